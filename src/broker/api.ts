@@ -1,0 +1,374 @@
+/**
+ * The only door between protocols and the core.
+ *
+ * Everything here is synchronous: a call changes the state in memory at once and is made durable with the block
+ * (group commit) that is open at that moment. The number of that block is the *ticket*. A protocol that owes its
+ * client an answer remembers the ticket and answers when `durableTicket` has reached it: nothing is confirmed, and
+ * nothing durable is delivered, before it is on disk. Tickets rise and are committed in order, so one number per
+ * waiting answer is enough and no promise or closure is made per message.
+ *
+ * Structures marked *reused* are filled anew for every message; nobody keeps them beyond the call.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Headers } from './router/values.ts';
+import type { MatcherKind } from './router/matcher.ts';
+
+/** What a client asks to have done with a message that it holds a lease on. */
+export type Settlement =
+  | 'accept' /** done: gone for good */
+  | 'release' /** back to its place, redelivered flag set; counts as a return, not as a failure */
+  | 'fail' /** back to its place like release, but the attempt counts against the delivery limit */
+  | 'reject'; /** not wanted: dead-lettered with reason `rejected`, or dropped */
+
+export type DeathReason = 'rejected' | 'expired' | 'maxlen' | 'delivery_limit';
+
+/** Where a reader of a log begins. Offsets are those of the partition; times are ms since 1970. */
+export type StartAt = 'first' | 'last' | 'next' | { readonly offset: number } | { readonly timeMs: number };
+
+export type Overflow = 'drop-head' | 'reject-publish' | 'reject-publish-dead-letter';
+
+/** How long the entries of a topic stay. Limits of 0 mean: none. */
+export interface Retention {
+  /** True: an entry goes when its (default) subscription has settled it, and kept history is over. False: a log. */
+  readonly untilSettled: boolean;
+  /** For a queue: settled entries stay readable this long. For a log: entries older than this are trimmed. */
+  readonly maxAgeMs: number;
+  readonly maxBytes: number;
+  readonly maxCount: number;
+  /** Only the newest entry of each key stays. */
+  readonly compact: boolean;
+}
+
+/** What happens to a message that cannot be delivered: one policy for every protocol. */
+export interface DeadLetterPolicy {
+  /** Exchange to publish to; '' is the default exchange. */
+  readonly exchange: string;
+  /** Replaces the message's own routing keys. */
+  readonly routingKey?: string;
+  /** The source keeps the message until every target has it durably, a full target included. */
+  readonly atLeastOnce?: boolean;
+}
+
+/** When a returned message becomes ready again. Delay of attempt n = min(minMs * factor^(n-1), maxMs), jittered. */
+export interface RetryPolicy {
+  readonly on: 'all' | 'failed' | 'returned';
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** `linear`: minMs * n, `exponential`: minMs * 2^(n-1). */
+  readonly growth: 'linear' | 'exponential';
+  /** 0 to 1: the share of the delay that is random. */
+  readonly jitter: number;
+}
+
+export interface DedupPolicy {
+  readonly windowMs: number; /** 0: no time limit */
+  readonly maxIds: number;
+}
+
+export type SubscriptionMode = 'shared' | 'failover' | 'keyed' | 'offset';
+
+/** Everything the core needs to know of a queue or log. All of it can be changed by `Queue.configure`. */
+export interface QueueSettings {
+  readonly durable: boolean;
+  readonly retention: Retention;
+  /** Of the default subscription; `offset`: a log that is read by readers only. */
+  readonly mode: SubscriptionMode;
+  /** Highest priority that is told apart; 0: none. */
+  readonly maxPriority: number;
+  /** Messages expire this long after they were appended; -1: never. */
+  readonly ttlMs: number;
+  /** The queue is deleted when unused (no consumer, get or declare) this long; 0: never. */
+  readonly expiresMs: number;
+  /** Ready messages at most; -1: no limit. */
+  readonly maxLength: number;
+  /** Body bytes of ready messages at most; -1: no limit. */
+  readonly maxLengthBytes: number;
+  readonly overflow: Overflow;
+  readonly deadLetter: DeadLetterPolicy | undefined;
+  /** A message is dead-lettered (reason delivery_limit) at the failed attempt after this many; -1: no limit. */
+  readonly deliveryLimit: number;
+  readonly retry: RetryPolicy | undefined;
+  readonly dedup: DedupPolicy | undefined;
+  /** Deleted when its last consumer has left (having had one). */
+  readonly autoDelete: boolean;
+}
+
+/** What a protocol hands to publish(). *Reused.* The byte ranges are copied during the call. */
+export interface Publication {
+  /** Id of the MessageFormat whose raw form head and body are. */
+  format: number;
+  durable: boolean;
+  priority: number;
+  /** -1: none */
+  ttlMs: number;
+  /** Ready not before this time; 0: at once */
+  deliverAtMs: number;
+  /** For keyed subscriptions and compaction. */
+  key: string | undefined;
+  /** Refused silently (reported as routed) when the queue or exchange saw it within its dedup window. */
+  dedupId: string | undefined;
+  exchange: Exchange;
+  routingKey: string;
+  /** Further routing keys (AMQP's CC and BCC); undefined: none. */
+  extraKeys: readonly string[] | undefined;
+  head: Buffer;
+  headStart: number;
+  headEnd: number;
+  body: Buffer;
+  bodyStart: number;
+  bodyEnd: number;
+}
+
+/** What publish() did. *Reused.* */
+export interface PublishOutcome {
+  /** Number of queues that the message was routed to (refusing ones included). */
+  routed: number;
+  /** A queue with a reject overflow was full: to be negatively confirmed. */
+  refused: boolean;
+  /** Confirm when durableTicket >= ticket. */
+  ticket: number;
+}
+
+/** A stored message in place, in the form in which it came. *Reused*: valid during the call that hands it over. */
+export interface Entry {
+  readonly buffer: Buffer;
+  readonly offset: number;
+  readonly format: number;
+  readonly isDurable: boolean;
+  readonly priority: number;
+  /** ms since 1970 of the append */
+  readonly timestampMs: number;
+  readonly ttlMs: number;
+  readonly exchangeStart: number;
+  readonly exchangeEnd: number;
+  readonly routingKeyStart: number;
+  readonly routingKeyEnd: number;
+  readonly headStart: number;
+  readonly headEnd: number;
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
+  exchange(): string;
+  routingKey(): string;
+  key(): string | undefined;
+}
+
+/** One death of a message, newest first in a history. */
+export interface Death {
+  readonly reason: DeathReason;
+  readonly queue: string;
+  readonly timeMs: number;
+  readonly exchange: string;
+  readonly routingKeys: readonly string[];
+  /** Of the message that died; -1: none */
+  readonly ttlMs: number;
+}
+
+/**
+ * How the core looks into and rewrites messages in the form of one protocol: the only translation it ever needs.
+ * Registered once per protocol at start-up.
+ */
+export interface MessageFormat {
+  readonly id: number;
+  readonly name: string;
+  headers(buffer: Buffer, headStart: number, headEnd: number): Headers;
+  /** 'message-id', 'correlation-id', 'timestamp', ... as text */
+  property(name: string, buffer: Buffer, headStart: number, headEnd: number): string | undefined;
+  /** All routing keys that the message carries besides its own (AMQP's CC; not BCC, which is gone by then). */
+  extraKeys(buffer: Buffer, headStart: number, headEnd: number): readonly string[];
+  /** Queues and reasons of earlier deaths, newest first. */
+  deaths(buffer: Buffer, headStart: number, headEnd: number): readonly { queue: string; reason: string }[];
+  /** The head with this death recorded in it (and what must go with it: its ttl removed, CC dropped when the key is replaced). */
+  withDeath(buffer: Buffer, headStart: number, headEnd: number, death: Death, replacesKey: boolean): Buffer;
+}
+
+/** One who takes deliveries: implemented by a protocol for each consumer. */
+export interface Receiver {
+  /**
+   * Writes one delivery to the peer. `lease` numbers the deliveries of the session from 1 (AMQP's delivery tag).
+   * `returns`: how often the message came back before; `failures`: how many of those count against the limit.
+   */
+  deliver(lease: number, entry: Entry, isRedelivered: boolean, returns: number, failures: number): void;
+  /** The broker has ended this consumer (queue deleted, stream gone). No deliver() follows. */
+  ended(reason: 'queue-deleted' | 'lease-timeout'): void;
+  /** Single active consumer: this one became active or stopped being so. */
+  activity?(isActive: boolean): void;
+}
+
+export interface ConsumeOptions {
+  /** Settled the moment it is handed over. */
+  readonly noAck: boolean;
+  /** Alone on this queue. */
+  readonly exclusive: boolean;
+  /** Higher is served first. */
+  readonly priority: number;
+  /** Unsettled deliveries at most; 0: no limit. */
+  readonly creditLimit: number;
+  /** ms a delivery may stay unsettled; 0: no limit */
+  readonly leaseMs: number;
+  /** Logs (mode offset) only. */
+  readonly startAt?: StartAt;
+  /** Logs only: entries for which this answers false are passed over. */
+  readonly filter?: (entry: Entry) => boolean;
+}
+
+export interface Consumer {
+  readonly queue: Queue;
+  readonly leasedCount: number;
+  /** False while another holds the single active place. */
+  readonly isActive: boolean;
+  setCreditLimit(limit: number): void;
+  /** Stops deliveries; leases stay with the session. */
+  cancel(): void;
+}
+
+export type ConsumeRefusal = { readonly refused: 'exclusive' };
+
+/**
+ * One party that holds leases: an AMQP channel, a Kafka group member, a Redis consumer. Leases are numbered from 1 in
+ * order of delivery and settled by number.
+ */
+export interface Session {
+  readonly leasedCount: number;
+  /** Unsettled deliveries over all consumers of the session; 0: no limit. */
+  setCreditLimit(limit: number): void;
+  consume(queue: Queue, options: ConsumeOptions, receiver: Receiver): Consumer | ConsumeRefusal;
+  /**
+   * Takes one ready message, or none. `done` is called once, perhaps later (its bytes may have to come from disk), with what
+   * Receiver.deliver gets, or with entry undefined when the queue is empty. noAck: settled at once.
+   */
+  get(queue: Queue, noAck: boolean, done: (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void): void;
+  /** True when `lease` is outstanding. */
+  holds(lease: number): boolean;
+  /** Highest lease number given out. */
+  readonly lastLease: number;
+  /**
+   * Settles one lease, or with `multiple` all outstanding up to and including it (0 with multiple: all). Answers how many
+   * were settled; 0: unknown lease, nothing done (for multiple with nothing outstanding, the protocol decides what that means).
+   */
+  settle(lease: number, multiple: boolean, settlement: Settlement): number;
+  /** Returns everything outstanding to its place (redelivered), in order. */
+  releaseAll(): void;
+  /** The peer takes no more for now (its socket is full) / takes again. Held deliveries wait in the queue. */
+  pause(): void;
+  resume(): void;
+  /** Cancels consumers and returns what is unsettled. `failed`: the attempt counts against delivery limits (peer crashed). */
+  close(): void;
+}
+
+export interface Exchange {
+  readonly name: string;
+  readonly settings: ExchangeSettings;
+  /** What the declaring protocol wants to remember (type name, arguments); JSON. */
+  readonly declaration: unknown;
+}
+
+export interface ExchangeSettings {
+  readonly kind: MatcherKind;
+  readonly durable: boolean;
+  /** Deleted when its last binding (as source) has gone (having had one). */
+  readonly autoDelete: boolean;
+  readonly alternate: string | undefined;
+  readonly hashHeader: string | undefined;
+  readonly hashProperty: string | undefined;
+  /** Messages with deliverAtMs wait here before they are routed, instead of in the queues. */
+  readonly delays: boolean;
+  /** The last n messages are handed to each newly bound queue; 0: none. */
+  readonly historyLength: number;
+  readonly dedup: DedupPolicy | undefined;
+}
+
+export interface BindingView {
+  readonly source: string;
+  readonly destination: { readonly queue: Queue } | { readonly exchange: string };
+  readonly key: string;
+  readonly args: Headers;
+}
+
+/** A topic read through its default subscription; with mode `offset` a log read by readers. */
+export interface Queue {
+  readonly name: string;
+  readonly namespace: Namespace;
+  readonly settings: QueueSettings;
+  readonly declaration: unknown;
+  readonly isDeleted: boolean;
+  /** Messages ready for delivery, messages leased; of a log: entries kept, 0. */
+  readonly readyCount: number;
+  readonly leasedCount: number;
+  readonly readyBytes: number;
+  readonly consumerCount: number;
+  readonly firstOffset: number;
+  readonly nextOffset: number;
+  /** Notes use, for expiresMs. */
+  touch(): void;
+  configure(settings: QueueSettings): void;
+  /** Drops all ready messages; answers how many. */
+  purge(): number;
+}
+
+export interface Namespace {
+  readonly name: string;
+  exchange(name: string): Exchange | undefined;
+  exchanges(): Iterable<Exchange>;
+  createExchange(name: string, settings: ExchangeSettings, declaration: unknown): Exchange;
+  deleteExchange(name: string): void;
+  queue(name: string): Queue | undefined;
+  queues(): Iterable<Queue>;
+  createQueue(name: string, settings: QueueSettings, declaration: unknown): Queue;
+  /** Ends its consumers, drops its messages and bindings. */
+  deleteQueue(queue: Queue): void;
+  bind(source: string, destination: { queue: Queue } | { exchange: string }, key: string, args: Headers): 'bound' | 'existed';
+  unbind(source: string, destination: { queue: Queue } | { exchange: string }, key: string, args: Headers): 'unbound' | 'absent';
+  bindingsFrom(source: string): Iterable<BindingView>;
+  bindingsTo(destination: { queue: Queue } | { exchange: string }): Iterable<BindingView>;
+  /** Routes and appends. Hot: allocates nothing per message. */
+  publish(publication: Publication, outcome: PublishOutcome): void;
+}
+
+/** Small named JSON values that live in the same journal: users, policies, parameters. */
+export interface Definitions {
+  get(kind: string, name: string): unknown;
+  entries(kind: string): Iterable<[string, unknown]>;
+  put(kind: string, name: string, value: unknown): void;
+  remove(kind: string, name: string): void;
+}
+
+/** Why producers are held back just now. */
+export interface Pressure {
+  readonly memory: boolean;
+  readonly disk: boolean;
+}
+
+/** Told after each commit, once per block; confirms are sent from here. */
+export interface CommitListener {
+  committed(durableTicket: number): void;
+}
+
+export interface Broker {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly definitions: Definitions;
+  /** Persistent identity of this broker, e.g. for names of a cluster. */
+  readonly id: string;
+  namespace(name: string): Namespace | undefined;
+  registerFormat(format: MessageFormat): void;
+  createSession(): Session;
+  /** Everything up to this ticket is durable. */
+  readonly durableTicket: number;
+  /** The ticket that covers everything done until now. */
+  readonly ticket: number;
+  /** Runs `run` when `ticket` is durable (at once when it is): for answers to rare requests, not for messages. */
+  whenDurable(ticket: number, run: () => void): void;
+  addCommitListener(listener: CommitListener): void;
+  removeCommitListener(listener: CommitListener): void;
+  /** All changes made by `run` become durable together or not at all. Answers the ticket. */
+  atomically(run: () => void): number;
+  /** Producers are to be held back while any part of it is true. `changed` is called at each change. */
+  readonly pressure: Pressure;
+  onPressure(changed: (pressure: Pressure) => void): () => void;
+  /**
+   * Bytes taken in and not yet durable are past the bound: connections stop reading until the next commit. Checked by
+   * connections after each chunk that they have parsed.
+   */
+  readonly isCongested: boolean;
+}
