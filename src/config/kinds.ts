@@ -1,0 +1,139 @@
+/**
+ * The kinds of value that an option can have: each reads a text, writes it back, and says in a few words what it
+ * expects. Everything is read from text, whatever it came from (a YAML scalar, a variable, a flag, a number in code),
+ * so that one value has one spelling everywhere. What `show` writes, `read` accepts.
+ */
+
+import { parseDuration } from "../base/clock.ts";
+
+export interface Kind<T> {
+  /** What would be right, to end the sentence "… is not". */
+  readonly expects: string;
+  /** The value, or undefined if the text is none of this kind. */
+  read(text: string): T | undefined;
+  show(value: T): string;
+}
+
+/** Where something listens. Port 0 lets the system pick a free one. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export function text(expects: string): Kind<string> {
+  return { expects, read: (given) => (given === "" ? undefined : given), show: (value) => value };
+}
+
+export const yesOrNo: Kind<boolean> = {
+  expects: "true or false",
+  read: (given) => ({ true: true, false: false, yes: true, no: false, on: true, off: false })[given.toLowerCase()],
+  show: String,
+};
+
+export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
+  return {
+    expects: `one of ${choices.join(", ")}`,
+    read: (given) => choices.find((each) => each === given),
+    show: (value) => value,
+  };
+}
+
+export function integer(min: number, max: number): Kind<number> {
+  return {
+    expects: `a whole number from ${min} to ${max}`,
+    read: (given) => (/^\d{1,15}$/.test(given) ? between(Number(given), min, max) : undefined),
+    show: String,
+  };
+}
+
+const durationUnits: readonly (readonly [string, number])[] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+];
+
+/** Milliseconds, written `500ms`, `30s`, `15m`, `1h30m`, `7d`, or as a plain number of milliseconds. */
+export function duration(minMs: number, maxMs: number): Kind<number> {
+  const show = (valueMs: number): string => {
+    const unit = durationUnits.find(([, ms]) => valueMs > 0 && valueMs % ms === 0);
+    return unit === undefined ? `${valueMs}ms` : `${valueMs / unit[1]}${unit[0]}`;
+  };
+  return {
+    expects: `a duration from ${show(minMs)} to ${show(maxMs)}, such as 500ms, 30s, 15m or 1h30m`,
+    read: (given) => between(parseDuration(given), minMs, maxMs),
+    show,
+  };
+}
+
+const sizeUnits: readonly (readonly [string, number])[] = [
+  ["TiB", 1024 ** 4],
+  ["GiB", 1024 ** 3],
+  ["MiB", 1024 ** 2],
+  ["KiB", 1024],
+  ["TB", 1e12],
+  ["GB", 1e9],
+  ["MB", 1e6],
+  ["KB", 1e3],
+  ["B", 1],
+];
+
+/** Bytes, written `64MiB`, `50MB` (a million each), or as a plain number. */
+export function size(min: number, max: number): Kind<number> {
+  return {
+    expects: `a size from ${showSize(min)} to ${showSize(max)}, such as 65536, 512KiB, 64MiB or 1GB`,
+    read: (given) => between(readSize(given), min, max),
+    show: showSize,
+  };
+}
+
+/** Bytes as `size` reads them, or a share of `wholeBytes` such as `60%`. */
+export function sizeOrShare(min: number, wholeBytes: number): Kind<number> {
+  return {
+    expects: `a size of ${showSize(min)} or more, such as 512MiB, or a share of the machine's memory, such as 60%`,
+    read(given) {
+      const share = /^(\d{1,3}(?:\.\d+)?)%$/.exec(given)?.[1];
+      if (share === undefined) return between(readSize(given), min, Number.MAX_SAFE_INTEGER);
+      return Number(share) <= 100 ? Math.max(min, Math.floor((wholeBytes * Number(share)) / 100)) : undefined;
+    },
+    show: showSize,
+  };
+}
+
+function readSize(given: string): number | undefined {
+  const [, amount, unit] = /^(\d{1,15}(?:\.\d+)?) ?([KMGT]i?B?|B)?$/i.exec(given) ?? [];
+  if (amount === undefined) return undefined;
+  // As RabbitMQ reads it: a bare letter counts by 1024, as does its "iB"; "MB" is a million.
+  const name = (unit ?? "B").toUpperCase().replace(/^([KMGT])I?$/, "$1IB");
+  const factor = sizeUnits.find(([each]) => each.toUpperCase() === name)?.[1];
+  const bytes = Number(amount) * (factor ?? NaN);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+function showSize(bytes: number): string {
+  const unit = sizeUnits.find(([name, factor]) => name !== "B" && bytes > 0 && bytes % factor === 0);
+  return unit === undefined ? String(bytes) : `${bytes / unit[1]}${unit[0]}`;
+}
+
+/** `HOST:PORT`, `[IPv6]:PORT`, a port on `host`, or `off`, which is null. */
+export function address(host: string): Kind<Address | null> {
+  return {
+    expects: `an address such as ${host}:5672, [::1]:5672, a port on ${host}, 0 for a free port, or off`,
+    read(given) {
+      if (given === "off") return null;
+      const [, bracketed, named, port] = /^(?:(?:\[([^\]]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/.exec(given) ?? [];
+      if (port === undefined || Number(port) > 65_535) return undefined;
+      return { host: bracketed ?? named ?? host, port: Number(port) };
+    },
+    show: (value) => (value === null ? "off" : showAddress(value)),
+  };
+}
+
+/** `HOST:PORT`, with brackets around an IPv6 host. */
+export function showAddress({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function between(value: number | undefined, min: number, max: number): number | undefined {
+  return value !== undefined && value >= min && value <= max ? value : undefined;
+}

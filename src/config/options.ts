@@ -1,0 +1,108 @@
+/**
+ * The one table of options. From it come the configuration file, the environment (`amqp.frameMaxBytes` is
+ * ENTREPOT_AMQP_FRAME_MAX_BYTES), `--set`, the help text, and what `entrepot config` prints. To add an option, add a
+ * line: nothing else has to know. Defaults are written as an operator would write them, and are read by the same kinds.
+ *
+ * Settings stay flat, under their dotted keys (`settings["journal.fileBytes"]`), so that the name in a file, in an error
+ * and in the code is the same text, to be found by one search.
+ */
+
+import * as os from "node:os";
+import { address, choice, duration, integer, size, sizeOrShare, text, yesOrNo, type Kind } from "./kinds.ts";
+
+interface Option<T> {
+  readonly kind: Kind<T>;
+  readonly default: string;
+  readonly prose: string;
+}
+
+function option<T>(kind: Kind<T>, standard: string, prose: string): Option<T> {
+  return { kind, default: standard, prose };
+}
+
+const mebibyte = 1024 * 1024;
+
+export const options = {
+  "data.directory": option(
+    text("the path of a directory"),
+    "./entrepot-data",
+    "Where the journal, the segments and the checkpoints are kept. Made if it is missing; used by one broker at a time.",
+  ),
+  "data.inMemory": option(
+    yesOrNo,
+    "false",
+    "Keep everything in memory and nothing on disk: gone when the broker stops.",
+  ),
+  "listen.amqp": option(
+    address("127.0.0.1"),
+    "127.0.0.1:5672",
+    "AMQP 0-9-1. As soon as one listen option is set anywhere, only those that are set listen.",
+  ),
+  "log.level": option(choice("debug", "info", "warn", "error"), "info", "The least that is logged, to standard error."),
+  "log.format": option(choice("text", "json"), "text", "How it is logged: a line to read, or a JSON object a line."),
+  "journal.fileBytes": option(
+    size(mebibyte, 4096 * mebibyte),
+    "64MiB",
+    "Size of a journal file. Files are made at this size ahead of their use, and used again.",
+  ),
+  "journal.checkpointBytes": option(
+    size(mebibyte, 65_536 * mebibyte),
+    "64MiB",
+    "How much is written to the journal before a checkpoint moves what is still alive to segments. More of it means less " +
+      "to write for queues that keep up, and a longer recovery.",
+  ),
+  "cache.bytes": option(
+    size(4 * mebibyte, 1024 * 1024 * mebibyte),
+    "128MiB",
+    "Memory for the newest entries of all topics together. Beyond it, readers read from disk.",
+  ),
+  "memory.highWatermarkBytes": option(
+    sizeOrShare(64 * mebibyte, memoryBytes()),
+    "60%",
+    "Above this much memory in use, producers are blocked until it falls; consumers go on.",
+  ),
+  "disk.freeBytesMin": option(
+    size(0, 1024 * 1024 * 1024 * mebibyte),
+    "50MB",
+    "With less than this free where the data is, producers are blocked until there is more; consumers go on.",
+  ),
+  "amqp.frameMaxBytes": option(size(4096, 128 * mebibyte), "128KiB", "Largest frame that is offered to clients."),
+  "amqp.channelMax": option(integer(1, 65_535), "2047", "Most channels of one connection that are offered to clients."),
+  "amqp.heartbeatSeconds": option(
+    integer(0, 65_535),
+    "60",
+    "Heartbeat that is offered to clients, in seconds; 0 for none. A peer that is silent for twice as long is cut off.",
+  ),
+  "amqp.messageBytesMax": option(size(1, 512 * mebibyte), "128MiB", "Largest body of one message."),
+  "amqp.consumerTimeoutMs": option(
+    duration(0, 365 * 86_400_000),
+    "30m",
+    "A channel with a delivery that is older than this is closed with PRECONDITION_FAILED; 0 for never.",
+  ),
+  "shutdown.deadlineMs": option(
+    duration(0, 3_600_000),
+    "10s",
+    "How long a graceful stop may take. Nothing acknowledged is lost if it is cut short.",
+  ),
+} as const;
+
+export type OptionKey = keyof typeof options;
+
+/** Every option with its value. */
+export type Settings = {
+  readonly [K in OptionKey]: (typeof options)[K] extends Option<infer T> ? T : never;
+};
+
+/** All keys, in the order of the table. */
+export const optionKeys: readonly OptionKey[] = Object.keys(options) as OptionKey[];
+
+/** ENTREPOT_AMQP_FRAME_MAX_BYTES for `amqp.frameMaxBytes`. */
+export function variableOf(key: OptionKey): string {
+  return `ENTREPOT_${key.replaceAll(".", "_").replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+}
+
+/** What this process may use: a container's limit, where there is one. */
+function memoryBytes(): number {
+  const limitBytes = process.constrainedMemory();
+  return limitBytes > 0 ? Math.min(limitBytes, os.totalmem()) : os.totalmem();
+}
