@@ -4,9 +4,12 @@ export function nearest(name: string, candidates: readonly string[]): string | u
   // A third of the letters wrong is still a slip; more is something else.
   let bestDistance = Math.floor(name.length / 3) + 1;
   for (const candidate of candidates) {
-    // What was left out in front, or another case, is no slip at all: `frameMaxBytes` for `amqp.frameMaxBytes`.
-    if (candidate.toLowerCase().endsWith(`.${name.toLowerCase()}`)) return candidate;
-    const apart = distance(name.toLowerCase(), candidate.toLowerCase());
+    // What was left out in front or behind, or another case, is no slip at all: `frameMaxBytes` or `amqp.frameMax` for
+    // `amqp.frameMaxBytes`.
+    const full = candidate.toLowerCase();
+    const part = name.toLowerCase();
+    if (full.endsWith(`.${part}`) || (part.length > 3 && full.startsWith(part))) return candidate;
+    const apart = distance(part, full);
     if (apart < bestDistance) {
       best = candidate;
       bestDistance = apart;

@@ -1,0 +1,35 @@
+/**
+ * `entrepot start`: starts a broker, says `ready`, and waits to be told to stop. Standard output carries that one line
+ * and nothing else, so that a script can wait for it; logs go to standard error.
+ *
+ * A first SIGTERM or SIGINT stops gracefully, a second one at once: whoever presses Ctrl-C twice means it, and what was
+ * acknowledged is on disk either way.
+ */
+
+import type { StartOptions } from "../config/start-options.ts";
+import { exitStatus, type Surroundings } from "./surroundings.ts";
+
+export async function start(around: Surroundings, options: StartOptions): Promise<number> {
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  const onFailure = (error: Error): void => {
+    around.writeError(`entrepot: the broker cannot go on: ${error.stack ?? error.message}\n`);
+    end(exitStatus.brokerFailed);
+  };
+  const starting = around.startBroker({ ...options, env: around.env, logger: "stderr", onFailure });
+
+  let isStopping = false;
+  around.onStopSignal(() => {
+    if (isStopping) return end(exitStatus.failed);
+    isStopping = true;
+    starting
+      .then((broker) => broker.stop())
+      .then(
+        () => end(exitStatus.done),
+        () => end(exitStatus.failed),
+      );
+  });
+
+  const broker = await starting;
+  around.writeOut(`ready ${JSON.stringify(broker.addresses)}\n`);
+  return ended;
+}
