@@ -1,0 +1,200 @@
+/**
+ * A directory of the machine as a Disk.
+ *
+ * Synced files are opened O_DSYNC where the system's O_DSYNC reaches the platter (Linux): one call writes and syncs,
+ * which measured 107 µs for 4 KB into allocated space, against two calls for write and fdatasync. Elsewhere a write is
+ * followed by fdatasync, which Node turns into F_FULLFSYNC on macOS.
+ *
+ * A directory belongs to one process. A lock file says which: its pid, and, since pids come again (in a container the
+ * broker is the same pid after each restart), the time at which that process started, where the system tells. A lock
+ * whose owner is gone is taken over: moved aside in one step, looked at again, and only then replaced, so
+ * that of two who try at once one wins. flock would be simpler, but Node has none.
+ */
+
+import fs from "node:fs";
+import path from "node:path";
+import type { Disk, DiskFile } from "../log.ts";
+
+const lockName = "lock";
+const hasReliableDsync = process.platform === "linux";
+
+export interface NodeDisk extends Disk {
+  /** Gives the directory back. */
+  unlock(): Promise<void>;
+}
+
+/** Creates the directory if need be and locks it. Throws if another process, or this one, holds it. */
+export async function openNodeDisk(directory: string): Promise<NodeDisk> {
+  await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 });
+  await lock(directory);
+  const at = (name: string): string => path.join(directory, name);
+  return {
+    async list() {
+      const found = await fs.promises.readdir(directory, { withFileTypes: true });
+      return found.filter((one) => one.isFile() && !one.name.startsWith(lockName)).map((one) => one.name);
+    },
+    async open(name, mode) {
+      const { O_RDONLY, O_RDWR, O_CREAT, O_DSYNC } = fs.constants;
+      const dsync = mode === "synced" && hasReliableDsync ? O_DSYNC : 0;
+      const flags = mode === "read" ? O_RDONLY : O_RDWR | O_CREAT | dsync;
+      const fd = await new Promise<number>((resolve, reject) => {
+        fs.open(at(name), flags, 0o600, (error, opened) => (error ? reject(error) : resolve(opened)));
+      });
+      return new NodeFile(fd, mode === "synced" && dsync === 0);
+    },
+    rename: (from, to) => fs.promises.rename(at(from), at(to)),
+    remove: (name) => fs.promises.rm(at(name), { force: true }),
+    syncDirectory: () => syncDirectory(directory),
+    async freeBytes() {
+      const found = await fs.promises.statfs(directory);
+      return found.bavail * found.bsize;
+    },
+    unlock: () => fs.promises.rm(at(lockName), { force: true }),
+  };
+}
+
+class NodeFile implements DiskFile {
+  readonly #fd: number;
+  readonly #syncsEachWrite: boolean;
+
+  constructor(fd: number, syncsEachWrite: boolean) {
+    this.#fd = fd;
+    this.#syncsEachWrite = syncsEachWrite;
+  }
+
+  size(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.fstat(this.#fd, (error, stats) => (error ? reject(error) : resolve(stats.size)));
+    });
+  }
+
+  write(
+    buffer: Buffer,
+    start: number,
+    length: number,
+    position: number,
+    done: (error: Error | undefined) => void,
+  ): void {
+    fs.write(this.#fd, buffer, start, length, position, (error, written) => {
+      if (error) done(error);
+      // A disk that is nearly full takes a part and refuses the next call, which is where the error then comes from.
+      else if (written < length) this.write(buffer, start + written, length - written, position + written, done);
+      else if (this.#syncsEachWrite) this.sync(done);
+      else done(undefined);
+    });
+  }
+
+  read(
+    buffer: Buffer,
+    start: number,
+    length: number,
+    position: number,
+    done: (error: Error | undefined, bytesRead: number) => void,
+  ): void {
+    this.#readOn(buffer, start, length, position, 0, done);
+  }
+
+  #readOn(
+    buffer: Buffer,
+    start: number,
+    length: number,
+    position: number,
+    before: number,
+    done: (error: Error | undefined, bytesRead: number) => void,
+  ): void {
+    fs.read(this.#fd, buffer, start, length, position, (error, bytesRead) => {
+      if (error) done(error, before);
+      else if (bytesRead === 0 || bytesRead === length) done(undefined, before + bytesRead);
+      else this.#readOn(buffer, start + bytesRead, length - bytesRead, position + bytesRead, before + bytesRead, done);
+    });
+  }
+
+  sync(done: (error: Error | undefined) => void): void {
+    fs.fdatasync(this.#fd, (error) => done(error ?? undefined));
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.close(this.#fd, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === "win32") return; // No such call there: names are durable by the file system's own journal.
+  const handle = await fs.promises.open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function lock(directory: string): Promise<void> {
+  const name = path.join(directory, lockName);
+  const own = `${process.pid} ${await startOf(process.pid)}\n`;
+  for (;;) {
+    if (await createWith(name, own)) return;
+    const held = await readIfThere(name);
+    if (held === undefined) continue;
+    if (await isAlive(held)) {
+      throw new Error(`The data directory ${directory} is in use by process ${held.split(" ")[0]} (see ${name}).`);
+    }
+    const aside = `${name}-${process.pid}`;
+    await fs.promises.rename(name, aside).catch(ignoreMissing);
+    const moved = await readIfThere(aside);
+    // Someone else was quicker and this is their new lock: give it back, and find it alive next time round.
+    if (moved !== undefined && moved !== held) await fs.promises.link(aside, name).catch(() => undefined);
+    await fs.promises.rm(aside, { force: true });
+  }
+}
+
+async function createWith(name: string, content: string): Promise<boolean> {
+  // Written aside and linked, so that nobody ever sees a lock without its owner.
+  const draft = `${name}-draft-${process.pid}`;
+  await fs.promises.writeFile(draft, content, { mode: 0o600 });
+  try {
+    await fs.promises.link(draft, name);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  } finally {
+    await fs.promises.rm(draft, { force: true });
+  }
+}
+
+async function isAlive(held: string): Promise<boolean> {
+  const [pidText, start] = held.trim().split(" ");
+  const pid = Number(pidText);
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  return start === (await startOf(pid));
+}
+
+/** When a process started: boot and clock ticks since then on Linux, a constant elsewhere. */
+async function startOf(pid: number): Promise<string> {
+  const stat = await readIfThere(`/proc/${pid}/stat`);
+  const boot = await readIfThere("/proc/sys/kernel/random/boot_id");
+  if (stat === undefined || boot === undefined) return "unknown";
+  // Field 22, counted behind the command's name, which is in brackets and may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return `${boot.trim()}/${fields[19]}`;
+}
+
+async function readIfThere(name: string): Promise<string | undefined> {
+  try {
+    return await fs.promises.readFile(name, "utf8");
+  } catch (error) {
+    ignoreMissing(error);
+    return undefined;
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+}
