@@ -72,7 +72,7 @@ test("the system's timers are never early, also when due in the past, and can be
     await new Promise<void>((resolve) => void clock.setTimer(atMs, resolve));
     check.ok(clock.now() >= atMs);
   }
-  await new Promise<void>((resolve) => void clock.defer(resolve));
+  await new Promise<void>((resolve) => clock.defer(resolve));
 });
 
 test("durations are read with their units, and nothing else is", () => {

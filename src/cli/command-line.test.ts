@@ -13,7 +13,11 @@ interface Run {
 /** Runs a command line beside a broker that does nothing, and that is told to stop `signals` times once it is ready. */
 async function run(
   args: string[],
-  { signals = 1, broker = {} as Partial<RunningBroker>, env = {} } = {},
+  {
+    signals = 1,
+    broker,
+    env = {},
+  }: { signals?: number; broker?: Partial<RunningBroker>; env?: StartOptions["env"] } = {},
 ): Promise<Run> {
   const result: Run = { status: -1, out: "", error: "", started: [] };
   const listeners: (() => void)[] = [];

@@ -17,8 +17,8 @@ export async function runCommandLine(around: Surroundings): Promise<number> {
     .version(version(), "-V, --version")
     .exitOverride()
     .configureOutput({
-      writeOut: around.writeOut,
-      writeErr: around.writeError,
+      writeOut: (text) => around.writeOut(text),
+      writeErr: (text) => around.writeError(text),
       getOutHelpWidth: () => around.columns,
       getErrHelpWidth: () => around.columns,
     })

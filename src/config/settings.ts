@@ -52,7 +52,7 @@ function effective(given: readonly Given[], start: StartOptions): Omit<Effective
       problems.push(`${place}: there is no option ${key}${suggestion(key)}`);
       continue;
     }
-    const kind: Kind<unknown> = options[key].kind as Kind<unknown>;
+    const kind: Kind<unknown> = options[key].kind;
     const value = kind.read(text);
     if (value === undefined) problems.push(`${place}: ${key} is ${JSON.stringify(text)}, which is not ${kind.expects}`);
     else valueByKey.set(key, { value, place });

@@ -36,10 +36,13 @@ export async function readYamlFile(path: string): Promise<Given[]> {
       }
     } else if (prefix === "") {
       if (node !== null) problems.push(`${path}: is not a map of options, such as "log.level: debug"`);
-    } else if (isScalar(node) && node.value !== null) {
-      given.push({ key: prefix, text: String(node.value), place });
     } else {
-      problems.push(`${place}: ${prefix} has no single value`);
+      const value: unknown = isScalar(node) ? node.value : undefined;
+      if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
+        given.push({ key: prefix, text: String(value), place });
+      } else {
+        problems.push(`${place}: ${prefix} has no single value`);
+      }
     }
   };
   walk(document.contents, "", path);
