@@ -1,0 +1,72 @@
+// Declares and removes what a scenario publishes to and consumes from.
+
+import { method, MethodFrame, type Table } from "./frames.ts";
+import type { Peer } from "./peer.ts";
+
+export interface QueueShape {
+  readonly durable: boolean;
+  readonly arguments: Table;
+}
+
+export async function declareQueue(peer: Peer, name: string, shape: QueueShape): Promise<void> {
+  const frame = new MethodFrame(1, method.queueDeclare)
+    .u16(0)
+    .shortString(name)
+    .u8(shape.durable ? 2 : 0)
+    .table(shape.arguments);
+  await peer.request(frame, method.queueDeclareOk);
+}
+
+export async function deleteQueue(peer: Peer, name: string): Promise<void> {
+  const frame = new MethodFrame(1, method.queueDelete).u16(0).shortString(name).u8(0);
+  await peer.request(frame, method.queueDeleteOk);
+}
+
+export async function declareExchange(
+  peer: Peer,
+  name: string,
+  type: string,
+  durable: boolean,
+  table: Table = {},
+): Promise<void> {
+  const frame = new MethodFrame(1, method.exchangeDeclare)
+    .u16(0)
+    .shortString(name)
+    .shortString(type)
+    .u8(durable ? 2 : 0)
+    .table(table);
+  await peer.request(frame, method.exchangeDeclareOk);
+}
+
+export async function deleteExchange(peer: Peer, name: string): Promise<void> {
+  const frame = new MethodFrame(1, method.exchangeDelete).u16(0).shortString(name).u8(0);
+  await peer.request(frame, method.exchangeDeleteOk);
+}
+
+/** Binds without waiting for the answer before the next request; the promise is the answer. */
+export function bindQueue(peer: Peer, queue: string, exchange: string, key: string): Promise<Buffer> {
+  const frame = new MethodFrame(1, method.queueBind)
+    .u16(0)
+    .shortString(queue)
+    .shortString(exchange)
+    .shortString(key)
+    .u8(0)
+    .table({});
+  return peer.request(frame, method.queueBindOk);
+}
+
+export async function selectConfirms(peer: Peer, channel: number): Promise<void> {
+  await peer.request(new MethodFrame(channel, method.confirmSelect).u8(0), method.confirmSelectOk);
+}
+
+export async function consume(peer: Peer, channel: number, queue: string, prefetch: number): Promise<void> {
+  const qos = new MethodFrame(channel, method.basicQos).u32(0).u16(prefetch).u8(0);
+  await peer.request(qos, method.basicQosOk);
+  const frame = new MethodFrame(channel, method.basicConsume)
+    .u16(0)
+    .shortString(queue)
+    .shortString(`c${channel}`)
+    .u8(0)
+    .table({});
+  await peer.request(frame, method.basicConsumeOk);
+}
