@@ -1,0 +1,115 @@
+/**
+ * Each scenario's transcript, compared with the one that RabbitMQ 3.10 gave.
+ *
+ *   npm test                            against an Entrepot that is started for it
+ *   ENTREPOT_AMQP=host:port             against one that runs; `none` for not at all
+ *   RABBITMQ_AMQP=host:port             against RabbitMQ as well: are the golden transcripts still true?
+ *   ... UPDATE_GOLDEN=1                 writes them anew from RabbitMQ
+ *   SCENARIO=text                       only scenarios whose file name contains the text
+ */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { differences } from './differences.ts';
+import { goldenPath, scenarios, transcriptOf, type Scenario, type Target } from './scenario.ts';
+import { canStartEntrepot, startEntrepot, targetFrom } from './targets.ts';
+import './scenarios/all.ts';
+
+const GOLDEN = fileURLToPath(new URL('golden/', import.meta.url));
+const { ENTREPOT_AMQP, RABBITMQ_AMQP, UPDATE_GOLDEN, SCENARIO } = process.env;
+const AT_ONCE = 8;
+
+const chosen = scenarios.filter((s) => SCENARIO === undefined || goldenPath(s).includes(SCENARIO));
+const serial = chosen.filter((s) => s.alone !== undefined);
+const parallel = chosen.filter((s) => s.alone === undefined);
+
+function golden(scenario: Scenario): string {
+  const file = GOLDEN + goldenPath(scenario);
+  return existsSync(file) ? readFileSync(file, 'utf8') : '(no golden transcript: record one with UPDATE_GOLDEN=1)\n';
+}
+
+/** The golden transcript with the documented differences put in. */
+function expectedOfEntrepot(scenario: Scenario): string {
+  let text = golden(scenario);
+  for (const difference of differences.filter((d) => d.golden === goldenPath(scenario))) {
+    assert.ok(text.includes(difference.rabbitmq), `differences.ts is out of date: ${difference.rabbitmq}`);
+    text = text.replaceAll(difference.rabbitmq, difference.entrepot);
+  }
+  return text;
+}
+
+function compareAll(target: () => Target, expected: (scenario: Scenario) => string): void {
+  const one = (scenario: Scenario): void => {
+    it(`${scenario.family}: ${scenario.name}`, async () => {
+      const transcript = await transcriptOf(scenario, target());
+      assert.equal(transcript, expected(scenario));
+    });
+  };
+  describe('side by side', { concurrency: AT_ONCE }, () => parallel.forEach(one));
+  describe('one at a time', () => serial.forEach(one));
+}
+
+function record(scenario: Scenario, transcript: string): void {
+  const file = GOLDEN + goldenPath(scenario);
+  mkdirSync(dirname(file), { recursive: true });
+  if (!existsSync(file) || readFileSync(file, 'utf8') !== transcript) writeFileSync(file, transcript);
+}
+
+if (RABBITMQ_AMQP !== undefined && UPDATE_GOLDEN !== undefined) {
+  describe('recording RabbitMQ', () => {
+    describe('side by side', { concurrency: AT_ONCE }, () => {
+      for (const scenario of chosen) {
+        it(`${scenario.family}: ${scenario.name}`, async () => {
+          record(scenario, await transcriptOf(scenario, targetFrom(RABBITMQ_AMQP)));
+        });
+      }
+    });
+  });
+} else if (RABBITMQ_AMQP !== undefined) {
+  describe('RabbitMQ against its transcripts', () => {
+    compareAll(() => targetFrom(RABBITMQ_AMQP), golden);
+  });
+}
+
+describe('AMQP 0-9-1 as RabbitMQ 3.10 speaks it', { skip: skipEntrepot() }, () => {
+  let target: Target;
+  let stop = async (): Promise<void> => {};
+  before(async () => {
+    if (ENTREPOT_AMQP !== undefined) {
+      target = targetFrom(ENTREPOT_AMQP);
+      return;
+    }
+    ({ target, stop } = await startEntrepot());
+  });
+  after(() => stop());
+  compareAll(() => target, expectedOfEntrepot);
+});
+
+describe('the golden transcripts', () => {
+  it('belong to a scenario each', () => {
+    const known = new Set(scenarios.map(goldenPath));
+    const files = readdirSync(GOLDEN, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.txt'));
+    assert.deepEqual(files.filter((file) => !known.has(file)), []);
+  });
+
+  it('contain no frame that never came and no failed conversation', () => {
+    for (const scenario of scenarios) {
+      const broken = golden(scenario).split('\n').filter((line) => /^\w+ ! |^!!|^\(no golden/.test(line));
+      assert.deepEqual(broken, [], goldenPath(scenario));
+    }
+  });
+
+  it('are replaced only where the list of differences names one of them', () => {
+    const known = new Set(scenarios.map(goldenPath));
+    assert.deepEqual(differences.filter((d) => !known.has(d.golden)), []);
+  });
+});
+
+function skipEntrepot(): string | false {
+  if (UPDATE_GOLDEN !== undefined) return 'recording';
+  if (ENTREPOT_AMQP === 'none') return 'ENTREPOT_AMQP=none';
+  if (ENTREPOT_AMQP === undefined && !canStartEntrepot) return 'src/main.ts does not exist yet';
+  return false;
+}

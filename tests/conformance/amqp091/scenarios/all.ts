@@ -1,0 +1,4 @@
+import './exchange.ts';
+import './queue-arguments.ts';
+import './queue.ts';
+import './routing.ts';
