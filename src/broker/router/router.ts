@@ -1,0 +1,315 @@
+/**
+ * The routing graph of one namespace: exchanges, the bindings between them, and the queues where they end.
+ *
+ * A message enters at an exchange, and everything that a match reaches is walked: queues are collected, exchanges are
+ * matched in turn, each of both once, so cycles end. Where an exchange matches nothing at all, its alternate takes its
+ * place, if it exists. The order of what is collected follows the order of bindings, so that a replay of the same
+ * changes gives the same routes.
+ *
+ * Most routing is asked for again: the same exchange, the same key. Whatever can be reached from an exchange and depends
+ * on nothing but the key is answered by `routeByKey` from a cache, in one Map lookup; exchanges that depend on
+ * nothing (fanout, and all behind it) have a single answer. A change drops the answers of the exchange that changed and
+ * of all that lead to it, and no others: a client that binds and unbinds its own reply queue all day long
+ * costs the rest nothing.
+ *
+ * Rejected: dropping every cache at each change (the reply queues above would make most publishes miss), and a set of
+ * visited queues for each walk (an allocation a message, where a number on the queue does).
+ *
+ * Not here: the exchange without a name, whose bindings are the queues themselves (the catalog has them by
+ * name already), and everything about exchanges that is not routing: durability, deletion when unused, permissions.
+ */
+
+import { assert, must } from "../../base/assert.ts";
+import { createMatcher } from "./create-matcher.ts";
+import { Edge, Exchange, QueueTarget } from "./exchange.ts";
+import type { AlternateWatcher, ExchangeOptions, Named, Target } from "./exchange.ts";
+import type { MatcherKind } from "./matcher.ts";
+import type { RouteInput } from "./route-input.ts";
+import { canonicalText, noHeaders } from "./values.ts";
+import type { Headers } from "./values.ts";
+
+/** Where a binding leads. */
+export type Destination<Q> = { readonly queue: Q } | { readonly exchange: string };
+
+/** A binding as it is told to others. */
+export interface BindingView<Q> {
+  readonly source: string;
+  readonly destination: Destination<Q>;
+  readonly key: string;
+  readonly args: Headers;
+}
+
+/** A binding that went with its source or its destination. */
+export type RemovedBinding<Q> = BindingView<Q>;
+
+/** The message of a routing by key alone. */
+class KeyInput implements RouteInput {
+  routingKey = "";
+
+  headers(): Headers {
+    return noHeaders;
+  }
+
+  property(): undefined {
+    return undefined;
+  }
+}
+
+export class Router<Q extends Named> implements AlternateWatcher<Q> {
+  /** Grows with every change of the graph. */
+  version = 0;
+
+  readonly #random: () => number;
+  readonly #exchangeByName = new Map<string, Exchange<Q>>();
+  readonly #targetByQueue = new Map<Q, QueueTarget<Q>>();
+  /** Exchanges by the alternate that they name, whether it exists or not. */
+  readonly #usersByAlternate = new Map<string, Set<Exchange<Q>>>();
+  #nextId = 1;
+
+  // The walk in progress. Kept here, so that a walk allocates nothing.
+  #walk = 0;
+  #hasMatched = false;
+  #queues: Q[] = [];
+  readonly #pending: Exchange<Q>[] = [];
+  readonly #keyInput = new KeyInput();
+  readonly #arrive = (target: Target<Q>): void => {
+    this.#hasMatched = true;
+    if (target.reachedBy === this.#walk) return;
+    target.reachedBy = this.#walk;
+    if (target.role === "queue") this.#queues.push(target.queue);
+    else this.#pending.push(target);
+  };
+
+  /** `random` answers a number in [0, 1), for exchanges of the kind random. */
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  exchange(name: string): Exchange<Q> | undefined {
+    return this.#exchangeByName.get(name);
+  }
+
+  exchanges(): Iterable<Exchange<Q>> {
+    return this.#exchangeByName.values();
+  }
+
+  /** Adds an exchange of a new name, with options that passed `validateMatcherOptions`. */
+  addExchange(name: string, kind: MatcherKind, options: ExchangeOptions): Exchange<Q> {
+    assert(!this.#exchangeByName.has(name), "an exchange is added once");
+    const matcher = createMatcher<Target<Q>>(kind, { ...options, random: this.#random });
+    const exchange = new Exchange<Q>(this.#nextId++, name, kind, options, matcher, this);
+    this.#exchangeByName.set(name, exchange);
+    if (exchange.alternate !== undefined) this.#usersOf(exchange.alternate).add(exchange);
+    this.#forget(exchange);
+    return exchange;
+  }
+
+  /** Removes an exchange, and with it the bindings from it and to it, which it answers. */
+  removeExchange(name: string): RemovedBinding<Q>[] {
+    const exchange = this.#existing(name);
+    const removed: RemovedBinding<Q>[] = [];
+    this.#forget(exchange);
+    for (const edge of exchange.edgeByIdentity.values()) removed.push(this.#cut(edge));
+    for (const edge of exchange.incoming) removed.push(this.#cut(edge));
+    this.#exchangeByName.delete(name);
+    if (exchange.alternate !== undefined) this.#leaveAlternate(exchange, exchange.alternate);
+    return removed;
+  }
+
+  /** Binds. Source and destination exist, and the binding passed `validateBinding`. */
+  bind(source: string, destination: Destination<Q>, key: string, args: Headers): "bound" | "existed" {
+    const from = this.#existing(source);
+    const target = this.#targetFor(destination);
+    const identity = identityOf(target, key, args);
+    if (from.edgeByIdentity.has(identity)) return "existed";
+    const edge = new Edge(from, target, key, args, identity);
+    from.edgeByIdentity.set(identity, edge);
+    target.incoming.add(edge);
+    if (target.role === "queue") this.#targetByQueue.set(target.queue, target);
+    from.matcher.add(edge);
+    this.#forget(from);
+    return "bound";
+  }
+
+  /** Unbinds. A source or a destination that is not there is as good as a binding that is not. */
+  unbind(source: string, destination: Destination<Q>, key: string, args: Headers): "unbound" | "absent" {
+    const from = this.#exchangeByName.get(source);
+    const target =
+      "queue" in destination
+        ? this.#targetByQueue.get(destination.queue)
+        : this.#exchangeByName.get(destination.exchange);
+    if (from === undefined || target === undefined) return "absent";
+    const edge = from.edgeByIdentity.get(identityOf(target, key, args));
+    if (edge === undefined) return "absent";
+    this.#cut(edge);
+    return "unbound";
+  }
+
+  /** The bindings that lead from an exchange, oldest first. */
+  bindingsFrom(name: string): BindingView<Q>[] {
+    const exchange = this.#exchangeByName.get(name);
+    return exchange === undefined ? [] : Array.from(exchange.edgeByIdentity.values(), viewOf);
+  }
+
+  /** The bindings that lead to a queue or an exchange, oldest first. */
+  bindingsTo(destination: Destination<Q>): BindingView<Q>[] {
+    const target =
+      "queue" in destination
+        ? this.#targetByQueue.get(destination.queue)
+        : this.#exchangeByName.get(destination.exchange);
+    return target === undefined ? [] : Array.from(target.incoming, (edge: Edge<Q>) => viewOf(edge));
+  }
+
+  /** Removes the bindings to a queue and answers them. */
+  removeQueue(queue: Q): RemovedBinding<Q>[] {
+    const target = this.#targetByQueue.get(queue);
+    if (target === undefined) return [];
+    return Array.from(target.incoming, (edge) => this.#cut(edge));
+  }
+
+  /**
+   * Appends each queue that the message reaches once to `out`, and answers how many. With `passed`, exchanges with
+   * an `onRoute` that the message came through are appended to it.
+   */
+  route(exchange: Exchange<Q>, input: RouteInput, out: Q[], passed?: Exchange<Q>[]): number {
+    const before = out.length;
+    const pending = this.#pending;
+    pending.length = 0;
+    this.#queues = out;
+    this.#walk++;
+    exchange.reachedBy = this.#walk;
+    pending.push(exchange);
+    for (let at = 0; at < pending.length; at++) {
+      const current = pending[at] as Exchange<Q>;
+      if (passed !== undefined && current.onRoute !== undefined) passed.push(current);
+      this.#hasMatched = false;
+      current.matcher.match(input, this.#arrive);
+      if (this.#hasMatched || current.alternate === undefined) continue;
+      const alternate = this.#exchangeByName.get(current.alternate);
+      if (alternate !== undefined) this.#arrive(alternate);
+    }
+    return out.length - before;
+  }
+
+  /**
+   * The queues that a message with this key, and no further keys, reaches, each once: a frozen array that may be kept
+   * while `version` stands. Undefined when the message must be looked at, chance decides, or an exchange on the way has
+   * an `onRoute`: then ask `route`.
+   */
+  routeByKey(exchange: Exchange<Q>, routingKey: string): readonly Q[] | undefined {
+    if (exchange.scope === "key") {
+      const cached = exchange.cache.get(routingKey);
+      if (cached !== undefined) return cached;
+    } else if (exchange.answer !== undefined) return exchange.answer;
+    return this.#computeByKey(exchange, routingKey);
+  }
+
+  alternateChanged(exchange: Exchange<Q>, before: string | undefined): void {
+    if (before !== undefined) this.#leaveAlternate(exchange, before);
+    if (exchange.alternate !== undefined) this.#usersOf(exchange.alternate).add(exchange);
+    this.#forget(exchange);
+  }
+
+  #computeByKey(exchange: Exchange<Q>, routingKey: string): readonly Q[] | undefined {
+    if (exchange.scope === "unknown") exchange.scope = this.#scopeOf(exchange);
+    if (exchange.scope === "message") return undefined;
+    this.#keyInput.routingKey = routingKey;
+    const queues: Q[] = [];
+    this.route(exchange, this.#keyInput, queues);
+    Object.freeze(queues);
+    if (exchange.scope === "nothing") exchange.answer = queues;
+    else exchange.cache.set(routingKey, queues);
+    return queues;
+  }
+
+  /** What decides about all that can be reached from an exchange. Alternates count, whether or not they are needed. */
+  #scopeOf(start: Exchange<Q>): "nothing" | "key" | "message" {
+    let scope: "nothing" | "key" = "nothing";
+    const walk = ++this.#walk;
+    const reached = [start];
+    start.reachedBy = walk;
+    const reach = (target: Target<Q> | undefined): void => {
+      if (target === undefined || target.role === "queue" || target.reachedBy === walk) return;
+      target.reachedBy = walk;
+      reached.push(target);
+    };
+    for (const exchange of reached) {
+      const { dependsOn } = exchange.matcher;
+      if (dependsOn === "message" || dependsOn === "chance" || exchange.onRoute !== undefined) return "message";
+      if (dependsOn === "key") scope = "key";
+      for (const edge of exchange.edgeByIdentity.values()) reach(edge.destination);
+      if (exchange.alternate !== undefined) reach(this.#exchangeByName.get(exchange.alternate));
+    }
+    return scope;
+  }
+
+  /** Drops what is remembered of an exchange that changes, and of all from which it can be reached. */
+  #forget(changed: Exchange<Q>): void {
+    this.version++;
+    const walk = ++this.#walk;
+    const reached = [changed];
+    changed.reachedBy = walk;
+    const reach = (exchange: Exchange<Q>): void => {
+      if (exchange.reachedBy === walk) return;
+      exchange.reachedBy = walk;
+      reached.push(exchange);
+    };
+    for (const exchange of reached) {
+      exchange.scope = "unknown";
+      exchange.answer = undefined;
+      exchange.cache.clear();
+      for (const edge of exchange.incoming) reach(edge.source);
+      const users = this.#usersByAlternate.get(exchange.name);
+      if (users !== undefined) for (const user of users) reach(user);
+    }
+  }
+
+  #cut(edge: Edge<Q>): RemovedBinding<Q> {
+    const { source, destination } = edge;
+    this.#forget(source);
+    source.matcher.remove(edge);
+    source.edgeByIdentity.delete(edge.identity);
+    destination.incoming.delete(edge);
+    if (destination.role === "queue" && destination.incoming.size === 0) this.#targetByQueue.delete(destination.queue);
+    return viewOf(edge);
+  }
+
+  #existing(name: string): Exchange<Q> {
+    return must(this.#exchangeByName.get(name), "the exchange exists");
+  }
+
+  #targetFor(destination: Destination<Q>): Target<Q> {
+    if ("exchange" in destination) return this.#existing(destination.exchange);
+    return this.#targetByQueue.get(destination.queue) ?? new QueueTarget(this.#nextId++, destination.queue);
+  }
+
+  #usersOf(alternate: string): Set<Exchange<Q>> {
+    let users = this.#usersByAlternate.get(alternate);
+    if (users === undefined) {
+      users = new Set();
+      this.#usersByAlternate.set(alternate, users);
+    }
+    return users;
+  }
+
+  #leaveAlternate(exchange: Exchange<Q>, alternate: string): void {
+    const users = this.#usersOf(alternate);
+    users.delete(exchange);
+    if (users.size === 0) this.#usersByAlternate.delete(alternate);
+  }
+}
+
+/** Equal for bindings of one source to the same destination with the same key and deeply equal arguments. */
+function identityOf<Q extends Named>(target: Target<Q>, key: string, args: Headers): string {
+  return `${target.id}.${key.length}.${key}${canonicalText(args)}`;
+}
+
+function viewOf<Q extends Named>(edge: Edge<Q>): BindingView<Q> {
+  const { destination } = edge;
+  return {
+    source: edge.source.name,
+    destination: destination.role === "queue" ? { queue: destination.queue } : { exchange: destination.name },
+    key: edge.key,
+    args: edge.args,
+  };
+}
