@@ -66,18 +66,20 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
   readonly #usersByAlternate = new Map<string, Set<Exchange<Q>>>();
   #nextId = 1;
 
-  // The walk in progress. Kept here, so that a walk allocates nothing.
+  // The walk in progress. Kept here, so that a walk allocates nothing; with a count of its own, because an array whose
+  // length is set to 0 gives up its memory.
   #walk = 0;
   #hasMatched = false;
   #queues: Q[] = [];
   readonly #pending: Exchange<Q>[] = [];
+  #pendingCount = 0;
   readonly #keyInput = new KeyInput();
   readonly #arrive = (target: Target<Q>): void => {
     this.#hasMatched = true;
     if (target.reachedBy === this.#walk) return;
     target.reachedBy = this.#walk;
     if (target.role === "queue") this.#queues.push(target.queue);
-    else this.#pending.push(target);
+    else this.#pending[this.#pendingCount++] = target;
   };
 
   /** `random` answers a number in [0, 1), for exchanges of the kind random. */
@@ -173,14 +175,13 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
    */
   route(exchange: Exchange<Q>, input: RouteInput, out: Q[], passed?: Exchange<Q>[]): number {
     const before = out.length;
-    const pending = this.#pending;
-    pending.length = 0;
     this.#queues = out;
     this.#walk++;
     exchange.reachedBy = this.#walk;
-    pending.push(exchange);
-    for (let at = 0; at < pending.length; at++) {
-      const current = pending[at] as Exchange<Q>;
+    this.#pending[0] = exchange;
+    this.#pendingCount = 1;
+    for (let at = 0; at < this.#pendingCount; at++) {
+      const current = this.#pending[at] as Exchange<Q>;
       if (passed !== undefined && current.onRoute !== undefined) passed.push(current);
       this.#hasMatched = false;
       current.matcher.match(input, this.#arrive);
