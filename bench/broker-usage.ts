@@ -49,3 +49,14 @@ export class UsageWatch {
     clearInterval(this.#timer);
   }
 }
+
+/** CPU seconds that all processes of the machine together have used since it started. */
+export function machineCpuSeconds(): number {
+  const [line = ""] = readFileSync("/proc/stat", "latin1").split("\n", 1);
+  const [user = 0, nice = 0, system = 0, , , interrupt = 0, softInterrupt = 0] = line
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + interrupt + softInterrupt) / ticksPerSecond;
+}

@@ -2,7 +2,7 @@
 // all has arrived, and say what came of it: rates in the measured time, latencies, what the broker used, and whether
 // anything was lost, doubled or out of order. A rate without the last is not worth printing.
 
-import { usageOf, UsageWatch } from "./broker-usage.ts";
+import { machineCpuSeconds, type Usage, usageOf, UsageWatch } from "./broker-usage.ts";
 import { Consumer } from "./consumer.ts";
 import type { Table } from "./frames.ts";
 import { Histogram } from "./histogram.ts";
@@ -123,6 +123,7 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
   }
   const cpuBefore = process.cpuUsage();
   const usageBefore = watch.now();
+  const machineBefore = machineCpuSeconds();
   const startMs = performance.now();
   const publishedBefore = sum(lanes, publishedOf);
   const receivedBefore = sum(lanes, receivedOf);
@@ -132,6 +133,7 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
   const received = sum(lanes, receivedOf) - receivedBefore;
   const cpu = process.cpuUsage(cpuBefore);
   const usageAfter = watch.now();
+  const machine = machineCpuSeconds() - machineBefore;
   const latency = merged(lanes.map((lane) => lane.consumer.latency));
   const confirm = merged(lanes.map((lane) => lane.publisher.confirmLatency));
 
@@ -148,6 +150,7 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
     ...usageFields(usageBefore, usageAfter, watch, 0),
     writtenPerPublishedByte: usageFields(usageStart, usageEnd, watch, all * shape.bodyBytes)["writtenPerPublishedByte"],
     loadCpuSeconds: round((cpu.user + cpu.system) / 1e6, 2),
+    ...othersFields(usageBefore, usageAfter, machine - (cpu.user + cpu.system) / 1e6, elapsed),
     seconds: round(elapsed, 2),
     drainSeconds: round(drainSeconds, 2),
     published: all,
@@ -158,6 +161,18 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
   };
   for (const lane of lanes) for (const peer of lane.peers) await peer.close();
   return result;
+}
+
+/** Cores that neither the broker nor this program used in the measured time: what was taken from both by others. */
+function othersFields(
+  before: Usage | undefined,
+  after: Usage | undefined,
+  restCpuSeconds: number,
+  elapsed: number,
+): LoadResult {
+  if (!before || !after) return {};
+  const broker = after.cpuSeconds - before.cpuSeconds;
+  return { othersCores: round(Math.max(0, restCpuSeconds - broker) / elapsed, 2) };
 }
 
 function merged(parts: readonly Histogram[]): Histogram {

@@ -1,0 +1,237 @@
+// Starts and stops the two brokers that are compared, each with its own ports and data directory, loopback only.
+//
+// RabbitMQ is tuned as its own documentation recommends for throughput: statistics once a minute, no plug-ins, larger
+// socket buffers, Nagle's algorithm off, quiet logs. Its data directory is on the same disk as Entrepot's.
+// A broker that is not measured is stopped with SIGSTOP, so both can be up in turn A B A B without taking CPU time
+// from each other, and a row's runs lie close together in time: a shared machine's mood is the larger error.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { seconds } from "./load-options.ts";
+
+export interface RunningBroker {
+  readonly uri: string;
+  readonly pid: number;
+  /** From the start of the process until it accepts connections, in ms. */
+  readonly readyMs: number;
+  pause(): void;
+  resume(): void;
+  isAlive(): boolean;
+  /** Ends it at once, as a crash would, and waits until it is gone. */
+  kill(): Promise<void>;
+  /** Ends it gracefully and waits until it is gone. */
+  stop(): Promise<void>;
+}
+
+export interface BrokerKind {
+  readonly name: "RabbitMQ" | "Entrepot";
+  /** The version, or undefined where the broker is not installed. */
+  version(): string | undefined;
+  /** Starts over `dir`, which may hold the data of an earlier start. Errors: it is not ready within five minutes. */
+  start(dir: string): Promise<RunningBroker>;
+}
+
+const startedPids = new Set<number>();
+
+/** Kills whatever was started here and still runs: for an interrupted or failed benchmark. */
+export function killAll(): void {
+  for (const pid of startedPids) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  startedPids.clear();
+}
+
+const readyMsMax = 300_000;
+const stopMsMax = 60_000;
+
+function running(pid: number, uri: string, readyMs: number, onGone: () => void = () => {}): RunningBroker {
+  startedPids.add(pid);
+  const isAlive = (): boolean => existsSync(`/proc/${pid}`) && !isZombie(pid);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (isAlive()) {
+      process.kill(pid, "SIGCONT");
+      process.kill(pid, signal);
+    }
+    const startMs = performance.now();
+    while (isAlive()) {
+      if (performance.now() - startMs > stopMsMax) process.kill(pid, "SIGKILL");
+      await seconds(0.02);
+    }
+    startedPids.delete(pid);
+    onGone();
+  };
+  return {
+    uri,
+    pid,
+    readyMs,
+    pause: () => process.kill(pid, "SIGSTOP"),
+    resume: () => process.kill(pid, "SIGCONT"),
+    isAlive,
+    kill: () => end("SIGKILL"),
+    stop: () => end("SIGTERM"),
+  };
+}
+
+function isZombie(pid: number): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
+}
+
+// --- RabbitMQ
+
+const serverPaths = [
+  "/usr/lib/rabbitmq/bin/rabbitmq-server",
+  "/usr/sbin/rabbitmq-server",
+  "/usr/local/sbin/rabbitmq-server",
+  "/opt/rabbitmq/sbin/rabbitmq-server",
+];
+
+/** Distribution packages keep the versioned libraries beside the program. */
+function rabbitVersion(): string | undefined {
+  const path = serverPaths.find((candidate) => existsSync(candidate));
+  if (path === undefined) return undefined;
+  try {
+    const text = execFileSync("dpkg-query", ["-W", "-f", "${Version}", "rabbitmq-server"], { stdio: "pipe" });
+    return text.toString().trim();
+  } catch {
+    return "of unknown version";
+  }
+}
+
+const rabbitSettings = (port: number): string => `listeners.tcp.1 = 127.0.0.1:${port}
+collect_statistics_interval = 60000
+vm_memory_high_watermark.relative = 0.6
+disk_free_limit.absolute = 1GB
+tcp_listen_options.backlog = 4096
+tcp_listen_options.nodelay = true
+tcp_listen_options.sndbuf = 196608
+tcp_listen_options.recbuf = 196608
+log.file.level = warning
+log.console = false
+`;
+
+async function startRabbit(dir: string): Promise<RunningBroker> {
+  const server = serverPaths.find((candidate) => existsSync(candidate));
+  if (server === undefined) throw new Error("RabbitMQ is not installed");
+  mkdirSync(dir, { recursive: true });
+  const [port, distPort, epmdPort] = (await freePorts(3)) as [number, number, number];
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(dir, name), text);
+    return join(dir, name);
+  };
+  const pidFile = file("pid", "");
+  const environment = {
+    PATH: process.env["PATH"],
+    HOME: dir,
+    RABBITMQ_NODENAME: "bench@localhost",
+    RABBITMQ_DIST_PORT: String(distPort),
+    ERL_EPMD_PORT: String(epmdPort),
+    ERL_EPMD_ADDRESS: "127.0.0.1",
+    RABBITMQ_MNESIA_BASE: join(dir, "mnesia"),
+    RABBITMQ_LOG_BASE: join(dir, "log"),
+    RABBITMQ_PID_FILE: pidFile,
+    RABBITMQ_CONFIG_FILE: file("rabbitmq.conf", rabbitSettings(port)),
+    RABBITMQ_CONF_ENV_FILE: file("rabbitmq-env.conf", ""),
+    RABBITMQ_ENABLED_PLUGINS_FILE: file("enabled_plugins", "[].\n"),
+  };
+  const startMs = performance.now();
+  const child = spawn(server, { env: environment, stdio: "ignore", cwd: dir });
+  let hasEnded = false;
+  child.once("exit", () => (hasEnded = true));
+  while (!(await accepts(port))) {
+    if (hasEnded) throw new Error(`RabbitMQ ended while it started; see ${join(dir, "log")}`);
+    if (performance.now() - startMs > readyMsMax) throw new Error("RabbitMQ is not ready");
+    await seconds(0.01);
+  }
+  const readyMs = performance.now() - startMs;
+  const pid = Number(readFileSync(pidFile, "utf8"));
+  const killPortMapper = (): void => {
+    try {
+      execFileSync("epmd", ["-port", String(epmdPort), "-kill"], { stdio: "ignore" });
+    } catch {
+      // It is not there, or is still needed: it then ends by itself with nothing of ours lost.
+    }
+  };
+  return running(pid, `amqp://127.0.0.1:${port}`, readyMs, killPortMapper);
+}
+
+export const rabbit: BrokerKind = { name: "RabbitMQ", version: rabbitVersion, start: startRabbit };
+
+// --- Entrepot
+
+/** Entrepot as built at `mainPath`; its standard error goes to a file in the data directory's parent. */
+export function entrepot(mainPath: string): BrokerKind {
+  return {
+    name: "Entrepot",
+    version: () => (existsSync(mainPath) ? packageVersion() : undefined),
+    start: (dir) => startEntrepot(mainPath, dir),
+  };
+}
+
+function packageVersion(): string {
+  const text = readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function startEntrepot(mainPath: string, dir: string): Promise<RunningBroker> {
+  const startMs = performance.now();
+  const child = spawn(process.execPath, [mainPath, "start", "--data", dir, "--listen", "amqp=127.0.0.1:0"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    errors = (errors + chunk.toString()).slice(-2000);
+  });
+  const line = await readyLine(child, () => errors);
+  const readyMs = performance.now() - startMs;
+  const addresses = JSON.parse(line.slice("ready ".length)) as { amqp: string };
+  return running(child.pid!, `amqp://${addresses.amqp}`, readyMs);
+}
+
+function readyLine(child: ChildProcess, errors: () => string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const timer = setTimeout(() => reject(new Error("Entrepot is not ready")), readyMsMax);
+    child.once("exit", (code) => {
+      clearTimeout(timer);
+      reject(new Error(`Entrepot ended with ${code} while it started: ${errors()}`));
+    });
+    child.stdout?.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+      const line = text.split("\n").find((candidate) => candidate.startsWith("ready {"));
+      if (line === undefined || !text.includes("}\n")) return;
+      clearTimeout(timer);
+      resolve(line);
+    });
+  });
+}
+
+// --- ports
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const server of servers) {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    ports.push((server.address() as { port: number }).port);
+  }
+  for (const server of servers) await new Promise((resolve) => server.close(resolve));
+  return ports;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

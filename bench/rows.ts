@@ -1,0 +1,35 @@
+// The rows of the comparison: which scenario, with which options, at what durability, and which bar it has to reach.
+
+export interface Row {
+  readonly id: string;
+  readonly title: string;
+  readonly durability: string;
+  readonly scenario: string;
+  readonly args: readonly string[];
+  /** As the project's founding issue states it. */
+  readonly bar: string;
+  /** The least ratio of Entrepot's rate to RabbitMQ's. */
+  readonly ratioMin?: number;
+}
+
+const synced = "confirmed when synced";
+
+export const rows: readonly Row[] = [
+  row("durable-100b", "durable queue, persistent 100 B, end to end", synced, "10 ×", 10),
+  row("transient-100b", "transient queue, transient 100 B", "memory", "5 ×", 5),
+  row("durable-1k", "durable queue, persistent 1 KB", synced, "8 ×", 8),
+  row("durable-16k", "durable queue, persistent 16 KB", synced, "4 ×, or 80 % of the disk", 4),
+  {
+    ...row("fanout-1", "fanout exchange, 1 durable queue, 100 B", synced, "for the bytes of the next row"),
+    scenario: "fanout-10",
+    args: ["--width", "1"],
+  },
+  row("fanout-10", "fanout exchange, 10 durable queues, 100 B", synced, "4 ×, twice the bytes of one queue", 4),
+  row("connections-200", "200 connections, each its queue, publisher, consumer", synced, "4 ×", 4),
+  row("topic-10000-bindings", "topic exchange, 10,000 wildcard bindings", synced, "5 ×", 5),
+];
+
+function row(id: string, title: string, durability: string, bar: string, ratioMin?: number): Row {
+  const base = { id, title, durability, scenario: id, args: [], bar };
+  return ratioMin === undefined ? base : { ...base, ratioMin };
+}

@@ -1,0 +1,31 @@
+// Runs the load program as a process of its own against one broker, and reads its line.
+
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import type { LoadResult } from "./load-options.ts";
+import type { RunningBroker } from "./brokers.ts";
+
+/** Errors: the load failed, with what it wrote to standard error. */
+export async function runLoad(broker: RunningBroker, scenario: string, args: readonly string[]): Promise<LoadResult> {
+  const program = join(import.meta.dirname, "load.ts");
+  const child = spawn(
+    process.execPath,
+    [program, scenario, "--uri", broker.uri, "--pid", String(broker.pid), ...args],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  let output = "";
+  let errors = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  if (code !== 0) throw new Error(`${scenario}: ${errors.trim().slice(0, 500) || `exit ${code}`}`);
+  return JSON.parse(output) as LoadResult;
+}
+
+/** A number of a result, or 0 where it is absent. */
+export function numberOf(result: LoadResult | undefined, name: string, part?: string): number {
+  const value = result?.[name];
+  if (typeof value === "number") return value;
+  if (typeof value === "object" && part !== undefined) return value[part] ?? 0;
+  return 0;
+}
