@@ -1,0 +1,100 @@
+/**
+ * Checkpoint files: `checkpoint-<id>.ckpt`, a header and the bytes that the core gave. Big endian:
+ *
+ *     0  u32  magic "ENTC"       16  u64  length of what follows the header
+ *     4  u32  version, 1         24  u32  its CRC
+ *     8  u64  id                 28  u32  CRC of bytes 0 to 27
+ *                                32       the bytes
+ *
+ * A checkpoint is written under another name, synced, renamed, and the directory synced: under its own name it is whole,
+ * or it rotted. So one that does not verify is damage and never absence: it is reported, and the one before it is
+ * answered, which is why two are kept. (And why the journal may only be trimmed behind the older of the two.)
+ */
+
+import { crc32 } from "../base/crc.ts";
+import { readWhole, writeAt } from "./disk-read.ts";
+import type { CheckpointStore, Damage, Disk } from "./log.ts";
+import { readU64, writeU64 } from "./u64.ts";
+
+const magic = 0x454e5443;
+const version = 1;
+const headerBytes = 32;
+const keptMin = 2;
+const namePattern = /^checkpoint-(\d{16})\.ckpt$/;
+
+const nameOf = (id: number): string => `checkpoint-${String(id).padStart(16, "0")}.ckpt`;
+
+export function openCheckpoints(disk: Disk): CheckpointStore {
+  return {
+    write: (id, chunks) => writeCheckpoint(disk, id, chunks),
+    async readNewest() {
+      const damage: Damage[] = [];
+      for (const id of await checkpointIds(disk)) {
+        const whole = (await readWhole(disk, nameOf(id))) ?? Buffer.alloc(0);
+        const what = faultOf(whole, id);
+        if (what === undefined) return { id, bytes: whole.subarray(headerBytes), damage };
+        damage.push({ file: nameOf(id), position: 0, length: whole.length, what });
+      }
+      return { id: 0, damage };
+    },
+    async removeBelow(id) {
+      const old = (await checkpointIds(disk)).slice(keptMin);
+      for (const one of old) if (one < id) await disk.remove(nameOf(one));
+    },
+  };
+}
+
+/** Newest first. */
+async function checkpointIds(disk: Disk): Promise<number[]> {
+  const ids: number[] = [];
+  for (const name of await disk.list()) {
+    const match = namePattern.exec(name);
+    if (match !== null) ids.push(Number(match[1]));
+  }
+  return ids.sort((a, b) => b - a);
+}
+
+async function writeCheckpoint(disk: Disk, id: number, chunks: Buffer[]): Promise<void> {
+  let length = 0;
+  let crc = 0;
+  for (const chunk of chunks) {
+    crc = crc32(chunk, 0, chunk.length, crc);
+    length += chunk.length;
+  }
+  const header = Buffer.alloc(headerBytes);
+  header.writeUInt32BE(magic, 0);
+  header.writeUInt32BE(version, 4);
+  writeU64(header, id, 8);
+  writeU64(header, length, 16);
+  header.writeUInt32BE(crc, 24);
+  header.writeUInt32BE(crc32(header, 0, 28), 28);
+
+  const draft = `${nameOf(id)}.tmp`;
+  await disk.remove(draft);
+  const file = await disk.open(draft, "synced");
+  try {
+    let position = 0;
+    for (const chunk of [header, ...chunks]) {
+      await writeAt(file, chunk, 0, chunk.length, position);
+      position += chunk.length;
+    }
+  } finally {
+    await file.close();
+  }
+  await disk.rename(draft, nameOf(id));
+  await disk.syncDirectory();
+}
+
+/** What is wrong with a checkpoint file, or undefined. */
+function faultOf(whole: Buffer, id: number): string | undefined {
+  if (whole.length < headerBytes || whole.readUInt32BE(28) !== crc32(whole, 0, 28)) {
+    return "the checkpoint's header does not verify";
+  }
+  if (whole.readUInt32BE(0) !== magic || readU64(whole, 8) !== id) return "this is not the checkpoint of its name";
+  if (whole.readUInt32BE(4) !== version) return "the checkpoint is of a version that is not known here";
+  const length = readU64(whole, 16);
+  if (whole.length !== headerBytes + length) return "the checkpoint is not as long as it says";
+  if (whole.readUInt32BE(24) !== crc32(whole, headerBytes, whole.length))
+    return "the checkpoint's content does not verify";
+  return undefined;
+}

@@ -1,0 +1,182 @@
+/**
+ * Room for the journal, made before it is needed.
+ *
+ * A synced write into space that the file has already (written with zeros once, or recycled) costs half of one that
+ * makes the file grow: 107 µs against 226 µs for 4 KB on ext4, since no metadata has to be committed with it. So a file's
+ * tail is followed by a background writer of zeros that stays some MB ahead, and files that are no longer needed
+ * become spares for the next ones instead of being removed. A first spare is made when the journal is opened, behind
+ * the start and not before it.
+ *
+ * All of this is a favour and never a duty: when it fails (a full disk), appends go on into unprepared space, and the
+ * error that counts is theirs. The zeros must never meet a block: they are written behind the append under way, and an
+ * append that reaches the zeros under way waits for them.
+ */
+
+import { writeAt } from "./disk-read.ts";
+import type { Disk, DiskFile } from "./log.ts";
+
+export interface SpaceOptions {
+  /** A file is ended before the block that would make it longer; only a block that is longer by itself does. */
+  fileBytesMax: number;
+  /** How far zeros are written ahead of the tail. */
+  aheadBytes: number;
+  /** Zeros of one write. */
+  stepBytes: number;
+}
+
+const spareName = /^journal-spare-(\d+)\.log$/;
+const sparesMax = 2;
+
+/** A file that is written from start to end. */
+export class TailFile {
+  readonly name: string;
+  position = 0;
+  readonly #file: DiskFile;
+  readonly #options: SpaceOptions;
+  /** Up to here the file has space. */
+  #allocated: number;
+  #underWay = 0;
+  #zerosFrom = -1;
+  #zerosDone: (() => void) | undefined;
+  #retryZerosAt = 0;
+  #isClosing = false;
+
+  constructor(name: string, file: DiskFile, size: number, options: SpaceOptions) {
+    this.name = name;
+    this.#file = file;
+    this.#allocated = size;
+    this.#options = options;
+  }
+
+  /** Writes at the tail, which advances if it succeeds. One at a time. */
+  write(buffer: Buffer, length: number, done: (error: Error | undefined) => void): void {
+    if (this.#zerosFrom >= 0 && this.position + length > this.#zerosFrom) {
+      this.#zerosDone = () => this.write(buffer, length, done);
+      return;
+    }
+    this.#underWay = length;
+    this.#file.write(buffer, 0, length, this.position, (error) => {
+      this.#underWay = 0;
+      if (error === undefined) this.position += length;
+      this.prepare();
+      done(error);
+    });
+  }
+
+  /** Goes on writing zeros ahead, if it is time. */
+  prepare(): void {
+    const { aheadBytes, stepBytes, fileBytesMax } = this.#options;
+    const tail = this.position + this.#underWay;
+    const from = Math.max(this.#allocated, tail);
+    if (this.#isClosing || this.#zerosFrom >= 0 || from - tail >= aheadBytes) return;
+    const length = Math.min(stepBytes, fileBytesMax - from);
+    if (length <= 0 || tail < this.#retryZerosAt) return;
+    this.#zerosFrom = from;
+    this.#file.write(zerosOf(length), 0, length, from, (error) => {
+      this.#zerosFrom = -1;
+      if (error === undefined) this.#allocated = from + length;
+      else this.#retryZerosAt = tail + stepBytes;
+      const waiting = this.#zerosDone;
+      this.#zerosDone = undefined;
+      if (waiting === undefined) this.prepare();
+      else waiting();
+    });
+  }
+
+  /** No append may be under way. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    if (this.#zerosFrom >= 0) await new Promise<void>((resolve) => (this.#zerosDone = resolve));
+    await this.#file.close();
+  }
+}
+
+/** The files that wait to become the journal's next ones. */
+export class SpareFiles {
+  readonly #disk: Disk;
+  readonly #options: SpaceOptions;
+  readonly #names: string[] = [];
+  #nextNumber = 0;
+  #recycling = 0;
+  #making: Promise<void> | undefined;
+
+  constructor(disk: Disk, options: SpaceOptions, namesOnDisk: string[]) {
+    this.#disk = disk;
+    this.#options = options;
+    for (const name of namesOnDisk) {
+      const match = spareName.exec(name);
+      if (match === null) continue;
+      this.#names.push(name);
+      this.#nextNumber = Math.max(this.#nextNumber, Number(match[1]) + 1);
+    }
+  }
+
+  /** Makes a spare in the background unless there is one. */
+  prepare(): void {
+    if (this.#names.length > 0 || this.#making !== undefined) return;
+    this.#making = this.#make()
+      .catch(() => undefined)
+      .finally(() => (this.#making = undefined));
+  }
+
+  async #make(): Promise<void> {
+    const { aheadBytes, stepBytes, fileBytesMax } = this.#options;
+    const name = this.#newName();
+    const file = await this.#disk.open(name, "synced");
+    try {
+      const length = Math.min(aheadBytes, fileBytesMax);
+      for (let at = 0; at < length; at += stepBytes) {
+        const step = Math.min(stepBytes, length - at);
+        await writeAt(file, zerosOf(step), 0, step, at);
+      }
+    } finally {
+      await file.close();
+      // Half of a spare is a spare too.
+      this.#names.push(name);
+    }
+  }
+
+  /** A file under the name it is to have, and the name is durable. */
+  async take(name: string): Promise<TailFile> {
+    await this.#making;
+    const spare = this.#names.shift();
+    const file = await this.#disk.open(spare ?? name, "synced");
+    try {
+      if (spare !== undefined) await this.#disk.rename(spare, name);
+      await this.#disk.syncDirectory();
+      return new TailFile(name, file, await file.size(), this.#options);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Keeps the file as a spare, or removes it if there are enough or it is too long. */
+  async recycle(name: string, bytes: number): Promise<void> {
+    const isEnough = this.#names.length + this.#recycling >= sparesMax;
+    if (isEnough || bytes > this.#options.fileBytesMax) return this.#disk.remove(name);
+    const spare = this.#newName();
+    this.#recycling++;
+    try {
+      await this.#disk.rename(name, spare);
+      this.#names.push(spare);
+    } finally {
+      this.#recycling--;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#making;
+  }
+
+  #newName(): string {
+    return `journal-spare-${this.#nextNumber++}.log`;
+  }
+}
+
+let zeros = Buffer.alloc(0);
+
+function zerosOf(length: number): Buffer {
+  if (zeros.length < length) zeros = Buffer.alloc(length);
+  return zeros;
+}

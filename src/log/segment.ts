@@ -1,0 +1,321 @@
+/**
+ * The segments over a Disk: what is where is in segment-format.ts, writing in segment-builder.ts, here is reading.
+ *
+ * A read is for many entries at once: the index pages that they need, mostly from memory, then their payloads in as few
+ * reads as is sensible. Entries of a run lie one behind the other unless they are shared with other runs, so that
+ * mostly one read covers all; where what lies between them is more than what is wanted, it is several. Each payload is
+ * verified before it is answered. Nothing is allocated for an entry: a span is four arrays and a buffer.
+ */
+
+import { assert } from "../base/assert.ts";
+import { crc32 } from "../base/crc.ts";
+import { ENTRY_TIMESTAMP_AT, DamageError } from "./log.ts";
+import type { Damage, Disk, RunMeta, SegmentStore, Span } from "./log.ts";
+import { createSegment } from "./segment-builder.ts";
+import { SegmentFiles } from "./segment-files.ts";
+import type { OpenSegment } from "./segment-files.ts";
+import {
+  decodeDirectory,
+  decodeFooter,
+  FOOTER_BYTES,
+  PAGE_ENTRIES,
+  SEGMENT_HEADER_BYTES,
+  segmentHeader,
+  segmentIdOf,
+  segmentName,
+} from "./segment-format.ts";
+import type { Footer } from "./segment-format.ts";
+import { SegmentIndex } from "./segment-index.ts";
+
+/** Bytes between two payloads that are rather read than jumped over. */
+const gapBytes = 64 * 1024;
+const indexPagesMax = 64;
+const timeSearchBytes = 1024 * 1024;
+
+export interface DiskSegments extends SegmentStore {
+  close(): Promise<void>;
+}
+
+export function openSegments(disk: Disk): DiskSegments {
+  const files = new SegmentFiles(disk);
+  const reader = new SegmentReader(files);
+  return {
+    create: (id) => createSegment(disk, id),
+    open: (id) => files.with(id, (segment) => readDirectory(files, segment, id)),
+    read(run, fromOffset, bytesMax, entriesMax, done, covering = false) {
+      void answer(reader.read(run, fromOffset, bytesMax, entriesMax, covering), done);
+    },
+    offsetAtTime: (run, ms) => reader.offsetAtTime(run, ms),
+    async remove(id) {
+      reader.forget(id);
+      await files.forget(id);
+      await disk.remove(segmentName(id));
+    },
+    async list() {
+      const ids: number[] = [];
+      for (const name of await disk.list()) {
+        const id = segmentIdOf(name);
+        if (id !== undefined) ids.push(id);
+      }
+      return ids.sort((a, b) => a - b);
+    },
+    close: () => files.close(),
+  };
+}
+
+async function answer(
+  reading: Promise<Span>,
+  done: (error: Error | undefined, span: Span | undefined) => void,
+): Promise<void> {
+  let span: Span;
+  try {
+    span = await reading;
+  } catch (error) {
+    done(error as Error, undefined);
+    return;
+  }
+  done(undefined, span);
+}
+
+async function readDirectory(
+  files: SegmentFiles,
+  segment: OpenSegment,
+  id: number,
+): Promise<{ runs: RunMeta[]; bytes: number; damage: Damage[] }> {
+  const { name, file } = segment;
+  const bytes = await file.size();
+  const damage: Damage[] = [];
+  const report = (position: number, length: number, what: string): void => {
+    damage.push({ file: name, position, length, what });
+  };
+  const load = async (position: number, length: number): Promise<Buffer> => {
+    const buffer = Buffer.alloc(length);
+    await files.read(file, buffer, 0, length, position);
+    return buffer;
+  };
+  const endBytes = 2 * FOOTER_BYTES;
+  if (bytes < SEGMENT_HEADER_BYTES + endBytes) {
+    throw new DamageError([{ file: name, position: 0, length: bytes, what: "the segment is cut off" }]);
+  }
+  if (!(await load(0, SEGMENT_HEADER_BYTES)).equals(segmentHeader(id))) {
+    report(0, SEGMENT_HEADER_BYTES, "the segment's header does not verify");
+  }
+  let footer: Footer | undefined;
+  const end = await load(bytes - endBytes, endBytes);
+  for (const at of [0, FOOTER_BYTES]) {
+    const found = decodeFooter(end, at, id, bytes);
+    if (found === undefined) report(bytes - endBytes + at, FOOTER_BYTES, "a footer of the segment does not verify");
+    footer ??= found;
+  }
+  if (footer === undefined) throw new DamageError(damage);
+  let directory: Buffer | undefined;
+  for (let copy = 0; copy < 2; copy++) {
+    const position = footer.directoryPosition + copy * footer.directoryLength;
+    const found = await load(position, footer.directoryLength);
+    if (crc32(found, 0, found.length) === footer.directoryCrc) directory ??= found;
+    else report(position, found.length, "a directory of the segment does not verify");
+  }
+  if (directory === undefined) throw new DamageError(damage);
+  return { runs: decodeDirectory(directory, id, footer.runs), bytes, damage };
+}
+
+/** What of the index a span is made of. */
+interface Selection {
+  offsets: Float64Array;
+  positions: Uint32Array;
+  lengths: Uint32Array;
+  crcs: Uint32Array;
+  count: number;
+  nextIndex: number;
+  nextOffset: number;
+  damage: Damage[];
+}
+
+class SegmentReader {
+  readonly #files: SegmentFiles;
+  readonly #index: SegmentIndex;
+
+  constructor(files: SegmentFiles) {
+    this.#files = files;
+    this.#index = new SegmentIndex(files);
+  }
+
+  read(run: RunMeta, fromOffset: number, bytesMax: number, entriesMax: number, covering: boolean): Promise<Span> {
+    assert(entriesMax > 0, "a read asks for entries");
+    return this.#files.with(run.segment, async (segment) => {
+      const selection = await this.#select(segment, run, fromOffset, bytesMax, entriesMax, covering);
+      return await this.#load(segment, run, selection);
+    });
+  }
+
+  async offsetAtTime(run: RunMeta, ms: number): Promise<number> {
+    const page = run.fenceTimestamps.findIndex((greatest) => greatest >= ms);
+    if (page < 0) return run.lastOffset + 1;
+    for (let from = run.fences[page]!; from <= run.lastOffset;) {
+      const span = await this.read(run, from, timeSearchBytes, PAGE_ENTRIES, false);
+      for (let index = 0; index < span.count; index++) {
+        const at = span.positions[index]! + ENTRY_TIMESTAMP_AT;
+        if (span.lengths[index]! < ENTRY_TIMESTAMP_AT + 6) continue;
+        if (span.buffer.readUIntBE(at, 6) >= ms) return span.offsets[index]!;
+      }
+      from = span.nextOffset;
+    }
+    return run.lastOffset + 1;
+  }
+
+  forget(segment: number): void {
+    this.#index.forget(segment);
+  }
+
+  async #select(
+    segment: OpenSegment,
+    run: RunMeta,
+    fromOffset: number,
+    bytesMax: number,
+    entriesMax: number,
+    covering: boolean,
+  ): Promise<Selection> {
+    const expected = Math.min(entriesMax, run.count, Math.ceil((bytesMax * run.count) / Math.max(1, run.bytes)) + 1);
+    const selection = new GrowingSelection(Math.min(expected, indexPagesMax * PAGE_ENTRIES));
+    let page = pageOf(run, fromOffset);
+    const pagesAhead = Math.min(indexPagesMax, Math.ceil(expected / PAGE_ENTRIES) + 1);
+    let isFirst = true;
+    let bytes = 0;
+    for (; page < run.fences.length; page++) {
+      const entries = await this.#index.page(segment, run, page, pagesAhead);
+      selection.damage.push(...entries.damage);
+      let index = isFirst ? entries.find(fromOffset) : 0;
+      if (isFirst && covering && index > 0 && (index === entries.entries || entries.offset(index) > fromOffset))
+        index--;
+      isFirst = false;
+      for (; index < entries.entries; index++) {
+        const length = entries.length(index);
+        const isFull = selection.count === entriesMax || (selection.count > 0 && bytes + length > bytesMax);
+        if (isFull) return selection.end(page * PAGE_ENTRIES + index, entries.offset(index));
+        selection.add(entries.offset(index), entries.position(index), length, entries.payloadCrc(index));
+        bytes += length;
+      }
+    }
+    return selection.end(run.count, run.lastOffset + 1);
+  }
+
+  async #load(segment: OpenSegment, run: RunMeta, selection: Selection): Promise<Span> {
+    const { offsets, positions, lengths, crcs, damage, nextIndex, nextOffset } = selection;
+    const groups = groupsOf(selection);
+    let total = 0;
+    for (const group of groups) total += group.end - group.start;
+    const buffer = Buffer.allocUnsafeSlow(total);
+    let filled = 0;
+    let good = 0;
+    let first = 0;
+    for (const { start, end, last } of groups) {
+      const bytesRead = await this.#files.read(segment.file, buffer, filled, end - start, start);
+      for (let index = first; index < last; index++) {
+        const position = positions[index]!;
+        const length = lengths[index]!;
+        const at = filled + position - start;
+        const isThere = position + length - start <= bytesRead;
+        if (isThere && crc32(buffer, at, at + length) === crcs[index]) {
+          offsets[good] = offsets[index]!;
+          positions[good] = at;
+          lengths[good] = length;
+          good++;
+        } else {
+          const offset = offsets[index]!;
+          const what = `the entry at offset ${offset} of partition ${run.partition} does not verify`;
+          damage.push({ file: segment.name, position, length, what, offset });
+        }
+      }
+      first = last;
+      filled += end - start;
+    }
+    return { offsets, positions, lengths, count: good, buffer, nextIndex, nextOffset, damage };
+  }
+}
+
+/** The last page that begins at or before the offset; the first if none does. */
+function pageOf(run: RunMeta, offset: number): number {
+  let low = 0;
+  let high = run.fences.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (run.fences[middle]! <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return Math.max(0, low - 1);
+}
+
+/** Entries, up to index `last`, that one read of [start, end) covers. */
+interface Group {
+  start: number;
+  end: number;
+  last: number;
+}
+
+function groupsOf({ positions, lengths, count }: Selection): Group[] {
+  const groups: Group[] = [];
+  let group: Group | undefined;
+  let wanted = 0;
+  for (let index = 0; index < count; index++) {
+    const from = positions[index]!;
+    const to = from + lengths[index]!;
+    const start = group === undefined ? from : Math.min(group.start, from);
+    const end = group === undefined ? to : Math.max(group.end, to);
+    if (group === undefined || end - start > 2 * (wanted + to - from) + gapBytes) {
+      group = { start: from, end: to, last: index + 1 };
+      groups.push(group);
+      wanted = to - from;
+    } else {
+      group.start = start;
+      group.end = end;
+      group.last = index + 1;
+      wanted += to - from;
+    }
+  }
+  return groups;
+}
+
+class GrowingSelection implements Selection {
+  offsets: Float64Array<ArrayBuffer>;
+  positions: Uint32Array<ArrayBuffer>;
+  lengths: Uint32Array<ArrayBuffer>;
+  crcs: Uint32Array<ArrayBuffer>;
+  count = 0;
+  nextIndex = 0;
+  nextOffset = 0;
+  readonly damage: Damage[] = [];
+
+  constructor(room: number) {
+    this.offsets = new Float64Array(room);
+    this.positions = new Uint32Array(room);
+    this.lengths = new Uint32Array(room);
+    this.crcs = new Uint32Array(room);
+  }
+
+  add(offset: number, position: number, length: number, crc: number): void {
+    if (this.count === this.offsets.length) this.#grow();
+    this.offsets[this.count] = offset;
+    this.positions[this.count] = position;
+    this.lengths[this.count] = length;
+    this.crcs[this.count] = crc;
+    this.count++;
+  }
+
+  end(nextIndex: number, nextOffset: number): this {
+    this.nextIndex = nextIndex;
+    this.nextOffset = nextOffset;
+    return this;
+  }
+
+  #grow(): void {
+    const grown = new GrowingSelection(Math.max(16, this.count * 2));
+    grown.offsets.set(this.offsets);
+    grown.positions.set(this.positions);
+    grown.lengths.set(this.lengths);
+    grown.crcs.set(this.crcs);
+    this.offsets = grown.offsets;
+    this.positions = grown.positions;
+    this.lengths = grown.lengths;
+    this.crcs = grown.crcs;
+  }
+}
