@@ -108,6 +108,8 @@ export interface Publication {
   key: string | undefined;
   /** Refused silently (reported as routed) when the queue or exchange saw it within its dedup window. */
   dedupId: string | undefined;
+  /** Not to be kept by an exchange with a historyLength. */
+  skipsHistory: boolean;
   exchange: Exchange;
   routingKey: string;
   /** Further routing keys (AMQP's CC and BCC); undefined: none. */
