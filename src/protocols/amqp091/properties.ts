@@ -142,7 +142,7 @@ export function decodeProperties(buffer: Buffer, start: number, end: number): Pr
     if ((flags & flagOf(index)) !== 0) properties[name] = readProperty(input, name);
   }
   if (input.fault === null && !input.isAtEnd) input.fail("bytes are left behind the properties");
-  return input.fault === null ? (properties as Properties) : new Malformed(input.fault);
+  return input.fault === null ? properties : new Malformed(input.fault);
 }
 
 function readProperty(input: Input, name: PropertyName): unknown {
