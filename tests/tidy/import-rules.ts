@@ -97,7 +97,10 @@ function isWithin(path: string, where: readonly string[]): boolean {
   return where.some((each) => (each === "test" ? isTest(path) : path.startsWith(each)));
 }
 
-/** No file imports itself by way of others. Types count: two files that need each other to be understood are one. */
+/**
+ * No file needs itself, by way of others, to run. Types may point back, from a part to the whole that it serves: across
+ * folders the ranks forbid that already, and within one it is how a part says whose it is.
+ */
 export function cycles(files: readonly SourceFile[]): Refusal[] {
   const fileByPath = new Map(files.map((file) => [file.path, file]));
   const done = new Set<string>();
@@ -106,8 +109,8 @@ export function cycles(files: readonly SourceFile[]): Refusal[] {
   const follow = (file: SourceFile): void => {
     if (done.has(file.path)) return;
     trail.push(file.path);
-    for (const { target, isDynamic, line } of file.imports) {
-      if (target === undefined || isDynamic) continue;
+    for (const { target, isDynamic, isType, line } of file.imports) {
+      if (target === undefined || isDynamic || isType) continue;
       const at = trail.indexOf(target);
       if (at >= 0) {
         const circle = [...trail.slice(at), target].join(" → ");
