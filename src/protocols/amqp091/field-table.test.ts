@@ -116,6 +116,20 @@ test("looking for a field finds the first of that name, and nothing past the end
   );
 });
 
+test("what is nested may not be longer than what it is in, even if what follows would fit", () => {
+  for (const bytes of [
+    hex("00000009 0161 41 00000002 56 56 56"), // an array of two, with room for one
+    hex("0000000a 0161 46 00000003 0162 56 56"), // a table of three bytes, with room for two
+    hex("00000009 0161 53 00000002 62 62 62"), // a string of two, with room for one
+  ]) {
+    const end = 4 + bytes.readUInt32BE(0);
+    assert.ok(!(decodeTable(bytes, 0, end) instanceof Malformed));
+    bytes.writeUInt32BE(end - 5, 0);
+    assert.ok(decodeTable(bytes, 0, end - 1) instanceof Malformed);
+    assert.equal(tableEnd(bytes, 0, end - 1), -1);
+  }
+});
+
 test("a name or a long string that is not UTF-8 keeps its bytes", () => {
   const bytes = hex("0000000b 02fffe 53 00000002 fdff");
   bytes.writeUInt32BE(bytes.length - 4, 0);
