@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const version = "2.20.0";
+const version = "2.22.1";
 
 const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -34,5 +34,5 @@ export function runPerfTest(classPath: string, uri: string, forSeconds: number):
   args.push("--confirm", "1000", "--qos", "1000", "--time", String(forSeconds), "--id", "bench");
   const run = spawnSync("java", args, { encoding: "utf8", timeout: (forSeconds + 60) * 1000 });
   const lines = `${run.stdout}\n${run.stderr}`.split("\n");
-  return lines.filter((line) => /rate avg|confirm latency|consumer latency|rror|xception/.test(line)).slice(-6);
+  return lines.filter((line) => /rate avg|latency min|rror|xception/.test(line)).slice(-6);
 }
