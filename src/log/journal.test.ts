@@ -84,7 +84,7 @@ test("zeros are written ahead of the tail and never over a block", async () => {
   const found = await readBack(disk, { options });
   assert.deepEqual(found.damage, []);
   assert.equal(found.blocks.length, 100);
-  for (const { seq, payload } of found.blocks) assert.ok(payload.equals(payloadOf(seq, lengths[seq - 1]!)));
+  for (const { seq, payload } of found.blocks) assert.ok(payload.equals(payloadOf(seq, lengths[seq - 1])));
 });
 
 test("blocks before fromSeq are not handed over, and their files not needed", async () => {
@@ -192,7 +192,7 @@ test("any byte flipped: no block is wrong, all others come back, and only the la
       const expected = [1, 2, 3, 4].filter((seq) => seq !== hit);
       assert.deepEqual(seqsOf(found), expected, `byte ${at} of ${name}`);
       for (const { seq, payload } of found.blocks) {
-        assert.ok(payload.equals(payloadOf(seq, [100, 5000, 30, 60][seq - 1]!)));
+        assert.ok(payload.equals(payloadOf(seq, [100, 5000, 30, 60][seq - 1])));
       }
       assert.equal(found.damage.length, hit === 4 ? 0 : 1, `byte ${at} of ${name}`);
     }
@@ -391,7 +391,7 @@ test("whatever is appended, rotated, trimmed, and crashed: durable blocks come b
         const next = found.journal.nextSeq;
         assert.ok(next === lengths.length + 1, `next is ${next}, durable were ${lengths.length}`);
         assert.equal(found.blocks.length, next - fromSeq);
-        for (const { seq, payload } of found.blocks) assert.ok(payload.equals(payloadOf(seq, lengths[seq - 1]!)));
+        for (const { seq, payload } of found.blocks) assert.ok(payload.equals(payloadOf(seq, lengths[seq - 1])));
         journal = found.journal;
       };
       for (const one of steps) {

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { openNodeDisk } from "./node-disk.ts";
+
+function newDirectory(context: TestContext): string {
+  const parent = fs.mkdtempSync(path.join(os.tmpdir(), "entrepot-disk-"));
+  context.after(() => fs.rmSync(parent, { recursive: true }));
+  return path.join(parent, "not", "there", "yet");
+}
+
+test("a directory is made, held, refused to a second owner by name, and given back", async (context) => {
+  const directory = newDirectory(context);
+  const disk = await openNodeDisk(directory);
+  await assert.rejects(openNodeDisk(directory), { message: new RegExp(`in use by process ${process.pid} `) });
+  assert.deepEqual(await disk.list(), []);
+  await disk.unlock();
+  await (await openNodeDisk(directory)).unlock();
+});
+
+test("another process's lock holds while it lives and is taken over when it was killed", async (context) => {
+  const directory = newDirectory(context);
+  const module = new URL("./node-disk.ts", import.meta.url).href;
+  const script = `
+    const { openNodeDisk } = await import(${JSON.stringify(module)});
+    await openNodeDisk(${JSON.stringify(directory)});
+    console.log("held");
+    setInterval(() => undefined, 1000);
+  `;
+  const holder = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(holder.stdout, "data");
+  await assert.rejects(openNodeDisk(directory), { message: new RegExp(`in use by process ${holder.pid} `) });
+  holder.kill("SIGKILL");
+  await once(holder, "exit");
+  await (await openNodeDisk(directory)).unlock();
+});
+
+test("the lock of a pid that came again is no lock", { skip: process.platform !== "linux" }, async (context) => {
+  const directory = newDirectory(context);
+  fs.mkdirSync(directory, { recursive: true });
+  for (const stale of [`${process.pid} some-other-boot/123\n`, "", "nonsense\n", "999999999 x\n"]) {
+    fs.writeFileSync(path.join(directory, "lock"), stale);
+    await (await openNodeDisk(directory)).unlock();
+  }
+});
+
+test("of many who want a dead one's directory at once, one gets it", async (context) => {
+  const directory = newDirectory(context);
+  fs.mkdirSync(directory, { recursive: true });
+  const dead = spawnSync(process.execPath, ["-e", "console.log(process.pid)"], { encoding: "utf8" }).stdout.trim();
+  fs.writeFileSync(path.join(directory, "lock"), `${dead} unknown\n`);
+  const module = new URL("./node-disk.ts", import.meta.url).href;
+  const script = `
+    const { openNodeDisk } = await import(${JSON.stringify(module)});
+    const told = await openNodeDisk(${JSON.stringify(directory)}).then(() => "held", () => "refused");
+    console.log(told);
+    process.stdin.resume();
+    process.stdin.once("end", () => process.exit());
+  `;
+  const contenders = Array.from({ length: 4 }, () =>
+    spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["pipe", "pipe", "inherit"] }),
+  );
+  const answers = await Promise.all(contenders.map(async (one) => String((await once(one.stdout, "data"))[0]).trim()));
+  for (const one of contenders) one.stdin.end();
+  await Promise.all(contenders.map((one) => once(one, "exit")));
+  assert.deepEqual(answers.toSorted(), ["held", "refused", "refused", "refused"]);
+});
+
+test("what is written is read, up to the end", async (context) => {
+  const disk = await openNodeDisk(newDirectory(context));
+  await assert.rejects(disk.open("a", "read"), { code: "ENOENT" });
+  for (const mode of ["synced", "write"] as const) {
+    const file = await disk.open(`file-${mode}`, mode);
+    const sent = Buffer.from("..hello..");
+    await new Promise<void>((resolve, reject) => {
+      file.write(sent, 2, 5, 3, (error) => (error === undefined ? resolve() : reject(error)));
+    });
+    await new Promise<void>((resolve, reject) => {
+      file.sync((error) => (error === undefined ? resolve() : reject(error)));
+    });
+    const got = Buffer.alloc(20, "-");
+    const bytesRead = await new Promise((resolve) => file.read(got, 1, 19, 2, (_, count) => resolve(count)));
+    assert.equal(bytesRead, 6);
+    assert.equal(got.toString("latin1", 0, 8), "-\0hello-");
+    assert.equal(await file.size(), 8);
+    await file.close();
+  }
+  await disk.rename("file-write", "b");
+  await disk.remove("file-synced");
+  await disk.remove("file-synced");
+  await disk.syncDirectory();
+  assert.deepEqual(await disk.list(), ["b"]);
+  assert.ok((await disk.freeBytes()) > 0);
+  await disk.unlock();
+});
