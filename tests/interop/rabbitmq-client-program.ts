@@ -31,7 +31,8 @@ async function ready(consumer: { on(name: "ready", run: () => void): unknown }):
 /** Takes `count` messages, acknowledging each, and closes. */
 async function take(rabbit: Connection, props: ConsumerProps, count: number): Promise<AsyncMessage[]> {
   const mailbox = new Mailbox<AsyncMessage>();
-  const consumer = rabbit.createConsumer(props, (message) => mailbox.put(message));
+  const existing = { ...props, queueOptions: { passive: true } };
+  const consumer = rabbit.createConsumer(existing, (message) => mailbox.put(message));
   await mailbox.atLeast(count);
   await consumer.close();
   return mailbox.received;
@@ -39,8 +40,8 @@ async function take(rabbit: Connection, props: ConsumerProps, count: number): Pr
 
 const workQueue = onConnection(async (rabbit, prefix) => {
   const queue = `${prefix}tasks`;
-  const queueOptions = { queue, durable: true };
-  const publisher = rabbit.createPublisher({ confirm: true, queues: [queueOptions] });
+  const queueOptions = { durable: true };
+  const publisher = rabbit.createPublisher({ confirm: true, queues: [{ queue, ...queueOptions }] });
   for (const each of numbers(40)) await publisher.send({ routingKey: queue, durable: true }, each);
 
   // The first worker keeps what it gets; what it had not acknowledged comes again when its channel closes.
@@ -52,7 +53,7 @@ const workQueue = onConnection(async (rabbit, prefix) => {
 
   const done = new Mailbox<{ worker: number; message: AsyncMessage }>();
   const workers = [1, 2].map((worker) =>
-    rabbit.createConsumer({ queue, qos: { prefetchCount: 1 }, concurrency: 1 }, async (message) => {
+    rabbit.createConsumer({ queue, queueOptions, qos: { prefetchCount: 1 }, concurrency: 1 }, async (message) => {
       done.put({ worker, message });
       await new Promise(setImmediate);
     }),
@@ -109,8 +110,8 @@ const routing = onConnection(async (rabbit, prefix) => {
     queueBindings: Object.entries(bindings).flatMap(([name, severities]) =>
       severities.map((routingKey) => ({ queue: prefix + name, exchange, routingKey })),
     ),
-    onReturn: (message) => void returned.push(message),
   });
+  publisher.on("basic.return", (message) => void returned.push(message));
   for (const severity of ["info", "error", "debug", "warning", "error"]) {
     await publisher.send({ exchange, routingKey: severity, mandatory: true }, severity);
   }
@@ -212,7 +213,7 @@ const retryDeadLetter = onConnection(async (rabbit, prefix) => {
   const accepted = new Mailbox<AsyncMessage>();
   const waits: number[] = [];
   let rejectedAt = 0;
-  const worker = rabbit.createConsumer({ queue: work }, async (message) => {
+  const worker = rabbit.createConsumer({ queue: work, queueOptions: { passive: true } }, async (message) => {
     const deaths = (message.headers?.["x-death"] ?? []) as Death[];
     const rejections = deaths.find(({ queue, reason }) => queue === work && reason === "rejected")?.count ?? 0;
     if (text(message) === "flaky") {
@@ -262,12 +263,11 @@ const confirms = onConnection(async (rabbit, prefix) => {
 
 const streamReplay = onConnection(async (rabbit, prefix) => {
   const stream = `${prefix}events`;
-  const streamQueue = { queue: stream, durable: true, arguments: { "x-queue-type": "stream" } };
+  const streamQueue = { queue: stream, durable: true, arguments: { "x-queue-type": "stream" } } as const;
   const publisher = rabbit.createPublisher({ confirm: true, queues: [streamQueue] });
   await Promise.all(numbers(50).map((each) => publisher.send({ routingKey: stream, headers: { n: +each } }, each)));
   const from = (offset: string | number): ConsumerProps => ({
     queue: stream,
-    queueOptions: { queue: stream, passive: true },
     qos: { prefetchCount: 10 },
     arguments: { "x-stream-offset": offset },
   });
