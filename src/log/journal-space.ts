@@ -98,6 +98,8 @@ export class SpareFiles {
   readonly #names: string[] = [];
   #nextNumber = 0;
   #recycling = 0;
+  /** An append waits for a file: a spare in the making is good as it is. */
+  #isWanted = false;
   #making: Promise<void> | undefined;
 
   constructor(disk: Disk, options: SpaceOptions, namesOnDisk: string[]) {
@@ -125,7 +127,7 @@ export class SpareFiles {
     const file = await this.#disk.open(name, "synced");
     try {
       const length = Math.min(aheadBytes, fileBytesMax);
-      for (let at = 0; at < length; at += stepBytes) {
+      for (let at = 0; at < length && !this.#isWanted; at += stepBytes) {
         const step = Math.min(stepBytes, length - at);
         await writeAt(file, zerosOf(step), 0, step, at);
       }
@@ -138,7 +140,9 @@ export class SpareFiles {
 
   /** A file under the name it is to have, and the name is durable. */
   async take(name: string): Promise<TailFile> {
+    this.#isWanted = true;
     await this.#making;
+    this.#isWanted = false;
     const spare = this.#names.shift();
     const file = await this.#disk.open(spare ?? name, "synced");
     try {

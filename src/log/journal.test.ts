@@ -78,7 +78,7 @@ test("zeros are written ahead of the tail and never over a block", async () => {
   const lengths: number[] = [];
   for (let seq = 1; seq <= 100; seq++) {
     lengths.push(Math.floor(random.next() * 30_000));
-    await appendBlock(journal, payloadOf(seq, lengths.at(-1)!));
+    await appendBlock(journal, payloadOf(seq, lengths.at(-1)));
   }
   await journal.close();
   const found = await readBack(disk, { options });

@@ -27,6 +27,11 @@ async function openAll(log: Log, fromSeq: number): Promise<{ journal: Journal; s
 }
 
 export function testLog(name: string, open: () => Promise<LogUnderTest>): void {
+  testInOneLife(name, open);
+  testAcrossLives(name, open);
+}
+
+function testInOneLife(name: string, open: () => Promise<LogUnderTest>): void {
   const over = (what: string, run: (subject: LogUnderTest) => Promise<void>): void => {
     test(`${name}: ${what}`, async () => {
       const subject = await open();
@@ -37,18 +42,6 @@ export function testLog(name: string, open: () => Promise<LogUnderTest>): void {
       }
     });
   };
-  const overKept = (what: string, run: (log: Log, reopen: () => Promise<Log>) => Promise<void>): void => {
-    test(`${name}: ${what}`, async (context) => {
-      const { log, reopen, dispose } = await open();
-      try {
-        if (reopen === undefined) context.skip("it keeps nothing");
-        else await run(log, reopen);
-      } finally {
-        await dispose();
-      }
-    });
-  };
-
   over("sequences begin with 1, advance when append is called, and done comes later", async ({ log }) => {
     const { journal, seqs } = await openAll(log, 1);
     assert.deepEqual([journal.nextSeq, seqs], [1, []]);
@@ -109,6 +102,20 @@ export function testLog(name: string, open: () => Promise<LogUnderTest>): void {
     await log.segments.remove(1);
     assert.deepEqual(await log.segments.list(), []);
   });
+}
+
+function testAcrossLives(name: string, open: () => Promise<LogUnderTest>): void {
+  const overKept = (what: string, run: (log: Log, reopen: () => Promise<Log>) => Promise<void>): void => {
+    test(`${name}: ${what}`, async (context) => {
+      const subject = await open();
+      try {
+        if (subject.reopen === undefined) context.skip("it keeps nothing");
+        else await run(subject.log, subject.reopen);
+      } finally {
+        await subject.dispose();
+      }
+    });
+  };
 
   overKept("blocks come back, behind a trim those that are left", async (log, reopen) => {
     const { journal } = await openAll(log, 1);
