@@ -1,0 +1,83 @@
+/**
+ * A set of integers kept as sorted, disjoint ranges [start, end).
+ *
+ * Made for offsets, which come nearly in order: adding behind the last range, or right next to it, is O(1); anything
+ * else is a binary search and a splice. Used where ranges are few; the delivery state of a busy subscription, where
+ * they may be many, is a bitmap (`SettledSet`).
+ */
+export class RangeSet {
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
+
+  /** Number of integers in the set. */
+  get size(): number {
+    let size = 0;
+    for (let i = 0; i < this.starts.length; i++) size += this.ends[i]! - this.starts[i]!;
+    return size;
+  }
+
+  add(start: number, end: number): void {
+    if (start >= end) return;
+    const { starts, ends } = this;
+    const last = ends.length - 1;
+    if (last < 0 || start > ends[last]!) {
+      starts.push(start);
+      ends.push(end);
+      return;
+    }
+    if (start >= starts[last]!) {
+      if (end > ends[last]!) ends[last] = end;
+      return;
+    }
+    const from = this.#firstEndingAtOrAfter(start);
+    let to = from;
+    let low = start;
+    let high = end;
+    while (to < starts.length && starts[to]! <= end) {
+      low = Math.min(low, starts[to]!);
+      high = Math.max(high, ends[to]!);
+      to++;
+    }
+    starts.splice(from, to - from, low);
+    ends.splice(from, to - from, high);
+  }
+
+  has(value: number): boolean {
+    const at = this.#firstEndingAtOrAfter(value + 1);
+    return at < this.starts.length && this.starts[at]! <= value;
+  }
+
+  /** Forgets everything below `value`. */
+  removeBelow(value: number): void {
+    const { starts, ends } = this;
+    let gone = 0;
+    while (gone < ends.length && ends[gone]! <= value) gone++;
+    if (gone > 0) {
+      starts.splice(0, gone);
+      ends.splice(0, gone);
+    }
+    if (starts.length > 0 && starts[0]! < value) starts[0] = value;
+  }
+
+  /** As a flat list start, end, start, end, ...: the form in which it is stored. */
+  toList(): number[] {
+    return this.starts.flatMap((start, i) => [start, this.ends[i]!]);
+  }
+
+  static fromList(list: readonly number[]): RangeSet {
+    const set = new RangeSet();
+    for (let i = 0; i + 1 < list.length; i += 2) set.add(list[i]!, list[i + 1]!);
+    return set;
+  }
+
+  #firstEndingAtOrAfter(value: number): number {
+    let low = 0;
+    let high = this.ends.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.ends[middle]! < value) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

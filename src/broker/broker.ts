@@ -1,0 +1,170 @@
+/** The core behind the door: opens a log, recovers, and answers as `Broker`. */
+import type { Random } from '../base/random.ts';
+import type { Clock, TimerHandle } from '../base/clock.ts';
+import type { Broker, CommitListener, Definitions, MessageFormat, Namespace, Pressure, Session } from './api.ts';
+import { Core, type CoreOptions, type CoreSettings } from './core.ts';
+import { Checkpointer } from './durability/checkpoint.ts';
+import { recover } from './durability/recovery.ts';
+import { SessionState } from './subscription/session.ts';
+import { redrive } from './redrive.ts';
+import type { QueueState } from './catalog/queue-state.ts';
+import type { Queue } from './api.ts';
+
+const diskCheckMs = 1000;
+
+export type BrokerOptions = Omit<CoreOptions, 'settings'> & {
+  readonly settings?: Partial<CoreSettings>;
+  /** Created at the first start. */
+  readonly namespaces?: readonly string[];
+};
+
+export const defaultCoreSettings: CoreSettings = {
+  checkpointBytes: 64 << 20,
+  cacheBytes: 128 << 20,
+  memoryHighBytes: 1 << 30,
+  diskFreeBytesMin: 50 << 20,
+  pendingBytesMax: 16 << 20,
+};
+
+/** A broker that can be stopped. */
+export class RunningCore implements Broker {
+  readonly core: Core;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly definitions: Definitions;
+  readonly #checkpointer: Checkpointer;
+  #diskCheck: TimerHandle | undefined;
+  #isStopped = false;
+
+  constructor(core: Core, checkpointer: Checkpointer) {
+    this.core = core;
+    this.clock = core.clock;
+    this.random = core.random;
+    this.#checkpointer = checkpointer;
+    this.definitions = definitionsOf(core);
+    if (!core.log.isVolatile) this.#watchDisk();
+  }
+
+  get id(): string {
+    return this.definitions.get('broker', 'id') as string;
+  }
+
+  get durableTicket(): number {
+    return this.core.commit.durableTicket;
+  }
+
+  get ticket(): number {
+    return this.core.commit.ticket;
+  }
+
+  get pressure(): Pressure {
+    return this.core.pressure;
+  }
+
+  get isCongested(): boolean {
+    return this.core.isCongested;
+  }
+
+  namespace(name: string): Namespace | undefined {
+    return this.core.namespaceByName.get(name);
+  }
+
+  registerFormat(format: MessageFormat): void {
+    this.core.addFormat(format);
+  }
+
+  createSession(): Session {
+    return new SessionState(this.core);
+  }
+
+  whenDurable(ticket: number, run: () => void): void {
+    this.core.commit.whenDurable(ticket, run);
+  }
+
+  addCommitListener(listener: CommitListener): void {
+    this.core.addCommitListener(listener);
+  }
+
+  removeCommitListener(listener: CommitListener): void {
+    this.core.removeCommitListener(listener);
+  }
+
+  atomically(run: () => void): number {
+    return this.core.commit.atomically(run);
+  }
+
+  onPressure(changed: (pressure: Pressure) => void): () => void {
+    return this.core.onPressure(changed);
+  }
+
+  redrive(queue: Queue, countMax: number): Promise<number> {
+    return redrive(this.core, queue as QueueState, countMax);
+  }
+
+  /** Takes a checkpoint now. */
+  checkpoint(): Promise<void> {
+    return this.#checkpointer.take(false);
+  }
+
+  /** Makes everything durable and closes the log. The sessions are closed by then. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    if (this.#diskCheck !== undefined) this.clock.clearTimer(this.#diskCheck);
+    this.core.schedule.stop();
+    await this.#settled();
+    await this.#checkpointer.take(true);
+    this.core.commit.stop();
+    if (!this.core.log.isVolatile) await this.core.commit.journal.close();
+    await this.core.log.close();
+  }
+
+  #settled(): Promise<void> {
+    return new Promise((resolve) => this.whenDurable(this.ticket, resolve));
+  }
+
+  #watchDisk(): void {
+    this.#diskCheck = this.clock.setTimer(this.clock.now() + diskCheckMs, () => {
+      void this.core.log.freeBytes().then((free) => {
+        if (this.#isStopped) return;
+        const isLow = free < this.core.settings.diskFreeBytesMin;
+        this.core.setPressure('disk', isLow);
+        this.#watchDisk();
+      }, this.core.fatal);
+    });
+  }
+}
+
+/** Opens the log, recovers what it holds, and starts. */
+export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
+  const core = new Core({ ...options, settings: { ...defaultCoreSettings, ...options.settings } });
+  const recovered = await recover(core);
+  core.commit.start(recovered.journal);
+  const checkpointer = new Checkpointer(core, recovered.checkpointId, recovered.nextSegment, recovered.seq);
+  for (const name of options.namespaces ?? ['/']) {
+    if (core.namespaceByName.has(name)) continue;
+    core.addNamespace(name);
+    core.define({ op: 'namespace', name });
+  }
+  const broker = new RunningCore(core, checkpointer);
+  if (broker.definitions.get('broker', 'id') === undefined) broker.definitions.put('broker', 'id', core.random.bytes(16).toString('hex'));
+  core.schedule.start();
+  for (const queue of core.queueById.values()) queue.subscription?.wake();
+  return broker;
+}
+
+function definitionsOf(core: Core): Definitions {
+  return {
+    get: (kind, name) => core.definitions.get(kind)?.get(name),
+    entries: (kind) => core.definitions.get(kind) ?? [],
+    put(kind, name, value): void {
+      let values = core.definitions.get(kind);
+      if (values === undefined) core.definitions.set(kind, (values = new Map()));
+      values.set(name, value);
+      core.define({ op: 'put', kind, name, value });
+    },
+    remove(kind, name): void {
+      if (core.definitions.get(kind)?.delete(name) === true) core.define({ op: 'remove', kind, name });
+    },
+  };
+}

@@ -1,0 +1,233 @@
+/**
+ * A queue: a partition, the subscription that reads it (a log has none), and the rules that are about neither alone: how
+ * long settled entries stay, when an unused queue goes, which publishes are refused.
+ */
+import type { TimerHandle } from '../../base/clock.ts';
+import type { Queue, QueueSettings } from '../api.ts';
+import type { Core } from '../core.ts';
+import { DedupWindow } from '../dedup-window.ts';
+import { record } from '../durability/records.ts';
+import { EntryCursor, writeU32, writeU48 } from '../entry.ts';
+import type { ConsumerState } from '../subscription/consumer-state.ts';
+import { Subscription } from '../subscription/subscription.ts';
+import type { Partition, Wakeable } from '../topic/partition.ts';
+import type { NamespaceState } from './namespace-state.ts';
+
+export class QueueState implements Queue, Wakeable {
+  readonly id: number;
+  readonly name: string;
+  readonly namespace: NamespaceState;
+  readonly declaration: unknown;
+  readonly partition: Partition;
+  readonly subscription: Subscription | undefined;
+  /** Consumers that read it as a log. */
+  readonly readers = new Set<ConsumerState>();
+  settings: QueueSettings;
+  isDeleted = false;
+  isWoken = false;
+  dedup: DedupWindow | undefined;
+  /** Not every publish may be appended: ask first. */
+  mayRefuse = false;
+  /** Not seen by anyone but the core: a place for messages that wait. */
+  readonly isHidden: boolean;
+  readonly #core: Core;
+  readonly #entry = new EntryCursor();
+  #usedMs: number;
+  #expiry: TimerHandle | undefined;
+  #ageCheck: TimerHandle | undefined;
+  #hadConsumer = false;
+
+  constructor(
+    core: Core,
+    namespace: NamespaceState,
+    id: number,
+    name: string,
+    settings: QueueSettings,
+    declaration: unknown,
+    partition: Partition,
+    isHidden: boolean,
+  ) {
+    this.#core = core;
+    this.namespace = namespace;
+    this.id = id;
+    this.name = name;
+    this.settings = settings;
+    this.declaration = declaration;
+    this.partition = partition;
+    this.isHidden = isHidden;
+    this.#usedMs = core.now();
+    if (settings.mode !== 'offset') {
+      this.subscription = new Subscription(id, name, partition, settings, core);
+      this.subscription.onUnused = (): void => this.consumersLeft();
+    }
+    this.#applySettings();
+  }
+
+  get readyCount(): number {
+    return this.subscription?.readyCount ?? this.partition.next - this.partition.first;
+  }
+
+  get leasedCount(): number {
+    return this.subscription?.leasedCount ?? 0;
+  }
+
+  get readyBytes(): number {
+    return this.subscription?.readyBytes ?? this.partition.keptBytes;
+  }
+
+  get consumerCount(): number {
+    return (this.subscription?.consumers.length ?? 0) + this.readers.size;
+  }
+
+  get firstOffset(): number {
+    return this.partition.first;
+  }
+
+  get nextOffset(): number {
+    return this.partition.next;
+  }
+
+  get isDurable(): boolean {
+    return this.partition.isDurable;
+  }
+
+  touch(): void {
+    this.#usedMs = this.#core.now();
+  }
+
+  configure(settings: QueueSettings): void {
+    this.settings = settings;
+    this.subscription?.configure(settings);
+    this.#applySettings();
+    if (this.isDurable) this.#core.define({ op: 'settings', id: this.id, settings });
+  }
+
+  purge(): number {
+    return this.subscription?.purge() ?? 0;
+  }
+
+  consumerCame(): void {
+    this.#hadConsumer = true;
+    this.touch();
+  }
+
+  /** The last consumer has left. */
+  consumersLeft(): void {
+    this.touch();
+    if (this.isDeleted || this.consumerCount > 0) return;
+    if (this.settings.autoDelete && this.#hadConsumer) this.namespace.deleteQueue(this);
+  }
+
+  /** True: this publish is not to be appended. */
+  refuses(bodyLength: number): boolean {
+    return this.subscription?.refuses(bodyLength) ?? false;
+  }
+
+  /** The partition grew: a log may have to give up its oldest entries. */
+  wake(): void {
+    this.#core.wake(this);
+  }
+
+  dispatch(): void {
+    this.enforceRetention();
+  }
+
+  /** Trims what age, size and number do not allow to stay. Coarse where entries are on disk: whole runs. */
+  enforceRetention(): void {
+    if (this.isDeleted) return;
+    const { partition } = this;
+    const { maxAgeMs, maxBytes, maxCount } = this.settings.retention;
+    let to = partition.first;
+    if (maxCount > 0) to = Math.max(to, partition.next - maxCount);
+    if (maxBytes > 0) to = Math.max(to, this.#endOverBytes(maxBytes));
+    if (maxAgeMs > 0) to = Math.max(to, this.#endOverAge(this.#core.now() - maxAgeMs));
+    if (this.subscription !== undefined) to = Math.min(to, this.subscription.settled.floor);
+    to = Math.min(to, partition.visibleEnd);
+    if (to <= partition.first) return;
+    partition.trimTo(to);
+    if (!partition.isDurable) return;
+    const { commit } = this.#core;
+    commit.reserve(11);
+    commit.buffer[commit.at] = record.trimmed;
+    writeU32(commit.buffer, commit.at + 1, this.id);
+    writeU48(commit.buffer, commit.at + 5, to);
+    commit.at += 11;
+  }
+
+  destroy(): void {
+    this.isDeleted = true;
+    for (const timer of [this.#expiry, this.#ageCheck]) if (timer !== undefined) this.#core.clock.clearTimer(timer);
+    this.subscription?.delete();
+    for (const reader of [...this.readers]) {
+      reader.cancel();
+      reader.receiver.ended('queue-deleted');
+    }
+    this.partition.destroy();
+  }
+
+  #applySettings(): void {
+    const { overflow, maxLength, maxLengthBytes, dedup, retention, expiresMs } = this.settings;
+    this.mayRefuse = dedup !== undefined || (overflow !== 'drop-head' && (maxLength >= 0 || maxLengthBytes >= 0));
+    if (dedup === undefined) this.dedup = undefined;
+    else if (this.dedup?.policy !== dedup) this.dedup = new DedupWindow(dedup);
+    if (retention.maxBytes > 0 || retention.maxCount > 0 || retention.maxAgeMs > 0) this.partition.readers.add(this);
+    else this.partition.readers.delete(this);
+    if (retention.maxAgeMs > 0) this.#watchAge(retention.maxAgeMs);
+    if (expiresMs > 0) this.#watchUse();
+  }
+
+  #watchAge(maxAgeMs: number): void {
+    if (this.#ageCheck !== undefined) return;
+    const everyMs = Math.max(100, Math.min(60_000, maxAgeMs / 10));
+    this.#ageCheck = this.#core.clock.setTimer(this.#core.clock.now() + everyMs, () => {
+      this.#ageCheck = undefined;
+      this.enforceRetention();
+      if (!this.isDeleted && this.settings.retention.maxAgeMs > 0) this.#watchAge(this.settings.retention.maxAgeMs);
+    });
+  }
+
+  #watchUse(): void {
+    if (this.#expiry !== undefined || this.isDeleted) return;
+    this.#expiry = this.#core.clock.setTimer(this.#usedMs + this.settings.expiresMs, () => {
+      this.#expiry = undefined;
+      if (this.isDeleted || this.settings.expiresMs === 0) return;
+      if (this.consumerCount > 0) this.touch();
+      if (this.#usedMs + this.settings.expiresMs <= this.#core.now()) this.namespace.deleteQueue(this);
+      else this.#watchUse();
+    });
+  }
+
+  #endOverBytes(maxBytes: number): number {
+    const { partition } = this;
+    let over = partition.keptBytes - maxBytes;
+    let end = partition.first;
+    for (const { meta } of partition.runs) {
+      if (over < meta.bytes) return end;
+      over -= meta.bytes;
+      end = meta.lastOffset + 1;
+    }
+    while (over > 0 && end < partition.visibleEnd) {
+      if (partition.look(end, this.#entry)) {
+        const length = this.#entry.bodyEnd - this.#entry.exchangeStart;
+        if (over < length) return end;
+        over -= length;
+      }
+      end++;
+    }
+    return end;
+  }
+
+  #endOverAge(beforeMs: number): number {
+    const { partition } = this;
+    let end = partition.first;
+    for (const { meta } of partition.runs) {
+      if (meta.lastTimestamp > beforeMs) return end;
+      end = meta.lastOffset + 1;
+    }
+    while (end < partition.visibleEnd) {
+      if (partition.look(end, this.#entry) && this.#entry.timestampMs > beforeMs) return end;
+      end++;
+    }
+    return end;
+  }
+}

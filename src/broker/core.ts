@@ -1,0 +1,370 @@
+/**
+ * The state machine that everything hangs on: namespaces, queues, sessions, the committer, the schedule. Single-threaded
+ * and without I/O of its own: time comes from a Clock, chance from a Random, bytes go to and come from a Log.
+ *
+ * One turn: protocols call in (publish, settle, declare), which changes state at once, appends records to the open block
+ * and puts who may have something to deliver on the list of the woken. At the end of the turn the block goes to disk if the
+ * disk is idle, and the woken are dispatched. When a block is durable its entries become visible, which wakes their
+ * readers, and commit listeners send confirms.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { must } from '../base/assert.ts';
+import type { Damage, Log } from '../log/log.ts';
+import type { Logger } from '../observe/log.ts';
+import type {
+  CommitListener,
+  ConsumeOptions,
+  ConsumeRefusal,
+  DeathReason,
+  MessageFormat,
+  Pressure,
+  Publication,
+  Queue,
+  Receiver,
+} from './api.ts';
+import type { Definition } from './catalog/definition.ts';
+import { NamespaceState } from './catalog/namespace-state.ts';
+import { QueueState } from './catalog/queue-state.ts';
+import { deadLetter, deadLetterRefused, replayHistory, republish } from './dead-letter.ts';
+import { BlockCache } from './durability/block-cache.ts';
+import { Committer } from './durability/committer.ts';
+import { record } from './durability/records.ts';
+import { EntryCursor, writeU32 } from './entry.ts';
+import { Publisher } from './publisher.ts';
+import { Schedule } from './schedule/schedule.ts';
+import { ConsumerState } from './subscription/consumer-state.ts';
+import { LogReader } from './subscription/log-reader.ts';
+import type { SessionState } from './subscription/session.ts';
+import type { GetDone, Subscription } from './subscription/subscription.ts';
+import { Partition } from './topic/partition.ts';
+
+export interface CoreSettings {
+  /** A checkpoint is taken when this much journal has been written since the last. */
+  readonly checkpointBytes: number;
+  /** Entries in memory beyond this are dropped when they are in segments. */
+  readonly cacheBytes: number;
+  /** Producers are held back while more than this is in memory. */
+  readonly memoryHighBytes: number;
+  /** Producers are held back while less than this is free on disk. */
+  readonly diskFreeBytesMin: number;
+  /** Bytes taken in and not yet durable, beyond which connections stop reading. */
+  readonly pendingBytesMax: number;
+}
+
+/** What is looked at at the end of a turn. */
+export interface Dispatchable {
+  isWoken: boolean;
+  dispatch(): void;
+}
+
+export interface CoreOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly settings: CoreSettings;
+  /** The broker cannot keep its promises any more: end the process. */
+  readonly fatal: (error: Error) => void;
+}
+
+export class Core {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly settings: CoreSettings;
+  readonly fatal: (error: Error) => void;
+  readonly cache = new BlockCache();
+  readonly commit: Committer;
+  readonly schedule: Schedule;
+  readonly publisher: Publisher;
+  readonly namespaceByName = new Map<string, NamespaceState>();
+  readonly queueById = new Map<number, QueueState>();
+  readonly definitions = new Map<string, Map<string, unknown>>();
+  readonly pressure: { memory: boolean; disk: boolean } = { memory: false, disk: false };
+  /** Live entries by segment, and what each held at first. */
+  readonly segments = new Map<number, { live: number; total: number; bytes: number }>();
+  /** Clean pages in the order in which they may be dropped. */
+  readonly evictable: { partition: Partition; base: number }[] = [];
+  /** Partitions with entries that are in no segment yet. */
+  readonly dirty = new Set<Partition>();
+  lastId = 0;
+  /** True while the journal is replayed: nothing is recorded. */
+  isRecovering = false;
+  /** Set by the checkpointer. */
+  onCommitted: () => void = () => undefined;
+  onRotated: (firstSeq: number) => void = () => undefined;
+  readonly #formats = new Map<number, MessageFormat>();
+  readonly #listeners = new Set<CommitListener>();
+  readonly #pressureListeners = new Set<(pressure: Pressure) => void>();
+  #woken: Dispatchable[] = [];
+  #collected: Subscription[] = [];
+  #horizons: { ticket: number; subscription: Subscription; horizon: number }[] = [];
+  #evictFrom = 0;
+  #nowMs = 0;
+  readonly #cursor = new EntryCursor();
+
+  constructor(options: CoreOptions) {
+    this.log = options.log;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.logger = options.logger;
+    this.settings = options.settings;
+    this.fatal = options.fatal;
+    this.commit = new Committer(this.cache, this.clock, {
+      beforeSeal: (partitions) => this.#beforeSeal(partitions),
+      hasCollected: () => this.#collected.length > 0,
+      rotated: (firstSeq) => this.onRotated(firstSeq),
+      completed: (ticket) => this.#completed(ticket),
+      dispatch: () => this.#dispatch(),
+      failed: (error, isFull) => this.#journalFailed(error, isFull),
+      recovered: () => this.setPressure('disk', false),
+    });
+    this.schedule = new Schedule({
+      clock: this.clock,
+      now: () => this.now(),
+      segments: this.log.segments,
+      segmentShrank: (segment, entries) => this.segmentShrank(segment, entries),
+      diskFailed: (error) => this.fatal(error),
+    });
+    this.publisher = new Publisher(this);
+  }
+
+  /** The time that decisions are made by: never goes back, whatever the machine's clock does. */
+  now(): number {
+    const nowMs = this.clock.now();
+    if (nowMs > this.#nowMs) this.#nowMs = nowMs;
+    return this.#nowMs;
+  }
+
+  nextId(): number {
+    return ++this.lastId;
+  }
+
+  // ---- definitions
+
+  /** Writes a change of definitions to the open block. */
+  define(definition: Definition): void {
+    if (this.isRecovering) return;
+    const json = Buffer.from(JSON.stringify(definition));
+    const { commit } = this;
+    commit.reserve(5 + json.length);
+    commit.buffer[commit.at] = record.define;
+    writeU32(commit.buffer, commit.at + 1, json.length);
+    json.copy(commit.buffer, commit.at + 5);
+    commit.at += 5 + json.length;
+  }
+
+  addNamespace(name: string): NamespaceState {
+    let namespace = this.namespaceByName.get(name);
+    if (namespace !== undefined) return namespace;
+    namespace = new NamespaceState(this, name);
+    this.namespaceByName.set(name, namespace);
+    return namespace;
+  }
+
+  createPartition(id: number, isDurable: boolean): Partition {
+    return new Partition(id, isDurable && !this.log.isVolatile, {
+      cache: this.cache,
+      segments: this.log.segments,
+      segmentShrank: (segment, entries) => this.segmentShrank(segment, entries),
+      damaged: (partition, damage) => this.damaged(partition, damage),
+      pageLoaded: (partition, base) => void this.evictable.push({ partition, base }),
+      diskFailed: (error) => this.fatal(error),
+      appended: (partition) => void this.dirty.add(partition),
+    });
+  }
+
+  queueAdded(queue: QueueState): void {
+    this.queueById.set(queue.id, queue);
+    if (queue.subscription !== undefined) this.schedule.register(queue.id, queue.subscription);
+  }
+
+  queueRemoved(queue: QueueState): void {
+    this.queueById.delete(queue.id);
+    this.schedule.unregister(queue.id);
+    this.dirty.delete(queue.partition);
+  }
+
+  // ---- formats
+
+  addFormat(format: MessageFormat): void {
+    this.#formats.set(format.id, format);
+  }
+
+  format(id: number): MessageFormat {
+    return must(this.#formats.get(id), 'the format of a message is registered');
+  }
+
+  // ---- sessions
+
+  attach(session: SessionState, queue: Queue, options: ConsumeOptions, receiver: Receiver): ConsumerState | ConsumeRefusal {
+    const state = queue as QueueState;
+    if (state.subscription === undefined || options.startAt !== undefined) return this.#attachReader(session, state, options, receiver);
+    const consumer = new ConsumerState(session, queue, options, receiver, state.subscription);
+    const refusal = state.subscription.attach(consumer);
+    if (refusal !== undefined) return refusal;
+    state.consumerCame();
+    return consumer;
+  }
+
+  get(session: SessionState, queue: Queue, noAck: boolean, done: GetDone): void {
+    const state = queue as QueueState;
+    state.touch();
+    if (state.subscription === undefined) done(0, undefined, false, 0, 0);
+    else state.subscription.get(session, noAck, done);
+  }
+
+  #attachReader(session: SessionState, queue: QueueState, options: ConsumeOptions, receiver: Receiver): ConsumerState {
+    const { partition } = queue;
+    const reader = new LogReader(partition, this);
+    const consumer = new ConsumerState(session, queue, options, receiver, {
+      wake: () => reader.wake(),
+      detach: (gone) => {
+        reader.detach();
+        queue.readers.delete(gone);
+        queue.consumersLeft();
+      },
+    });
+    reader.consumer = consumer;
+    queue.readers.add(consumer);
+    queue.consumerCame();
+    const startAt = options.startAt ?? 'next';
+    if (startAt === 'first') reader.startAt(partition.first);
+    else if (startAt === 'next') reader.startAt(partition.next);
+    else if (startAt === 'last') reader.startAt(Math.max(partition.first, partition.lastBatchStart));
+    else if ('offset' in startAt) reader.startAt(startAt.offset);
+    else void partition.offsetAtTime(startAt.timeMs).then((offset) => reader.startAt(offset), this.fatal);
+    return consumer;
+  }
+
+  // ---- the turn
+
+  wake(one: Dispatchable): void {
+    if (one.isWoken) return;
+    one.isWoken = true;
+    this.#woken.push(one);
+    this.commit.schedule();
+  }
+
+  /** A subscription has settlements or a horizon to write. */
+  collect(subscription: Subscription): void {
+    this.#collected.push(subscription);
+    this.commit.schedule();
+  }
+
+  horizonWritten(subscription: Subscription, horizon: number): void {
+    this.#horizons.push({ ticket: this.commit.openTicket, subscription, horizon });
+  }
+
+  addCommitListener(listener: CommitListener): void {
+    this.#listeners.add(listener);
+  }
+
+  removeCommitListener(listener: CommitListener): void {
+    this.#listeners.delete(listener);
+  }
+
+  #beforeSeal(partitions: readonly Partition[]): void {
+    for (const partition of partitions) this.queueById.get(partition.id)?.subscription?.coverNew();
+    const collected = this.#collected;
+    if (collected.length === 0) return;
+    this.#collected = [];
+    for (const subscription of collected) subscription.writeCollected();
+  }
+
+  #completed(ticket: number): void {
+    while (this.#horizons.length > 0 && this.#horizons[0]!.ticket <= ticket) {
+      const { subscription, horizon } = this.#horizons.shift()!;
+      subscription.horizon = Math.max(subscription.horizon, horizon);
+      subscription.wake();
+    }
+    for (const listener of this.#listeners) listener.committed(ticket);
+    this.onCommitted();
+  }
+
+  #dispatch(): void {
+    // What is woken while dispatching is dispatched in the same turn, a bounded number of times: two queues that feed each
+    // other must not keep the loop from reading sockets.
+    for (let round = 0; round < 4 && this.#woken.length > 0; round++) {
+      const woken = this.#woken;
+      this.#woken = [];
+      for (const one of woken) {
+        one.isWoken = false;
+        one.dispatch();
+      }
+    }
+    if (this.#woken.length > 0) this.commit.schedule();
+  }
+
+  // ---- death and rebirth
+
+  deadLetter(subscription: Subscription, entry: EntryCursor, reason: DeathReason): boolean {
+    return deadLetter(this, must(this.queueById.get(subscription.id), 'a subscription has its queue'), entry, reason);
+  }
+
+  deadLetterRefused(queue: QueueState, refused: Publication): void {
+    deadLetterRefused(this, queue, refused);
+  }
+
+  republish(namespace: NamespaceState, entry: EntryCursor): void {
+    republish(this, namespace, entry);
+  }
+
+  replayHistory(history: QueueState, queue: QueueState): void {
+    replayHistory(this, history, queue, this.#cursor);
+  }
+
+  // ---- memory and disk
+
+  /** Entries were removed from a segment. */
+  segmentShrank(segment: number, entries: number): void {
+    const state = this.segments.get(segment);
+    if (state !== undefined) state.live -= entries;
+  }
+
+  /** Drops clean pages until memory is within its budget, or no more can be dropped. */
+  evict(): void {
+    const { cache, evictable } = this;
+    while (cache.bytes > this.settings.cacheBytes && this.#evictFrom < evictable.length) {
+      const { partition, base } = evictable[this.#evictFrom++]!;
+      if (!partition.isDeleted) partition.evictPage(base);
+    }
+    if (this.#evictFrom > 4096 && this.#evictFrom * 2 > evictable.length) {
+      evictable.splice(0, this.#evictFrom);
+      this.#evictFrom = 0;
+    }
+  }
+
+  get isCongested(): boolean {
+    const { pendingBytesMax, cacheBytes, checkpointBytes } = this.settings;
+    if (this.commit.pendingBytes > pendingBytesMax) return true;
+    return !this.log.isVolatile && this.cache.bytes > cacheBytes + 2 * checkpointBytes + pendingBytesMax;
+  }
+
+  setPressure(kind: 'memory' | 'disk', isHigh: boolean): void {
+    if (this.pressure[kind] === isHigh) return;
+    this.pressure[kind] = isHigh;
+    if (isHigh) this.logger.warn(`producers are held back: ${kind} is short`);
+    else this.logger.info(`producers go on: there is ${kind} again`);
+    for (const changed of this.#pressureListeners) changed(this.pressure);
+  }
+
+  onPressure(changed: (pressure: Pressure) => void): () => void {
+    this.#pressureListeners.add(changed);
+    return () => void this.#pressureListeners.delete(changed);
+  }
+
+  damaged(partition: Partition, damage: readonly Damage[]): void {
+    const queue = this.queueById.get(partition.id);
+    for (const one of damage) {
+      this.logger.error('stored bytes are damaged: a message is lost', { ...one, queue: queue?.name, namespace: queue?.namespace.name });
+    }
+  }
+
+  #journalFailed(error: Error, isFull: boolean): void {
+    if (!isFull) return this.fatal(error);
+    this.setPressure('disk', true);
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * What becomes of messages that die, for every protocol alike: published anew through the dead-letter exchange, with
+ * their death on record in their own headers, in the same journal block that settles them at their source. So a crash
+ * finds them in one place or in the other.
+ *
+ * A message that would come round to a queue it has died in already, without anybody having rejected it on the way, is
+ * dropped there: nobody would ever take it out of that circle (RabbitMQ's rule).
+ */
+import type { DeadLetterPolicy, Death, DeathReason, Entry, Publication, PublishOutcome } from './api.ts';
+import type { NamespaceState } from './catalog/namespace-state.ts';
+import type { QueueState } from './catalog/queue-state.ts';
+import type { Core } from './core.ts';
+import type { EntryCursor } from './entry.ts';
+
+export function emptyPublication(exchange: Publication['exchange']): Publication {
+  const nothing = Buffer.alloc(0);
+  return {
+    format: 0,
+    durable: false,
+    priority: 0,
+    ttlMs: -1,
+    deliverAtMs: 0,
+    key: undefined,
+    dedupId: undefined,
+    skipsHistory: false,
+    exchange,
+    routingKey: '',
+    extraKeys: undefined,
+    head: nothing,
+    headStart: 0,
+    headEnd: 0,
+    body: nothing,
+    bodyStart: 0,
+    bodyEnd: 0,
+  };
+}
+
+/** A publication of a stored message, as it is. */
+export function publicationOf(entry: Entry, exchange: Publication['exchange'], routingKey: string): Publication {
+  return {
+    ...emptyPublication(exchange),
+    format: entry.format,
+    durable: entry.isDurable,
+    priority: entry.priority,
+    ttlMs: entry.ttlMs,
+    key: entry.key(),
+    routingKey,
+    head: entry.buffer,
+    headStart: entry.headStart,
+    headEnd: entry.headEnd,
+    body: entry.buffer,
+    bodyStart: entry.bodyStart,
+    bodyEnd: entry.bodyEnd,
+  };
+}
+
+/**
+ * Publishes the entry to where its queue's policy says. False: a target was full and the policy is at least once, so
+ * nothing was done. A missing exchange and an exchange without a route drop the message, as RabbitMQ does.
+ */
+export function deadLetter(core: Core, queue: QueueState, entry: EntryCursor, reason: DeathReason): boolean {
+  const policy = queue.settings.deadLetter;
+  if (policy === undefined) return true;
+  return publishDeath(core, queue, policy, publicationOf(entry, queue.namespace.exchange('')!, entry.routingKey()), entry.exchange(), reason);
+}
+
+/** The same for a message that a full queue refused. */
+export function deadLetterRefused(core: Core, queue: QueueState, refused: Publication): void {
+  const policy = queue.settings.deadLetter;
+  if (policy !== undefined) publishDeath(core, queue, policy, { ...refused, dedupId: undefined, deliverAtMs: 0 }, refused.exchange.name, 'maxlen');
+}
+
+function publishDeath(
+  core: Core,
+  queue: QueueState,
+  policy: DeadLetterPolicy,
+  p: Publication,
+  exchangeName: string,
+  reason: DeathReason,
+): boolean {
+  const { namespace } = queue;
+  const exchange = namespace.exchange(policy.exchange);
+  if (exchange === undefined) return policy.atLeastOnce !== true;
+  const format = core.format(p.format);
+  const extraKeys = p.extraKeys ?? format.extraKeys(p.head, p.headStart, p.headEnd);
+  const death: Death = {
+    reason,
+    queue: queue.name,
+    timeMs: core.now(),
+    exchange: exchangeName,
+    routingKeys: [p.routingKey, ...extraKeys],
+    ttlMs: p.ttlMs,
+  };
+  const head = format.withDeath(p.head, p.headStart, p.headEnd, death, policy.routingKey !== undefined);
+  const publication: Publication = {
+    ...p,
+    exchange,
+    routingKey: policy.routingKey ?? p.routingKey,
+    extraKeys: policy.routingKey === undefined && extraKeys.length > 0 ? extraKeys : undefined,
+    ttlMs: -1,
+    head,
+    headStart: 0,
+    headEnd: head.length,
+  };
+  const deaths = format.deaths(head, 0, head.length);
+  const targets = [...core.publisher.route(namespace, exchange, publication)].filter((target) => !isCircle(target.name, deaths));
+  if (policy.atLeastOnce === true && isRefusedSomewhere(targets, publication)) return false;
+  const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
+  if (targets.length > 0) core.publisher.append(targets, publication, outcome);
+  return targets.length > 0 || policy.atLeastOnce !== true;
+}
+
+function isRefusedSomewhere(targets: readonly QueueState[], p: Publication): boolean {
+  return targets.some((target) => target.mayRefuse && target.refuses(p.bodyEnd - p.bodyStart));
+}
+
+/** `deaths`: newest first. */
+function isCircle(queue: string, deaths: readonly { queue: string; reason: string }[]): boolean {
+  const at = deaths.findIndex((death) => death.queue === queue);
+  return at >= 0 && deaths.slice(0, at + 1).every((death) => death.reason !== 'rejected');
+}
+
+/** A delayed message's time has come: it goes through its exchange now. */
+export function republish(core: Core, namespace: NamespaceState, entry: EntryCursor): void {
+  const exchange = namespace.exchange(entry.exchange());
+  if (exchange === undefined) return;
+  const p = publicationOf(entry, exchange, entry.routingKey());
+  const extraKeys = core.format(entry.format).extraKeys(entry.buffer, entry.headStart, entry.headEnd);
+  if (extraKeys.length > 0) p.extraKeys = extraKeys;
+  const targets = core.publisher.route(namespace, exchange, p);
+  if (targets.length > 0) core.publisher.append(targets, p, { routed: 0, refused: false, ticket: 0 });
+}
+
+/** Hands the kept last messages of an exchange to a queue that was just bound. */
+export function replayHistory(core: Core, history: QueueState, queue: QueueState, cursor: EntryCursor): void {
+  const { partition, subscription } = history;
+  const { next } = partition;
+  const from = subscription!.settled.floor;
+  const step = (offset: number): void => {
+    for (let at = offset; at < next; at++) {
+      if (queue.isDeleted || history.isDeleted) return;
+      if (partition.look(at, cursor)) {
+        const p = publicationOf(cursor, queue.namespace.exchange(cursor.exchange()) ?? queue.namespace.exchange('')!, cursor.routingKey());
+        core.publisher.append([queue], p, { routed: 0, refused: false, ticket: 0 });
+      } else if (!subscription!.settled.has(at)) {
+        partition.load(at, false, (coveredEnd) => step(Math.max(at, partition.bodyLength(at) < 0 ? coveredEnd : at)));
+        return;
+      }
+    }
+  };
+  step(from);
+}

@@ -1,0 +1,62 @@
+/**
+ * The buffers that entries live in.
+ *
+ * A *block buffer* is written once, by the journal's builder or by a read from a segment, and is then shared by everyone
+ * who points into it: pages of partitions (one reference per entry), the writer that still fills it, a write in flight.
+ * When the last reference goes it returns to a pool, so a queue that keeps up cycles through the same few buffers and
+ * the garbage collector sees nothing. Buffers are named by slot numbers, which fit into the pages' typed arrays.
+ *
+ * `bytes` is what everything together occupies: the number that the memory budget is held against.
+ */
+import { assert } from '../../base/assert.ts';
+
+export const blockBufferBytes = 1 << 20;
+const pooledMax = 24;
+
+export class BlockCache {
+  /** Bytes of all buffers in use. */
+  bytes = 0;
+  readonly #buffers: (Buffer | undefined)[] = [];
+  #references = new Int32Array(64);
+  readonly #freeSlots: number[] = [];
+  readonly #pool: Buffer[] = [];
+
+  /** A buffer of at least `bytes`, held with one reference. Answers its slot. */
+  acquire(bytes: number): number {
+    if (bytes <= blockBufferBytes) return this.adopt(this.#pool.pop() ?? Buffer.allocUnsafeSlow(blockBufferBytes));
+    return this.adopt(Buffer.allocUnsafeSlow(bytes));
+  }
+
+  /** Takes a buffer that somebody else has filled, with one reference. */
+  adopt(buffer: Buffer): number {
+    const slot = this.#freeSlots.pop() ?? this.#buffers.length;
+    this.#buffers[slot] = buffer;
+    if (slot >= this.#references.length) {
+      const wider = new Int32Array(this.#references.length * 2);
+      wider.set(this.#references);
+      this.#references = wider;
+    }
+    this.#references[slot] = 1;
+    this.bytes += buffer.length;
+    return slot;
+  }
+
+  buffer(slot: number): Buffer {
+    return this.#buffers[slot]!;
+  }
+
+  retain(slot: number): void {
+    this.#references[slot]!++;
+  }
+
+  release(slot: number): void {
+    const left = --this.#references[slot]!;
+    if (left > 0) return;
+    assert(left === 0, 'a block buffer is released as often as it is retained');
+    const buffer = this.#buffers[slot]!;
+    this.#buffers[slot] = undefined;
+    this.#freeSlots.push(slot);
+    this.bytes -= buffer.length;
+    if (buffer.length === blockBufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
+  }
+}

@@ -1,0 +1,327 @@
+/**
+ * Checkpoints: what makes the journal short again.
+ *
+ * A checkpoint is taken in three steps. (1) At the seal of a block the state of everything is written down in one go, and
+ * the journal begins a new file behind that block: state plus the blocks from there on is the whole truth. (2) In the
+ * background, a slice at a time, every entry that lived at that moment and is in no segment yet is copied into one
+ * new segment; so are the survivors of segments that are mostly dead. What was settled meanwhile is left out: the journal
+ * behind the snapshot says so. (3) When the segment is durable, the checkpoint file is written; when that is durable, journal and
+ * segments that only the checkpoint *before the previous* needed go. So a damaged checkpoint has a predecessor to fall back on.
+ *
+ * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
+ */
+import type { RunMeta, SegmentBuilder } from '../../log/log.ts';
+import type { QueueState } from '../catalog/queue-state.ts';
+import type { Core } from '../core.ts';
+import { EntryCursor } from '../entry.ts';
+import { schedulePartitionBase } from '../schedule/schedule.ts';
+import type { Partition, Run } from '../topic/partition.ts';
+import { pageEntries } from '../topic/page.ts';
+import { snapshotOf } from './snapshot.ts';
+
+/** Entries copied in one slice of a turn. */
+const sliceEntries = 2048;
+/** A segment is written anew when less than this share of it is alive. */
+const compactBelow = 0.5;
+/** Bytes of old segments read for one checkpoint's compaction, at most. */
+const compactBytesMax = 128 << 20;
+const retryMs = 5000;
+
+interface Rewritten {
+  readonly partition: Partition;
+  readonly run: Run;
+  readonly liveBefore: number;
+}
+
+export class Checkpointer {
+  #id: number;
+  #nextSegment: number;
+  #isRunning = false;
+  #isWanted = false;
+  #retryAtMs = 0;
+  /** First journal block behind the checkpoint before the newest. */
+  #previousSeq = 0;
+  #newestSeq = 0;
+  /** Dead segments that the previous checkpoint still names. */
+  #deadSegments: number[] = [];
+  #done: (() => void)[] = [];
+  readonly #core: Core;
+  readonly #cursor = new EntryCursor();
+
+  constructor(core: Core, id: number, nextSegment: number, seq: number) {
+    this.#core = core;
+    this.#id = id;
+    this.#nextSegment = nextSegment;
+    this.#newestSeq = seq;
+    this.#previousSeq = seq;
+    core.onCommitted = (): void => this.#check();
+  }
+
+  /** Takes a checkpoint now; resolves when it is durable. */
+  take(isClean: boolean): Promise<void> {
+    if (this.#core.log.isVolatile) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#done.push(resolve);
+      if (!this.#isRunning) this.#begin(isClean);
+      else this.#isWanted = true;
+    });
+  }
+
+  /** After each commit: is it time? */
+  #check(): void {
+    const core = this.#core;
+    const { cache, settings, log } = core;
+    core.setPressure('memory', cache.bytes > (core.pressure.memory ? settings.memoryHighBytes * 0.9 : settings.memoryHighBytes));
+    if (log.isVolatile) return;
+    if (cache.bytes > settings.cacheBytes) core.evict();
+    if (this.#isRunning || core.clock.now() < this.#retryAtMs) return;
+    const isFull = cache.bytes > settings.cacheBytes && core.dirty.size > 0 && cache.bytes > settings.cacheBytes + settings.checkpointBytes / 2;
+    if (core.commit.journal.bytesSinceRotate > settings.checkpointBytes || isFull) this.#begin(false);
+  }
+
+  #begin(isClean: boolean): void {
+    this.#isRunning = true;
+    const core = this.#core;
+    core.commit.snapshotAtNextSeal(() => {
+      const snapshot = snapshotOf(core, isClean);
+      const partitions = [...core.dirty];
+      core.dirty.clear();
+      for (const partition of partitions) partition.beginSnapshot();
+      const timers = core.schedule.takeFresh();
+      core.onRotated = (firstSeq): void => {
+        void this.#write(snapshot, partitions, timers, firstSeq).then(
+          () => this.#finished(undefined),
+          (error: Error) => this.#finished(error),
+        );
+      };
+    });
+  }
+
+  #finished(error: Error | undefined): void {
+    const core = this.#core;
+    this.#isRunning = false;
+    if (error !== undefined) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') return core.fatal(error);
+      core.setPressure('disk', true);
+      core.logger.error('no space for a checkpoint: it is tried again', { error });
+      this.#retryAtMs = core.clock.now() + retryMs;
+    } else core.evict();
+    if (this.#isWanted) {
+      this.#isWanted = false;
+      this.#begin(true);
+      return;
+    }
+    for (const done of this.#done.splice(0)) done();
+  }
+
+  async #write(
+    snapshot: ReturnType<typeof snapshotOf>,
+    partitions: readonly Partition[],
+    timers: ReturnType<Core['schedule']['takeFresh']>,
+    firstSeq: number,
+  ): Promise<void> {
+    const core = this.#core;
+    const id = this.#nextSegment++;
+    const timerId = this.#nextSegment++;
+    let builder: SegmentBuilder | undefined;
+    let timerBuilder: SegmentBuilder | undefined;
+    try {
+      builder = await core.log.segments.create(id);
+      const rewritten = await this.#copy(builder, partitions);
+      const metas = await builder.finish();
+      if (metas.length === 0) await core.log.segments.remove(id);
+      let timerMetas: RunMeta[] = [];
+      if (timers.size > 0) {
+        timerBuilder = await core.log.segments.create(timerId);
+        await core.schedule.writeRuns(timerBuilder, timers, () => this.#pause());
+        timerMetas = await timerBuilder.finish();
+      }
+      this.#register(id, metas);
+      this.#register(timerId, timerMetas);
+      this.#adopt(metas, partitions, rewritten);
+      core.schedule.persisted(timerMetas, timers);
+      await this.#publish(snapshot, firstSeq);
+    } catch (error) {
+      for (const partition of partitions) {
+        partition.abandonSnapshot();
+        core.dirty.add(partition);
+      }
+      await builder?.abort();
+      await timerBuilder?.abort();
+      throw error;
+    }
+  }
+
+  /** Copies what lives below each partition's snapshot end, and the survivors of mostly dead segments. */
+  async #copy(builder: SegmentBuilder, partitions: readonly Partition[]): Promise<Rewritten[]> {
+    const placed = new Map<number, number>();
+    for (const partition of partitions) {
+      if (partition.isDeleted) continue;
+      builder.beginRun(partition.id);
+      await this.#copyPartition(builder, partition, placed);
+      builder.endRun();
+    }
+    return this.#compact(builder);
+  }
+
+  async #copyPartition(builder: SegmentBuilder, partition: Partition, placed: Map<number, number>): Promise<void> {
+    const end = partition.snapshotEnd;
+    let offset = Math.max(partition.persistedEnd, partition.first);
+    let copied = 0;
+    while (offset < end && !partition.isDeleted) {
+      const page = partition.pageOf(offset);
+      if (page === undefined) {
+        offset = nextPage(partition, offset, end);
+        continue;
+      }
+      const pageEnd = Math.min(end, page.base + pageEntries);
+      for (; offset < pageEnd; offset++) {
+        if (!partition.look(offset, this.#cursor)) continue;
+        this.#copyEntry(builder, partition, offset, placed);
+        copied++;
+      }
+      partition.checkpointWritten = offset;
+      if (builder.bytesBuffered > 1 << 20) await builder.flush();
+      if (copied >= sliceEntries) {
+        copied = 0;
+        await this.#pause();
+      }
+    }
+    partition.checkpointWritten = end;
+  }
+
+  #copyEntry(builder: SegmentBuilder, partition: Partition, offset: number, placed: Map<number, number>): void {
+    const { buffer, timestampMs, isShared, bodyEnd } = this.#cursor;
+    const start = partition.startOf(offset);
+    if (!isShared) {
+      builder.put(offset, timestampMs, buffer, start, bodyEnd);
+      return;
+    }
+    // Fan-out: the same bytes, at the same place of the same block buffer, are stored once.
+    const identity = partition.slotOf(offset) * 0x1_0000_0000 + start;
+    const position = placed.get(identity);
+    if (position === undefined) placed.set(identity, builder.put(offset, timestampMs, buffer, start, bodyEnd));
+    else builder.share(offset, timestampMs, position, bodyEnd - start);
+  }
+
+  /** Writes the survivors of segments that are mostly dead into the new one. */
+  async #compact(builder: SegmentBuilder): Promise<Rewritten[]> {
+    const core = this.#core;
+    const chosen = new Set<number>();
+    let budget = compactBytesMax;
+    for (const [segment, { live, total, bytes }] of core.segments) {
+      if (live <= 0 || live >= total * compactBelow || bytes > budget) continue;
+      budget -= bytes;
+      chosen.add(segment);
+    }
+    const rewritten: Rewritten[] = [];
+    if (chosen.size === 0) return rewritten;
+    for (const queue of core.queueById.values()) {
+      for (const run of [...queue.partition.runs]) {
+        if (!chosen.has(run.meta.segment)) continue;
+        await this.#rewrite(builder, queue, run, rewritten);
+      }
+    }
+    return rewritten;
+  }
+
+  async #rewrite(builder: SegmentBuilder, queue: QueueState, run: Run, rewritten: Rewritten[]): Promise<void> {
+    const { partition } = queue;
+    builder.beginRun(partition.id);
+    const liveBefore = run.live;
+    let offset = run.meta.firstOffset;
+    while (offset <= run.meta.lastOffset && !partition.isDeleted) {
+      const span = await this.#read(run.meta, offset);
+      if (span === undefined) break;
+      for (let i = 0; i < span.count; i++) {
+        const at = span.offsets[i]!;
+        if (at < partition.first || partition.isGone(at)) continue;
+        const start = span.positions[i]!;
+        const entry = this.#cursor.set(span.buffer, start, start + span.lengths[i]!, at);
+        builder.put(at, entry.timestampMs, span.buffer, start, start + span.lengths[i]!);
+      }
+      offset = span.nextOffset;
+      if (builder.bytesBuffered > 1 << 20) await builder.flush();
+      await this.#pause();
+    }
+    builder.endRun();
+    rewritten.push({ partition, run, liveBefore });
+  }
+
+  #read(meta: RunMeta, offset: number): Promise<import('../../log/log.ts').Span | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#core.log.segments.read(meta, offset, 1 << 20, 8192, (error, span) => (error === undefined ? resolve(span) : reject(error)));
+    });
+  }
+
+  #register(segment: number, metas: readonly RunMeta[]): void {
+    if (metas.length === 0) return;
+    const total = metas.reduce((sum, meta) => sum + meta.count, 0);
+    const bytes = metas.reduce((sum, meta) => sum + meta.bytes, 0);
+    this.#core.segments.set(segment, { live: total, total, bytes });
+  }
+
+  /** The segment is durable: partitions read from it from now on. */
+  #adopt(metas: readonly RunMeta[], partitions: readonly Partition[], rewritten: readonly Rewritten[]): void {
+    const byPartition = Map.groupBy(metas, (meta) => meta.partition);
+    for (const { partition, run } of rewritten) {
+      const all = byPartition.get(partition.id) ?? [];
+      const own = all.filter((meta) => meta.firstOffset >= run.meta.firstOffset && meta.lastOffset <= run.meta.lastOffset);
+      byPartition.set(partition.id, all.filter((meta) => !own.includes(meta)));
+      const written = own.reduce((sum, meta) => sum + meta.count, 0);
+      partition.replaceRun(run, own, Math.max(0, written - run.live));
+    }
+    for (const partition of partitions) {
+      const own = byPartition.get(partition.id) ?? [];
+      byPartition.delete(partition.id);
+      if (partition.isDeleted) {
+        for (const meta of own) this.#core.segmentShrank(meta.segment, meta.count);
+        continue;
+      }
+      const from = partition.persistedEnd;
+      partition.persisted(own, partition.snapshotEnd, partition.checkpointRemoved);
+      this.#offerPages(partition, from);
+    }
+  }
+
+  /** Pages that are wholly in segments now may be dropped. */
+  #offerPages(partition: Partition, from: number): void {
+    for (const page of partition.pages.values()) {
+      if (page.base + pageEntries > from && page.base + pageEntries <= partition.persistedEnd) {
+        this.#core.evictable.push({ partition, base: page.base });
+      }
+    }
+  }
+
+  async #publish(snapshot: ReturnType<typeof snapshotOf>, firstSeq: number): Promise<void> {
+    const core = this.#core;
+    const id = ++this.#id;
+    const segments = [...core.segments].filter(([, { live }]) => live > 0).map(([segment]) => segment);
+    const bytes = Buffer.from(JSON.stringify({ ...snapshot, seq: firstSeq, nextSegment: this.#nextSegment, segments }));
+    await core.log.checkpoints.write(id, [bytes]);
+    await core.commit.journal.trim(this.#previousSeq);
+    this.#previousSeq = this.#newestSeq;
+    this.#newestSeq = firstSeq;
+    await core.log.checkpoints.removeBelow(id - 1);
+    for (const segment of this.#deadSegments) {
+      await core.log.segments.remove(segment);
+      core.segments.delete(segment);
+    }
+    this.#deadSegments = [...core.segments].filter(([, { live }]) => live <= 0).map(([segment]) => segment);
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#core.clock.defer(resolve));
+  }
+}
+
+function nextPage(partition: Partition, offset: number, end: number): number {
+  const next = (Math.floor(offset / pageEntries) + 1) * pageEntries;
+  partition.checkpointWritten = Math.min(next, end);
+  return Math.min(next, end);
+}
+
+/** True for runs of due times. */
+export function isScheduleRun(meta: RunMeta): boolean {
+  return meta.partition >= schedulePartitionBase;
+}

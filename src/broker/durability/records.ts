@@ -1,0 +1,19 @@
+/**
+ * What a journal block says: a flag octet, then records one after the other. Replaying all records of all blocks behind a
+ * checkpoint, in order, gives the state back. Integers are big endian; offsets are u48.
+ *
+ *     block payload: flags u8 (1: continued, the next block belongs to the same atomic group) | record ...
+ *
+ *     1 entry     targets u16 | (partition u32, offset u48) ... | length u32 | entry bytes
+ *     2 settled   subscription u32 | ranges u16 | (offset u48, count u32) ...
+ *     3 horizon   subscription u32 | offset u48             offsets below may have been delivered
+ *     4 returned  subscription u32 | offset u48 | returns u16 | failures u16 | ready again at u48 (0: now)
+ *     5 trimmed   partition u32 | first offset u48
+ *     6 position  subscription u32 | offset u48 | length u16 | metadata
+ *     7 define    length u32 | JSON of a definition change
+ *     8 dedup     partition u32 | at u48 | length u16 | id
+ */
+export const record = { entry: 1, settled: 2, horizon: 3, returned: 4, trimmed: 5, position: 6, define: 7, dedup: 8 } as const;
+
+/** First octet of a block's payload: the atomic group goes on in the next block. */
+export const blockContinued = 1;

@@ -1,0 +1,73 @@
+/**
+ * The state that a checkpoint holds: definitions and delivery state, everything but the messages. JSON, because it is
+ * small, read once at start, and an operator may want to look at it. The fields are documented in docs/DATA_DIR.md.
+ */
+import type { Core } from '../core.ts';
+import { headersToJson, type Definition } from '../catalog/definition.ts';
+import type { QueueState } from '../catalog/queue-state.ts';
+
+export interface QueueSnapshot {
+  readonly id: number;
+  readonly first: number;
+  readonly next: number;
+  /** Offsets of entries that do not outlive the process. */
+  readonly fleeting: number[];
+  readonly subscription: unknown;
+  readonly dedup: [string, number][] | undefined;
+}
+
+export interface Snapshot {
+  readonly format: 1;
+  readonly lastId: number;
+  readonly definitions: Definition[];
+  readonly queues: QueueSnapshot[];
+  readonly exchangeDedups: [number, [string, number][]][];
+  readonly schedule: unknown;
+}
+
+/** What is added when the checkpoint is written. */
+export interface StoredSnapshot extends Snapshot {
+  /** First journal block that is not in it. */
+  readonly seq: number;
+  readonly nextSegment: number;
+  readonly segments: number[];
+}
+
+/** `isClean`: nothing will be delivered after it, so exactly what was delivered is flagged as such. */
+export function snapshotOf(core: Core, isClean: boolean): Snapshot {
+  const definitions: Definition[] = [];
+  const exchangeDedups: [number, [string, number][]][] = [];
+  for (const namespace of core.namespaceByName.values()) {
+    const ns = namespace.name;
+    definitions.push({ op: 'namespace', name: ns });
+    for (const { id, name, settings, declaration, routing, dedup } of namespace.exchangeByName.values()) {
+      if (routing === undefined || !settings.durable) continue;
+      definitions.push({ op: 'exchange', ns, name, id, settings, declaration });
+      if (dedup !== undefined) exchangeDedups.push([id, dedup.toJson()]);
+    }
+    for (const queue of [...namespace.queueByName.values(), ...namespace.hiddenByName.values()]) {
+      const { id, name, settings, declaration, isHidden } = queue;
+      if (queue.isDurable) definitions.push({ op: 'queue', ns, name, id, settings, declaration, ...(isHidden ? { hidden: true } : {}) });
+    }
+    for (const { source, destination, key, args } of namespace.durableBindings()) {
+      const to = 'queue' in destination ? { queue: destination.queue.name } : { exchange: destination.exchange };
+      definitions.push({ op: 'bind', ns, source, ...to, key, args: headersToJson(args) });
+    }
+  }
+  for (const [kind, values] of core.definitions) for (const [name, value] of values) definitions.push({ op: 'put', kind, name, value });
+  const queues = [...core.queueById.values()].filter((queue) => queue.isDurable).map((queue) => queueSnapshot(queue, isClean));
+  return { format: 1, lastId: core.lastId, definitions, queues, exchangeDedups, schedule: core.schedule.toJson() };
+}
+
+function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
+  const { id, partition, subscription, dedup } = queue;
+  if (subscription !== undefined && !subscription.keepsHistory) partition.fleeting.removeBelow(subscription.settled.floor);
+  return {
+    id,
+    first: partition.first,
+    next: partition.next,
+    fleeting: partition.fleeting.toList(),
+    subscription: subscription?.toJson(isClean),
+    dedup: dedup?.toJson(),
+  };
+}

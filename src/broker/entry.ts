@@ -1,0 +1,191 @@
+/**
+ * The form in which a message is stored, in memory, in the journal and in segments alike, so that it is copied and
+ * never converted on its way. All integers are big endian.
+ *
+ *      0        1       2          3       4               10               12                 14            18
+ *     +--------+-------+----------+-------+---------------+----------------+------------------+-------------+- - -
+ *     | format | flags | priority | marks | timestamp u48 | exchange len 2 | routing key len 2| head len 4  | ...
+ *     +--------+-------+----------+-------+---------------+----------------+------------------+-------------+- - -
+ *
+ *     18: [ttl ms u48] [deliver at ms u48] [key len u16, key] [count u32] [origin len u16, origin]   (each if flagged)
+ *         exchange | routing key | head: the protocol's raw property section | body: the rest
+ *
+ * `marks` bit 0: more than one queue points to these bytes. `count` is for batches that span several offsets.
+ */
+import type { Entry, Publication } from './api.ts';
+
+export const entryFlag = { durable: 1, ttl: 2, deliverAt: 4, key: 8, count: 16, origin: 32 } as const;
+export const entryMark = { shared: 1 } as const;
+const fixedBytes = 18;
+
+export function writeU48(buffer: Buffer, at: number, value: number): void {
+  const high = Math.floor(value / 0x1_0000_0000);
+  buffer[at] = high >>> 8;
+  buffer[at + 1] = high;
+  writeU32(buffer, at + 2, value);
+}
+
+export function writeU32(buffer: Buffer, at: number, value: number): void {
+  buffer[at] = value >>> 24;
+  buffer[at + 1] = value >>> 16;
+  buffer[at + 2] = value >>> 8;
+  buffer[at + 3] = value;
+}
+
+export function writeU16(buffer: Buffer, at: number, value: number): void {
+  buffer[at] = value >>> 8;
+  buffer[at + 1] = value;
+}
+
+export function readU48(buffer: Buffer, at: number): number {
+  return ((buffer[at]! << 8) | buffer[at + 1]!) * 0x1_0000_0000 + readU32(buffer, at + 2);
+}
+
+export function readU32(buffer: Buffer, at: number): number {
+  return ((buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!) >>> 0;
+}
+
+export function readU16(buffer: Buffer, at: number): number {
+  return (buffer[at]! << 8) | buffer[at + 1]!;
+}
+
+/** Writes a string as UTF-8; answers the position behind it. Short ASCII, the usual, is faster by hand. */
+export function writeText(buffer: Buffer, at: number, text: string): number {
+  const length = text.length;
+  if (length > 40) return at + buffer.write(text, at, 'utf8');
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 127) return at + buffer.write(text, at, 'utf8');
+    buffer[at + i] = code;
+  }
+  return at + length;
+}
+
+/** No entry of this publication is longer than this. */
+export function entryBytesMax(p: Publication): number {
+  const texts = p.exchange.name.length + p.routingKey.length + (p.key === undefined ? 0 : p.key.length);
+  return fixedBytes + 6 + 6 + 2 + 4 + texts * 3 + (p.headEnd - p.headStart) + (p.bodyEnd - p.bodyStart);
+}
+
+/** Writes the entry at `at`; answers the position behind it. The caller has made room for entryBytesMax(). */
+export function writeEntry(target: Buffer, at: number, p: Publication, isDurable: boolean, isShared: boolean, nowMs: number): number {
+  let flags = isDurable ? entryFlag.durable : 0;
+  let to = at + fixedBytes;
+  if (p.ttlMs >= 0) {
+    flags |= entryFlag.ttl;
+    writeU48(target, to, p.ttlMs);
+    to += 6;
+  }
+  if (p.deliverAtMs > 0) {
+    flags |= entryFlag.deliverAt;
+    writeU48(target, to, p.deliverAtMs);
+    to += 6;
+  }
+  if (p.key !== undefined) {
+    flags |= entryFlag.key;
+    const end = writeText(target, to + 2, p.key);
+    writeU16(target, to, end - to - 2);
+    to = end;
+  }
+  target[at] = p.format;
+  target[at + 1] = flags;
+  target[at + 2] = p.priority;
+  target[at + 3] = isShared ? entryMark.shared : 0;
+  writeU48(target, at + 4, nowMs);
+  const exchangeEnd = writeText(target, to, p.exchange.name);
+  writeU16(target, at + 10, exchangeEnd - to);
+  const keyEnd = writeText(target, exchangeEnd, p.routingKey);
+  writeU16(target, at + 12, keyEnd - exchangeEnd);
+  const headBytes = p.headEnd - p.headStart;
+  writeU32(target, at + 14, headBytes);
+  p.head.copy(target, keyEnd, p.headStart, p.headEnd);
+  p.body.copy(target, keyEnd + headBytes, p.bodyStart, p.bodyEnd);
+  return keyEnd + headBytes + (p.bodyEnd - p.bodyStart);
+}
+
+/** A window onto one stored entry, moved from entry to entry with set(). */
+export class EntryCursor implements Entry {
+  buffer: Buffer = Buffer.alloc(0);
+  offset = -1;
+  format = 0;
+  flags = 0;
+  priority = 0;
+  timestampMs = 0;
+  ttlMs = -1;
+  deliverAtMs = 0;
+  exchangeStart = 0;
+  exchangeEnd = 0;
+  routingKeyStart = 0;
+  routingKeyEnd = 0;
+  headStart = 0;
+  headEnd = 0;
+  bodyStart = 0;
+  bodyEnd = 0;
+  #keyStart = 0;
+  #keyEnd = 0;
+
+  get isDurable(): boolean {
+    return (this.flags & entryFlag.durable) !== 0;
+  }
+
+  isShared = false;
+
+  set(buffer: Buffer, start: number, end: number, offset: number): this {
+    this.buffer = buffer;
+    this.offset = offset;
+    this.format = buffer[start]!;
+    const flags = buffer[start + 1]!;
+    this.flags = flags;
+    this.priority = buffer[start + 2]!;
+    this.isShared = (buffer[start + 3]! & entryMark.shared) !== 0;
+    this.timestampMs = readU48(buffer, start + 4);
+    let at = start + fixedBytes;
+    this.ttlMs = -1;
+    this.deliverAtMs = 0;
+    if ((flags & ~entryFlag.durable) !== 0) at = this.#setOptional(buffer, at, flags);
+    this.exchangeStart = at;
+    at += readU16(buffer, start + 10);
+    this.exchangeEnd = at;
+    this.routingKeyStart = at;
+    at += readU16(buffer, start + 12);
+    this.routingKeyEnd = at;
+    this.headStart = at;
+    at += readU32(buffer, start + 14);
+    this.headEnd = at;
+    this.bodyStart = at;
+    this.bodyEnd = end;
+    return this;
+  }
+
+  #setOptional(buffer: Buffer, from: number, flags: number): number {
+    let at = from;
+    if (flags & entryFlag.ttl) {
+      this.ttlMs = readU48(buffer, at);
+      at += 6;
+    }
+    if (flags & entryFlag.deliverAt) {
+      this.deliverAtMs = readU48(buffer, at);
+      at += 6;
+    }
+    if (flags & entryFlag.key) {
+      this.#keyStart = at + 2;
+      this.#keyEnd = at + 2 + readU16(buffer, at);
+      at = this.#keyEnd;
+    }
+    if (flags & entryFlag.count) at += 4;
+    if (flags & entryFlag.origin) at += 2 + readU16(buffer, at);
+    return at;
+  }
+
+  exchange(): string {
+    return this.buffer.toString('utf8', this.exchangeStart, this.exchangeEnd);
+  }
+
+  routingKey(): string {
+    return this.buffer.toString('utf8', this.routingKeyStart, this.routingKeyEnd);
+  }
+
+  key(): string | undefined {
+    return this.flags & entryFlag.key ? this.buffer.toString('utf8', this.#keyStart, this.#keyEnd) : undefined;
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The way of a message in: routing, then one copy into the block buffer, then a slot in the page of each queue.
+ *
+ * However many queues a message reaches, its bytes are written once: the journal's record names all durable targets,
+ * and the queues that are not durable point to the same bytes. A message that no durable queue wants durably goes to the
+ * side buffer instead and never to disk. Nothing here allocates per message; the arrays are reused.
+ */
+import type { Publication, PublishOutcome } from './api.ts';
+import type { ExchangeState } from './catalog/exchange-state.ts';
+import type { NamespaceState } from './catalog/namespace-state.ts';
+import type { QueueState } from './catalog/queue-state.ts';
+import type { Core } from './core.ts';
+import { record } from './durability/records.ts';
+import { entryBytesMax, writeEntry, writeText, writeU16, writeU32, writeU48 } from './entry.ts';
+import type { RouteInput } from './router/route-input.ts';
+import type { Headers } from './router/values.ts';
+
+const targetBytes = 10;
+/** Targets of one record; a wider fan-out is written as several. */
+const targetsMax = 60_000;
+
+/** A publication as the router sees it. */
+class PublicationInput implements RouteInput {
+  publication!: Publication;
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  get routingKey(): string {
+    return this.publication.routingKey;
+  }
+
+  get moreKeys(): readonly string[] {
+    return this.publication.extraKeys ?? noKeys;
+  }
+
+  headers(): Headers {
+    const { format, head, headStart, headEnd } = this.publication;
+    return this.#core.format(format).headers(head, headStart, headEnd);
+  }
+
+  property(name: string): string | undefined {
+    const { format, head, headStart, headEnd } = this.publication;
+    return this.#core.format(format).property(name, head, headStart, headEnd);
+  }
+}
+
+interface Scratch {
+  readonly routed: QueueState[];
+  readonly one: QueueState[];
+  offsets: Float64Array;
+}
+
+const noKeys: readonly string[] = Object.freeze([]);
+
+export class Publisher {
+  readonly #core: Core;
+  readonly #input: PublicationInput;
+  /** Scratch of each nesting level: a publish may drop a head, whose dead-lettering is a publish within it. */
+  readonly #scratch: Scratch[] = [];
+  #depth = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+    this.#input = new PublicationInput(core);
+  }
+
+  publish(namespace: NamespaceState, p: Publication, outcome: PublishOutcome): void {
+    const exchange = p.exchange as ExchangeState;
+    outcome.refused = false;
+    if (exchange.dedup !== undefined && p.dedupId !== undefined && this.#isDuplicate(exchange.id, exchange.dedup, p.dedupId, true)) {
+      outcome.routed = 1;
+      outcome.ticket = this.#core.commit.ticket;
+      return;
+    }
+    if (exchange.settings.delays && p.deliverAtMs > this.#core.now()) {
+      const { one } = this.#level();
+      one[0] = namespace.delayed();
+      this.append(one, p, outcome);
+      return;
+    }
+    const targets = this.route(namespace, exchange, p);
+    outcome.routed = targets.length;
+    if (targets.length === 0) outcome.ticket = 0;
+    else this.append(targets, p, outcome);
+  }
+
+  /** The queues that a publication reaches. The answer is *reused*. */
+  route(namespace: NamespaceState, exchange: ExchangeState, p: Publication): readonly QueueState[] {
+    const { routing } = exchange;
+    if (routing === undefined) return this.#routeByName(namespace, p);
+    if (p.extraKeys === undefined && exchange.history === undefined) {
+      const known = namespace.router.routeByKey(routing, p.routingKey);
+      if (known !== undefined) return known;
+    }
+    const { routed } = this.#level();
+    routed.length = 0;
+    this.#input.publication = p;
+    namespace.router.route(routing, this.#input, routed);
+    if (exchange.history !== undefined && !p.skipsHistory) routed.push(exchange.history);
+    return routed;
+  }
+
+  /** Appends to each target that does not refuse. */
+  append(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome): void {
+    outcome.routed = targets.length;
+    for (let i = 0; i < targets.length; i++) {
+      if (!targets[i]!.mayRefuse) continue;
+      targets = this.#withoutRefusing(targets, p, outcome);
+      break;
+    }
+    this.#depth++;
+    for (let from = 0; from < targets.length; from += targetsMax) {
+      this.#write(targets, from, Math.min(targets.length, from + targetsMax), p);
+    }
+    this.#depth--;
+    outcome.ticket = this.#core.commit.openTicket;
+  }
+
+  #routeByName(namespace: NamespaceState, p: Publication): readonly QueueState[] {
+    const queue = namespace.queueByName.get(p.routingKey);
+    if (p.extraKeys === undefined) {
+      if (queue === undefined) return noQueues;
+      const { one } = this.#level();
+      one[0] = queue;
+      return one;
+    }
+    const { routed } = this.#level();
+    routed.length = 0;
+    if (queue !== undefined) routed.push(queue);
+    for (const key of p.extraKeys) {
+      const other = namespace.queueByName.get(key);
+      if (other !== undefined && !routed.includes(other)) routed.push(other);
+    }
+    return routed;
+  }
+
+  #withoutRefusing(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome): QueueState[] {
+    const taking: QueueState[] = [];
+    for (const queue of targets) {
+      if (queue.refuses(p.bodyEnd - p.bodyStart)) {
+        outcome.refused = true;
+        if (queue.settings.overflow === 'reject-publish-dead-letter') this.#core.deadLetterRefused(queue, p);
+      } else if (queue.dedup === undefined || p.dedupId === undefined || !this.#isDuplicate(queue.id, queue.dedup, p.dedupId, queue.isDurable)) {
+        taking.push(queue);
+      }
+    }
+    return taking;
+  }
+
+  #isDuplicate(id: number, window: NonNullable<QueueState['dedup']>, dedupId: string, isDurable: boolean): boolean {
+    const now = this.#core.now();
+    if (window.has(dedupId, now)) return true;
+    window.add(dedupId, now);
+    if (!isDurable) return false;
+    const { commit } = this.#core;
+    commit.reserve(13 + dedupId.length * 3);
+    const { buffer, at } = commit;
+    buffer[at] = record.dedup;
+    writeU32(buffer, at + 1, id);
+    writeU48(buffer, at + 5, now);
+    const end = writeText(buffer, at + 13, dedupId);
+    writeU16(buffer, at + 11, end - at - 13);
+    commit.at = end;
+    return false;
+  }
+
+  #write(targets: readonly QueueState[], from: number, to: number, p: Publication): void {
+    let durable = 0;
+    if (p.durable) for (let i = from; i < to; i++) if (targets[i]!.partition.isDurable) durable++;
+    const now = this.#core.now();
+    const { commit } = this.#core;
+    const isShared = to - from > 1;
+    let slot: number;
+    let start: number;
+    let end: number;
+    if (durable > 0) {
+      commit.reserve(7 + durable * targetBytes + entryBytesMax(p));
+      const { buffer, at } = commit;
+      buffer[at] = record.entry;
+      writeU16(buffer, at + 1, durable);
+      start = at + 7 + durable * targetBytes;
+      end = writeEntry(buffer, start, p, true, isShared, now);
+      writeU32(buffer, start - 4, end - start);
+      commit.at = end;
+      slot = commit.slot;
+      this.#place(targets, from, to, slot, start, end, p, buffer, at + 3);
+    } else {
+      commit.reserveSide(entryBytesMax(p));
+      start = commit.sideAt;
+      end = writeEntry(commit.sideBuffer, start, p, false, isShared, now);
+      commit.sideAt = end;
+      slot = commit.sideSlot;
+      this.#place(targets, from, to, slot, start, end, p, undefined, 0);
+    }
+  }
+
+  #place(
+    targets: readonly QueueState[],
+    from: number,
+    to: number,
+    slot: number,
+    start: number,
+    end: number,
+    p: Publication,
+    recordBuffer: Buffer | undefined,
+    recordAt: number,
+  ): void {
+    const { commit } = this.#core;
+    const bodyLength = p.bodyEnd - p.bodyStart;
+    // All places are taken before anyone is told: being told may drop a head, and dead-letter it, which appends again.
+    const { offsets } = this.#offsetsFor(to - from);
+    for (let i = from; i < to; i++) {
+      const { partition, id } = targets[i]!;
+      commit.touch(partition);
+      const offset = partition.append(slot, start, end - start, bodyLength);
+      offsets[i - from] = offset;
+      if (!partition.isDurable) continue;
+      if (recordBuffer === undefined) partition.fleeting.add(offset, offset + 1);
+      else {
+        writeU32(recordBuffer, recordAt, id);
+        writeU48(recordBuffer, recordAt + 4, offset);
+        recordAt += targetBytes;
+      }
+    }
+    for (let i = from; i < to; i++) {
+      targets[i]!.subscription?.appended(offsets[i - from]!, p.priority, p.key, bodyLength, p.deliverAtMs, p.ttlMs);
+    }
+  }
+
+  #level(): Scratch {
+    let scratch = this.#scratch[this.#depth];
+    if (scratch === undefined) this.#scratch[this.#depth] = scratch = { routed: [], one: [], offsets: new Float64Array(16) };
+    return scratch;
+  }
+
+  #offsetsFor(count: number): Scratch {
+    const scratch = this.#level();
+    if (scratch.offsets.length < count) scratch.offsets = new Float64Array(count * 2);
+    return scratch;
+  }
+}
+
+const noQueues: readonly QueueState[] = Object.freeze([]);

@@ -1,0 +1,340 @@
+/**
+ * What becomes ready later: (due time, offset) pairs of subscriptions, millions of them, in memory as well as on disk.
+ *
+ * A new pair goes into its subscription's heap (16 bytes). A checkpoint writes the heap out as one run, sorted by due
+ * time, and forgets it; of a run only a window of a few thousand pairs is in memory at a time. So the heap holds what
+ * came in since the last checkpoint, and memory is bounded however much waits. The next to fire is the least of the heap's
+ * top and the windows' heads.
+ *
+ * Pairs fire strictly in order (due, then offset), and `fired` is the last that did. That makes "has it fired?" one
+ * comparison with what the entry itself says, without a set of fired offsets: the subscription's cursor passes over entries
+ * that have not, and recovery takes up at the `fired` of the checkpoint: firing again what had fired is harmless, since a
+ * recovered subscription starts from what is settled.
+ *
+ * Messages that came back and wait for their retry are a second heap, in memory only: the subscription keeps them in its
+ * list of attempts, which every checkpoint holds.
+ */
+import type { Clock, TimerHandle } from '../../base/clock.ts';
+import { OffsetHeap } from '../../base/offset-heap.ts';
+import type { RunMeta, SegmentBuilder, SegmentStore } from '../../log/log.ts';
+import { readU48, writeU48 } from '../entry.ts';
+
+/** Runs of due times stand in segments under their subscription's id plus this. */
+export const schedulePartitionBase = 0x8000_0000;
+const windowEntries = 4096;
+const pairBytes = 16;
+/** Pairs that one turn fires at most. */
+const firesPerTurn = 4096;
+
+export interface DueTarget {
+  due(offset: number): void;
+  retryDue(offset: number): void;
+  readonly settled: { has(offset: number): boolean };
+}
+
+interface ScheduleRun {
+  readonly meta: RunMeta;
+  /** Index of the first pair that is not in the window. */
+  next: number;
+  readonly dues: Float64Array;
+  readonly offsets: Float64Array;
+  at: number;
+  count: number;
+  isLoading: boolean;
+}
+
+interface Timeline {
+  readonly id: number;
+  readonly target: DueTarget;
+  readonly fresh: OffsetHeap;
+  readonly retries: OffsetHeap;
+  runs: ScheduleRun[];
+  firedDueMs: number;
+  firedOffset: number;
+}
+
+export interface ScheduleContext {
+  readonly clock: Clock;
+  now(): number;
+  readonly segments: SegmentStore;
+  segmentShrank(segment: number, entries: number): void;
+  diskFailed(error: Error): void;
+}
+
+export class Schedule {
+  readonly #context: ScheduleContext;
+  readonly #timelines = new Map<number, Timeline>();
+  #timer: TimerHandle | undefined;
+
+  constructor(context: ScheduleContext) {
+    this.#context = context;
+  }
+
+  register(id: number, target: DueTarget): void {
+    this.#timelines.set(id, {
+      id,
+      target,
+      fresh: new OffsetHeap(),
+      retries: new OffsetHeap(),
+      runs: [],
+      firedDueMs: 0,
+      firedOffset: -1,
+    });
+  }
+
+  unregister(id: number): void {
+    const timeline = this.#timelines.get(id);
+    if (timeline === undefined) return;
+    for (const run of timeline.runs) this.#context.segmentShrank(run.meta.segment, run.meta.count - run.next + (run.count - run.at));
+    this.#timelines.delete(id);
+  }
+
+  /** A message published for later. */
+  add(dueMs: number, id: number, offset: number): void {
+    this.#timelines.get(id)!.fresh.push(dueMs, offset);
+    this.#armFor(dueMs);
+  }
+
+  /** A message that came back and is to wait. */
+  addRetry(dueMs: number, id: number, offset: number): void {
+    this.#timelines.get(id)!.retries.push(dueMs, offset);
+    this.#armFor(dueMs);
+  }
+
+  hasFired(id: number, dueMs: number, offset: number): boolean {
+    const timeline = this.#timelines.get(id)!;
+    return dueMs < timeline.firedDueMs || (dueMs === timeline.firedDueMs && offset <= timeline.firedOffset);
+  }
+
+  // ---- checkpoints
+
+  /** Pairs in memory: what a checkpoint would write. */
+  get freshCount(): number {
+    let count = 0;
+    for (const { fresh } of this.#timelines.values()) count += fresh.size;
+    return count;
+  }
+
+  /** State for the checkpoint. */
+  toJson(): unknown {
+    return [...this.#timelines.values()].filter(({ firedDueMs }) => firedDueMs > 0).map((one) => [one.id, one.firedDueMs, one.firedOffset]);
+  }
+
+  fromJson(json: [number, number, number][]): void {
+    for (const [id, firedDueMs, firedOffset] of json) {
+      const timeline = this.#timelines.get(id);
+      if (timeline === undefined) continue;
+      timeline.firedDueMs = firedDueMs;
+      timeline.firedOffset = firedOffset;
+    }
+  }
+
+  /** Copies of the heaps as they are now, to be written by `writeRuns` while new pairs come in. */
+  takeFresh(): Map<number, { dues: Float64Array; offsets: Float64Array }> {
+    const taken = new Map<number, { dues: Float64Array; offsets: Float64Array }>();
+    for (const { id, fresh } of this.#timelines.values()) {
+      if (fresh.size === 0) continue;
+      const dues = new Float64Array(fresh.size);
+      const offsets = new Float64Array(fresh.size);
+      let at = 0;
+      fresh.forEach((due, offset) => {
+        dues[at] = due;
+        offsets[at++] = offset;
+      });
+      taken.set(id, { dues, offsets });
+    }
+    return taken;
+  }
+
+  /** Writes what takeFresh() answered. */
+  async writeRuns(builder: SegmentBuilder, taken: Map<number, { dues: Float64Array; offsets: Float64Array }>, pause: () => Promise<void>): Promise<void> {
+    const pair = Buffer.alloc(pairBytes);
+    for (const [id, { dues, offsets }] of taken) {
+      const order = Uint32Array.from(dues.keys()).sort((a, b) => dues[a]! - dues[b]! || offsets[a]! - offsets[b]!);
+      builder.beginRun(id + schedulePartitionBase);
+      for (let i = 0; i < order.length; i++) {
+        const due = dues[order[i]!]!;
+        writeU48(pair, 4, due);
+        writeU48(pair, 10, offsets[order[i]!]!);
+        builder.put(i, due, pair, 0, pairBytes);
+        if (i % windowEntries === windowEntries - 1) {
+          if (builder.bytesBuffered > 1 << 20) await builder.flush();
+          await pause();
+        }
+      }
+      builder.endRun();
+    }
+  }
+
+  /** The runs are durable: their pairs leave the heaps. */
+  persisted(metas: readonly RunMeta[], taken: Map<number, { dues: Float64Array; offsets: Float64Array }>): void {
+    for (const meta of metas) {
+      const timeline = this.#timelines.get(meta.partition - schedulePartitionBase);
+      if (timeline === undefined) {
+        this.#context.segmentShrank(meta.segment, meta.count);
+        continue;
+      }
+      const { dues, offsets } = taken.get(timeline.id)!;
+      const written = new Set<number>();
+      for (let i = 0; i < dues.length; i++) written.add(offsets[i]!);
+      const left: [number, number][] = [];
+      timeline.fresh.forEach((due, offset) => void (written.has(offset) || left.push([due, offset])));
+      timeline.fresh.clear();
+      for (const [due, offset] of left) timeline.fresh.push(due, offset);
+      this.#adopt(timeline, meta);
+    }
+    this.#fire();
+  }
+
+  /** Recovery: a run that a checkpoint names. */
+  restoreRun(meta: RunMeta): void {
+    const timeline = this.#timelines.get(meta.partition - schedulePartitionBase);
+    if (timeline === undefined) this.#context.segmentShrank(meta.segment, meta.count);
+    else this.#adopt(timeline, meta);
+  }
+
+  /** Recovery: how many messages of a subscription wait in the schedule. Reads its runs once. */
+  async countWaiting(id: number): Promise<number> {
+    const timeline = this.#timelines.get(id)!;
+    let count = 0;
+    timeline.fresh.forEach((_due, offset) => void (timeline.target.settled.has(offset) || count++));
+    for (const run of timeline.runs) {
+      let index = 0;
+      while (index < run.meta.count) {
+        const read = await this.#readPairs(run.meta, index);
+        for (let i = 0; i < read.count; i++) {
+          if (!this.hasFired(id, read.dues[i]!, read.offsets[i]!) && !timeline.target.settled.has(read.offsets[i]!)) count++;
+        }
+        index = read.nextIndex;
+      }
+    }
+    return count;
+  }
+
+  /** Begins to fire. */
+  start(): void {
+    this.#fire();
+  }
+
+  stop(): void {
+    if (this.#timer !== undefined) this.#context.clock.clearTimer(this.#timer);
+    this.#timer = undefined;
+  }
+
+  // ---- firing
+
+  #adopt(timeline: Timeline, meta: RunMeta): void {
+    const run: ScheduleRun = { meta, next: 0, dues: new Float64Array(0), offsets: new Float64Array(0), at: 0, count: 0, isLoading: false };
+    timeline.runs.push(run);
+    this.#fill(timeline, run);
+  }
+
+  /** Fills the window of a run, passing over what has fired or gone. */
+  #fill(timeline: Timeline, run: ScheduleRun): void {
+    if (run.isLoading) return;
+    run.isLoading = true;
+    void this.#readPairs(run.meta, run.next).then(
+      (read) => {
+        run.isLoading = false;
+        this.#context.segmentShrank(run.meta.segment, read.nextIndex - run.next);
+        run.next = read.nextIndex;
+        let count = 0;
+        for (let i = 0; i < read.count; i++) {
+          if (this.#timelines.get(timeline.id) !== timeline) return;
+          if (this.hasFired(timeline.id, read.dues[i]!, read.offsets[i]!)) continue;
+          read.dues[count] = read.dues[i]!;
+          read.offsets[count++] = read.offsets[i]!;
+        }
+        Object.assign(run, { dues: read.dues, offsets: read.offsets, at: 0, count });
+        if (count === 0 && run.next >= run.meta.count) timeline.runs = timeline.runs.filter((other) => other !== run);
+        else if (count === 0) this.#fill(timeline, run);
+        this.#fire();
+      },
+      (error: Error) => this.#context.diskFailed(error),
+    );
+  }
+
+  #readPairs(meta: RunMeta, from: number): Promise<{ dues: Float64Array; offsets: Float64Array; count: number; nextIndex: number }> {
+    return new Promise((resolve, reject) => {
+      this.#context.segments.read(meta, from, windowEntries * pairBytes, windowEntries, (error, span) => {
+        if (error !== undefined || span === undefined) return reject(error ?? new Error('no span'));
+        const dues = new Float64Array(span.count);
+        const offsets = new Float64Array(span.count);
+        for (let i = 0; i < span.count; i++) {
+          dues[i] = readU48(span.buffer, span.positions[i]! + 4);
+          offsets[i] = readU48(span.buffer, span.positions[i]! + 10);
+        }
+        resolve({ dues, offsets, count: span.count, nextIndex: Math.max(span.nextIndex, from + 1) });
+      });
+    });
+  }
+
+  #armFor(dueMs: number): void {
+    if (this.#timer !== undefined) {
+      if (this.#timer.atMs <= dueMs) return;
+      this.#context.clock.clearTimer(this.#timer);
+    }
+    this.#timer = this.#context.clock.setTimer(dueMs, () => {
+      this.#timer = undefined;
+      this.#fire();
+    });
+  }
+
+  #fire(): void {
+    const nowMs = this.#context.now();
+    let nextMs = Infinity;
+    let fires = 0;
+    for (const timeline of this.#timelines.values()) {
+      let dueMs = this.#fireRetries(timeline, nowMs);
+      nextMs = Math.min(nextMs, dueMs);
+      for (;;) {
+        dueMs = this.#nextDue(timeline);
+        if (dueMs > nowMs || fires++ > firesPerTurn) break;
+        this.#fireOne(timeline);
+      }
+      nextMs = Math.min(nextMs, dueMs);
+    }
+    if (nextMs !== Infinity) this.#armFor(nextMs);
+  }
+
+  #fireRetries(timeline: Timeline, nowMs: number): number {
+    while (timeline.retries.peekKey() <= nowMs) {
+      const offset = timeline.retries.peekValue();
+      timeline.retries.pop();
+      timeline.target.retryDue(offset);
+    }
+    return timeline.retries.peekKey();
+  }
+
+  /** Due time of the next pair; Infinity when there is none, or when a window has to be read before anyone can tell. */
+  #nextDue(timeline: Timeline): number {
+    let dueMs = timeline.fresh.peekKey();
+    for (const run of timeline.runs) {
+      if (run.at === run.count) return Infinity;
+      dueMs = Math.min(dueMs, run.dues[run.at]!);
+    }
+    return dueMs;
+  }
+
+  #fireOne(timeline: Timeline): void {
+    let dueMs = timeline.fresh.peekKey();
+    let offset = timeline.fresh.peekValue();
+    let from: ScheduleRun | undefined;
+    for (const run of timeline.runs) {
+      const runDue = run.dues[run.at]!;
+      if (runDue < dueMs || (runDue === dueMs && run.offsets[run.at]! < offset)) {
+        dueMs = runDue;
+        offset = run.offsets[run.at]!;
+        from = run;
+      }
+    }
+    if (from === undefined) timeline.fresh.pop();
+    else if (++from.at === from.count) {
+      if (from.next >= from.meta.count) timeline.runs = timeline.runs.filter((run) => run !== from);
+      else this.#fill(timeline, from);
+    }
+    timeline.firedDueMs = dueMs;
+    timeline.firedOffset = offset;
+    timeline.target.due(offset);
+  }
+}

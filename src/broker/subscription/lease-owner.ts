@@ -1,0 +1,8 @@
+import type { Settlement } from '../api.ts';
+import type { ConsumerState } from './consumer-state.ts';
+
+/** Where the messages of a session's leases go back to: a subscription, or the reader of a log. */
+export interface LeaseOwner {
+  /** The lease on `offset` has ended. `consumer` is undefined for what was taken with get(). */
+  settle(offset: number, settlement: Settlement, consumer: ConsumerState | undefined): void;
+}

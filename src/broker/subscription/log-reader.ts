@@ -1,0 +1,79 @@
+/**
+ * One consumer that reads a log, or the kept history of a queue, from a place of its own choosing to the end and then
+ * follows it. It has a position and no delivery state: settling gives back credit and nothing else, so any number of
+ * readers cost the log nothing and do not disturb its consumers.
+ */
+import type { Core } from '../core.ts';
+import { EntryCursor } from '../entry.ts';
+import type { Partition, Wakeable } from '../topic/partition.ts';
+import type { ConsumerState, Source } from './consumer-state.ts';
+import type { LeaseOwner } from './lease-owner.ts';
+
+export class LogReader implements Wakeable, LeaseOwner, Source {
+  isWoken = false;
+  consumer: ConsumerState | undefined;
+  readonly #partition: Partition;
+  readonly #core: Core;
+  readonly #entry = new EntryCursor();
+  /** -1: not known yet. */
+  #position = -1;
+  #isLoading = false;
+
+  constructor(partition: Partition, core: Core) {
+    this.#partition = partition;
+    this.#core = core;
+    partition.readers.add(this);
+  }
+
+  startAt(offset: number): void {
+    this.#position = offset;
+    this.wake();
+  }
+
+  wake(): void {
+    this.#core.wake(this);
+  }
+
+  detach(): void {
+    this.#partition.readers.delete(this);
+    this.consumer = undefined;
+  }
+
+  settle(): void {
+    this.wake();
+  }
+
+  dispatch(): void {
+    const partition = this.#partition;
+    if (this.#position < 0) return;
+    if (this.#position < partition.first) this.#position = partition.first;
+    while (this.consumer?.hasCredit && this.#position < partition.visibleEnd) {
+      if (!partition.look(this.#position, this.#entry)) {
+        if (!this.#load()) return;
+        continue;
+      }
+      const offset = this.#position++;
+      const { options, session, receiver } = this.consumer;
+      if (options.filter !== undefined && !options.filter(this.#entry)) continue;
+      const lease = session.grant(options.noAck ? undefined : this, offset, this.consumer);
+      receiver.deliver(lease, this.#entry, false, 0, 0);
+    }
+  }
+
+  /** False: the answer comes later. True: the position moved over a hole. */
+  #load(): boolean {
+    if (this.#isLoading) return false;
+    this.#isLoading = true;
+    let isSync = true;
+    const from = this.#position;
+    this.#partition.load(from, false, (coveredEnd) => {
+      this.#isLoading = false;
+      let at = from;
+      while (at < coveredEnd && at < this.#partition.visibleEnd && this.#partition.bodyLength(at) < 0) at++;
+      this.#position = Math.max(at, this.#partition.first);
+      if (!isSync) this.wake();
+    });
+    isSync = false;
+    return !this.#isLoading;
+  }
+}

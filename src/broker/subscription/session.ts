@@ -1,0 +1,198 @@
+/**
+ * One party's leases, numbered from 1 in order of delivery, in a ring of parallel arrays: granting and settling touch a
+ * few array elements and allocate nothing. A slot is emptied when its lease is settled; the head moves over empty slots,
+ * so the ring is as long as the distance from the oldest outstanding lease to the newest.
+ */
+import { assert } from '../../base/assert.ts';
+import type { TimerHandle } from '../../base/clock.ts';
+import type { ConsumeOptions, ConsumeRefusal, Consumer, Entry, Queue, Receiver, Session, Settlement } from '../api.ts';
+import type { Core } from '../core.ts';
+import type { ConsumerState } from './consumer-state.ts';
+import type { LeaseOwner } from './lease-owner.ts';
+
+/** How often leases are looked at for being overdue, at most. */
+const deadlineCheckMs = 60_000;
+
+export class SessionState implements Session {
+  leasedCount = 0;
+  readonly consumers = new Set<ConsumerState>();
+  isClosed = false;
+  readonly #core: Core;
+  #owners: (LeaseOwner | undefined)[] = new Array<LeaseOwner | undefined>(16);
+  #holders: (ConsumerState | undefined)[] = new Array<ConsumerState | undefined>(16);
+  #offsets = new Float64Array(16);
+  #grantedMs = new Float64Array(16);
+  #mask = 15;
+  /** Oldest lease that may be outstanding. */
+  #head = 1;
+  /** The next lease's number. */
+  #next = 1;
+  #creditLimit = 0;
+  #isPaused = false;
+  #deadline: TimerHandle | undefined;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  get lastLease(): number {
+    return this.#next - 1;
+  }
+
+  hasCredit(noAck: boolean): boolean {
+    return !this.#isPaused && (this.#creditLimit === 0 || noAck || this.leasedCount < this.#creditLimit);
+  }
+
+  setCreditLimit(limit: number): void {
+    this.#creditLimit = limit;
+    this.#wakeAll();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#wakeAll();
+  }
+
+  consume(queue: Queue, options: ConsumeOptions, receiver: Receiver): Consumer | ConsumeRefusal {
+    assert(!this.isClosed, 'a closed session does not consume');
+    const consumer = this.#core.attach(this, queue, options, receiver);
+    if (!('refused' in consumer)) {
+      this.consumers.add(consumer);
+      if (options.leaseMs > 0) this.#watchDeadlines(options.leaseMs);
+    }
+    return consumer;
+  }
+
+  get(
+    queue: Queue,
+    noAck: boolean,
+    done: (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void,
+  ): void {
+    this.#core.get(this, queue, noAck, done);
+  }
+
+  /** Gives out the next lease number; with an owner, it is outstanding until settled. */
+  grant(owner: LeaseOwner | undefined, offset: number, consumer: ConsumerState | undefined): number {
+    const lease = this.#next++;
+    if (owner === undefined) {
+      if (this.#head === lease) this.#head = this.#next;
+      else if (lease - this.#head > this.#mask) this.#grow();
+      return lease;
+    }
+    if (lease - this.#head > this.#mask) this.#grow();
+    const at = lease & this.#mask;
+    this.#owners[at] = owner;
+    this.#holders[at] = consumer;
+    this.#offsets[at] = offset;
+    if (this.#deadline !== undefined) this.#grantedMs[at] = this.#core.now();
+    this.leasedCount++;
+    if (consumer !== undefined) consumer.leasedCount++;
+    return lease;
+  }
+
+  holds(lease: number): boolean {
+    return lease >= this.#head && lease < this.#next && this.#owners[lease & this.#mask] !== undefined;
+  }
+
+  settle(lease: number, multiple: boolean, settlement: Settlement): number {
+    if (!multiple) {
+      if (!this.holds(lease)) return 0;
+      this.#settleOne(lease, settlement);
+      this.#moveHead();
+      return 1;
+    }
+    const last = lease === 0 ? this.#next - 1 : Math.min(lease, this.#next - 1);
+    let count = 0;
+    for (let one = this.#head; one <= last; one++) {
+      if (this.#owners[one & this.#mask] === undefined) continue;
+      this.#settleOne(one, settlement);
+      count++;
+    }
+    this.#moveHead();
+    return count;
+  }
+
+  releaseAll(): void {
+    this.settle(0, true, 'fail');
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const consumer of [...this.consumers]) consumer.cancel();
+    this.settle(0, true, 'fail');
+    if (this.#deadline !== undefined) this.#core.clock.clearTimer(this.#deadline);
+    this.#deadline = undefined;
+  }
+
+  #settleOne(lease: number, settlement: Settlement): void {
+    const at = lease & this.#mask;
+    const owner = this.#owners[at]!;
+    const consumer = this.#holders[at];
+    this.#owners[at] = undefined;
+    this.#holders[at] = undefined;
+    this.leasedCount--;
+    if (this.#creditLimit > 0 && this.leasedCount === this.#creditLimit - 1) this.#wakeAll();
+    if (consumer !== undefined) consumer.leasedCount--;
+    owner.settle(this.#offsets[at]!, settlement, consumer);
+  }
+
+  #moveHead(): void {
+    while (this.#head < this.#next && this.#owners[this.#head & this.#mask] === undefined) this.#head++;
+  }
+
+  #wakeAll(): void {
+    for (const consumer of this.consumers) consumer.source.wake();
+  }
+
+  #grow(): void {
+    const size = (this.#mask + 1) * 2;
+    const owners = new Array<LeaseOwner | undefined>(size);
+    const holders = new Array<ConsumerState | undefined>(size);
+    const offsets = new Float64Array(size);
+    const granted = new Float64Array(size);
+    for (let lease = this.#head; lease < this.#next - 1; lease++) {
+      const from = lease & this.#mask;
+      const to = lease & (size - 1);
+      owners[to] = this.#owners[from];
+      holders[to] = this.#holders[from];
+      offsets[to] = this.#offsets[from]!;
+      granted[to] = this.#grantedMs[from]!;
+    }
+    this.#owners = owners;
+    this.#holders = holders;
+    this.#offsets = offsets;
+    this.#grantedMs = granted;
+    this.#mask = size - 1;
+  }
+
+  #watchDeadlines(leaseMs: number): void {
+    if (this.#deadline !== undefined) return;
+    const now = this.#core.now();
+    for (let lease = this.#head; lease < this.#next; lease++) this.#grantedMs[lease & this.#mask] = now;
+    const everyMs = Math.min(leaseMs, deadlineCheckMs);
+    const check = (): void => {
+      this.#deadline = undefined;
+      if (this.isClosed || this.consumers.size === 0) return;
+      this.#deadline = this.#core.clock.setTimer(this.#core.clock.now() + everyMs, check);
+      this.#checkDeadlines();
+    };
+    this.#deadline = this.#core.clock.setTimer(this.#core.clock.now() + everyMs, check);
+  }
+
+  #checkDeadlines(): void {
+    const now = this.#core.now();
+    for (let lease = this.#head; lease < this.#next; lease++) {
+      const holder = this.#holders[lease & this.#mask];
+      if (holder === undefined || holder.options.leaseMs === 0) continue;
+      if (now - this.#grantedMs[lease & this.#mask]! < holder.options.leaseMs) continue;
+      holder.receiver.ended('lease-timeout');
+      return;
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Which offsets of a partition are done with: everything below `floor`, and a bitmap of what was settled out of order
+ * above it. Settling in order costs a compare and an increment; out of order a bit in a page of 1,024. A page whose bits
+ * are all set costs nothing but its number, so ten million messages settled behind one straggler are ten thousand numbers.
+ */
+const pageBits = 1024;
+const pageWords = pageBits / 32;
+
+interface BitPage {
+  /** undefined: all bits are set */
+  words: Uint32Array | undefined;
+  count: number;
+}
+
+export class SettledSet {
+  /** All offsets below are in the set. */
+  floor = 0;
+  /** Number of offsets above the floor that are in the set. */
+  above = 0;
+  readonly #pages = new Map<number, BitPage>();
+
+  has(offset: number): boolean {
+    if (offset < this.floor) return true;
+    if (this.above === 0) return false;
+    const page = this.#pages.get(Math.floor(offset / pageBits));
+    if (page === undefined) return false;
+    if (page.words === undefined) return true;
+    const bit = offset % pageBits;
+    return (page.words[bit >>> 5]! & (1 << (bit & 31))) !== 0;
+  }
+
+  /** Answers false when it was there. */
+  add(offset: number): boolean {
+    if (offset === this.floor) {
+      this.floor++;
+      if (this.above > 0) this.#absorb();
+      return true;
+    }
+    if (this.has(offset)) return false;
+    const number = Math.floor(offset / pageBits);
+    let page = this.#pages.get(number);
+    if (page === undefined) this.#pages.set(number, (page = { words: new Uint32Array(pageWords), count: 0 }));
+    const bit = offset % pageBits;
+    page.words![bit >>> 5]! |= 1 << (bit & 31);
+    this.above++;
+    if (++page.count === pageBits) page.words = undefined;
+    return true;
+  }
+
+  /** Adds [start, end); what was there stays. Answers how many were new. */
+  addRange(start: number, end: number): number {
+    const from = Math.max(start, this.floor);
+    if (from >= end) return 0;
+    if (from === this.floor && this.above === 0) {
+      this.floor = end;
+      return end - from;
+    }
+    let added = 0;
+    for (let offset = from; offset < end; offset++) if (this.add(offset)) added++;
+    return added;
+  }
+
+  /** How many of [start, end) are in the set. */
+  countIn(start: number, end: number): number {
+    let count = Math.max(0, Math.min(end, this.floor) - start);
+    const from = Math.max(start, this.floor);
+    if (this.above === 0) return count;
+    for (const [number, page] of this.#pages) {
+      const low = Math.max(from, number * pageBits);
+      const high = Math.min(end, (number + 1) * pageBits);
+      if (low >= high) continue;
+      if (page.words === undefined) count += high - low;
+      else if (high - low === pageBits) count += page.count;
+      else for (let offset = low; offset < high; offset++) if (this.has(offset)) count++;
+    }
+    return count;
+  }
+
+  /** JSON form: [floor, [page number, base64 of its words or ''], ...]. */
+  toJson(): unknown[] {
+    const pages: unknown[] = [this.floor];
+    for (const [number, { words }] of this.#pages) {
+      if ((number + 1) * pageBits <= this.floor) continue;
+      pages.push([number, words === undefined ? '' : Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('base64')]);
+    }
+    return pages;
+  }
+
+  static fromJson(json: readonly unknown[]): SettledSet {
+    const set = new SettledSet();
+    set.floor = json[0] as number;
+    for (const [number, text] of json.slice(1) as [number, string][]) {
+      if (text === '') {
+        set.#pages.set(number, { words: undefined, count: pageBits });
+        set.above += pageBits - Math.max(0, set.floor - number * pageBits);
+        continue;
+      }
+      const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+      const words = new Uint32Array(bytes.buffer, 0, pageWords);
+      const page: BitPage = { words, count: 0 };
+      set.#pages.set(number, page);
+      for (let bit = 0; bit < pageBits; bit++) {
+        if ((words[bit >>> 5]! & (1 << (bit & 31))) === 0) continue;
+        page.count++;
+        if (number * pageBits + bit >= set.floor) set.above++;
+      }
+    }
+    return set;
+  }
+
+  /** The floor moves over what was settled before it got there. */
+  #absorb(): void {
+    for (;;) {
+      const number = Math.floor(this.floor / pageBits);
+      const page = this.#pages.get(number);
+      if (page === undefined) return;
+      const end = (number + 1) * pageBits;
+      if (page.words === undefined) {
+        this.above -= end - this.floor;
+        this.floor = end;
+      } else {
+        let { floor } = this;
+        while (floor < end && (page.words[(floor % pageBits) >>> 5]! & (1 << (floor & 31))) !== 0) floor++;
+        this.above -= floor - this.floor;
+        this.floor = floor;
+        if (floor < end) return;
+      }
+      this.#pages.delete(number);
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * 128 consecutive offsets of a partition, as far as their entries are in memory. Each slot says where the entry lies:
+ *
+ *     words[4 * i]: block slot + 1 (0: no entry here) | position | length | body length
+ *
+ * A page is one small typed array, pooled, so that a partition costs nothing while it is empty and 16 bytes a message
+ * while it is not.
+ */
+export const pageEntries = 128;
+export const pageBytes = pageEntries * 16;
+const pooledMax = 4096;
+
+export class Page {
+  /** Offset of slot 0. */
+  base = 0;
+  /** Entries present. */
+  live = 0;
+  readonly words = new Uint32Array(pageEntries * 4);
+}
+
+const pool: Page[] = [];
+
+export function takePage(base: number): Page {
+  const page = pool.pop() ?? new Page();
+  page.base = base;
+  page.live = 0;
+  return page;
+}
+
+/** The page's words must be zero in every first word: its entries were released one by one. */
+export function givePage(page: Page): void {
+  if (pool.length < pooledMax) pool.push(page);
+}
