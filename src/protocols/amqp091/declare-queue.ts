@@ -54,7 +54,8 @@ const isQueueVersion: Check = (value, all) => {
 };
 const isShare: Check = ({ type, value }) => {
   const share = Number(value);
-  if (!["f", "d", "b", "B", "s", "u", "I", "i", "l", "L"].includes(type)) return `{unacceptable_type,${fieldTypeNames[type]}}`;
+  if (!["f", "d", "b", "B", "s", "u", "I", "i", "l", "L"].includes(type))
+    return `{unacceptable_type,${fieldTypeNames[type]}}`;
   return share >= 0 && share <= 1 ? undefined : `{not_between_0_and_1,${share}}`;
 };
 const queueTypes = ["classic", "quorum", "stream"] as const;

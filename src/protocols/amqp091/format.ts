@@ -11,7 +11,13 @@ import type { Death, MessageFormat } from "../../broker/api.ts";
 import { Malformed } from "../../wire/input.ts";
 import { decodeTable, fieldValue, longString, type Field, type FieldTable, type FieldValue } from "./field-table.ts";
 import { headersOf, keysOf, type Headers } from "./mapping.ts";
-import { PropertyPositions, rewriteProperties, scanProperties, shortStringAt, type PropertyChanges } from "./properties.ts";
+import {
+  PropertyPositions,
+  rewriteProperties,
+  scanProperties,
+  shortStringAt,
+  type PropertyChanges,
+} from "./properties.ts";
 
 /** In stored entries: do not change. */
 export const amqpFormatId = 1;
@@ -84,7 +90,13 @@ export function headersTable(buffer: Buffer, headStart: number, headEnd: number)
 }
 
 /** The head with this header set, the headers in order of their names as RabbitMQ leaves them. */
-export function withHeader(buffer: Buffer, headStart: number, headEnd: number, name: string, value: FieldValue): Buffer {
+export function withHeader(
+  buffer: Buffer,
+  headStart: number,
+  headEnd: number,
+  name: string,
+  value: FieldValue,
+): Buffer {
   const headers = setField(headersTable(buffer, headStart, headEnd), name, value);
   return rewriteProperties(buffer, headStart, headEnd, { headers });
 }
