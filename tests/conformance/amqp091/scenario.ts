@@ -6,9 +6,9 @@
  * Names: `t.name('q')` is `q` in the transcript and unlike any other scenario's name on the wire, so that scenarios run
  * side by side and over and over on one server. Whatever was so named is deleted at the end.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { handshake, type HandshakeOptions } from './handshake.ts';
-import { WireConnection, type Fields, type WireChannel } from './wire-client.ts';
+import { setTimeout as delay } from "node:timers/promises";
+import { handshake, type HandshakeOptions } from "./handshake.ts";
+import { WireConnection, type Fields, type WireChannel } from "./wire-client.ts";
 
 export interface Target {
   readonly host: string;
@@ -27,22 +27,25 @@ export const scenarios: Scenario[] = [];
 
 /** Registers the scenarios of a file: `const scenario = family('queue')`. */
 export function family(familyName: string) {
-  return (name: string, run: Scenario['run']): void => {
+  return (name: string, run: Scenario["run"]): void => {
     const scenario = { family: familyName, name, run };
     if (scenarios.some((s) => goldenPath(s) === goldenPath(scenario))) throw new Error(`twice: ${name}`);
     scenarios.push(scenario);
   };
 }
 
-export function goldenPath(scenario: Pick<Scenario, 'family' | 'name'>): string {
-  const slug = scenario.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-|-$/g, '');
+export function goldenPath(scenario: Pick<Scenario, "family" | "name">): string {
+  const slug = scenario.name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
   return `${scenario.family}/${slug}.txt`;
 }
 
 const GENERATED: readonly (readonly [RegExp, string])[] = [
-  [/amq\.gen-[\w-]{22}/g, 'amq.gen-*'],
-  [/amq\.ctag-[\w-]{22}/g, 'amq.ctag-*'],
-  [/amq\.rabbitmq\.reply-to\.[^\s"']+/g, 'amq.rabbitmq.reply-to.*'],
+  [/amq\.gen-[\w-]{22}/g, "amq.gen-*"],
+  [/amq\.ctag-[\w-]{22}/g, "amq.ctag-*"],
+  [/amq\.rabbitmq\.reply-to\.[^\s"']+/g, "amq.rabbitmq.reply-to.*"],
 ];
 
 export class ScenarioContext {
@@ -56,7 +59,7 @@ export class ScenarioContext {
   constructor(target: Target) {
     this.target = target;
     // Always of one length: RabbitMQ cuts its texts at 255 bytes.
-    this.#prefix = `${Math.random().toString(36).slice(2, 7).padEnd(5, '0')}.`;
+    this.#prefix = `${Math.random().toString(36).slice(2, 7).padEnd(5, "0")}.`;
   }
 
   /** A name of a queue, an exchange or a consumer that no other scenario has. */
@@ -66,7 +69,7 @@ export class ScenarioContext {
   }
 
   line(text: string): void {
-    let shown = text.replaceAll(this.#prefix, '');
+    let shown = text.replaceAll(this.#prefix, "");
     for (const [pattern, replacement] of GENERATED) shown = shown.replaceAll(pattern, replacement);
     this.#lines.push(shown);
   }
@@ -76,7 +79,7 @@ export class ScenarioContext {
   }
 
   get transcript(): string {
-    return this.#lines.join('\n') + '\n';
+    return this.#lines.join("\n") + "\n";
   }
 
   /** A TCP connection on which nothing was said yet. */
@@ -103,23 +106,23 @@ export class ScenarioContext {
   /** Declares a queue without a line, and gives its name. */
   async queue(channel: WireChannel, text: string, args: Fields = {}, flags: Fields = {}): Promise<string> {
     const queue = this.name(text);
-    const reply = await channel.quiet('queue.declare', { queue, arguments: args, ...flags });
-    if (reply.name !== 'queue.declare-ok') throw new Error(`queue ${text}: ${reply.line}`);
+    const reply = await channel.quiet("queue.declare", { queue, arguments: args, ...flags });
+    if (reply.name !== "queue.declare-ok") throw new Error(`queue ${text}: ${reply.line}`);
     return queue;
   }
 
   /** Declares an exchange without a line, and gives its name. */
-  async exchange(channel: WireChannel, text: string, type = 'direct', args: Fields = {}): Promise<string> {
+  async exchange(channel: WireChannel, text: string, type = "direct", args: Fields = {}): Promise<string> {
     const exchange = this.name(text);
-    const reply = await channel.quiet('exchange.declare', { exchange, type, arguments: args });
-    if (reply.name !== 'exchange.declare-ok') throw new Error(`exchange ${text}: ${reply.line}`);
+    const reply = await channel.quiet("exchange.declare", { exchange, type, arguments: args });
+    if (reply.name !== "exchange.declare-ok") throw new Error(`exchange ${text}: ${reply.line}`);
     return exchange;
   }
 
   /** Binds without a line. */
-  async bind(channel: WireChannel, queue: string, exchange: string, key = '', args: Fields = {}): Promise<void> {
-    const reply = await channel.quiet('queue.bind', { queue, exchange, 'routing-key': key, arguments: args });
-    if (reply.name !== 'queue.bind-ok') throw new Error(`binding ${queue}: ${reply.line}`);
+  async bind(channel: WireChannel, queue: string, exchange: string, key = "", args: Fields = {}): Promise<void> {
+    const reply = await channel.quiet("queue.bind", { queue, exchange, "routing-key": key, arguments: args });
+    if (reply.name !== "queue.bind-ok") throw new Error(`binding ${queue}: ${reply.line}`);
   }
 
   /** For what only the passing of time brings about, such as a queue's expiry. */
@@ -133,12 +136,15 @@ export class ScenarioContext {
       for (let id = 0; id < 8; id++) await connection.channel(id).drain();
     }
     for (const connection of this.#connections) await connection.end();
-    const cleaner = await WireConnection.open('', this.target.host, this.target.port, { line: () => {}, patienceMs: 2000 });
+    const cleaner = await WireConnection.open("", this.target.host, this.target.port, {
+      line: () => {},
+      patienceMs: 2000,
+    });
     await handshake(cleaner, {});
     const channel = cleaner.channel(1);
     for (const text of this.#names) {
-      await channel.quiet('queue.delete', { queue: this.#prefix + text });
-      await channel.quiet('exchange.delete', { exchange: this.#prefix + text });
+      await channel.quiet("queue.delete", { queue: this.#prefix + text });
+      await channel.quiet("exchange.delete", { exchange: this.#prefix + text });
     }
     await cleaner.end();
   }

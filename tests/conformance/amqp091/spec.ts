@@ -75,7 +75,7 @@ confirm.select 85,10 nowait:b
 confirm.select-ok 85,11
 `;
 
-export type FieldType = 'o' | 's' | 'l' | 'L' | 'b' | 'S' | 'X' | 'T';
+export type FieldType = "o" | "s" | "l" | "L" | "b" | "S" | "X" | "T";
 export interface Field {
   readonly name: string;
   readonly type: FieldType;
@@ -91,16 +91,16 @@ export interface Method {
 export const methodByName = new Map<string, Method>();
 export const methodById = new Map<number, Method>();
 
-for (const line of METHODS.trim().split('\n')) {
-  const [name = '', ids = '', ...fields] = line.split(' ');
-  const [classId = 0, methodId = 0] = ids.split(',').map(Number);
+for (const line of METHODS.trim().split("\n")) {
+  const [name = "", ids = "", ...fields] = line.split(" ");
+  const [classId = 0, methodId = 0] = ids.split(",").map(Number);
   const method: Method = {
     name,
     classId,
     methodId,
     fields: fields.map((text) => {
-      const [field = '', type = ''] = text.split(':');
-      return { name: field, type: type as FieldType, isReserved: field.startsWith('_') };
+      const [field = "", type = ""] = text.split(":");
+      return { name: field, type: type as FieldType, isReserved: field.startsWith("_") };
     }),
   };
   methodByName.set(name, method);
@@ -108,22 +108,22 @@ for (const line of METHODS.trim().split('\n')) {
 }
 
 /** Methods that a content header and body follow. */
-export const CONTENT_METHODS = new Set(['basic.publish', 'basic.return', 'basic.deliver', 'basic.get-ok']);
+export const CONTENT_METHODS = new Set(["basic.publish", "basic.return", "basic.deliver", "basic.get-ok"]);
 
 /** The properties of class basic, from flag bit 15 downwards; D is a 64-bit timestamp. */
-export const PROPERTIES: readonly (readonly [name: string, type: FieldType | 'D'])[] = [
-  ['content-type', 'S'],
-  ['content-encoding', 'S'],
-  ['headers', 'T'],
-  ['delivery-mode', 'o'],
-  ['priority', 'o'],
-  ['correlation-id', 'S'],
-  ['reply-to', 'S'],
-  ['expiration', 'S'],
-  ['message-id', 'S'],
-  ['timestamp', 'D'],
-  ['type', 'S'],
-  ['user-id', 'S'],
-  ['app-id', 'S'],
-  ['cluster-id', 'S'],
+export const PROPERTIES: readonly (readonly [name: string, type: FieldType | "D"])[] = [
+  ["content-type", "S"],
+  ["content-encoding", "S"],
+  ["headers", "T"],
+  ["delivery-mode", "o"],
+  ["priority", "o"],
+  ["correlation-id", "S"],
+  ["reply-to", "S"],
+  ["expiration", "S"],
+  ["message-id", "S"],
+  ["timestamp", "D"],
+  ["type", "S"],
+  ["user-id", "S"],
+  ["app-id", "S"],
+  ["cluster-id", "S"],
 ];

@@ -3,7 +3,7 @@
  *
  * A plain JavaScript value is sent with the type that most clients choose (string S, boolean t, integer I or l, other
  * number d, null V, object F, array A, bytes x); `as('s', 5)` names the type itself. What is received keeps its type and
- * its place: `{a=I:1, b="text"}` is the table as it stood on the wire, since clients of several languages depend on both.
+ * is shown as `{a=I:1, b="text"}`, since clients of several languages depend on the types.
  */
 export interface Typed {
   readonly type: string;
@@ -26,17 +26,17 @@ export function as(type: string, value: unknown): Typed {
 
 function typed(value: unknown): Typed {
   if (value instanceof TypedValue) return value;
-  if (typeof value === 'string') return as('S', value);
-  if (typeof value === 'boolean') return as('t', value);
-  if (typeof value === 'bigint') return as('l', value);
-  if (typeof value === 'number') {
-    if (!Number.isInteger(value)) return as('d', value);
-    return as(Math.abs(value) < 2 ** 31 ? 'I' : 'l', value);
+  if (typeof value === "string") return as("S", value);
+  if (typeof value === "boolean") return as("t", value);
+  if (typeof value === "bigint") return as("l", value);
+  if (typeof value === "number") {
+    if (!Number.isInteger(value)) return as("d", value);
+    return as(Math.abs(value) < 2 ** 31 ? "I" : "l", value);
   }
-  if (value === null || value === undefined) return as('V', null);
-  if (value instanceof Uint8Array) return as('x', value);
-  if (Array.isArray(value)) return as('A', value);
-  return as('F', value);
+  if (value === null || value === undefined) return as("V", null);
+  if (value instanceof Uint8Array) return as("x", value);
+  if (Array.isArray(value)) return as("A", value);
+  return as("F", value);
 }
 
 function number(bytes: number, write: (buffer: Buffer) => void): Buffer {
@@ -46,12 +46,12 @@ function number(bytes: number, write: (buffer: Buffer) => void): Buffer {
 }
 
 export function longString(value: string | Uint8Array): Buffer {
-  const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.from(value);
+  const bytes = typeof value === "string" ? Buffer.from(value) : Buffer.from(value);
   return Buffer.concat([number(4, (b) => b.writeUInt32BE(bytes.length)), bytes]);
 }
 
 export function shortString(value: string | Uint8Array): Buffer {
-  const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.from(value);
+  const bytes = typeof value === "string" ? Buffer.from(value) : Buffer.from(value);
   return Buffer.concat([Buffer.from([bytes.length & 255]), bytes]);
 }
 
@@ -64,43 +64,43 @@ export function table(value: unknown): Buffer {
 
 export function fieldValue(input: unknown): Buffer {
   const { type, value } = typed(input);
-  return Buffer.concat([Buffer.from(type, 'latin1'), fieldBody(type, value)]);
+  return Buffer.concat([Buffer.from(type, "latin1"), fieldBody(type, value)]);
 }
 
 function fieldBody(type: string, value: unknown): Buffer {
   switch (type) {
-    case 't':
+    case "t":
       return Buffer.from([value ? 1 : 0]);
-    case 'b':
+    case "b":
       return number(1, (b) => b.writeInt8(Number(value)));
-    case 'B':
+    case "B":
       return number(1, (b) => b.writeUInt8(Number(value)));
-    case 's':
+    case "s":
       return number(2, (b) => b.writeInt16BE(Number(value)));
-    case 'u':
+    case "u":
       return number(2, (b) => b.writeUInt16BE(Number(value)));
-    case 'I':
+    case "I":
       return number(4, (b) => b.writeInt32BE(Number(value)));
-    case 'i':
+    case "i":
       return number(4, (b) => b.writeUInt32BE(Number(value)));
-    case 'l':
+    case "l":
       return number(8, (b) => b.writeBigInt64BE(BigInt(value as number)));
-    case 'T':
+    case "T":
       return number(8, (b) => b.writeBigUInt64BE(BigInt(value as number)));
-    case 'f':
+    case "f":
       return number(4, (b) => b.writeFloatBE(Number(value)));
-    case 'd':
+    case "d":
       return number(8, (b) => b.writeDoubleBE(Number(value)));
-    case 'D': {
+    case "D": {
       const [scale, digits] = value as [number, number];
       return Buffer.concat([Buffer.from([scale]), number(4, (b) => b.writeInt32BE(digits))]);
     }
-    case 'S':
-    case 'x':
+    case "S":
+    case "x":
       return longString(value as string | Uint8Array);
-    case 'A':
+    case "A":
       return longString(Buffer.concat((value as unknown[]).map(fieldValue)));
-    case 'F':
+    case "F":
       return table(value);
     default:
       return Buffer.alloc(0);
@@ -115,7 +115,7 @@ export class Reader {
     this.bytes = bytes;
   }
   take(length: number): Buffer {
-    if (this.at + length > this.bytes.length) throw new RangeError('a frame ends inside of a field');
+    if (this.at + length > this.bytes.length) throw new RangeError("a frame ends inside of a field");
     this.at += length;
     return this.bytes.subarray(this.at - length, this.at);
   }
@@ -150,42 +150,42 @@ export class Reader {
   }
   private fieldBody(type: string): unknown {
     switch (type) {
-      case 't':
+      case "t":
         return this.u8() !== 0;
-      case 'b':
+      case "b":
         return this.take(1).readInt8();
-      case 'B':
+      case "B":
         return this.u8();
-      case 's':
+      case "s":
         return this.take(2).readInt16BE();
-      case 'u':
+      case "u":
         return this.u16();
-      case 'I':
+      case "I":
         return this.take(4).readInt32BE();
-      case 'i':
+      case "i":
         return this.u32();
-      case 'l':
+      case "l":
         return this.take(8).readBigInt64BE();
-      case 'T':
+      case "T":
         return this.u64();
-      case 'f':
+      case "f":
         return this.take(4).readFloatBE();
-      case 'd':
+      case "d":
         return this.take(8).readDoubleBE();
-      case 'D':
+      case "D":
         return [this.u8(), this.take(4).readInt32BE()];
-      case 'S':
-      case 'x':
+      case "S":
+      case "x":
         return this.long();
-      case 'A': {
+      case "A": {
         const inner = new Reader(this.long());
         const values: Typed[] = [];
         while (inner.at < inner.bytes.length) values.push(inner.field());
         return values;
       }
-      case 'F':
+      case "F":
         return this.table();
-      case 'V':
+      case "V":
         return null;
       default:
         throw new RangeError(`unknown field type ${JSON.stringify(type)}`);
@@ -199,32 +199,41 @@ export function quoted(bytes: Uint8Array | string, most = 300): string {
   const text = buffer.toString();
   if (buffer.length > most) return `<${buffer.length} bytes>`;
   if (Buffer.from(text).equals(buffer)) return JSON.stringify(text);
-  return `hex:${buffer.toString('hex')}`;
+  return `hex:${buffer.toString("hex")}`;
+}
+
+/**
+ * A table in the order of its keys: what RabbitMQ changes in a table it writes back sorted or not depending on how often
+ * it did, and no client can tell. That untouched tables come back to the byte is shown by comparing bytes.
+ */
+export function shownTable(value: unknown): string {
+  const pairs = Array.isArray(value) ? (value as [string, unknown][]) : Object.entries((value ?? {}) as object);
+  const sorted = pairs.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return `{${sorted.map(([key, field]) => `${key}=${shown(field)}`).join(", ")}}`;
 }
 
 /** The transcript form of a field value, sent or received. */
 export function shown(input: unknown): string {
   const { type, value } = typed(input);
   switch (type) {
-    case 'S':
+    case "S":
       return quoted(value as string);
-    case 't':
+    case "t":
       return String(value);
-    case 'V':
-      return 'void';
-    case 'A':
-      return `[${(value as unknown[]).map(shown).join(', ')}]`;
-    case 'F': {
-      const pairs = Array.isArray(value) ? (value as [string, unknown][]) : Object.entries(value as object);
-      return `{${pairs.map(([key, field]) => `${key}=${shown(field)}`).join(', ')}}`;
+    case "V":
+      return "void";
+    case "A":
+      return `[${(value as unknown[]).map(shown).join(", ")}]`;
+    case "F": {
+      return shownTable(value);
     }
-    case 'x':
-      return `x:${Buffer.from(value as Uint8Array).toString('hex')}`;
-    case 'D':
-      return `D:${(value as number[]).join('/')}`;
-    case 'T': {
+    case "x":
+      return `x:${Buffer.from(value as Uint8Array).toString("hex")}`;
+    case "D":
+      return `D:${(value as number[]).join("/")}`;
+    case "T": {
       const age = Date.now() / 1000 - Number(value);
-      return Math.abs(age) < 600 ? 'T:now' : `T:${String(value)}`;
+      return Math.abs(age) < 600 ? "T:now" : `T:${String(value)}`;
     }
     default:
       return `${type}:${String(value)}`;

@@ -13,10 +13,10 @@
  * A close by the server is answered by the client itself with close-ok. The next call on a channel that was so closed
  * opens it again without a line, so that a scenario can walk through many errors.
  */
-import { createHash } from 'node:crypto';
-import { connect, type Socket } from 'node:net';
-import { CONTENT_METHODS, methodById, methodByName, PROPERTIES, type FieldType, type Method } from './spec.ts';
-import { longString, quoted, Reader, shortString, shown, table } from './values.ts';
+import { createHash } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import { CONTENT_METHODS, methodById, methodByName, PROPERTIES, type FieldType, type Method } from "./spec.ts";
+import { longString, quoted, Reader, shortString, shownTable, table } from "./values.ts";
 
 export type Fields = Record<string, unknown>;
 export interface Content {
@@ -61,21 +61,21 @@ function uint(bytes: number, value: unknown): Buffer {
   return buffer.subarray(8 - bytes);
 }
 
-function field(type: FieldType | 'D', value: unknown): Buffer {
+function field(type: FieldType | "D", value: unknown): Buffer {
   switch (type) {
-    case 'o':
+    case "o":
       return uint(1, value);
-    case 's':
+    case "s":
       return uint(2, value);
-    case 'l':
+    case "l":
       return uint(4, value);
-    case 'L':
-    case 'D':
+    case "L":
+    case "D":
       return uint(8, value);
-    case 'S':
-      return shortString((value ?? '') as string);
-    case 'X':
-      return longString((value ?? '') as string);
+    case "S":
+      return shortString((value ?? "") as string);
+    case "X":
+      return longString((value ?? "") as string);
     default:
       return table(value);
   }
@@ -89,14 +89,14 @@ export function methodPayload(name: string, fields: Fields = {}): Buffer {
   for (const key of Object.keys(fields)) if (!known.has(key)) throw new Error(`${name} has no field ${key}`);
   const parts = [uint(2, method.classId), uint(2, method.methodId)];
   for (let i = 0; i < method.fields.length; i++) {
-    if (method.fields[i]?.type !== 'b') {
-      const { name: key, type } = method.fields[i] as Method['fields'][number];
-      parts.push(field(type, fields[key] ?? (name === 'exchange.declare' && key === 'type' ? 'direct' : undefined)));
+    if (method.fields[i]?.type !== "b") {
+      const { name: key, type } = method.fields[i] as Method["fields"][number];
+      parts.push(field(type, fields[key] ?? (name === "exchange.declare" && key === "type" ? "direct" : undefined)));
       continue;
     }
     let bits = 0;
-    for (let bit = 0; method.fields[i]?.type === 'b'; i++, bit++) {
-      if (fields[method.fields[i]?.name ?? ''] === true) bits |= 1 << bit;
+    for (let bit = 0; method.fields[i]?.type === "b"; i++, bit++) {
+      if (fields[method.fields[i]?.name ?? ""] === true) bits |= 1 << bit;
     }
     i--;
     parts.push(Buffer.from([bits]));
@@ -118,46 +118,41 @@ export function propertySection(props: Fields | Uint8Array = {}): Buffer {
   return Buffer.concat([uint(2, flags), ...parts]);
 }
 
-function readField(reader: Reader, type: FieldType | 'D'): unknown {
+function readField(reader: Reader, type: FieldType | "D"): unknown {
   switch (type) {
-    case 'o':
+    case "o":
       return reader.u8();
-    case 's':
+    case "s":
       return reader.u16();
-    case 'l':
+    case "l":
       return reader.u32();
-    case 'L':
+    case "L":
       return Number(reader.u64());
-    case 'D':
+    case "D":
       return reader.u64();
-    case 'S':
+    case "S":
       return reader.short();
-    case 'X':
+    case "X":
       return reader.long();
     default:
       return reader.table();
   }
 }
 
-function shownField(type: FieldType | 'D', value: unknown): string {
-  if (type === 'S' || type === 'X') return quoted(value as string);
-  if (type === 'T') return value instanceof Uint8Array ? quoted(value) : shownTable(value);
+function shownField(type: FieldType | "D", value: unknown): string {
+  if (type === "S" || type === "X") return quoted(value as string);
+  if (type === "T") return value instanceof Uint8Array ? quoted(value) : shownTable(value);
   return String(value);
-}
-
-function shownTable(value: unknown): string {
-  const pairs = Array.isArray(value) ? (value as [string, unknown][]) : Object.entries((value ?? {}) as object);
-  return `{${pairs.map(([key, inner]) => `${quoted(key)}=${shown(inner)}`).join(', ')}}`;
 }
 
 function shownBody(body: Buffer): string {
   if (body.length <= 80) return quoted(body);
-  return `<${body.length} bytes, sha1 ${createHash('sha1').update(body).digest('hex').slice(0, 12)}>`;
+  return `<${body.length} bytes, sha1 ${createHash("sha1").update(body).digest("hex").slice(0, 12)}>`;
 }
 
 function shownProps(props: Iterable<readonly [string, unknown]>): string {
   const types = new Map(PROPERTIES);
-  return [...props].map(([name, value]) => `${name}=${shownField(types.get(name) ?? 'S', value)}`).join(' ');
+  return [...props].map(([name, value]) => `${name}=${shownField(types.get(name) ?? "S", value)}`).join(" ");
 }
 
 /** What is being received on one channel: a method, and its content as far as it came. */
@@ -188,16 +183,16 @@ export class WireConnection {
     this.transcript = transcript;
     this.#socket = socket;
     socket.setNoDelay(true);
-    socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
-    socket.on('error', () => this.#onClosed());
-    socket.on('close', () => this.#onClosed());
+    socket.on("data", (bytes: Buffer) => this.#onBytes(bytes));
+    socket.on("error", () => this.#onClosed());
+    socket.on("close", () => this.#onClosed());
   }
 
   static async open(label: string, host: string, port: number, transcript: Transcript): Promise<WireConnection> {
     const socket = connect(port, host);
     await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
+      socket.once("connect", resolve);
+      socket.once("error", reject);
     });
     return new WireConnection(label, socket, transcript);
   }
@@ -237,8 +232,8 @@ export class WireConnection {
   /** Closes quietly, whatever state it is in. */
   async end(): Promise<void> {
     if (!this.isClosed) {
-      this.write(frame(1, 0, methodPayload('connection.close', { 'reply-code': 200 })));
-      await this.waitFor(() => this.isClosed || this.channel(0).hasSeen('connection.close-ok'), 500);
+      this.write(frame(1, 0, methodPayload("connection.close", { "reply-code": 200 })));
+      await this.waitFor(() => this.isClosed || this.channel(0).hasSeen("connection.close-ok"), 500);
     }
     this.#socket.destroy();
     await this.waitFor(() => this.isClosed, 500);
@@ -271,7 +266,7 @@ export class WireConnection {
   takeHeader(): string {
     const header = this.#header;
     this.#header = undefined;
-    return header === undefined ? 'nothing' : JSON.stringify(header.toString('latin1'));
+    return header === undefined ? "nothing" : JSON.stringify(header.toString("latin1"));
   }
 
   #onClosed(): void {
@@ -283,7 +278,7 @@ export class WireConnection {
     this.#received = Buffer.concat([this.#received, bytes]);
     for (;;) {
       const buffer = this.#received;
-      if (buffer.length >= 8 && buffer.toString('latin1', 0, 4) === 'AMQP') {
+      if (buffer.length >= 8 && buffer.toString("latin1", 0, 4) === "AMQP") {
         this.#header = buffer.subarray(0, 8);
         this.#received = buffer.subarray(8);
         continue;
@@ -309,21 +304,23 @@ export class WireConnection {
 
   #onHeartbeat(channel: WireChannel, payload: Buffer): void {
     this.heartbeats++;
-    if (channel.id !== 0 || payload.length > 0) channel.push(oddFrame('misplaced heartbeat'));
+    if (channel.id !== 0 || payload.length > 0) channel.push(oddFrame("misplaced heartbeat"));
   }
 
   #onMethod(channel: WireChannel, payload: Buffer): void {
     const reader = new Reader(payload);
     const method = methodById.get(reader.u32());
     if (method === undefined) {
-      channel.push(oddFrame(`unknown method ${payload.toString('hex')}`));
+      channel.push(oddFrame(`unknown method ${payload.toString("hex")}`));
       return;
     }
     const fields = readMethod(method, reader);
     const parts = method.fields
       .filter((f) => !f.isReserved)
-      .map((f) => (f.type === 'b' ? `${f.name}=${String(fields[f.name])}` : `${f.name}=${shownField(f.type, fields[f.name])}`));
-    const text = [method.name, ...parts].join(' ') + (reader.at < payload.length ? ' !and more bytes' : '');
+      .map((f) =>
+        f.type === "b" ? `${f.name}=${String(fields[f.name])}` : `${f.name}=${shownField(f.type, fields[f.name])}`,
+      );
+    const text = [method.name, ...parts].join(" ") + (reader.at < payload.length ? " !and more bytes" : "");
     const partial: Partial = { method, fields, shown: text, frames: [] };
     if (CONTENT_METHODS.has(method.name)) this.#partial.set(channel.id, partial);
     else this.#complete(channel, partial);
@@ -332,7 +329,7 @@ export class WireConnection {
   #onHeader(channel: WireChannel, payload: Buffer): void {
     const partial = this.#partial.get(channel.id);
     if (partial === undefined) {
-      channel.push(oddFrame('content header without a method'));
+      channel.push(oddFrame("content header without a method"));
       return;
     }
     const reader = new Reader(payload);
@@ -351,7 +348,7 @@ export class WireConnection {
   #onBody(channel: WireChannel, payload: Buffer): void {
     const partial = this.#partial.get(channel.id);
     if (partial?.header === undefined) {
-      channel.push(oddFrame('body without a header'));
+      channel.push(oddFrame("body without a header"));
       return;
     }
     partial.frames.push(payload);
@@ -365,15 +362,18 @@ export class WireConnection {
     let line = partial.shown;
     if (partial.header !== undefined) {
       line += ` | ${partial.header.shown}`.trimEnd() + ` | ${shownBody(body)}`;
-      if (partial.frames.length > 1) line += ` in frames of ${partial.frames.map((f) => f.length).join(', ')}`;
+      if (partial.frames.length > 1) line += ` in frames of ${partial.frames.map((f) => f.length).join(", ")}`;
     }
-    const { rawProps, props } = { rawProps: partial.header?.raw ?? NO_BYTES, props: partial.header?.props ?? new Map<string, unknown>() };
+    const { rawProps, props } = {
+      rawProps: partial.header?.raw ?? NO_BYTES,
+      props: partial.header?.props ?? new Map<string, unknown>(),
+    };
     channel.push({ name: partial.method.name, fields: partial.fields, line, rawProps, props, body });
-    if (partial.method.name === 'channel.close' && channel.answersClose) {
-      this.write(frame(1, channel.id, methodPayload('channel.close-ok')));
+    if (partial.method.name === "channel.close" && channel.answersClose) {
+      this.write(frame(1, channel.id, methodPayload("channel.close-ok")));
     }
-    if (partial.method.name === 'connection.close' && this.answersClose) {
-      this.write(frame(1, 0, methodPayload('connection.close-ok')));
+    if (partial.method.name === "connection.close" && this.answersClose) {
+      this.write(frame(1, 0, methodPayload("connection.close-ok")));
     }
   }
 }
@@ -383,7 +383,7 @@ function readMethod(method: Method, reader: Reader): Record<string, unknown> {
   let bits = 0;
   let bit = 0;
   for (const { name, type } of method.fields) {
-    if (type !== 'b') {
+    if (type !== "b") {
       bit = 0;
       fields[name] = readField(reader, type);
       continue;
@@ -395,7 +395,7 @@ function readMethod(method: Method, reader: Reader): Record<string, unknown> {
 }
 
 function oddFrame(text: string): Received {
-  return { name: 'odd', fields: {}, line: `!! ${text}`, rawProps: NO_BYTES, props: new Map(), body: NO_BYTES };
+  return { name: "odd", fields: {}, line: `!! ${text}`, rawProps: NO_BYTES, props: new Map(), body: NO_BYTES };
 }
 
 export class WireChannel {
@@ -418,8 +418,8 @@ export class WireChannel {
   push(received: Received): void {
     this.#queue.push(received);
     this.#seen.add(received.name);
-    if (received.name === 'channel.close' || received.name === 'channel.close-ok') this.isOpen = false;
-    if (received.name === 'channel.open-ok') this.isOpen = true;
+    if (received.name === "channel.close" || received.name === "channel.close-ok") this.isOpen = false;
+    if (received.name === "channel.open-ok") this.isOpen = true;
   }
 
   hasSeen(name: string): boolean {
@@ -437,9 +437,11 @@ export class WireChannel {
   /** Opens the channel without a line, unless it is open. */
   async open(): Promise<this> {
     if (this.isOpen) return this;
-    this.write('channel.open');
-    await this.connection.waitFor(() => this.#queue.some((r) => r.name === 'channel.open-ok') || this.connection.isClosed);
-    const at = this.#queue.findIndex((r) => r.name === 'channel.open-ok');
+    this.write("channel.open");
+    await this.connection.waitFor(
+      () => this.#queue.some((r) => r.name === "channel.open-ok") || this.connection.isClosed,
+    );
+    const at = this.#queue.findIndex((r) => r.name === "channel.open-ok");
     if (at >= 0) this.#queue.splice(at, 1);
     return this;
   }
@@ -452,12 +454,12 @@ export class WireChannel {
   }
 
   contentFrames(content: Content): Buffer[] {
-    const body = Buffer.from((content.body ?? '') as string);
+    const body = Buffer.from((content.body ?? "") as string);
     const size = uint(8, content.bodySize ?? body.length);
     const frames = [frame(2, this.id, Buffer.concat([uint(2, 60), uint(2, 0), size, propertySection(content.props)]))];
     const most = this.connection.frameMax === 0 ? body.length : this.connection.frameMax - 8;
     const chunks = [...(content.chunks ?? [])];
-    for (let at = 0; at < body.length; ) {
+    for (let at = 0; at < body.length;) {
       const length = chunks.shift() ?? most;
       frames.push(frame(3, this.id, body.subarray(at, at + length)));
       at += length;
@@ -469,19 +471,20 @@ export class WireChannel {
   send(name: string, fields: Fields = {}, content?: Content): void {
     const types = new Map(methodByName.get(name)?.fields.map((f) => [f.name, f.type]));
     const parts = Object.entries(fields).map(([key, value]) =>
-      value === true ? key : `${key}=${shownField(types.get(key) ?? 'S', value)}`,
+      value === true ? key : `${key}=${shownField(types.get(key) ?? "S", value)}`,
     );
-    let line = [name, ...parts].join(' ');
+    let line = [name, ...parts].join(" ");
     if (content !== undefined) {
-      const props = content.props instanceof Uint8Array ? quoted(content.props) : shownProps(Object.entries(content.props ?? {}));
-      line += ` | ${props}`.trimEnd() + ` | ${shownBody(Buffer.from((content.body ?? '') as string))}`;
+      const props =
+        content.props instanceof Uint8Array ? quoted(content.props) : shownProps(Object.entries(content.props ?? {}));
+      line += ` | ${props}`.trimEnd() + ` | ${shownBody(Buffer.from((content.body ?? "") as string))}`;
     }
     this.connection.transcript.line(`${this.label} > ${line}`);
     this.write(name, fields, content);
   }
 
-  publish(exchange: string, key: string, body: string | Uint8Array = '', props: Fields = {}, flags: Fields = {}): void {
-    this.send('basic.publish', { exchange, 'routing-key': key, ...flags }, { props, body });
+  publish(exchange: string, key: string, body: string | Uint8Array = "", props: Fields = {}, flags: Fields = {}): void {
+    this.send("basic.publish", { exchange, "routing-key": key, ...flags }, { props, body });
   }
 
   /**
@@ -493,24 +496,25 @@ export class WireChannel {
     const zero = this.connection.channel(0);
     const taken: Received[] = [];
     while (taken.length < count) {
-      const isEnding = (): boolean => this.connection.isClosed || zero.#queue.some((r) => r.name === 'connection.close');
+      const isEnding = (): boolean =>
+        this.connection.isClosed || zero.#queue.some((r) => r.name === "connection.close");
       await this.connection.waitFor(() => !this.#isQuiet || isEnding(), waitMs);
       const source = this.#isQuiet ? zero : this;
       const received = source.#queue.shift();
       if (received === undefined) {
-        transcript.line(`${this.label} ${this.connection.isClosed ? '< socket closed' : '! nothing came'}`);
+        transcript.line(`${this.label} ${this.connection.isClosed ? "< socket closed" : "! nothing came"}`);
         break;
       }
       transcript.line(`${source.label} < ${received.line}`);
       taken.push(received);
-      if (received.name === 'channel.close' || received.name === 'connection.close') break;
+      if (received.name === "channel.close" || received.name === "connection.close") break;
     }
     return taken;
   }
 
   /** Sends a method and takes one frame; first opens the channel again if the server had closed it. */
   async call(name: string, fields: Fields = {}, content?: Content): Promise<Received | undefined> {
-    if (this.id !== 0 && !this.isOpen && !name.startsWith('channel.')) await this.open();
+    if (this.id !== 0 && !this.isOpen && !name.startsWith("channel.")) await this.open();
     this.send(name, fields, content);
     const [received] = await this.recv(1);
     return received;
@@ -533,16 +537,16 @@ export class WireChannel {
    * how many consumers it has.
    */
   async barrier(queue: string): Promise<void> {
-    const isAnswer = (r: Received): boolean => r.name === 'queue.declare-ok' || r.name === 'channel.close';
-    let counts = 'no answer';
-    for (let round = 0, before = ''; round < 3 || counts !== before; round++) {
-      this.write('queue.declare', { queue, passive: true });
+    const isAnswer = (r: Received): boolean => r.name === "queue.declare-ok" || r.name === "channel.close";
+    let counts = "no answer";
+    for (let round = 0, before = ""; round < 3 || counts !== before; round++) {
+      this.write("queue.declare", { queue, passive: true });
       before = counts;
       await this.connection.waitFor(() => this.#queue.some(isAnswer) || this.connection.isClosed);
       const at = this.#queue.findIndex(isAnswer);
-      if (at < 0 || this.#queue[at]?.name === 'channel.close') break;
+      if (at < 0 || this.#queue[at]?.name === "channel.close") break;
       const [answer] = this.#queue.splice(at, 1);
-      counts = `${String(answer?.fields['message-count'])} ready, ${String(answer?.fields['consumer-count'])} consumers`;
+      counts = `${String(answer?.fields["message-count"])} ready, ${String(answer?.fields["consumer-count"])} consumers`;
     }
     await this.drain();
     this.note(`${queue}: ${counts}`);
@@ -556,23 +560,23 @@ export class WireChannel {
       await this.connection.waitFor(() => !this.#isQuiet || this.connection.isClosed);
       const received = this.#queue.shift();
       if (received === undefined) {
-        this.note('no more confirms came');
+        this.note("no more confirms came");
         break;
       }
-      if (received.name !== 'basic.ack' && received.name !== 'basic.nack') {
+      if (received.name !== "basic.ack" && received.name !== "basic.nack") {
         this.connection.transcript.line(`${this.label} < ${received.line}`);
-        if (received.name === 'channel.close') break;
+        if (received.name === "channel.close") break;
         continue;
       }
-      const tag = Number(received.fields['delivery-tag']);
-      if (received.fields['multiple'] === true) {
+      const tag = Number(received.fields["delivery-tag"]);
+      if (received.fields["multiple"] === true) {
         for (let t = lowest; t < tag; t++) if (!outcome.has(t)) outcome.set(t, received.name);
       }
       outcome.set(tag, received.name);
       while (outcome.has(lowest)) lowest++;
     }
     const lines = [...outcome].toSorted((a, b) => a[0] - b[0]).map(([tag, name]) => `${tag} ${name.slice(6)}`);
-    this.note(`confirmed: ${lines.join(', ')}`);
+    this.note(`confirmed: ${lines.join(", ")}`);
   }
 
   /** Takes one frame without a line. */

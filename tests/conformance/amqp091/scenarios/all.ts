@@ -1,4 +1,16 @@
-import './exchange.ts';
-import './queue-arguments.ts';
-import './queue.ts';
-import './routing.ts';
+/** Every family, for its registration. */
+import "./basic-consume.ts";
+import "./basic-publish.ts";
+import "./basic-settle.ts";
+import "./channel.ts";
+import "./confirm.ts";
+import "./connection.ts";
+import "./dead-letter.ts";
+import "./exchange.ts";
+import "./limits.ts";
+import "./queue-arguments.ts";
+import "./queue.ts";
+import "./quorum.ts";
+import "./routing.ts";
+import "./stream.ts";
+import "./tx.ts";
