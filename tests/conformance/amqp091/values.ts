@@ -207,7 +207,7 @@ export function quoted(bytes: Uint8Array | string, most = 300): string {
  * it did, and no client can tell. That untouched tables come back to the byte is shown by comparing bytes.
  */
 export function shownTable(value: unknown): string {
-  const pairs = Array.isArray(value) ? (value as [string, unknown][]) : Object.entries((value ?? {}) as object);
+  const pairs = Array.isArray(value) ? (value as [string, unknown][]) : Object.entries(value ?? {});
   const sorted = pairs.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   return `{${sorted.map(([key, field]) => `${key}=${shown(field)}`).join(", ")}}`;
 }

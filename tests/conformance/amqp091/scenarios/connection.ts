@@ -37,7 +37,7 @@ scenario("the handshake of an ordinary client", async (t) => {
   const zero = connection.channel(0);
   connection.raw(PROTOCOL_HEADER, "AMQP 0 0 9 1");
   const start = await zero.take();
-  const { fields } = start ?? { fields: {} };
+  const fields: Fields = start?.fields ?? {};
   t.note(
     `version ${String(fields["version-major"])}.${String(fields["version-minor"])}, locales ${String(fields["locales"])}`,
   );
@@ -207,7 +207,7 @@ scenario("a handshake method on an open connection is refused", async (t) => {
     ["connection.secure-ok", { response: "" }],
   ] as const) {
     const connection = await t.connect();
-    connection.channel(0).write(method, fields as Fields);
+    connection.channel(0).write(method, fields);
     connection.transcript.line(`${connection.label}0 > ${method}`);
     await connection.channel(0).recv(1);
   }

@@ -61,7 +61,8 @@ scenario("the server names a queue that has no name, and remembers it for the ch
   await ch.call("queue.purge", { queue: "" });
   await ch.call("basic.consume", { queue: "", "consumer-tag": "c" });
   await ch.call("queue.unbind", { queue: "", exchange: "amq.direct", "routing-key": t.name("k") });
-  await ch.call("queue.delete", { queue: "" });
+  ch.send("queue.delete", { queue: "" });
+  await ch.recv(2);
 });
 
 scenario("a binding to the last declared queue with an empty routing key uses the queue name as key", async (t) => {
