@@ -1,13 +1,27 @@
 /**
  * The library's entry, and the place where the parts are joined: settings, clock, chance, log, core, protocols, listeners.
+ *
+ * The broker lives by the clock that was asked for, the network always by the machine's: with a virtual clock, an hour
+ * that is passed by saying so must not look to a client like a broker that was silent for an hour.
  */
 
-import { systemClock, VirtualClock, type Clock } from "./base/clock.ts";
+import { readFileSync } from "node:fs";
+import { systemClock, parseDuration, VirtualClock, type Clock } from "./base/clock.ts";
+import { systemRandom } from "./base/random.ts";
+import { Users } from "./auth/users.ts";
+import { openBroker, type RunningCore } from "./broker/broker.ts";
+import { showAddress } from "./config/kinds.ts";
 import type { Settings } from "./config/options.ts";
 import { settingsFor } from "./config/settings.ts";
 import type { RunningBroker, StartOptions } from "./config/start-options.ts";
+import { openDiskLog } from "./log/disk-log.ts";
+import { openNodeDisk } from "./log/file/node-disk.ts";
+import type { Log } from "./log/log.ts";
+import { createMemoryLog } from "./log/memory/memory-log.ts";
 import { lineLogger } from "./observe/line-logger.ts";
 import { silentLogger, type Logger } from "./observe/log.ts";
+import { messageFormats, protocolByName, type ProtocolName, type ProtocolParts } from "./protocols/registry.ts";
+import { Listener } from "./server/listener.ts";
 
 export type { RunningBroker, StartOptions } from "./config/start-options.ts";
 
@@ -17,10 +31,156 @@ export type { RunningBroker, StartOptions } from "./config/start-options.ts";
  */
 export async function startBroker(options: StartOptions = {}): Promise<RunningBroker> {
   const { values, warnings } = await settingsFor(options);
-  const clock: Clock = options.clock === "virtual" ? new VirtualClock(Date.now(), setImmediate) : systemClock();
+  const virtual = options.clock === "virtual" ? new VirtualClock(Date.now(), setImmediate) : undefined;
+  const clock: Clock = virtual ?? systemClock();
   const logger = loggerFor(options, values, clock);
   for (const warning of warnings) logger.warn(warning);
-  throw new Error("not built yet");
+
+  const data = await openData(values, clock);
+  const undo: (() => Promise<void>)[] = [data.release];
+  try {
+    const core = await openCore(options, values, data.log, clock, logger);
+    undo.push(() => core.stop());
+    const listeners = await openListeners(values, core, logger, undo);
+    return running(listeners, core, data, values, virtual);
+  } catch (error) {
+    for (const step of undo.reverse()) await step().catch(() => undefined);
+    throw error;
+  }
+}
+
+interface Data {
+  readonly log: Log;
+  readonly release: () => Promise<void>;
+}
+
+async function openData(settings: Settings, clock: Clock): Promise<Data> {
+  if (settings["data.inMemory"]) {
+    return { log: createMemoryLog((run) => clock.defer(run)), release: async () => undefined };
+  }
+  const disk = await openNodeDisk(settings["data.directory"]);
+  try {
+    const log = await openDiskLog(disk, systemRandom(), { fileBytesMax: settings["journal.fileBytes"] });
+    return { log, release: () => disk.unlock() };
+  } catch (error) {
+    await disk.unlock();
+    throw error;
+  }
+}
+
+async function openCore(
+  options: StartOptions,
+  settings: Settings,
+  log: Log,
+  clock: Clock,
+  logger: Logger,
+): Promise<RunningCore> {
+  let hasFailed = false;
+  const fatal = (error: Error): void => {
+    if (hasFailed) return;
+    hasFailed = true;
+    logger.error("the broker cannot go on", { error });
+    if (options.onFailure === undefined) throw error;
+    options.onFailure(error);
+  };
+  const core = await openBroker({
+    log,
+    clock,
+    random: systemRandom(),
+    logger,
+    fatal,
+    settings: {
+      checkpointBytes: settings["journal.checkpointBytes"],
+      cacheBytes: settings["cache.bytes"],
+      memoryHighBytes: settings["memory.highWatermarkBytes"],
+      diskFreeBytesMin: settings["disk.freeBytesMin"],
+    },
+  });
+  for (const format of messageFormats) core.registerFormat(format);
+  return core;
+}
+
+async function openListeners(
+  settings: Settings,
+  core: RunningCore,
+  logger: Logger,
+  undo: (() => Promise<void>)[],
+): Promise<Map<ProtocolName, Listener>> {
+  const random = systemRandom();
+  const users = new Users(core.definitions, (count) => random.bytes(count));
+  users.createFirst();
+  const parts: ProtocolParts = {
+    broker: core,
+    users,
+    clock: systemClock(),
+    logger,
+    version: packageVersion(),
+    settings: {
+      amqp: {
+        frameMaxBytes: settings["amqp.frameMaxBytes"],
+        channelMax: settings["amqp.channelMax"],
+        heartbeatSeconds: settings["amqp.heartbeatSeconds"],
+        messageBytesMax: settings["amqp.messageBytesMax"],
+        consumerTimeoutMs: settings["amqp.consumerTimeoutMs"],
+      },
+    },
+  };
+  const listeners = new Map<ProtocolName, Listener>();
+  for (const name of Object.keys(protocolByName) as ProtocolName[]) {
+    const address = settings[`listen.${name}`];
+    if (address === null) continue;
+    const listener = await Listener.open({
+      protocol: protocolByName[name](parts),
+      host: address.host,
+      port: address.port,
+      connectionsMax: settings["connections.max"],
+      clock: systemClock(),
+      logger,
+    });
+    undo.push(() => listener.stop(0));
+    listeners.set(name, listener);
+  }
+  return listeners;
+}
+
+function running(
+  listeners: ReadonlyMap<ProtocolName, Listener>,
+  core: RunningCore,
+  data: Data,
+  settings: Settings,
+  virtual: VirtualClock | undefined,
+): RunningBroker {
+  const ports: Record<string, number> = {};
+  const addresses: Record<string, string> = {};
+  for (const [name, { address }] of listeners) {
+    ports[name] = address.port;
+    addresses[name] = showAddress(address);
+  }
+  const stop = async (): Promise<void> => {
+    await Promise.all([...listeners.values()].map((listener) => listener.stop(settings["shutdown.deadlineMs"] / 2)));
+    await core.stop();
+    await data.release();
+  };
+  let stopping: Promise<void> | undefined;
+  return {
+    ports,
+    addresses,
+    advance: async (duration) => {
+      const ms = typeof duration === "number" ? duration : parseDuration(duration);
+      if (virtual === undefined) throw new Error("advance: this broker was not started with a virtual clock");
+      if (ms === undefined) throw new Error(`advance: ${duration} is no duration, such as 15m or 1h30m`);
+      virtual.advance(ms);
+      await settled(core);
+    },
+    stop: () => (stopping ??= stop()),
+  };
+}
+
+/** What a passed time set off is durable, and has gone to the sockets. */
+async function settled(core: RunningCore): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  await new Promise<void>((resolve) => core.whenDurable(core.ticket, resolve));
+  await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 function loggerFor({ logger = silentLogger }: StartOptions, settings: Settings, clock: Clock): Logger {
@@ -31,4 +191,9 @@ function loggerFor({ logger = silentLogger }: StartOptions, settings: Settings, 
     clock,
     write: (line) => void process.stderr.write(line),
   });
+}
+
+function packageVersion(): string {
+  const source = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(source) as { version: string }).version;
 }

@@ -66,6 +66,11 @@ export const options = {
     "50MB",
     "With less than this free where the data is, producers are blocked until there is more; consumers go on.",
   ),
+  "connections.max": option(
+    integer(1, 1_000_000),
+    "65536",
+    "Most connections of one listener. Those that come when there are as many are closed at once.",
+  ),
   "amqp.frameMaxBytes": option(size(4096, 128 * mebibyte), "128KiB", "Largest frame that is offered to clients."),
   "amqp.channelMax": option(integer(1, 65_535), "2047", "Most channels of one connection that are offered to clients."),
   "amqp.heartbeatSeconds": option(

@@ -1,5 +1,5 @@
 /**
- * AMQP 0-9-1 as RabbitMQ speaks it: the adapter. Registers the message format, sees to the exchanges that each virtual
+ * AMQP 0-9-1 as RabbitMQ speaks it: the adapter. Sees to the exchanges that each virtual
  * host has from the start, and opens a connection for each peer.
  */
 
@@ -9,19 +9,14 @@ import { must } from "../../base/assert.ts";
 import { AmqpConnection } from "./connection.ts";
 import { keptForm } from "./declaration.ts";
 import { exchangeSettings, firstExchanges } from "./declare-exchange.ts";
-import { amqpFormat } from "./format.ts";
 import { defaultVhost, Hub, type HubOptions } from "./hub.ts";
 import { ReplyTargets } from "./reply-to.ts";
 
-/** Its name in `--listen amqp=HOST:PORT`. */
-export const amqpName = "amqp";
-
 export function createAmqp(options: Omit<HubOptions, "replyTargets">): Protocol {
   const { broker } = options;
-  broker.registerFormat(amqpFormat);
   createFirstExchanges(must(broker.namespace(defaultVhost), "there is a default namespace"));
   const hub = new Hub({ ...options, replyTargets: new ReplyTargets() });
-  return { name: amqpName, open: (peer) => new AmqpConnection(hub, peer) };
+  return { name: "amqp", open: (peer) => new AmqpConnection(hub, peer) };
 }
 
 function createFirstExchanges(namespace: Namespace): void {
