@@ -9,24 +9,24 @@
  *
  * Structures marked *reused* are filled anew for every message; nobody keeps them beyond the call.
  */
-import type { Clock } from '../base/clock.ts';
-import type { Random } from '../base/random.ts';
-import type { Headers } from './router/values.ts';
-import type { MatcherKind } from './router/matcher.ts';
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { Headers } from "./router/values.ts";
+import type { MatcherKind } from "./router/matcher.ts";
 
 /** What a client asks to have done with a message that it holds a lease on. */
 export type Settlement =
-  | 'accept' /** done: gone for good */
-  | 'release' /** back to its place, redelivered flag set; counts as a return, not as a failure */
-  | 'fail' /** back to its place like release, but the attempt counts against the delivery limit */
-  | 'reject'; /** not wanted: dead-lettered with reason `rejected`, or dropped */
+  | "accept" /** done: gone for good */
+  | "release" /** back to its place, redelivered flag set; counts as a return, not as a failure */
+  | "fail" /** back to its place like release, but the attempt counts against the delivery limit */
+  | "reject"; /** not wanted: dead-lettered with reason `rejected`, or dropped */
 
-export type DeathReason = 'rejected' | 'expired' | 'maxlen' | 'delivery_limit';
+export type DeathReason = "rejected" | "expired" | "maxlen" | "delivery_limit";
 
 /** Where a reader of a log begins. Offsets are those of the partition; times are ms since 1970. */
-export type StartAt = 'first' | 'last' | 'next' | { readonly offset: number } | { readonly timeMs: number };
+export type StartAt = "first" | "last" | "next" | { readonly offset: number } | { readonly timeMs: number };
 
-export type Overflow = 'drop-head' | 'reject-publish' | 'reject-publish-dead-letter';
+export type Overflow = "drop-head" | "reject-publish" | "reject-publish-dead-letter";
 
 /** How long the entries of a topic stay. Limits of 0 mean: none. */
 export interface Retention {
@@ -52,21 +52,21 @@ export interface DeadLetterPolicy {
 
 /** When a returned message becomes ready again. Delay of attempt n = min(minMs * factor^(n-1), maxMs), jittered. */
 export interface RetryPolicy {
-  readonly on: 'all' | 'failed' | 'returned';
+  readonly on: "all" | "failed" | "returned";
   readonly minMs: number;
   readonly maxMs: number;
   /** `linear`: minMs * n, `exponential`: minMs * 2^(n-1). */
-  readonly growth: 'linear' | 'exponential';
+  readonly growth: "linear" | "exponential";
   /** 0 to 1: the share of the delay that is random. */
   readonly jitter: number;
 }
 
 export interface DedupPolicy {
-  readonly windowMs: number; /** 0: no time limit */
+  readonly windowMs: number /** 0: no time limit */;
   readonly maxIds: number;
 }
 
-export type SubscriptionMode = 'shared' | 'failover' | 'keyed' | 'offset';
+export type SubscriptionMode = "shared" | "failover" | "keyed" | "offset";
 
 /** Everything the core needs to know of a queue or log. All of it can be changed by `Queue.configure`. */
 export interface QueueSettings {
@@ -192,7 +192,7 @@ export interface Receiver {
    */
   deliver(lease: number, entry: Entry, isRedelivered: boolean, returns: number, failures: number): void;
   /** The broker has ended this consumer (queue deleted, stream gone). No deliver() follows. */
-  ended(reason: 'queue-deleted' | 'lease-timeout'): void;
+  ended(reason: "queue-deleted" | "lease-timeout"): void;
   /** Single active consumer: this one became active or stopped being so. */
   activity?(isActive: boolean): void;
 }
@@ -224,7 +224,7 @@ export interface Consumer {
   cancel(): void;
 }
 
-export type ConsumeRefusal = { readonly refused: 'exclusive' };
+export type ConsumeRefusal = { readonly refused: "exclusive" };
 
 /**
  * One party that holds leases: an AMQP channel, a Kafka group member, a Redis consumer. Leases are numbered from 1 in
@@ -239,7 +239,11 @@ export interface Session {
    * Takes one ready message, or none. `done` is called once, perhaps later (its bytes may have to come from disk), with what
    * Receiver.deliver gets, or with entry undefined when the queue is empty. noAck: settled at once.
    */
-  get(queue: Queue, noAck: boolean, done: (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void): void;
+  get(
+    queue: Queue,
+    noAck: boolean,
+    done: (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void,
+  ): void;
   /** True when `lease` is outstanding. */
   holds(lease: number): boolean;
   /** Highest lease number given out. */
@@ -319,8 +323,18 @@ export interface Namespace {
   createQueue(name: string, settings: QueueSettings, declaration: unknown): Queue;
   /** Ends its consumers, drops its messages and bindings. */
   deleteQueue(queue: Queue): void;
-  bind(source: string, destination: { queue: Queue } | { exchange: string }, key: string, args: Headers): 'bound' | 'existed';
-  unbind(source: string, destination: { queue: Queue } | { exchange: string }, key: string, args: Headers): 'unbound' | 'absent';
+  bind(
+    source: string,
+    destination: { queue: Queue } | { exchange: string },
+    key: string,
+    args: Headers,
+  ): "bound" | "existed";
+  unbind(
+    source: string,
+    destination: { queue: Queue } | { exchange: string },
+    key: string,
+    args: Headers,
+  ): "unbound" | "absent";
   bindingsFrom(source: string): Iterable<BindingView>;
   bindingsTo(destination: { queue: Queue } | { exchange: string }): Iterable<BindingView>;
   /** Routes and appends. Hot: allocates nothing per message. */

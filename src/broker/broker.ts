@@ -1,18 +1,18 @@
 /** The core behind the door: opens a log, recovers, and answers as `Broker`. */
-import type { Random } from '../base/random.ts';
-import type { Clock, TimerHandle } from '../base/clock.ts';
-import type { Broker, CommitListener, Definitions, MessageFormat, Namespace, Pressure, Session } from './api.ts';
-import { Core, type CoreOptions, type CoreSettings } from './core.ts';
-import { Checkpointer } from './durability/checkpoint.ts';
-import { recover } from './durability/recovery.ts';
-import { SessionState } from './subscription/session.ts';
-import { redrive } from './redrive.ts';
-import type { QueueState } from './catalog/queue-state.ts';
-import type { Queue } from './api.ts';
+import type { Random } from "../base/random.ts";
+import type { Clock, TimerHandle } from "../base/clock.ts";
+import type { Broker, CommitListener, Definitions, MessageFormat, Namespace, Pressure, Session } from "./api.ts";
+import { Core, type CoreOptions, type CoreSettings } from "./core.ts";
+import { Checkpointer } from "./durability/checkpoint.ts";
+import { recover } from "./durability/recovery.ts";
+import { SessionState } from "./subscription/session.ts";
+import { redrive } from "./redrive.ts";
+import type { QueueState } from "./catalog/queue-state.ts";
+import type { Queue } from "./api.ts";
 
 const diskCheckMs = 1000;
 
-export type BrokerOptions = Omit<CoreOptions, 'settings'> & {
+export type BrokerOptions = Omit<CoreOptions, "settings"> & {
   readonly settings?: Partial<CoreSettings>;
   /** Created at the first start. */
   readonly namespaces?: readonly string[];
@@ -46,7 +46,7 @@ export class RunningCore implements Broker {
   }
 
   get id(): string {
-    return this.definitions.get('broker', 'id') as string;
+    return this.definitions.get("broker", "id") as string;
   }
 
   get durableTicket(): number {
@@ -128,7 +128,7 @@ export class RunningCore implements Broker {
       void this.core.log.freeBytes().then((free) => {
         if (this.#isStopped) return;
         const isLow = free < this.core.settings.diskFreeBytesMin;
-        this.core.setPressure('disk', isLow);
+        this.core.setPressure("disk", isLow);
         this.#watchDisk();
       }, this.core.fatal);
     });
@@ -141,13 +141,14 @@ export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
   const recovered = await recover(core);
   core.commit.start(recovered.journal);
   const checkpointer = new Checkpointer(core, recovered.checkpointId, recovered.nextSegment, recovered.seq);
-  for (const name of options.namespaces ?? ['/']) {
+  for (const name of options.namespaces ?? ["/"]) {
     if (core.namespaceByName.has(name)) continue;
     core.addNamespace(name);
-    core.define({ op: 'namespace', name });
+    core.define({ op: "namespace", name });
   }
   const broker = new RunningCore(core, checkpointer);
-  if (broker.definitions.get('broker', 'id') === undefined) broker.definitions.put('broker', 'id', core.random.bytes(16).toString('hex'));
+  if (broker.definitions.get("broker", "id") === undefined)
+    broker.definitions.put("broker", "id", core.random.bytes(16).toString("hex"));
   core.schedule.start();
   for (const queue of core.queueById.values()) queue.subscription?.wake();
   return broker;
@@ -161,10 +162,10 @@ function definitionsOf(core: Core): Definitions {
       let values = core.definitions.get(kind);
       if (values === undefined) core.definitions.set(kind, (values = new Map()));
       values.set(name, value);
-      core.define({ op: 'put', kind, name, value });
+      core.define({ op: "put", kind, name, value });
     },
     remove(kind, name): void {
-      if (core.definitions.get(kind)?.delete(name) === true) core.define({ op: 'remove', kind, name });
+      if (core.definitions.get(kind)?.delete(name) === true) core.define({ op: "remove", kind, name });
     },
   };
 }

@@ -7,11 +7,11 @@
  * disk is idle, and the woken are dispatched. When a block is durable its entries become visible, which wakes their
  * readers, and commit listeners send confirms.
  */
-import type { Clock } from '../base/clock.ts';
-import type { Random } from '../base/random.ts';
-import { must } from '../base/assert.ts';
-import type { Damage, Log } from '../log/log.ts';
-import type { Logger } from '../observe/log.ts';
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { must } from "../base/assert.ts";
+import type { Damage, Log } from "../log/log.ts";
+import type { Logger } from "../observe/log.ts";
 import type {
   CommitListener,
   ConsumeOptions,
@@ -22,22 +22,22 @@ import type {
   Publication,
   Queue,
   Receiver,
-} from './api.ts';
-import type { Definition } from './catalog/definition.ts';
-import { NamespaceState } from './catalog/namespace-state.ts';
-import { QueueState } from './catalog/queue-state.ts';
-import { deadLetter, deadLetterRefused, replayHistory, republish } from './dead-letter.ts';
-import { BlockCache } from './durability/block-cache.ts';
-import { Committer } from './durability/committer.ts';
-import { record } from './durability/records.ts';
-import { EntryCursor, writeU32 } from './entry.ts';
-import { Publisher } from './publisher.ts';
-import { Schedule } from './schedule/schedule.ts';
-import { ConsumerState } from './subscription/consumer-state.ts';
-import { LogReader } from './subscription/log-reader.ts';
-import type { SessionState } from './subscription/session.ts';
-import type { GetDone, Subscription } from './subscription/subscription.ts';
-import { Partition } from './topic/partition.ts';
+} from "./api.ts";
+import type { Definition } from "./catalog/definition.ts";
+import { NamespaceState } from "./catalog/namespace-state.ts";
+import { QueueState } from "./catalog/queue-state.ts";
+import { deadLetter, deadLetterRefused, replayHistory, republish } from "./dead-letter.ts";
+import { BlockCache } from "./durability/block-cache.ts";
+import { Committer } from "./durability/committer.ts";
+import { record } from "./durability/records.ts";
+import { EntryCursor, writeU32 } from "./entry.ts";
+import { Publisher } from "./publisher.ts";
+import { Schedule } from "./schedule/schedule.ts";
+import { ConsumerState } from "./subscription/consumer-state.ts";
+import { LogReader } from "./subscription/log-reader.ts";
+import type { SessionState } from "./subscription/session.ts";
+import type { GetDone, Subscription } from "./subscription/subscription.ts";
+import { Partition } from "./topic/partition.ts";
 
 export interface CoreSettings {
   /** A checkpoint is taken when this much journal has been written since the last. */
@@ -119,7 +119,7 @@ export class Core {
       completed: (ticket) => this.#completed(ticket),
       dispatch: () => this.#dispatch(),
       failed: (error, isFull) => this.#journalFailed(error, isFull),
-      recovered: () => this.setPressure('disk', false),
+      recovered: () => this.setPressure("disk", false),
     });
     this.schedule = new Schedule({
       clock: this.clock,
@@ -194,14 +194,20 @@ export class Core {
   }
 
   format(id: number): MessageFormat {
-    return must(this.#formats.get(id), 'the format of a message is registered');
+    return must(this.#formats.get(id), "the format of a message is registered");
   }
 
   // ---- sessions
 
-  attach(session: SessionState, queue: Queue, options: ConsumeOptions, receiver: Receiver): ConsumerState | ConsumeRefusal {
+  attach(
+    session: SessionState,
+    queue: Queue,
+    options: ConsumeOptions,
+    receiver: Receiver,
+  ): ConsumerState | ConsumeRefusal {
     const state = queue as QueueState;
-    if (state.subscription === undefined || options.startAt !== undefined) return this.#attachReader(session, state, options, receiver);
+    if (state.subscription === undefined || options.startAt !== undefined)
+      return this.#attachReader(session, state, options, receiver);
     const consumer = new ConsumerState(session, queue, options, receiver, state.subscription);
     const refusal = state.subscription.attach(consumer);
     if (refusal !== undefined) return refusal;
@@ -230,11 +236,11 @@ export class Core {
     reader.consumer = consumer;
     queue.readers.add(consumer);
     queue.consumerCame();
-    const startAt = options.startAt ?? 'next';
-    if (startAt === 'first') reader.startAt(partition.first);
-    else if (startAt === 'next') reader.startAt(partition.next);
-    else if (startAt === 'last') reader.startAt(Math.max(partition.first, partition.lastBatchStart));
-    else if ('offset' in startAt) reader.startAt(startAt.offset);
+    const startAt = options.startAt ?? "next";
+    if (startAt === "first") reader.startAt(partition.first);
+    else if (startAt === "next") reader.startAt(partition.next);
+    else if (startAt === "last") reader.startAt(Math.max(partition.first, partition.lastBatchStart));
+    else if ("offset" in startAt) reader.startAt(startAt.offset);
     else void partition.offsetAtTime(startAt.timeMs).then((offset) => reader.startAt(offset), this.fatal);
     return consumer;
   }
@@ -301,7 +307,7 @@ export class Core {
   // ---- death and rebirth
 
   deadLetter(subscription: Subscription, entry: EntryCursor, reason: DeathReason): boolean {
-    return deadLetter(this, must(this.queueById.get(subscription.id), 'a subscription has its queue'), entry, reason);
+    return deadLetter(this, must(this.queueById.get(subscription.id), "a subscription has its queue"), entry, reason);
   }
 
   deadLetterRefused(queue: QueueState, refused: Publication): void {
@@ -343,7 +349,7 @@ export class Core {
     return !this.log.isVolatile && this.cache.bytes > cacheBytes + 2 * checkpointBytes + pendingBytesMax;
   }
 
-  setPressure(kind: 'memory' | 'disk', isHigh: boolean): void {
+  setPressure(kind: "memory" | "disk", isHigh: boolean): void {
     if (this.pressure[kind] === isHigh) return;
     this.pressure[kind] = isHigh;
     if (isHigh) this.logger.warn(`producers are held back: ${kind} is short`);
@@ -359,12 +365,16 @@ export class Core {
   damaged(partition: Partition, damage: readonly Damage[]): void {
     const queue = this.queueById.get(partition.id);
     for (const one of damage) {
-      this.logger.error('stored bytes are damaged: a message is lost', { ...one, queue: queue?.name, namespace: queue?.namespace.name });
+      this.logger.error("stored bytes are damaged: a message is lost", {
+        ...one,
+        queue: queue?.name,
+        namespace: queue?.namespace.name,
+      });
     }
   }
 
   #journalFailed(error: Error, isFull: boolean): void {
     if (!isFull) return this.fatal(error);
-    this.setPressure('disk', true);
+    this.setPressure("disk", true);
   }
 }

@@ -6,13 +6,13 @@
  * A message that would come round to a queue it has died in already, without anybody having rejected it on the way, is
  * dropped there: nobody would ever take it out of that circle (RabbitMQ's rule).
  */
-import type { DeadLetterPolicy, Death, DeathReason, Entry, Publication, PublishOutcome } from './api.ts';
-import type { NamespaceState } from './catalog/namespace-state.ts';
-import type { QueueState } from './catalog/queue-state.ts';
-import type { Core } from './core.ts';
-import type { EntryCursor } from './entry.ts';
+import type { DeadLetterPolicy, Death, DeathReason, Entry, Publication, PublishOutcome } from "./api.ts";
+import type { NamespaceState } from "./catalog/namespace-state.ts";
+import type { QueueState } from "./catalog/queue-state.ts";
+import type { Core } from "./core.ts";
+import type { EntryCursor } from "./entry.ts";
 
-export function emptyPublication(exchange: Publication['exchange']): Publication {
+export function emptyPublication(exchange: Publication["exchange"]): Publication {
   const nothing = Buffer.alloc(0);
   return {
     format: 0,
@@ -24,7 +24,7 @@ export function emptyPublication(exchange: Publication['exchange']): Publication
     dedupId: undefined,
     skipsHistory: false,
     exchange,
-    routingKey: '',
+    routingKey: "",
     extraKeys: undefined,
     head: nothing,
     headStart: 0,
@@ -36,7 +36,7 @@ export function emptyPublication(exchange: Publication['exchange']): Publication
 }
 
 /** A publication of a stored message, as it is. */
-export function publicationOf(entry: Entry, exchange: Publication['exchange'], routingKey: string): Publication {
+export function publicationOf(entry: Entry, exchange: Publication["exchange"], routingKey: string): Publication {
   return {
     ...emptyPublication(exchange),
     format: entry.format,
@@ -61,13 +61,28 @@ export function publicationOf(entry: Entry, exchange: Publication['exchange'], r
 export function deadLetter(core: Core, queue: QueueState, entry: EntryCursor, reason: DeathReason): boolean {
   const policy = queue.settings.deadLetter;
   if (policy === undefined) return true;
-  return publishDeath(core, queue, policy, publicationOf(entry, queue.namespace.exchange('')!, entry.routingKey()), entry.exchange(), reason);
+  return publishDeath(
+    core,
+    queue,
+    policy,
+    publicationOf(entry, queue.namespace.exchange("")!, entry.routingKey()),
+    entry.exchange(),
+    reason,
+  );
 }
 
 /** The same for a message that a full queue refused. */
 export function deadLetterRefused(core: Core, queue: QueueState, refused: Publication): void {
   const policy = queue.settings.deadLetter;
-  if (policy !== undefined) publishDeath(core, queue, policy, { ...refused, dedupId: undefined, deliverAtMs: 0 }, refused.exchange.name, 'maxlen');
+  if (policy !== undefined)
+    publishDeath(
+      core,
+      queue,
+      policy,
+      { ...refused, dedupId: undefined, deliverAtMs: 0 },
+      refused.exchange.name,
+      "maxlen",
+    );
 }
 
 function publishDeath(
@@ -103,7 +118,9 @@ function publishDeath(
     headEnd: head.length,
   };
   const deaths = format.deaths(head, 0, head.length);
-  const targets = [...core.publisher.route(namespace, exchange, publication)].filter((target) => !isCircle(target.name, deaths));
+  const targets = [...core.publisher.route(namespace, exchange, publication)].filter(
+    (target) => !isCircle(target.name, deaths),
+  );
   if (policy.atLeastOnce === true && isRefusedSomewhere(targets, publication)) return false;
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
   if (targets.length > 0) core.publisher.append(targets, publication, outcome);
@@ -117,7 +134,7 @@ function isRefusedSomewhere(targets: readonly QueueState[], p: Publication): boo
 /** `deaths`: newest first. */
 function isCircle(queue: string, deaths: readonly { queue: string; reason: string }[]): boolean {
   const at = deaths.findIndex((death) => death.queue === queue);
-  return at >= 0 && deaths.slice(0, at + 1).every((death) => death.reason !== 'rejected');
+  return at >= 0 && deaths.slice(0, at + 1).every((death) => death.reason !== "rejected");
 }
 
 /** A delayed message's time has come: it goes through its exchange now. */
@@ -140,7 +157,11 @@ export function replayHistory(core: Core, history: QueueState, queue: QueueState
     for (let at = offset; at < next; at++) {
       if (queue.isDeleted || history.isDeleted) return;
       if (partition.look(at, cursor)) {
-        const p = publicationOf(cursor, queue.namespace.exchange(cursor.exchange()) ?? queue.namespace.exchange('')!, cursor.routingKey());
+        const p = publicationOf(
+          cursor,
+          queue.namespace.exchange(cursor.exchange()) ?? queue.namespace.exchange("")!,
+          cursor.routingKey(),
+        );
         core.publisher.append([queue], p, { routed: 0, refused: false, ticket: 0 });
       } else if (!subscription!.settled.has(at)) {
         partition.load(at, false, (coveredEnd) => step(Math.max(at, partition.bodyLength(at) < 0 ? coveredEnd : at)));

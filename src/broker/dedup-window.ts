@@ -2,7 +2,7 @@
  * Message ids seen lately, bounded by time and by number. What is remembered is written to the journal with the message
  * that it guards, in the same block: the window is exactly as durable as what it protects.
  */
-import type { DedupPolicy } from './api.ts';
+import type { DedupPolicy } from "./api.ts";
 
 export class DedupWindow {
   readonly policy: DedupPolicy;

@@ -12,7 +12,7 @@
  *
  * `marks` bit 0: more than one queue points to these bytes. `count` is for batches that span several offsets.
  */
-import type { Entry, Publication } from './api.ts';
+import type { Entry, Publication } from "./api.ts";
 
 export const entryFlag = { durable: 1, ttl: 2, deliverAt: 4, key: 8, count: 16, origin: 32 } as const;
 export const entryMark = { shared: 1 } as const;
@@ -52,10 +52,10 @@ export function readU16(buffer: Buffer, at: number): number {
 /** Writes a string as UTF-8; answers the position behind it. Short ASCII, the usual, is faster by hand. */
 export function writeText(buffer: Buffer, at: number, text: string): number {
   const length = text.length;
-  if (length > 40) return at + buffer.write(text, at, 'utf8');
+  if (length > 40) return at + buffer.write(text, at, "utf8");
   for (let i = 0; i < length; i++) {
     const code = text.charCodeAt(i);
-    if (code > 127) return at + buffer.write(text, at, 'utf8');
+    if (code > 127) return at + buffer.write(text, at, "utf8");
     buffer[at + i] = code;
   }
   return at + length;
@@ -68,7 +68,14 @@ export function entryBytesMax(p: Publication): number {
 }
 
 /** Writes the entry at `at`; answers the position behind it. The caller has made room for entryBytesMax(). */
-export function writeEntry(target: Buffer, at: number, p: Publication, isDurable: boolean, isShared: boolean, nowMs: number): number {
+export function writeEntry(
+  target: Buffer,
+  at: number,
+  p: Publication,
+  isDurable: boolean,
+  isShared: boolean,
+  nowMs: number,
+): number {
   let flags = isDurable ? entryFlag.durable : 0;
   let to = at + fixedBytes;
   if (p.ttlMs >= 0) {
@@ -178,14 +185,14 @@ export class EntryCursor implements Entry {
   }
 
   exchange(): string {
-    return this.buffer.toString('utf8', this.exchangeStart, this.exchangeEnd);
+    return this.buffer.toString("utf8", this.exchangeStart, this.exchangeEnd);
   }
 
   routingKey(): string {
-    return this.buffer.toString('utf8', this.routingKeyStart, this.routingKeyEnd);
+    return this.buffer.toString("utf8", this.routingKeyStart, this.routingKeyEnd);
   }
 
   key(): string | undefined {
-    return this.flags & entryFlag.key ? this.buffer.toString('utf8', this.#keyStart, this.#keyEnd) : undefined;
+    return this.flags & entryFlag.key ? this.buffer.toString("utf8", this.#keyStart, this.#keyEnd) : undefined;
   }
 }

@@ -5,15 +5,15 @@
  * and the queues that are not durable point to the same bytes. A message that no durable queue wants durably goes to the
  * side buffer instead and never to disk. Nothing here allocates per message; the arrays are reused.
  */
-import type { Publication, PublishOutcome } from './api.ts';
-import type { ExchangeState } from './catalog/exchange-state.ts';
-import type { NamespaceState } from './catalog/namespace-state.ts';
-import type { QueueState } from './catalog/queue-state.ts';
-import type { Core } from './core.ts';
-import { record } from './durability/records.ts';
-import { entryBytesMax, writeEntry, writeText, writeU16, writeU32, writeU48 } from './entry.ts';
-import type { RouteInput } from './router/route-input.ts';
-import type { Headers } from './router/values.ts';
+import type { Publication, PublishOutcome } from "./api.ts";
+import type { ExchangeState } from "./catalog/exchange-state.ts";
+import type { NamespaceState } from "./catalog/namespace-state.ts";
+import type { QueueState } from "./catalog/queue-state.ts";
+import type { Core } from "./core.ts";
+import { record } from "./durability/records.ts";
+import { entryBytesMax, writeEntry, writeText, writeU16, writeU32, writeU48 } from "./entry.ts";
+import type { RouteInput } from "./router/route-input.ts";
+import type { Headers } from "./router/values.ts";
 
 const targetBytes = 10;
 /** Targets of one record; a wider fan-out is written as several. */
@@ -70,7 +70,11 @@ export class Publisher {
   publish(namespace: NamespaceState, p: Publication, outcome: PublishOutcome): void {
     const exchange = p.exchange as ExchangeState;
     outcome.refused = false;
-    if (exchange.dedup !== undefined && p.dedupId !== undefined && this.#isDuplicate(exchange.id, exchange.dedup, p.dedupId, true)) {
+    if (
+      exchange.dedup !== undefined &&
+      p.dedupId !== undefined &&
+      this.#isDuplicate(exchange.id, exchange.dedup, p.dedupId, true)
+    ) {
       outcome.routed = 1;
       outcome.ticket = this.#core.commit.ticket;
       return;
@@ -142,15 +146,19 @@ export class Publisher {
     for (const queue of targets) {
       if (queue.refuses(p.bodyEnd - p.bodyStart)) {
         outcome.refused = true;
-        if (queue.settings.overflow === 'reject-publish-dead-letter') this.#core.deadLetterRefused(queue, p);
-      } else if (queue.dedup === undefined || p.dedupId === undefined || !this.#isDuplicate(queue.id, queue.dedup, p.dedupId, queue.isDurable)) {
+        if (queue.settings.overflow === "reject-publish-dead-letter") this.#core.deadLetterRefused(queue, p);
+      } else if (
+        queue.dedup === undefined ||
+        p.dedupId === undefined ||
+        !this.#isDuplicate(queue.id, queue.dedup, p.dedupId, queue.isDurable)
+      ) {
         taking.push(queue);
       }
     }
     return taking;
   }
 
-  #isDuplicate(id: number, window: NonNullable<QueueState['dedup']>, dedupId: string, isDurable: boolean): boolean {
+  #isDuplicate(id: number, window: NonNullable<QueueState["dedup"]>, dedupId: string, isDurable: boolean): boolean {
     const now = this.#core.now();
     if (window.has(dedupId, now)) return true;
     window.add(dedupId, now);
@@ -232,7 +240,8 @@ export class Publisher {
 
   #level(): Scratch {
     let scratch = this.#scratch[this.#depth];
-    if (scratch === undefined) this.#scratch[this.#depth] = scratch = { routed: [], one: [], offsets: new Float64Array(16) };
+    if (scratch === undefined)
+      this.#scratch[this.#depth] = scratch = { routed: [], one: [], offsets: new Float64Array(16) };
     return scratch;
   }
 

@@ -1,8 +1,8 @@
 /** Back to where they came from: the messages of a dead-letter queue return to the queue in which they first died. */
-import type { QueueState } from './catalog/queue-state.ts';
-import type { Core } from './core.ts';
-import { publicationOf } from './dead-letter.ts';
-import { SessionState } from './subscription/session.ts';
+import type { QueueState } from "./catalog/queue-state.ts";
+import type { Core } from "./core.ts";
+import { publicationOf } from "./dead-letter.ts";
+import { SessionState } from "./subscription/session.ts";
 
 /**
  * Moves up to `countMax` ready messages of `queue` each to the queue of its first death, in one atomic step a message. A
@@ -17,12 +17,12 @@ export async function redrive(core: Core, queue: QueueState, countMax: number): 
       session.get(queue, false, (lease, entry) => {
         if (entry === undefined) return resolve(false);
         const deaths = core.format(entry.format).deaths(entry.buffer, entry.headStart, entry.headEnd);
-        const target = namespace.queueByName.get(deaths.at(-1)?.queue ?? '');
+        const target = namespace.queueByName.get(deaths.at(-1)?.queue ?? "");
         if (target !== undefined && target !== queue) {
           core.commit.atomically(() => {
-            const p = publicationOf(entry, namespace.exchange('')!, target.name);
+            const p = publicationOf(entry, namespace.exchange("")!, target.name);
             core.publisher.append([target], { ...p, ttlMs: -1 }, { routed: 0, refused: false, ticket: 0 });
-            session.settle(lease, false, 'accept');
+            session.settle(lease, false, "accept");
           });
           moved++;
         }

@@ -1,7 +1,7 @@
-import type { Exchange, ExchangeSettings } from '../api.ts';
-import { DedupWindow } from '../dedup-window.ts';
-import type { Exchange as RoutingExchange } from '../router/exchange.ts';
-import type { QueueState } from './queue-state.ts';
+import type { Exchange, ExchangeSettings } from "../api.ts";
+import { DedupWindow } from "../dedup-window.ts";
+import type { Exchange as RoutingExchange } from "../router/exchange.ts";
+import type { QueueState } from "./queue-state.ts";
 
 /** An exchange of the catalog: its settings, and its place in the routing graph (the default exchange has none). */
 export class ExchangeState implements Exchange {

@@ -1,17 +1,26 @@
 /** One namespace: its exchanges, queues and bindings, each change of which is written to the journal if it is durable. */
-import { must } from '../../base/assert.ts';
-import type { BindingView, Exchange, ExchangeSettings, Namespace, Publication, PublishOutcome, Queue, QueueSettings } from '../api.ts';
-import type { Core } from '../core.ts';
-import { Router } from '../router/router.ts';
-import type { Headers } from '../router/values.ts';
-import { headersToJson } from './definition.ts';
-import { ExchangeState } from './exchange-state.ts';
-import { QueueState } from './queue-state.ts';
+import { must } from "../../base/assert.ts";
+import type {
+  BindingView,
+  Exchange,
+  ExchangeSettings,
+  Namespace,
+  Publication,
+  PublishOutcome,
+  Queue,
+  QueueSettings,
+} from "../api.ts";
+import type { Core } from "../core.ts";
+import { Router } from "../router/router.ts";
+import type { Headers } from "../router/values.ts";
+import { headersToJson } from "./definition.ts";
+import { ExchangeState } from "./exchange-state.ts";
+import { QueueState } from "./queue-state.ts";
 
 type Destination = { queue: Queue } | { exchange: string };
 
 const defaultExchangeSettings: ExchangeSettings = {
-  kind: 'direct',
+  kind: "direct",
   durable: true,
   autoDelete: false,
   alternate: undefined,
@@ -26,13 +35,13 @@ const defaultExchangeSettings: ExchangeSettings = {
 const hiddenSettings: QueueSettings = {
   durable: true,
   retention: { untilSettled: true, maxAgeMs: 0, maxBytes: 0, maxCount: 0, compact: false },
-  mode: 'shared',
+  mode: "shared",
   maxPriority: 0,
   ttlMs: -1,
   expiresMs: 0,
   maxLength: -1,
   maxLengthBytes: -1,
-  overflow: 'drop-head',
+  overflow: "drop-head",
   deadLetter: undefined,
   deliveryLimit: -1,
   retry: undefined,
@@ -41,7 +50,7 @@ const hiddenSettings: QueueSettings = {
 };
 
 /** Where messages of delaying exchanges wait. No client can have a queue of this name. */
-const delayedName = '\u0000delayed';
+const delayedName = "\u0000delayed";
 
 export class NamespaceState implements Namespace {
   readonly name: string;
@@ -56,7 +65,7 @@ export class NamespaceState implements Namespace {
     this.#core = core;
     this.name = name;
     this.router = new Router<QueueState>(() => core.random.next());
-    this.exchangeByName.set('', new ExchangeState(0, '', defaultExchangeSettings, undefined, undefined));
+    this.exchangeByName.set("", new ExchangeState(0, "", defaultExchangeSettings, undefined, undefined));
   }
 
   exchange(name: string): ExchangeState | undefined {
@@ -69,16 +78,17 @@ export class NamespaceState implements Namespace {
 
   createExchange(name: string, settings: ExchangeSettings, declaration: unknown): ExchangeState {
     const exchange = this.addExchange(this.#core.nextId(), name, settings, declaration);
-    if (settings.durable) this.#core.define({ op: 'exchange', ns: this.name, name, id: exchange.id, settings, declaration });
+    if (settings.durable)
+      this.#core.define({ op: "exchange", ns: this.name, name, id: exchange.id, settings, declaration });
     if (settings.historyLength > 0) this.#addHistory(exchange);
     return exchange;
   }
 
   deleteExchange(name: string): void {
-    const exchange = must(this.exchangeByName.get(name), 'the exchange exists');
+    const exchange = must(this.exchangeByName.get(name), "the exchange exists");
     this.exchangeByName.delete(name);
     const removed = this.router.removeExchange(name);
-    if (exchange.settings.durable) this.#core.define({ op: 'exchange-deleted', ns: this.name, name });
+    if (exchange.settings.durable) this.#core.define({ op: "exchange-deleted", ns: this.name, name });
     if (exchange.history !== undefined) this.deleteQueue(exchange.history);
     for (const { source } of removed) if (source !== name) this.#deleteIfUnused(source);
   }
@@ -93,31 +103,34 @@ export class NamespaceState implements Namespace {
 
   createQueue(name: string, settings: QueueSettings, declaration: unknown): QueueState {
     const queue = this.addQueue(this.#core.nextId(), name, settings, declaration, false);
-    if (settings.durable) this.#core.define({ op: 'queue', ns: this.name, name, id: queue.id, settings, declaration });
+    if (settings.durable) this.#core.define({ op: "queue", ns: this.name, name, id: queue.id, settings, declaration });
     return queue;
   }
 
   deleteQueue(queue: Queue): void {
     const state = queue as QueueState;
     if (state.isDeleted) return;
-    if (state.isDurable) this.#core.define({ op: 'queue-deleted', id: state.id });
+    if (state.isDurable) this.#core.define({ op: "queue-deleted", id: state.id });
     this.removeQueue(state);
   }
 
-  bind(source: string, destination: Destination, key: string, args: Headers): 'bound' | 'existed' {
+  bind(source: string, destination: Destination, key: string, args: Headers): "bound" | "existed" {
     const answer = this.addBinding(source, destination, key, args);
-    if (answer === 'existed') return answer;
-    const exchange = must(this.exchangeByName.get(source), 'the source exists');
-    if (this.#isDurableBinding(exchange, destination)) this.#core.define({ op: 'bind', ...this.bindingJson(source, destination, key, args) });
-    if (exchange.history !== undefined && 'queue' in destination) this.#core.replayHistory(exchange.history, destination.queue as QueueState);
+    if (answer === "existed") return answer;
+    const exchange = must(this.exchangeByName.get(source), "the source exists");
+    if (this.#isDurableBinding(exchange, destination))
+      this.#core.define({ op: "bind", ...this.bindingJson(source, destination, key, args) });
+    if (exchange.history !== undefined && "queue" in destination)
+      this.#core.replayHistory(exchange.history, destination.queue as QueueState);
     return answer;
   }
 
-  unbind(source: string, destination: Destination, key: string, args: Headers): 'unbound' | 'absent' {
+  unbind(source: string, destination: Destination, key: string, args: Headers): "unbound" | "absent" {
     const exchange = this.exchangeByName.get(source);
     const answer = this.removeBinding(source, destination, key, args);
-    if (answer === 'absent' || exchange === undefined) return answer;
-    if (this.#isDurableBinding(exchange, destination)) this.#core.define({ op: 'unbind', ...this.bindingJson(source, destination, key, args) });
+    if (answer === "absent" || exchange === undefined) return answer;
+    if (this.#isDurableBinding(exchange, destination))
+      this.#core.define({ op: "unbind", ...this.bindingJson(source, destination, key, args) });
     this.#deleteIfUnused(source);
     return answer;
   }
@@ -142,7 +155,7 @@ export class NamespaceState implements Namespace {
       ...(hashHeader === undefined ? {} : { hashHeader }),
       ...(hashProperty === undefined ? {} : { hashProperty }),
       ...(alternate === undefined ? {} : { alternate }),
-      ...(settings.historyLength > 0 ? { onRoute: 'history' as const } : {}),
+      ...(settings.historyLength > 0 ? { onRoute: "history" as const } : {}),
     });
     const exchange = new ExchangeState(id, name, settings, declaration, routing);
     this.exchangeByName.set(name, exchange);
@@ -154,7 +167,8 @@ export class NamespaceState implements Namespace {
     const queue = new QueueState(this.#core, this, id, name, settings, declaration, partition, isHidden);
     (isHidden ? this.hiddenByName : this.queueByName).set(name, queue);
     this.#core.queueAdded(queue);
-    if (isHidden && name === delayedName) queue.subscription!.onDue = (entry): void => this.#core.republish(this, entry);
+    if (isHidden && name === delayedName)
+      queue.subscription!.onDue = (entry): void => this.#core.republish(this, entry);
     if (isHidden && name.startsWith(historyPrefix)) {
       const exchange = this.exchangeByName.get(name.slice(historyPrefix.length));
       if (exchange !== undefined) exchange.history = queue;
@@ -176,19 +190,31 @@ export class NamespaceState implements Namespace {
     this.router.removeExchange(name);
   }
 
-  addBinding(source: string, destination: Destination, key: string, args: Headers): 'bound' | 'existed' {
+  addBinding(source: string, destination: Destination, key: string, args: Headers): "bound" | "existed" {
     const answer = this.router.bind(source, destination as { queue: QueueState } | { exchange: string }, key, args);
     const exchange = this.exchangeByName.get(source);
     if (exchange !== undefined) exchange.hadBinding = true;
     return answer;
   }
 
-  removeBinding(source: string, destination: Destination, key: string, args: Headers): 'unbound' | 'absent' {
+  removeBinding(source: string, destination: Destination, key: string, args: Headers): "unbound" | "absent" {
     return this.router.unbind(source, destination as { queue: QueueState } | { exchange: string }, key, args);
   }
 
-  bindingJson(source: string, destination: Destination, key: string, args: Headers): { ns: string; source: string; key: string; args: ReturnType<typeof headersToJson>; queue?: string; exchange?: string } {
-    const to = 'queue' in destination ? { queue: destination.queue.name } : { exchange: destination.exchange };
+  bindingJson(
+    source: string,
+    destination: Destination,
+    key: string,
+    args: Headers,
+  ): {
+    ns: string;
+    source: string;
+    key: string;
+    args: ReturnType<typeof headersToJson>;
+    queue?: string;
+    exchange?: string;
+  } {
+    const to = "queue" in destination ? { queue: destination.queue.name } : { exchange: destination.exchange };
     return { ns: this.name, source, ...to, key, args: headersToJson(args) };
   }
 
@@ -209,20 +235,32 @@ export class NamespaceState implements Namespace {
 
   #addHistory(exchange: ExchangeState): void {
     const { historyLength, durable } = exchange.settings;
-    exchange.history = this.#createHidden(historyPrefix + exchange.name, { ...hiddenSettings, durable, maxLength: historyLength });
+    exchange.history = this.#createHidden(historyPrefix + exchange.name, {
+      ...hiddenSettings,
+      durable,
+      maxLength: historyLength,
+    });
   }
 
   #createHidden(name: string, settings: QueueSettings): QueueState {
     const queue = this.addQueue(this.#core.nextId(), name, settings, undefined, true);
     if (settings.durable) {
-      this.#core.define({ op: 'queue', ns: this.name, name, id: queue.id, settings, declaration: undefined, hidden: true });
+      this.#core.define({
+        op: "queue",
+        ns: this.name,
+        name,
+        id: queue.id,
+        settings,
+        declaration: undefined,
+        hidden: true,
+      });
     }
     return queue;
   }
 
-  #isDurableBinding(exchange: ExchangeState, destination: BindingView['destination']): boolean {
+  #isDurableBinding(exchange: ExchangeState, destination: BindingView["destination"]): boolean {
     if (!exchange.settings.durable) return false;
-    if ('queue' in destination) return (destination.queue as QueueState).isDurable;
+    if ("queue" in destination) return (destination.queue as QueueState).isDurable;
     return this.exchangeByName.get(destination.exchange)?.settings.durable ?? false;
   }
 
@@ -233,4 +271,4 @@ export class NamespaceState implements Namespace {
   }
 }
 
-const historyPrefix = '\u0000history:';
+const historyPrefix = "\u0000history:";

@@ -2,16 +2,16 @@
  * A queue: a partition, the subscription that reads it (a log has none), and the rules that are about neither alone: how
  * long settled entries stay, when an unused queue goes, which publishes are refused.
  */
-import type { TimerHandle } from '../../base/clock.ts';
-import type { Queue, QueueSettings } from '../api.ts';
-import type { Core } from '../core.ts';
-import { DedupWindow } from '../dedup-window.ts';
-import { record } from '../durability/records.ts';
-import { EntryCursor, writeU32, writeU48 } from '../entry.ts';
-import type { ConsumerState } from '../subscription/consumer-state.ts';
-import { Subscription } from '../subscription/subscription.ts';
-import type { Partition, Wakeable } from '../topic/partition.ts';
-import type { NamespaceState } from './namespace-state.ts';
+import type { TimerHandle } from "../../base/clock.ts";
+import type { Queue, QueueSettings } from "../api.ts";
+import type { Core } from "../core.ts";
+import { DedupWindow } from "../dedup-window.ts";
+import { record } from "../durability/records.ts";
+import { EntryCursor, writeU32, writeU48 } from "../entry.ts";
+import type { ConsumerState } from "../subscription/consumer-state.ts";
+import { Subscription } from "../subscription/subscription.ts";
+import type { Partition, Wakeable } from "../topic/partition.ts";
+import type { NamespaceState } from "./namespace-state.ts";
 
 export class QueueState implements Queue, Wakeable {
   readonly id: number;
@@ -56,7 +56,7 @@ export class QueueState implements Queue, Wakeable {
     this.partition = partition;
     this.isHidden = isHidden;
     this.#usedMs = core.now();
-    if (settings.mode !== 'offset') {
+    if (settings.mode !== "offset") {
       this.subscription = new Subscription(id, name, partition, settings, core);
       this.subscription.onUnused = (): void => this.consumersLeft();
     }
@@ -99,7 +99,7 @@ export class QueueState implements Queue, Wakeable {
     this.settings = settings;
     this.subscription?.configure(settings);
     this.#applySettings();
-    if (this.isDurable) this.#core.define({ op: 'settings', id: this.id, settings });
+    if (this.isDurable) this.#core.define({ op: "settings", id: this.id, settings });
   }
 
   purge(): number {
@@ -160,14 +160,14 @@ export class QueueState implements Queue, Wakeable {
     this.subscription?.delete();
     for (const reader of [...this.readers]) {
       reader.cancel();
-      reader.receiver.ended('queue-deleted');
+      reader.receiver.ended("queue-deleted");
     }
     this.partition.destroy();
   }
 
   #applySettings(): void {
     const { overflow, maxLength, maxLengthBytes, dedup, retention, expiresMs } = this.settings;
-    this.mayRefuse = dedup !== undefined || (overflow !== 'drop-head' && (maxLength >= 0 || maxLengthBytes >= 0));
+    this.mayRefuse = dedup !== undefined || (overflow !== "drop-head" && (maxLength >= 0 || maxLengthBytes >= 0));
     if (dedup === undefined) this.dedup = undefined;
     else if (this.dedup?.policy !== dedup) this.dedup = new DedupWindow(dedup);
     if (retention.maxBytes > 0 || retention.maxCount > 0 || retention.maxAgeMs > 0) this.partition.readers.add(this);

@@ -8,7 +8,7 @@
  *
  * `bytes` is what everything together occupies: the number that the memory budget is held against.
  */
-import { assert } from '../../base/assert.ts';
+import { assert } from "../../base/assert.ts";
 
 export const blockBufferBytes = 1 << 20;
 const pooledMax = 24;
@@ -52,7 +52,7 @@ export class BlockCache {
   release(slot: number): void {
     const left = --this.#references[slot]!;
     if (left > 0) return;
-    assert(left === 0, 'a block buffer is released as often as it is retained');
+    assert(left === 0, "a block buffer is released as often as it is retained");
     const buffer = this.#buffers[slot]!;
     this.#buffers[slot] = undefined;
     this.#freeSlots.push(slot);

@@ -10,14 +10,14 @@
  *
  * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
  */
-import type { RunMeta, SegmentBuilder } from '../../log/log.ts';
-import type { QueueState } from '../catalog/queue-state.ts';
-import type { Core } from '../core.ts';
-import { EntryCursor } from '../entry.ts';
-import { schedulePartitionBase } from '../schedule/schedule.ts';
-import type { Partition, Run } from '../topic/partition.ts';
-import { pageEntries } from '../topic/page.ts';
-import { snapshotOf } from './snapshot.ts';
+import type { RunMeta, SegmentBuilder } from "../../log/log.ts";
+import type { QueueState } from "../catalog/queue-state.ts";
+import type { Core } from "../core.ts";
+import { EntryCursor } from "../entry.ts";
+import { schedulePartitionBase } from "../schedule/schedule.ts";
+import type { Partition, Run } from "../topic/partition.ts";
+import { pageEntries } from "../topic/page.ts";
+import { snapshotOf } from "./snapshot.ts";
 
 /** Entries copied in one slice of a turn. */
 const sliceEntries = 2048;
@@ -71,11 +71,17 @@ export class Checkpointer {
   #check(): void {
     const core = this.#core;
     const { cache, settings, log } = core;
-    core.setPressure('memory', cache.bytes > (core.pressure.memory ? settings.memoryHighBytes * 0.9 : settings.memoryHighBytes));
+    core.setPressure(
+      "memory",
+      cache.bytes > (core.pressure.memory ? settings.memoryHighBytes * 0.9 : settings.memoryHighBytes),
+    );
     if (log.isVolatile) return;
     if (cache.bytes > settings.cacheBytes) core.evict();
     if (this.#isRunning || core.clock.now() < this.#retryAtMs) return;
-    const isFull = cache.bytes > settings.cacheBytes && core.dirty.size > 0 && cache.bytes > settings.cacheBytes + settings.checkpointBytes / 2;
+    const isFull =
+      cache.bytes > settings.cacheBytes &&
+      core.dirty.size > 0 &&
+      cache.bytes > settings.cacheBytes + settings.checkpointBytes / 2;
     if (core.commit.journal.bytesSinceRotate > settings.checkpointBytes || isFull) this.#begin(false);
   }
 
@@ -101,9 +107,9 @@ export class Checkpointer {
     const core = this.#core;
     this.#isRunning = false;
     if (error !== undefined) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') return core.fatal(error);
-      core.setPressure('disk', true);
-      core.logger.error('no space for a checkpoint: it is tried again', { error });
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") return core.fatal(error);
+      core.setPressure("disk", true);
+      core.logger.error("no space for a checkpoint: it is tried again", { error });
       this.#retryAtMs = core.clock.now() + retryMs;
     } else core.evict();
     if (this.#isWanted) {
@@ -117,7 +123,7 @@ export class Checkpointer {
   async #write(
     snapshot: ReturnType<typeof snapshotOf>,
     partitions: readonly Partition[],
-    timers: ReturnType<Core['schedule']['takeFresh']>,
+    timers: ReturnType<Core["schedule"]["takeFresh"]>,
     firstSeq: number,
   ): Promise<void> {
     const core = this.#core;
@@ -248,9 +254,11 @@ export class Checkpointer {
     rewritten.push({ partition, run, liveBefore });
   }
 
-  #read(meta: RunMeta, offset: number): Promise<import('../../log/log.ts').Span | undefined> {
+  #read(meta: RunMeta, offset: number): Promise<import("../../log/log.ts").Span | undefined> {
     return new Promise((resolve, reject) => {
-      this.#core.log.segments.read(meta, offset, 1 << 20, 8192, (error, span) => (error === undefined ? resolve(span) : reject(error)));
+      this.#core.log.segments.read(meta, offset, 1 << 20, 8192, (error, span) =>
+        error === undefined ? resolve(span) : reject(error),
+      );
     });
   }
 
@@ -266,8 +274,13 @@ export class Checkpointer {
     const byPartition = Map.groupBy(metas, (meta) => meta.partition);
     for (const { partition, run } of rewritten) {
       const all = byPartition.get(partition.id) ?? [];
-      const own = all.filter((meta) => meta.firstOffset >= run.meta.firstOffset && meta.lastOffset <= run.meta.lastOffset);
-      byPartition.set(partition.id, all.filter((meta) => !own.includes(meta)));
+      const own = all.filter(
+        (meta) => meta.firstOffset >= run.meta.firstOffset && meta.lastOffset <= run.meta.lastOffset,
+      );
+      byPartition.set(
+        partition.id,
+        all.filter((meta) => !own.includes(meta)),
+      );
       const written = own.reduce((sum, meta) => sum + meta.count, 0);
       partition.replaceRun(run, own, Math.max(0, written - run.live));
     }

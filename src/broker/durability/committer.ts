@@ -13,12 +13,12 @@
  * An atomic group that outgrows its block continues in the next; recovery applies such a run of blocks whole or not at
  * all, and completion here waits for its last block too.
  */
-import { assert } from '../../base/assert.ts';
-import type { Clock } from '../../base/clock.ts';
-import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, type Journal } from '../../log/log.ts';
-import type { Partition } from '../topic/partition.ts';
-import { blockBufferBytes, type BlockCache } from './block-cache.ts';
-import { blockContinued } from './records.ts';
+import { assert } from "../../base/assert.ts";
+import type { Clock } from "../../base/clock.ts";
+import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, type Journal } from "../../log/log.ts";
+import type { Partition } from "../topic/partition.ts";
+import { blockBufferBytes, type BlockCache } from "./block-cache.ts";
+import { blockContinued } from "./records.ts";
 
 /** What the committer asks of and tells the rest of the core. */
 export interface CommitHooks {
@@ -99,7 +99,7 @@ export class Committer {
   }
 
   get journal(): Journal {
-    assert(this.#journal !== undefined, 'the journal is open');
+    assert(this.#journal !== undefined, "the journal is open");
     return this.#journal;
   }
 
@@ -260,7 +260,7 @@ export class Committer {
   #appended(batch: Batch, error: Error | undefined): void {
     if (this.#isStopped) return;
     if (error !== undefined) {
-      const isFull = (error as NodeJS.ErrnoException).code === 'ENOSPC';
+      const isFull = (error as NodeJS.ErrnoException).code === "ENOSPC";
       this.#hooks.failed(error, isFull);
       if (isFull) this.#clock.setTimer(this.#clock.now() + retryFullMs, () => this.#retry(batch));
       return;

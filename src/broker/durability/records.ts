@@ -13,7 +13,16 @@
  *     7 define    length u32 | JSON of a definition change
  *     8 dedup     partition u32 | at u48 | length u16 | id
  */
-export const record = { entry: 1, settled: 2, horizon: 3, returned: 4, trimmed: 5, position: 6, define: 7, dedup: 8 } as const;
+export const record = {
+  entry: 1,
+  settled: 2,
+  horizon: 3,
+  returned: 4,
+  trimmed: 5,
+  position: 6,
+  define: 7,
+  dedup: 8,
+} as const;
 
 /** First octet of a block's payload: the atomic group goes on in the next block. */
 export const blockContinued = 1;

@@ -6,15 +6,15 @@
  * are leftovers of an attempt that did not finish if they are newer than the checkpoint; older ones are set apart by
  * being left alone, with a report.
  */
-import { DamageError, type Damage, type Journal, type JournalBlock, type RunMeta } from '../../log/log.ts';
-import type { QueueState } from '../catalog/queue-state.ts';
-import { headersFromJson, type Definition } from '../catalog/definition.ts';
-import type { Core } from '../core.ts';
-import { EntryCursor, readU16, readU32, readU48 } from '../entry.ts';
-import { RangeSet } from '../../base/range-set.ts';
-import { isScheduleRun } from './checkpoint.ts';
-import { blockContinued, record } from './records.ts';
-import type { StoredSnapshot } from './snapshot.ts';
+import { DamageError, type Damage, type Journal, type JournalBlock, type RunMeta } from "../../log/log.ts";
+import type { QueueState } from "../catalog/queue-state.ts";
+import { headersFromJson, type Definition } from "../catalog/definition.ts";
+import type { Core } from "../core.ts";
+import { EntryCursor, readU16, readU32, readU48 } from "../entry.ts";
+import { RangeSet } from "../../base/range-set.ts";
+import { isScheduleRun } from "./checkpoint.ts";
+import { blockContinued, record } from "./records.ts";
+import type { StoredSnapshot } from "./snapshot.ts";
 
 export interface Recovered {
   readonly journal: Journal;
@@ -30,7 +30,8 @@ export async function recover(core: Core): Promise<Recovered> {
   const { log } = core;
   const newest = await log.checkpoints.readNewest();
   report(core, newest.damage);
-  const snapshot = newest.id === 0 ? undefined : (JSON.parse((newest as { bytes: Buffer }).bytes.toString()) as StoredSnapshot);
+  const snapshot =
+    newest.id === 0 ? undefined : (JSON.parse((newest as { bytes: Buffer }).bytes.toString()) as StoredSnapshot);
   if (snapshot !== undefined) await restoreSnapshot(core, snapshot);
   else await reportStraySegments(core);
   const replay = new Replay(core);
@@ -49,7 +50,7 @@ export async function recover(core: Core): Promise<Recovered> {
 }
 
 function report(core: Core, damage: readonly Damage[]): void {
-  for (const one of damage) core.logger.error('the data directory is damaged', { ...one });
+  for (const one of damage) core.logger.error("the data directory is damaged", { ...one });
 }
 
 async function reportStraySegments(core: Core): Promise<void> {
@@ -117,7 +118,9 @@ function restoreRun(core: Core, meta: RunMeta): void {
   }
   if (live <= 0) return core.segmentShrank(meta.segment, meta.count);
   // A run that was written anew and its original can both be named; the one that comes later has what lives.
-  const twin = partition.runs.find((run) => run.meta.firstOffset <= meta.lastOffset && run.meta.lastOffset >= meta.firstOffset);
+  const twin = partition.runs.find(
+    (run) => run.meta.firstOffset <= meta.lastOffset && run.meta.lastOffset >= meta.firstOffset,
+  );
   if (twin !== undefined) {
     partition.runs.splice(partition.runs.indexOf(twin), 1);
     core.segmentShrank(twin.meta.segment, twin.live);
@@ -128,54 +131,62 @@ function restoreRun(core: Core, meta: RunMeta): void {
 /** Changes of definitions, as snapshots and journal records hold them. */
 function apply(core: Core, definition: Definition): void {
   switch (definition.op) {
-    case 'namespace':
+    case "namespace":
       core.addNamespace(definition.name);
       return;
-    case 'queue': {
+    case "queue": {
       const namespace = core.addNamespace(definition.ns);
       core.lastId = Math.max(core.lastId, definition.id);
-      namespace.addQueue(definition.id, definition.name, definition.settings, definition.declaration, definition.hidden === true);
+      namespace.addQueue(
+        definition.id,
+        definition.name,
+        definition.settings,
+        definition.declaration,
+        definition.hidden === true,
+      );
       return;
     }
-    case 'queue-deleted': {
+    case "queue-deleted": {
       const queue = core.queueById.get(definition.id);
       if (queue !== undefined) queue.namespace.removeQueue(queue);
       return;
     }
-    case 'settings':
+    case "settings":
       core.queueById.get(definition.id)?.configure(definition.settings);
       return;
-    case 'exchange':
+    case "exchange":
       core.lastId = Math.max(core.lastId, definition.id);
-      core.addNamespace(definition.ns).addExchange(definition.id, definition.name, definition.settings, definition.declaration);
+      core
+        .addNamespace(definition.ns)
+        .addExchange(definition.id, definition.name, definition.settings, definition.declaration);
       return;
-    case 'exchange-deleted':
+    case "exchange-deleted":
       core.addNamespace(definition.ns).removeExchange(definition.name);
       return;
-    case 'bind':
-    case 'unbind':
+    case "bind":
+    case "unbind":
       applyBinding(core, definition);
       return;
-    case 'put': {
+    case "put": {
       let values = core.definitions.get(definition.kind);
       if (values === undefined) core.definitions.set(definition.kind, (values = new Map()));
       values.set(definition.name, definition.value);
       return;
     }
-    case 'remove':
+    case "remove":
       core.definitions.get(definition.kind)?.delete(definition.name);
       return;
   }
 }
 
-function applyBinding(core: Core, binding: Extract<Definition, { op: 'bind' | 'unbind' }>): void {
+function applyBinding(core: Core, binding: Extract<Definition, { op: "bind" | "unbind" }>): void {
   const namespace = core.addNamespace(binding.ns);
   const queue = binding.queue === undefined ? undefined : namespace.queueByName.get(binding.queue);
-  const destination = queue === undefined ? { exchange: binding.exchange ?? '' } : { queue };
+  const destination = queue === undefined ? { exchange: binding.exchange ?? "" } : { queue };
   if (namespace.exchange(binding.source) === undefined) return;
-  if ('exchange' in destination && namespace.exchange(destination.exchange)?.routing === undefined) return;
+  if ("exchange" in destination && namespace.exchange(destination.exchange)?.routing === undefined) return;
   const args = headersFromJson(binding.args);
-  if (binding.op === 'bind') namespace.addBinding(binding.source, destination, binding.key, args);
+  if (binding.op === "bind") namespace.addBinding(binding.source, destination, binding.key, args);
   else namespace.removeBinding(binding.source, destination, binding.key, args);
 }
 
@@ -223,10 +234,13 @@ class Replay {
         at += 11;
       } else if (kind === record.define) {
         const length = readU32(buffer, at + 1);
-        apply(this.#core, JSON.parse(buffer.toString('utf8', at + 5, at + 5 + length)) as Definition);
+        apply(this.#core, JSON.parse(buffer.toString("utf8", at + 5, at + 5 + length)) as Definition);
         at += 5 + length;
       } else if (kind === record.dedup) at = this.#dedup(buffer, at);
-      else throw new Error(`journal block ${block.seq} of ${block.file} has a record of unknown kind ${kind}: written by a newer version?`);
+      else
+        throw new Error(
+          `journal block ${block.seq} of ${block.file} has a record of unknown kind ${kind}: written by a newer version?`,
+        );
     }
   }
 
@@ -256,7 +270,10 @@ class Replay {
     const subscription = queue.subscription!;
     subscription.readyBytes += bodyLength;
     if (cursor.ttlMs >= 0) subscription.mayExpire = true;
-    if (cursor.deliverAtMs > cursor.timestampMs && !this.#core.schedule.hasFired(queue.id, cursor.deliverAtMs, offset)) {
+    if (
+      cursor.deliverAtMs > cursor.timestampMs &&
+      !this.#core.schedule.hasFired(queue.id, cursor.deliverAtMs, offset)
+    ) {
       this.#core.schedule.add(cursor.deliverAtMs, queue.id, offset);
     }
   }
@@ -273,20 +290,26 @@ class Replay {
 
   #returned(buffer: Buffer, at: number): number {
     const subscription = this.#queue(readU32(buffer, at + 1))?.subscription;
-    subscription?.restoreAttempts(readU48(buffer, at + 5), readU16(buffer, at + 11), readU16(buffer, at + 13), readU48(buffer, at + 15));
+    subscription?.restoreAttempts(
+      readU48(buffer, at + 5),
+      readU16(buffer, at + 11),
+      readU16(buffer, at + 13),
+      readU48(buffer, at + 15),
+    );
     return at + 21;
   }
 
   #dedup(buffer: Buffer, at: number): number {
     const length = readU16(buffer, at + 11);
-    const id = buffer.toString('utf8', at + 13, at + 13 + length);
+    const id = buffer.toString("utf8", at + 13, at + 13 + length);
     const owner = readU32(buffer, at + 1);
     const seenMs = readU48(buffer, at + 5);
     const queue = this.#queue(owner);
     if (queue !== undefined) queue.dedup?.add(id, seenMs);
     else {
       for (const namespace of this.#core.namespaceByName.values()) {
-        for (const exchange of namespace.exchangeByName.values()) if (exchange.id === owner) exchange.dedup?.add(id, seenMs);
+        for (const exchange of namespace.exchangeByName.values())
+          if (exchange.id === owner) exchange.dedup?.add(id, seenMs);
       }
     }
     return at + 13 + length;
@@ -321,7 +344,8 @@ async function scan(core: Core, queue: QueueState): Promise<void> {
   while (offset < partition.next) {
     if (subscription.settled.has(offset)) offset++;
     else if (partition.look(offset, cursor)) {
-      const isWaiting = cursor.deliverAtMs > cursor.timestampMs && !core.schedule.hasFired(queue.id, cursor.deliverAtMs, offset);
+      const isWaiting =
+        cursor.deliverAtMs > cursor.timestampMs && !core.schedule.hasFired(queue.id, cursor.deliverAtMs, offset);
       if (!isWaiting) subscription.ready.appended(offset, cursor.priority, cursor.key());
       offset++;
     } else {

@@ -2,9 +2,9 @@
  * The state that a checkpoint holds: definitions and delivery state, everything but the messages. JSON, because it is
  * small, read once at start, and an operator may want to look at it. The fields are documented in docs/DATA_DIR.md.
  */
-import type { Core } from '../core.ts';
-import { headersToJson, type Definition } from '../catalog/definition.ts';
-import type { QueueState } from '../catalog/queue-state.ts';
+import type { Core } from "../core.ts";
+import { headersToJson, type Definition } from "../catalog/definition.ts";
+import type { QueueState } from "../catalog/queue-state.ts";
 
 export interface QueueSnapshot {
   readonly id: number;
@@ -39,29 +39,34 @@ export function snapshotOf(core: Core, isClean: boolean): Snapshot {
   const exchangeDedups: [number, [string, number][]][] = [];
   for (const namespace of core.namespaceByName.values()) {
     const ns = namespace.name;
-    definitions.push({ op: 'namespace', name: ns });
+    definitions.push({ op: "namespace", name: ns });
     for (const { id, name, settings, declaration, routing, dedup } of namespace.exchangeByName.values()) {
       if (routing === undefined || !settings.durable) continue;
-      definitions.push({ op: 'exchange', ns, name, id, settings, declaration });
+      definitions.push({ op: "exchange", ns, name, id, settings, declaration });
       if (dedup !== undefined) exchangeDedups.push([id, dedup.toJson()]);
     }
     for (const queue of [...namespace.queueByName.values(), ...namespace.hiddenByName.values()]) {
       const { id, name, settings, declaration, isHidden } = queue;
-      if (queue.isDurable) definitions.push({ op: 'queue', ns, name, id, settings, declaration, ...(isHidden ? { hidden: true } : {}) });
+      if (queue.isDurable)
+        definitions.push({ op: "queue", ns, name, id, settings, declaration, ...(isHidden ? { hidden: true } : {}) });
     }
     for (const { source, destination, key, args } of namespace.durableBindings()) {
-      const to = 'queue' in destination ? { queue: destination.queue.name } : { exchange: destination.exchange };
-      definitions.push({ op: 'bind', ns, source, ...to, key, args: headersToJson(args) });
+      const to = "queue" in destination ? { queue: destination.queue.name } : { exchange: destination.exchange };
+      definitions.push({ op: "bind", ns, source, ...to, key, args: headersToJson(args) });
     }
   }
-  for (const [kind, values] of core.definitions) for (const [name, value] of values) definitions.push({ op: 'put', kind, name, value });
-  const queues = [...core.queueById.values()].filter((queue) => queue.isDurable).map((queue) => queueSnapshot(queue, isClean));
+  for (const [kind, values] of core.definitions)
+    for (const [name, value] of values) definitions.push({ op: "put", kind, name, value });
+  const queues = [...core.queueById.values()]
+    .filter((queue) => queue.isDurable)
+    .map((queue) => queueSnapshot(queue, isClean));
   return { format: 1, lastId: core.lastId, definitions, queues, exchangeDedups, schedule: core.schedule.toJson() };
 }
 
 function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
   const { id, partition, subscription, dedup } = queue;
-  if (subscription !== undefined && !subscription.keepsHistory) partition.fleeting.removeBelow(subscription.settled.floor);
+  if (subscription !== undefined && !subscription.keepsHistory)
+    partition.fleeting.removeBelow(subscription.settled.floor);
   return {
     id,
     first: partition.first,

@@ -14,10 +14,10 @@
  * Messages that came back and wait for their retry are a second heap, in memory only: the subscription keeps them in its
  * list of attempts, which every checkpoint holds.
  */
-import type { Clock, TimerHandle } from '../../base/clock.ts';
-import { OffsetHeap } from '../../base/offset-heap.ts';
-import type { RunMeta, SegmentBuilder, SegmentStore } from '../../log/log.ts';
-import { readU48, writeU48 } from '../entry.ts';
+import type { Clock, TimerHandle } from "../../base/clock.ts";
+import { OffsetHeap } from "../../base/offset-heap.ts";
+import type { RunMeta, SegmentBuilder, SegmentStore } from "../../log/log.ts";
+import { readU48, writeU48 } from "../entry.ts";
 
 /** Runs of due times stand in segments under their subscription's id plus this. */
 export const schedulePartitionBase = 0x8000_0000;
@@ -85,7 +85,8 @@ export class Schedule {
   unregister(id: number): void {
     const timeline = this.#timelines.get(id);
     if (timeline === undefined) return;
-    for (const run of timeline.runs) this.#context.segmentShrank(run.meta.segment, run.meta.count - run.next + (run.count - run.at));
+    for (const run of timeline.runs)
+      this.#context.segmentShrank(run.meta.segment, run.meta.count - run.next + (run.count - run.at));
     this.#timelines.delete(id);
   }
 
@@ -117,7 +118,9 @@ export class Schedule {
 
   /** State for the checkpoint. */
   toJson(): unknown {
-    return [...this.#timelines.values()].filter(({ firedDueMs }) => firedDueMs > 0).map((one) => [one.id, one.firedDueMs, one.firedOffset]);
+    return [...this.#timelines.values()]
+      .filter(({ firedDueMs }) => firedDueMs > 0)
+      .map((one) => [one.id, one.firedDueMs, one.firedOffset]);
   }
 
   fromJson(json: [number, number, number][]): void {
@@ -147,7 +150,11 @@ export class Schedule {
   }
 
   /** Writes what takeFresh() answered. */
-  async writeRuns(builder: SegmentBuilder, taken: Map<number, { dues: Float64Array; offsets: Float64Array }>, pause: () => Promise<void>): Promise<void> {
+  async writeRuns(
+    builder: SegmentBuilder,
+    taken: Map<number, { dues: Float64Array; offsets: Float64Array }>,
+    pause: () => Promise<void>,
+  ): Promise<void> {
     const pair = Buffer.alloc(pairBytes);
     for (const [id, { dues, offsets }] of taken) {
       const order = Uint32Array.from(dues.keys()).sort((a, b) => dues[a]! - dues[b]! || offsets[a]! - offsets[b]!);
@@ -203,7 +210,8 @@ export class Schedule {
       while (index < run.meta.count) {
         const read = await this.#readPairs(run.meta, index);
         for (let i = 0; i < read.count; i++) {
-          if (!this.hasFired(id, read.dues[i]!, read.offsets[i]!) && !timeline.target.settled.has(read.offsets[i]!)) count++;
+          if (!this.hasFired(id, read.dues[i]!, read.offsets[i]!) && !timeline.target.settled.has(read.offsets[i]!))
+            count++;
         }
         index = read.nextIndex;
       }
@@ -224,7 +232,15 @@ export class Schedule {
   // ---- firing
 
   #adopt(timeline: Timeline, meta: RunMeta): void {
-    const run: ScheduleRun = { meta, next: 0, dues: new Float64Array(0), offsets: new Float64Array(0), at: 0, count: 0, isLoading: false };
+    const run: ScheduleRun = {
+      meta,
+      next: 0,
+      dues: new Float64Array(0),
+      offsets: new Float64Array(0),
+      at: 0,
+      count: 0,
+      isLoading: false,
+    };
     timeline.runs.push(run);
     this.#fill(timeline, run);
   }
@@ -254,10 +270,13 @@ export class Schedule {
     );
   }
 
-  #readPairs(meta: RunMeta, from: number): Promise<{ dues: Float64Array; offsets: Float64Array; count: number; nextIndex: number }> {
+  #readPairs(
+    meta: RunMeta,
+    from: number,
+  ): Promise<{ dues: Float64Array; offsets: Float64Array; count: number; nextIndex: number }> {
     return new Promise((resolve, reject) => {
       this.#context.segments.read(meta, from, windowEntries * pairBytes, windowEntries, (error, span) => {
-        if (error !== undefined || span === undefined) return reject(error ?? new Error('no span'));
+        if (error !== undefined || span === undefined) return reject(error ?? new Error("no span"));
         const dues = new Float64Array(span.count);
         const offsets = new Float64Array(span.count);
         for (let i = 0; i < span.count; i++) {

@@ -1,5 +1,5 @@
-import type { ConsumeOptions, Consumer, Queue, Receiver } from '../api.ts';
-import type { SessionState } from './session.ts';
+import type { ConsumeOptions, Consumer, Queue, Receiver } from "../api.ts";
+import type { SessionState } from "./session.ts";
 
 /** Who a consumer takes its messages from. */
 export interface Source {
@@ -32,7 +32,10 @@ export class ConsumerState implements Consumer {
 
   /** May get one more. */
   get hasCredit(): boolean {
-    return (this.#creditLimit === 0 || this.leasedCount < this.#creditLimit || this.options.noAck) && this.session.hasCredit(this.options.noAck);
+    return (
+      (this.#creditLimit === 0 || this.leasedCount < this.#creditLimit || this.options.noAck) &&
+      this.session.hasCredit(this.options.noAck)
+    );
   }
 
   setCreditLimit(limit: number): void {

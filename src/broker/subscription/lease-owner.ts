@@ -1,5 +1,5 @@
-import type { Settlement } from '../api.ts';
-import type { ConsumerState } from './consumer-state.ts';
+import type { Settlement } from "../api.ts";
+import type { ConsumerState } from "./consumer-state.ts";
 
 /** Where the messages of a session's leases go back to: a subscription, or the reader of a log. */
 export interface LeaseOwner {

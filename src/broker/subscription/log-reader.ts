@@ -3,11 +3,11 @@
  * follows it. It has a position and no delivery state: settling gives back credit and nothing else, so any number of
  * readers cost the log nothing and do not disturb its consumers.
  */
-import type { Core } from '../core.ts';
-import { EntryCursor } from '../entry.ts';
-import type { Partition, Wakeable } from '../topic/partition.ts';
-import type { ConsumerState, Source } from './consumer-state.ts';
-import type { LeaseOwner } from './lease-owner.ts';
+import type { Core } from "../core.ts";
+import { EntryCursor } from "../entry.ts";
+import type { Partition, Wakeable } from "../topic/partition.ts";
+import type { ConsumerState, Source } from "./consumer-state.ts";
+import type { LeaseOwner } from "./lease-owner.ts";
 
 export class LogReader implements Wakeable, LeaseOwner, Source {
   isWoken = false;

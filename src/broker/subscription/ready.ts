@@ -8,8 +8,8 @@
  * Only the first needs nothing per waiting message; the others keep 8 bytes for each, and are built anew at recovery
  * by a walk through the partition (`needsScan`).
  */
-import { NumberRing } from '../../base/number-ring.ts';
-import { OffsetHeap } from '../../base/offset-heap.ts';
+import { NumberRing } from "../../base/number-ring.ts";
+import { OffsetHeap } from "../../base/offset-heap.ts";
 
 export interface ReadySource {
   /** True: recovery must call appended() for each message that waits, since it cannot be told from numbers. */
@@ -185,7 +185,8 @@ export class KeyedReady implements ReadySource {
   appended(offset: number, _priority: number, key: string | undefined): void {
     const name = key ?? `\u0000${offset}`;
     let group = this.#groups.get(name);
-    if (group === undefined) this.#groups.set(name, (group = { key: name, offsets: new OffsetHeap(), isLocked: false }));
+    if (group === undefined)
+      this.#groups.set(name, (group = { key: name, offsets: new OffsetHeap(), isLocked: false }));
     group.offsets.push(offset, 0);
     this.#offer(group);
   }

@@ -3,12 +3,12 @@
  * few array elements and allocate nothing. A slot is emptied when its lease is settled; the head moves over empty slots,
  * so the ring is as long as the distance from the oldest outstanding lease to the newest.
  */
-import { assert } from '../../base/assert.ts';
-import type { TimerHandle } from '../../base/clock.ts';
-import type { ConsumeOptions, ConsumeRefusal, Consumer, Entry, Queue, Receiver, Session, Settlement } from '../api.ts';
-import type { Core } from '../core.ts';
-import type { ConsumerState } from './consumer-state.ts';
-import type { LeaseOwner } from './lease-owner.ts';
+import { assert } from "../../base/assert.ts";
+import type { TimerHandle } from "../../base/clock.ts";
+import type { ConsumeOptions, ConsumeRefusal, Consumer, Entry, Queue, Receiver, Session, Settlement } from "../api.ts";
+import type { Core } from "../core.ts";
+import type { ConsumerState } from "./consumer-state.ts";
+import type { LeaseOwner } from "./lease-owner.ts";
 
 /** How often leases are looked at for being overdue, at most. */
 const deadlineCheckMs = 60_000;
@@ -59,9 +59,9 @@ export class SessionState implements Session {
   }
 
   consume(queue: Queue, options: ConsumeOptions, receiver: Receiver): Consumer | ConsumeRefusal {
-    assert(!this.isClosed, 'a closed session does not consume');
+    assert(!this.isClosed, "a closed session does not consume");
     const consumer = this.#core.attach(this, queue, options, receiver);
-    if (!('refused' in consumer)) {
+    if (!("refused" in consumer)) {
       this.consumers.add(consumer);
       if (options.leaseMs > 0) this.#watchDeadlines(options.leaseMs);
     }
@@ -118,14 +118,14 @@ export class SessionState implements Session {
   }
 
   releaseAll(): void {
-    this.settle(0, true, 'fail');
+    this.settle(0, true, "fail");
   }
 
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
     for (const consumer of [...this.consumers]) consumer.cancel();
-    this.settle(0, true, 'fail');
+    this.settle(0, true, "fail");
     if (this.#deadline !== undefined) this.#core.clock.clearTimer(this.#deadline);
     this.#deadline = undefined;
   }
@@ -191,7 +191,7 @@ export class SessionState implements Session {
       const holder = this.#holders[lease & this.#mask];
       if (holder === undefined || holder.options.leaseMs === 0) continue;
       if (now - this.#grantedMs[lease & this.#mask]! < holder.options.leaseMs) continue;
-      holder.receiver.ended('lease-timeout');
+      holder.receiver.ended("lease-timeout");
       return;
     }
   }

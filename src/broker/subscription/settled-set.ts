@@ -81,7 +81,10 @@ export class SettledSet {
     const pages: unknown[] = [this.floor];
     for (const [number, { words }] of this.#pages) {
       if ((number + 1) * pageBits <= this.floor) continue;
-      pages.push([number, words === undefined ? '' : Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('base64')]);
+      pages.push([
+        number,
+        words === undefined ? "" : Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString("base64"),
+      ]);
     }
     return pages;
   }
@@ -90,12 +93,12 @@ export class SettledSet {
     const set = new SettledSet();
     set.floor = json[0] as number;
     for (const [number, text] of json.slice(1) as [number, string][]) {
-      if (text === '') {
+      if (text === "") {
         set.#pages.set(number, { words: undefined, count: pageBits });
         set.above += pageBits - Math.max(0, set.floor - number * pageBits);
         continue;
       }
-      const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+      const bytes = new Uint8Array(Buffer.from(text, "base64"));
       const words = new Uint32Array(bytes.buffer, 0, pageWords);
       const page: BitPage = { words, count: 0 };
       set.#pages.set(number, page);

@@ -13,18 +13,18 @@
  *
  * Settlements are collected as ranges and written once per block.
  */
-import type { TimerHandle } from '../../base/clock.ts';
-import { assert } from '../../base/assert.ts';
-import type { ConsumeRefusal, DeathReason, Entry, QueueSettings, Settlement } from '../api.ts';
-import type { Core } from '../core.ts';
-import { record } from '../durability/records.ts';
-import { EntryCursor, writeU16, writeU32, writeU48 } from '../entry.ts';
-import type { Partition, Wakeable } from '../topic/partition.ts';
-import type { ConsumerState, Source } from './consumer-state.ts';
-import type { LeaseOwner } from './lease-owner.ts';
-import { KeyedReady, PriorityReady, type ReadySource, SequentialReady } from './ready.ts';
-import type { SessionState } from './session.ts';
-import { SettledSet } from './settled-set.ts';
+import type { TimerHandle } from "../../base/clock.ts";
+import { assert } from "../../base/assert.ts";
+import type { ConsumeRefusal, DeathReason, Entry, QueueSettings, Settlement } from "../api.ts";
+import type { Core } from "../core.ts";
+import { record } from "../durability/records.ts";
+import { EntryCursor, writeU16, writeU32, writeU48 } from "../entry.ts";
+import type { Partition, Wakeable } from "../topic/partition.ts";
+import type { ConsumerState, Source } from "./consumer-state.ts";
+import type { LeaseOwner } from "./lease-owner.ts";
+import { KeyedReady, PriorityReady, type ReadySource, SequentialReady } from "./ready.ts";
+import type { SessionState } from "./session.ts";
+import { SettledSet } from "./settled-set.ts";
 
 /** How far ahead of its cursor a horizon is written. */
 const horizonStep = 8192;
@@ -35,7 +35,13 @@ const deadLetterRetryMs = 1000;
 /** Ranges in one record. */
 const rangesPerRecord = 4096;
 
-export type GetDone = (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void;
+export type GetDone = (
+  lease: number,
+  entry: Entry | undefined,
+  isRedelivered: boolean,
+  returns: number,
+  failures: number,
+) => void;
 
 interface Attempts {
   returns: number;
@@ -93,7 +99,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.ready = createReady(settings);
     this.horizon = partition.isDurable ? 0 : Infinity;
     this.mayExpire = settings.ttlMs >= 0;
-    partition.isGone = settings.retention.maxAgeMs === 0 && !this.keepsHistory ? (offset): boolean => this.settled.has(offset) : neverGone;
+    partition.isGone =
+      settings.retention.maxAgeMs === 0 && !this.keepsHistory
+        ? (offset): boolean => this.settled.has(offset)
+        : neverGone;
     partition.readers.add(this);
   }
 
@@ -117,7 +126,14 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   // ---- what comes in
 
   /** The partition has a new entry. `deliverAtMs` 0: ready at once. */
-  appended(offset: number, priority: number, key: string | undefined, bodyLength: number, deliverAtMs: number, ttlMs: number): void {
+  appended(
+    offset: number,
+    priority: number,
+    key: string | undefined,
+    bodyLength: number,
+    deliverAtMs: number,
+    ttlMs: number,
+  ): void {
     if (deliverAtMs > 0 && deliverAtMs > this.#core.now()) {
       this.scheduledCount++;
       this.#core.schedule.add(deliverAtMs, this.id, offset);
@@ -135,8 +151,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** A full queue that refuses: nothing was appended yet. */
   refuses(bodyLength: number): boolean {
     const { maxLength, maxLengthBytes, overflow } = this.settings;
-    if (overflow === 'drop-head') return false;
-    return (maxLength >= 0 && this.readyCount + 1 > maxLength) || (maxLengthBytes >= 0 && this.readyBytes + bodyLength > maxLengthBytes);
+    if (overflow === "drop-head") return false;
+    return (
+      (maxLength >= 0 && this.readyCount + 1 > maxLength) ||
+      (maxLengthBytes >= 0 && this.readyBytes + bodyLength > maxLengthBytes)
+    );
   }
 
   /** The time of a message that was published for later has come. */
@@ -183,7 +202,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   attach(consumer: ConsumerState): ConsumeRefusal | undefined {
     const { consumers } = this;
     if (consumers.some((other) => other.options.exclusive) || (consumer.options.exclusive && consumers.length > 0)) {
-      return { refused: 'exclusive' };
+      return { refused: "exclusive" };
     }
     let at = consumers.length;
     while (at > 0 && consumers[at - 1]!.options.priority < consumer.options.priority && !this.#isFailover) at--;
@@ -216,7 +235,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.partition.readers.delete(this);
     for (const consumer of [...this.consumers]) {
       consumer.cancel();
-      consumer.receiver.ended('queue-deleted');
+      consumer.receiver.ended("queue-deleted");
     }
     for (const { done } of this.#gets.splice(0)) done(0, undefined, false, 0, 0);
   }
@@ -254,7 +273,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   }
 
   get #isFailover(): boolean {
-    return this.settings.mode === 'failover';
+    return this.settings.mode === "failover";
   }
 
   #nextConsumer(): ConsumerState | undefined {
@@ -297,7 +316,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       if (this.keepsHistory && this.settled.has(offset)) continue;
       if (this.#isScheduled(offset, this.#entry)) continue;
       if (this.mayExpire && this.#isExpired(this.#entry, isForConsumer)) {
-        this.#die(offset, 'expired');
+        this.#die(offset, "expired");
         continue;
       }
       if (this.horizon - offset < horizonStep / 2 && this.horizon < this.partition.visibleEnd) this.#wantHorizon();
@@ -307,7 +326,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** The cursor passes over it: the schedule will bring it. */
   #isScheduled(offset: number, entry: EntryCursor): boolean {
-    if (entry.deliverAtMs > entry.timestampMs && !this.#core.schedule.hasFired(this.id, entry.deliverAtMs, offset)) return true;
+    if (entry.deliverAtMs > entry.timestampMs && !this.#core.schedule.hasFired(this.id, entry.deliverAtMs, offset))
+      return true;
     return this.attempts.size > 0 && (this.attempts.get(offset)?.readyAtMs ?? 0) > 0;
   }
 
@@ -370,7 +390,13 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       const attempts = this.attempts.get(offset);
       const lease = session.grant(noAck ? undefined : this, offset, undefined);
       if (!noAck) this.leasedCount++;
-      done(lease, entry, attempts !== undefined || offset < this.redeliveredBelow, attempts?.returns ?? 0, attempts?.failures ?? 0);
+      done(
+        lease,
+        entry,
+        attempts !== undefined || offset < this.redeliveredBelow,
+        attempts?.returns ?? 0,
+        attempts?.failures ?? 0,
+      );
       if (noAck) this.#finish(offset);
     }
   }
@@ -381,15 +407,15 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (this.isDeleted) return;
     this.leasedCount--;
     if (consumer !== undefined && this.readyCount > 0) this.wake();
-    if (settlement === 'accept') this.#finish(offset);
-    else if (settlement === 'reject') this.#rejectLeased(offset);
-    else this.#giveBack(offset, settlement === 'fail');
+    if (settlement === "accept") this.#finish(offset);
+    else if (settlement === "reject") this.#rejectLeased(offset);
+    else this.#giveBack(offset, settlement === "fail");
   }
 
   /** Gone for good. */
   #finish(offset: number): void {
     const isNew = this.settled.add(offset);
-    assert(isNew, 'a message is settled once');
+    assert(isNew, "a message is settled once");
     if (this.ready.needsScan) this.ready.settled(offset);
     if (this.attempts.size > 0) this.attempts.delete(offset);
     this.#noteSettled(offset, 1);
@@ -398,7 +424,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   #rejectLeased(offset: number): void {
     if (this.settings.deadLetter === undefined) return this.#finish(offset);
-    this.#withEntry(offset, () => this.#die(offset, 'rejected'));
+    this.#withEntry(offset, () => this.#die(offset, "rejected"));
   }
 
   #giveBack(offset: number, isFailure: boolean): void {
@@ -409,13 +435,14 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     const { deliveryLimit, retry } = this.settings;
     if (deliveryLimit >= 0 && attempts.failures > deliveryLimit) {
       if (this.settings.deadLetter === undefined) return this.#finish(offset);
-      return this.#withEntry(offset, () => this.#die(offset, 'delivery_limit'));
+      return this.#withEntry(offset, () => this.#die(offset, "delivery_limit"));
     }
     let readyAtMs = 0;
-    if (retry !== undefined && (retry.on === 'all' || (retry.on === 'failed') === isFailure)) {
+    if (retry !== undefined && (retry.on === "all" || (retry.on === "failed") === isFailure)) {
       readyAtMs = this.#core.now() + retryDelayMs(retry, attempts.returns, this.#core.random.next());
     }
-    if (this.partition.isDurable && (deliveryLimit >= 0 || retry !== undefined)) this.#recordReturned(offset, attempts, readyAtMs);
+    if (this.partition.isDurable && (deliveryLimit >= 0 || retry !== undefined))
+      this.#recordReturned(offset, attempts, readyAtMs);
     if (readyAtMs > 0) this.#scheduleRetry(offset, attempts, readyAtMs);
     else this.#backInPlace(offset);
   }
@@ -435,7 +462,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** The message at #entry dies: dead-lettered and settled in one batch, or kept if its target refuses it. */
   #die(offset: number, reason: DeathReason): void {
-    if (reason !== 'rejected' && reason !== 'delivery_limit') {
+    if (reason !== "rejected" && reason !== "delivery_limit") {
       this.readyCount--;
       this.readyBytes -= this.#entry.bodyEnd - this.#entry.bodyStart;
     }
@@ -519,16 +546,17 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (dead < 0) return;
     this.ready.takeHead(dead);
     const isInMemory = this.partition.look(dead, this.#entry);
-    assert(isInMemory, 'a head that was looked at is in memory');
+    assert(isInMemory, "a head that was looked at is in memory");
     if (this.settled.has(dead) || this.#isScheduled(dead, this.#entry)) return;
-    this.#die(dead, 'expired');
+    this.#die(dead, "expired");
   }
 
   readonly #enforceLength = (): void => {
     const { maxLength, maxLengthBytes, overflow } = this.settings;
-    if (overflow !== 'drop-head' || this.isDeleted) return;
+    if (overflow !== "drop-head" || this.isDeleted) return;
     for (let deaths = 0; deaths < deathsPerTurn; deaths++) {
-      const isOver = (maxLength >= 0 && this.readyCount > maxLength) || (maxLengthBytes >= 0 && this.readyBytes > maxLengthBytes);
+      const isOver =
+        (maxLength >= 0 && this.readyCount > maxLength) || (maxLengthBytes >= 0 && this.readyBytes > maxLengthBytes);
       if (!isOver || this.readyCount === 0) return;
       const offset = this.ready.peek(this.partition.next);
       if (offset < 0) return;
@@ -542,7 +570,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       }
       this.ready.take();
       if (this.settled.has(offset) || this.#isScheduled(offset, this.#entry)) continue;
-      this.#die(offset, 'maxlen');
+      this.#die(offset, "maxlen");
     }
     this.#core.clock.defer(this.#enforceLength);
   };
@@ -668,7 +696,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.restoreHorizon(Math.min(json.horizon, Number.MAX_SAFE_INTEGER));
     this.readyBytes = json.readyBytes;
     this.mayExpire ||= json.mayExpire;
-    for (const [offset, returns, failures, readyAtMs] of json.attempts) this.attempts.set(offset, { returns, failures, readyAtMs });
+    for (const [offset, returns, failures, readyAtMs] of json.attempts)
+      this.attempts.set(offset, { returns, failures, readyAtMs });
   }
 
   #deliveredEnd(): number {
@@ -685,7 +714,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   #noteSettled(start: number, count: number): void {
     if (!this.partition.isDurable || count === 0) return;
     const last = this.#settledStarts.length - 1;
-    if (last >= 0 && this.#settledStarts[last]! + this.#settledCounts[last]! === start) this.#settledCounts[last]! += count;
+    if (last >= 0 && this.#settledStarts[last]! + this.#settledCounts[last]! === start)
+      this.#settledCounts[last]! += count;
     else {
       this.#settledStarts.push(start);
       this.#settledCounts.push(count);
@@ -739,14 +769,14 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 const neverGone = (): boolean => false;
 
 function createReady(settings: QueueSettings): ReadySource {
-  if (settings.mode === 'keyed') return new KeyedReady();
+  if (settings.mode === "keyed") return new KeyedReady();
   if (settings.maxPriority > 0) return new PriorityReady(settings.maxPriority);
   return new SequentialReady();
 }
 
 /** Delay before attempt n + 1, in ms. */
-export function retryDelayMs(retry: NonNullable<QueueSettings['retry']>, attempt: number, chance: number): number {
-  const plain = retry.growth === 'linear' ? retry.minMs * attempt : retry.minMs * 2 ** Math.min(attempt - 1, 52);
+export function retryDelayMs(retry: NonNullable<QueueSettings["retry"]>, attempt: number, chance: number): number {
+  const plain = retry.growth === "linear" ? retry.minMs * attempt : retry.minMs * 2 ** Math.min(attempt - 1, 52);
   const bounded = Math.min(plain, retry.maxMs);
   return Math.max(1, Math.round(bounded * (1 - retry.jitter * chance)));
 }

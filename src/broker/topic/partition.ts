@@ -13,12 +13,12 @@
  *
  * `visibleEnd` follows `next` at the speed of the journal: entries at and above it are not durable and nobody sees them.
  */
-import { assert } from '../../base/assert.ts';
-import { RangeSet } from '../../base/range-set.ts';
-import type { Damage, RunMeta, SegmentStore, Span } from '../../log/log.ts';
-import type { BlockCache } from '../durability/block-cache.ts';
-import { EntryCursor } from '../entry.ts';
-import { givePage, Page, pageBytes, pageEntries, takePage } from './page.ts';
+import { assert } from "../../base/assert.ts";
+import { RangeSet } from "../../base/range-set.ts";
+import type { Damage, RunMeta, SegmentStore, Span } from "../../log/log.ts";
+import type { BlockCache } from "../durability/block-cache.ts";
+import { EntryCursor } from "../entry.ts";
+import { givePage, Page, pageBytes, pageEntries, takePage } from "./page.ts";
 
 const loadBytes = 1 << 20;
 const loadEntries = 8192;
@@ -108,7 +108,7 @@ export class Partition {
 
   /** Recovery: an entry at an offset of its own; what lies between is a hole. */
   restore(offset: number, slot: number, position: number, length: number, bodyLength: number): void {
-    assert(offset >= this.next, 'offsets grow');
+    assert(offset >= this.next, "offsets grow");
     this.next = offset;
     this.append(slot, position, length, bodyLength);
   }
@@ -333,7 +333,7 @@ export class Partition {
     const bytesMax = wanted.isStray ? strayBytes : loadBytes;
     this.#context.segments.read(run.meta, offset, bytesMax, wanted.isStray ? 32 : loadEntries, (error, span) => {
       this.#isLoading = false;
-      if (error !== undefined || span === undefined) return this.#context.diskFailed(error ?? new Error('no span'));
+      if (error !== undefined || span === undefined) return this.#context.diskFailed(error ?? new Error("no span"));
       if (this.isDeleted) return this.#loaded(wanted, this.next);
       if (span.damage.length > 0) this.#context.damaged(this, span.damage);
       this.#install(span);
