@@ -8,6 +8,7 @@ import "./connection.ts";
 import "./dead-letter.ts";
 import "./exchange.ts";
 import "./limits.ts";
+import "./pipelining.ts";
 import "./queue-arguments.ts";
 import "./queue.ts";
 import "./quorum.ts";

@@ -324,3 +324,58 @@ scenario("rejections inside of a transaction are dead-lettered with the commit",
   await ch.call("tx.commit");
   await fromDead(ch, dead);
 });
+
+scenario("a queue that is its own dead letter queue gives a rejected message back", async (t) => {
+  const ch = await t.channel();
+  const queue = t.name("q");
+  await ch.quiet("queue.declare", {
+    queue,
+    arguments: { "x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue },
+  });
+  await ch.call("basic.consume", { queue, "consumer-tag": "c" });
+  ch.publish("", queue, "one");
+  for (let tag = 1; tag <= 3; tag++) {
+    await ch.recv(1);
+    ch.send("basic.reject", { "delivery-tag": tag });
+  }
+  await ch.recv(1);
+});
+
+scenario("a message that expires behind an unacknowledged one is dead-lettered in its turn", async (t) => {
+  const { ch, queue, dead } = await pair(t);
+  await ch.call("basic.qos", { "prefetch-count": 1 });
+  await ch.call("basic.consume", { queue, "consumer-tag": "c" });
+  ch.publish("", queue, "held");
+  await ch.recv(1);
+  ch.publish("", queue, "short", { expiration: "20" });
+  await fromDead(ch, dead);
+  ch.send("basic.ack", { "delivery-tag": 1 });
+  await ch.barrier(queue);
+});
+
+scenario("a dead letter exchange with an alternate exchange", async (t) => {
+  const ch = await t.channel();
+  const alternate = await t.exchange(ch, "alternate", "fanout");
+  const exchange = await t.exchange(ch, "dlx", "direct", { "alternate-exchange": alternate });
+  const rest = await t.queue(ch, "rest");
+  await t.bind(ch, rest, alternate);
+  const queue = await t.queue(ch, "q", { "x-dead-letter-exchange": exchange, "x-dead-letter-routing-key": "nobody" });
+  ch.publish("", queue, "one");
+  await ch.call("basic.get", { queue });
+  ch.send("basic.reject", { "delivery-tag": 1 });
+  await fromDead(ch, rest);
+});
+
+scenario("a dead letter exchange that reads headers sees those of the death", async (t) => {
+  const ch = await t.channel();
+  const exchange = await t.exchange(ch, "dlx", "headers");
+  const [expired, rejected] = [await t.queue(ch, "expired"), await t.queue(ch, "rejected")];
+  await t.bind(ch, expired, exchange, "", { "x-match": "any-with-x", "x-first-death-reason": "expired" });
+  await t.bind(ch, rejected, exchange, "", { "x-match": "any-with-x", "x-first-death-reason": "rejected" });
+  const queue = await t.queue(ch, "q", { "x-dead-letter-exchange": exchange });
+  ch.publish("", queue, "one");
+  await ch.call("basic.get", { queue });
+  ch.send("basic.reject", { "delivery-tag": 1 });
+  await fromDead(ch, rejected);
+  await ch.barrier(expired);
+});

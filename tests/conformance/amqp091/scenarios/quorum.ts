@@ -160,3 +160,41 @@ scenario("the prefetch of consumers of a quorum queue", async (t) => {
     ch.send("basic.ack", { "delivery-tag": tag });
   }
 });
+
+scenario("a message of a quorum queue that comes back from a closed channel counts its delivery", async (t) => {
+  const ch = await t.channel();
+  const other = await ch.connection.channel(2).open();
+  const queue = await t.queue(ch, "q", QUORUM, DURABLE);
+  await other.call("basic.consume", { queue, "consumer-tag": "c" });
+  ch.publish("", queue, "one");
+  await other.recv(1);
+  await ch.call("basic.consume", { queue, "consumer-tag": "d" });
+  await other.call("channel.close", { "reply-code": 200 });
+  await ch.recv(1);
+});
+
+scenario("a full quorum queue drops its oldest message", async (t) => {
+  const ch = await t.channel();
+  const dead = await t.queue(ch, "dead");
+  const args = { ...QUORUM, "x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead };
+  const queue = await t.queue(ch, "q", args, DURABLE);
+  await ch.call("basic.consume", { queue: dead, "consumer-tag": "d", "no-ack": true });
+  await ch.quiet("confirm.select");
+  const published = await t.channel();
+  for (const body of ["one", "two"]) published.publish("", queue, body);
+  await ch.recv(1);
+});
+
+scenario("a quorum queue with a single active consumer", async (t) => {
+  const ch = await t.channel();
+  const other = await ch.connection.channel(2).open();
+  const queue = await t.queue(ch, "q", { ...QUORUM, "x-single-active-consumer": true }, DURABLE);
+  await other.call("basic.consume", { queue, "consumer-tag": "one" });
+  await ch.call("basic.consume", { queue, "consumer-tag": "two" });
+  ch.publish("", queue, "first");
+  await other.recv(1);
+  other.send("basic.ack", { "delivery-tag": 1 });
+  await other.call("channel.close", { "reply-code": 200 });
+  ch.publish("", queue, "second");
+  await ch.recv(1);
+});

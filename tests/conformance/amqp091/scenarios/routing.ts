@@ -200,6 +200,21 @@ scenario("a headers exchange compares types as well as values", async (t) => {
   }
 });
 
+scenario("a headers exchange with x in its match looks at headers that start with x", async (t) => {
+  const ch = await t.channel();
+  const exchange = await t.exchange(ch, "x", "headers");
+  const queues: string[] = [];
+  for (const match of ["all", "any", "all-with-x", "any-with-x"]) {
+    const queue = await t.queue(ch, match);
+    await t.bind(ch, queue, exchange, "", { "x-match": match, "x-a": 1, b: 2 });
+    queues.push(queue);
+  }
+  for (const headers of [{ "x-a": 1, b: 2 }, { "x-a": 1 }, { b: 2 }, { "x-a": 2, b: 2 }, {}]) {
+    ch.publish(exchange, "", "", { headers });
+    await arrived(ch, queues);
+  }
+});
+
 scenario("an invalid x-match is refused", async (t) => {
   const ch = await t.channel();
   const exchange = await t.exchange(ch, "x", "headers");

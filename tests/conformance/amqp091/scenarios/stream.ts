@@ -157,3 +157,23 @@ scenario("bindings bring messages to a stream", async (t) => {
   await ch.recv(1);
   await consume(ch, queue, "first", 1);
 });
+
+scenario("two consumers of a stream read it each from its own place", async (t) => {
+  const { ch, queue } = await stream(t, 3);
+  await consume(ch, queue, "first", 3);
+  const other = await t.channel();
+  await other.call("basic.qos", { "prefetch-count": 10 });
+  await consume(other, queue, as("l", 2), 1);
+});
+
+scenario("an offset behind the end waits for it", async (t) => {
+  const { ch, queue } = await stream(t, 1);
+  await consume(ch, queue, as("l", 3), 0);
+  const other = await t.channel();
+  await other.quiet("confirm.select");
+  for (let i = 1; i <= 3; i++) {
+    other.write("basic.publish", { "routing-key": queue }, { body: `message ${i}` });
+    await other.take();
+  }
+  await ch.recv(1);
+});
