@@ -91,7 +91,7 @@ const faults: Record<string, [(ledger: Ledger) => void, RegExp]> = {
       deliver(ledger, 2, false, "c");
       deliver(ledger, 1, false, "c");
     },
-    /p:1 of q came after p:2 to c/,
+    /p:1 of q came out of order after p:2 to c/,
   ],
   "what was never sent": [(ledger) => deliver(ledger, 9), /p:9 of q arrived and was never sent/],
   "a damaged message": [

@@ -25,11 +25,13 @@ interface Entry {
   isSettledForSure: boolean;
 }
 
-const faultsMax = 50;
+/** Of one kind: the first ones tell the story, and a kind that fills the list must not hide another. */
+const faultsOfKindMax = 5;
 
 export class Ledger {
-  /** What the broker did wrong, in words; the first of them only. */
+  /** What the broker did wrong, in words; the first ones of each kind only. */
   readonly faults: string[] = [];
+  readonly #countByKind = new Map<string, number>();
   readonly counts = { sent: 0, confirmed: 0, delivered: 0, redelivered: 0, acknowledged: 0, crashes: 0 };
   readonly #entriesByQueue = new Map<string, Map<string, Entry>>();
   /** Consumer and publisher to the sequence that came last. */
@@ -63,19 +65,19 @@ export class Ledger {
     if (isRedelivered) this.counts.redelivered++;
     const name = `${publisher}:${sequence} of ${queue}`;
     const entry = this.#entries(queue).get(`${publisher}:${sequence}`);
-    if (entry === undefined) return this.#fault(`${name} arrived and was never sent`);
-    if (!message.isIntact) this.#fault(`${name} is not as it was sent`);
-    if (entry.isSettledForSure) this.#fault(`${name} came back after its acknowledgement was on disk`);
-    else if (entry.wasAcknowledged) this.#fault(`${name} came back after it was acknowledged, without a crash`);
-    if (entry.isHeld) this.#fault(`${name} was delivered while a consumer holds it`);
-    if (entry.wasSeen && !isRedelivered) this.#fault(`${name} came a second time without the redelivered flag`);
+    if (entry === undefined) return this.#fault(name, "arrived and was never sent");
+    if (!message.isIntact) this.#fault(name, "is not as it was sent");
+    if (entry.isSettledForSure) this.#fault(name, "came back after its acknowledgement was on disk");
+    else if (entry.wasAcknowledged) this.#fault(name, "came back after it was acknowledged, without a crash");
+    if (entry.isHeld) this.#fault(name, "was delivered while a consumer holds it");
+    if (entry.wasSeen && !isRedelivered) this.#fault(name, "came a second time without the redelivered flag");
     entry.wasSeen = true;
     entry.isHeld = true;
     entry.wasAcknowledged = false;
 
     if (consumer === undefined) return;
     const last = this.#lastSequence.get(`${consumer} ${publisher}`) ?? -1;
-    if (sequence <= last) this.#fault(`${name} came after ${publisher}:${last} to ${consumer}`);
+    if (sequence <= last) this.#fault(name, "came out of order", `after ${publisher}:${last} to ${consumer}`);
     this.#lastSequence.set(`${consumer} ${publisher}`, sequence);
   }
 
@@ -118,7 +120,7 @@ export class Ledger {
     for (const [queue, entries] of this.#entriesByQueue) {
       for (const { publisher, sequence, isConfirmed, wasAcknowledged, isSettledForSure } of entries.values()) {
         if (!isConfirmed || wasAcknowledged || isSettledForSure) continue;
-        this.#fault(`${publisher}:${sequence} of ${queue} was confirmed and is lost`);
+        this.#fault(`${publisher}:${sequence} of ${queue}`, "was confirmed and is lost");
       }
     }
   }
@@ -135,8 +137,11 @@ export class Ledger {
     return entry;
   }
 
-  #fault(what: string): void {
-    if (this.faults.length < faultsMax) this.faults.push(`${what} (after ${this.counts.crashes} crashes)`);
+  #fault(message: string, kind: string, more = ""): void {
+    const count = (this.#countByKind.get(kind) ?? 0) + 1;
+    this.#countByKind.set(kind, count);
+    const crashes = `after ${this.counts.crashes} crashes`;
+    if (count <= faultsOfKindMax) this.faults.push([message, kind, more, `(${crashes})`].filter(Boolean).join(" "));
   }
 }
 
