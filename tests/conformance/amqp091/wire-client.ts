@@ -41,7 +41,8 @@ export interface Received {
 
 export interface Transcript {
   readonly line: (text: string) => void;
-  readonly patienceMs: number;
+  /** How long a frame is waited for; shortened once one did not come, since the transcript is then wrong anyway. */
+  patienceMs: number;
 }
 
 const FRAME_END = 206;
@@ -244,7 +245,10 @@ export class WireConnection {
     const deadline = Date.now() + waitMs;
     while (!condition()) {
       const left = deadline - Date.now();
-      if (left <= 0) return false;
+      if (left <= 0) {
+        this.transcript.patienceMs = Math.min(this.transcript.patienceMs, 300);
+        return false;
+      }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
         this.#wake.push(() => {
