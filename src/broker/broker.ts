@@ -19,7 +19,7 @@ export type BrokerOptions = Omit<CoreOptions, "settings"> & {
 };
 
 export const defaultCoreSettings: CoreSettings = {
-  checkpointBytes: 64 << 20,
+  checkpointBytes: 48 << 20,
   cacheBytes: 128 << 20,
   memoryHighBytes: 1 << 30,
   diskFreeBytesMin: 50 << 20,

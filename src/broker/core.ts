@@ -25,7 +25,7 @@ import type {
 } from "./api.ts";
 import type { Definition } from "./catalog/definition.ts";
 import { NamespaceState } from "./catalog/namespace-state.ts";
-import { QueueState } from "./catalog/queue-state.ts";
+import type { QueueState } from "./catalog/queue-state.ts";
 import { deadLetter, deadLetterRefused, replayHistory, republish } from "./dead-letter.ts";
 import { BlockCache } from "./durability/block-cache.ts";
 import { Committer } from "./durability/committer.ts";
@@ -103,6 +103,7 @@ export class Core {
   #horizons: { ticket: number; subscription: Subscription; horizon: number }[] = [];
   #evictFrom = 0;
   #nowMs = 0;
+  #isNowFresh = false;
   readonly #cursor = new EntryCursor();
 
   constructor(options: CoreOptions) {
@@ -118,6 +119,7 @@ export class Core {
       rotated: (firstSeq) => this.onRotated(firstSeq),
       completed: (ticket) => this.#completed(ticket),
       dispatch: () => this.#dispatch(),
+      turned: () => void (this.#isNowFresh = false),
       failed: (error, isFull) => this.#journalFailed(error, isFull),
       recovered: () => this.setPressure("disk", false),
     });
@@ -131,10 +133,18 @@ export class Core {
     this.publisher = new Publisher(this);
   }
 
-  /** The time that decisions are made by: never goes back, whatever the machine's clock does. */
+  /**
+   * The time that decisions are made by: never goes back, whatever the machine's clock does. Read once a turn: asking the
+   * clock for each message was 5 % of all time.
+   */
   now(): number {
-    const nowMs = this.clock.now();
-    if (nowMs > this.#nowMs) this.#nowMs = nowMs;
+    if (!this.#isNowFresh) {
+      this.#isNowFresh = true;
+      // The end of the turn makes it stale again; somebody has to bring that end about.
+      this.commit.schedule();
+      const nowMs = this.clock.now();
+      if (nowMs > this.#nowMs) this.#nowMs = nowMs;
+    }
     return this.#nowMs;
   }
 

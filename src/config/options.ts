@@ -47,7 +47,7 @@ export const options = {
   ),
   "journal.checkpointBytes": option(
     size(mebibyte, 65_536 * mebibyte),
-    "64MiB",
+    "48MiB",
     "How much is written to the journal before a checkpoint moves what is still alive to segments. More of it means less " +
       "to write for queues that keep up, and a longer recovery.",
   ),

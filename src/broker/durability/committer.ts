@@ -32,6 +32,8 @@ export interface CommitHooks {
   completed(ticket: number): void;
   /** After all completions of a turn: deliver what became visible. */
   dispatch(): void;
+  /** Time has passed: another turn of the event loop. */
+  turned(): void;
   /** The journal cannot go on. `isFull`: no space; the append is retried. */
   failed(error: Error, isFull: boolean): void;
   /** A retried append went through. */
@@ -161,6 +163,7 @@ export class Committer {
     this.pump();
     this.#hooks.dispatch();
     if (this.hasOpen) this.pump();
+    this.#hooks.turned();
   };
 
   /** Runs `run`; all its records are applied together or not at all by recovery. */
@@ -259,6 +262,7 @@ export class Committer {
 
   #appended(batch: Batch, error: Error | undefined): void {
     if (this.#isStopped) return;
+    this.#hooks.turned();
     if (error !== undefined) {
       const isFull = (error as NodeJS.ErrnoException).code === "ENOSPC";
       this.#hooks.failed(error, isFull);
