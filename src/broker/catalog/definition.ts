@@ -70,5 +70,5 @@ function fromJson(json: Json): HeaderValue {
   if ("$f" in json) return Number(json["$f"]);
   if ("$t" in json) return new Date(json["$t"] as number);
   if ("$b" in json) return new Uint8Array(Buffer.from(json["$b"] as string, "base64"));
-  return headersFromJson(json["$o"]!) as { [key: string]: HeaderValue };
+  return headersFromJson(json["$o"]!);
 }

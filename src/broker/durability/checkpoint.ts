@@ -10,7 +10,7 @@
  *
  * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
  */
-import type { RunMeta, SegmentBuilder } from "../../log/log.ts";
+import type { RunMeta, SegmentBuilder, Span } from "../../log/log.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
@@ -254,7 +254,7 @@ export class Checkpointer {
     rewritten.push({ partition, run, liveBefore });
   }
 
-  #read(meta: RunMeta, offset: number): Promise<import("../../log/log.ts").Span | undefined> {
+  #read(meta: RunMeta, offset: number): Promise<Span | undefined> {
     return new Promise((resolve, reject) => {
       this.#core.log.segments.read(meta, offset, 1 << 20, 8192, (error, span) =>
         error === undefined ? resolve(span) : reject(error),

@@ -350,7 +350,9 @@ async function scan(core: Core, queue: QueueState): Promise<void> {
       offset++;
     } else {
       const at = offset;
-      const coveredEnd = await new Promise<number>((resolve) => void partition.load(at, false, resolve));
+      const coveredEnd = await new Promise<number>((resolve) => {
+        partition.load(at, false, resolve);
+      });
       if (!partition.look(at, cursor)) offset = Math.max(at + 1, Math.min(coveredEnd, partition.next));
       core.evict();
     }

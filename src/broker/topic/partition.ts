@@ -18,7 +18,7 @@ import { RangeSet } from "../../base/range-set.ts";
 import type { Damage, RunMeta, SegmentStore, Span } from "../../log/log.ts";
 import type { BlockCache } from "../durability/block-cache.ts";
 import { EntryCursor } from "../entry.ts";
-import { givePage, Page, pageBytes, pageEntries, takePage } from "./page.ts";
+import { givePage, type Page, pageBytes, pageEntries, takePage } from "./page.ts";
 
 const loadBytes = 1 << 20;
 const loadEntries = 8192;
