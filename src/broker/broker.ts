@@ -24,6 +24,7 @@ export const defaultCoreSettings: CoreSettings = {
   memoryHighBytes: 1 << 30,
   diskFreeBytesMin: 50 << 20,
   pendingBytesMax: 16 << 20,
+  bufferBytes: 1 << 20,
 };
 
 /** A broker that can be stopped. */

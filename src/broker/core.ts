@@ -50,6 +50,8 @@ export interface CoreSettings {
   readonly diskFreeBytesMin: number;
   /** Bytes taken in and not yet durable, beyond which connections stop reading. */
   readonly pendingBytesMax: number;
+  /** Size of the buffers that blocks are gathered in and entries live in. */
+  readonly bufferBytes: number;
 }
 
 /** What is looked at at the end of a turn. */
@@ -75,7 +77,7 @@ export class Core {
   readonly logger: Logger;
   readonly settings: CoreSettings;
   readonly fatal: (error: Error) => void;
-  readonly cache = new BlockCache();
+  readonly cache: BlockCache;
   readonly commit: Committer;
   readonly schedule: Schedule;
   readonly publisher: Publisher;
@@ -113,6 +115,7 @@ export class Core {
     this.logger = options.logger;
     this.settings = options.settings;
     this.fatal = options.fatal;
+    this.cache = new BlockCache(options.settings.bufferBytes);
     this.commit = new Committer(this.cache, this.clock, {
       beforeSeal: (partitions) => this.#beforeSeal(partitions),
       hasCollected: () => this.#collected.length > 0,

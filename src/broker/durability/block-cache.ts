@@ -10,20 +10,26 @@
  */
 import { assert } from "../../base/assert.ts";
 
-export const blockBufferBytes = 1 << 20;
 const pooledMax = 24;
 
 export class BlockCache {
   /** Bytes of all buffers in use. */
   bytes = 0;
+  /** Size of a usual buffer. */
+  readonly bufferBytes: number;
   readonly #buffers: (Buffer | undefined)[] = [];
   #references = new Int32Array(64);
   readonly #freeSlots: number[] = [];
   readonly #pool: Buffer[] = [];
 
+  constructor(bufferBytes: number) {
+    this.bufferBytes = bufferBytes;
+  }
+
   /** A buffer of at least `bytes`, held with one reference. Answers its slot. */
   acquire(bytes: number): number {
-    if (bytes <= blockBufferBytes) return this.adopt(this.#pool.pop() ?? Buffer.allocUnsafeSlow(blockBufferBytes));
+    const { bufferBytes } = this;
+    if (bytes <= bufferBytes) return this.adopt(this.#pool.pop() ?? Buffer.allocUnsafeSlow(bufferBytes));
     return this.adopt(Buffer.allocUnsafeSlow(bytes));
   }
 
@@ -57,6 +63,6 @@ export class BlockCache {
     this.#buffers[slot] = undefined;
     this.#freeSlots.push(slot);
     this.bytes -= buffer.length;
-    if (buffer.length === blockBufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
+    if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
   }
 }

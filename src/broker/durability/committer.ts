@@ -17,7 +17,7 @@ import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, type Journal } from "../../log/log.ts";
 import type { Partition } from "../topic/partition.ts";
-import { blockBufferBytes, type BlockCache } from "./block-cache.ts";
+import type { BlockCache } from "./block-cache.ts";
 import { blockContinued } from "./records.ts";
 
 /** What the committer asks of and tells the rest of the core. */
@@ -210,7 +210,7 @@ export class Committer {
     let start = this.slot < 0 ? Infinity : Math.ceil(this.at / BLOCK_ALIGN) * BLOCK_ALIGN;
     if (start + needed > this.buffer.length) {
       if (this.slot >= 0) this.#cache.release(this.slot);
-      this.slot = this.#cache.acquire(Math.max(needed, blockBufferBytes));
+      this.slot = this.#cache.acquire(Math.max(needed, this.#cache.bufferBytes));
       this.buffer = this.#cache.buffer(this.slot);
       start = 0;
     }
