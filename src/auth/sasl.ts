@@ -14,9 +14,9 @@ export interface Credentials {
 
 /** Reads a PLAIN response; undefined when it is malformed. */
 export function readPlain(response: Buffer): Credentials | undefined {
-  const first = response.indexOf(0);
-  if (first < 0) return undefined;
-  const second = response.indexOf(0, first + 1);
+  // Acting for somebody else, the first part, is not offered.
+  if (response[0] !== 0) return undefined;
+  const second = response.indexOf(0, 1);
   if (second < 0 || response.indexOf(0, second + 1) >= 0) return undefined;
-  return { user: response.toString("utf8", first + 1, second), password: response.toString("utf8", second + 1) };
+  return { user: response.toString("utf8", 1, second), password: response.toString("utf8", second + 1) };
 }

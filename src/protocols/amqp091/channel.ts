@@ -12,7 +12,7 @@ import { fitShortString, writeMethod } from "./codec.ts";
 import { Confirms } from "./confirms.ts";
 import type { AmqpConnection } from "./connection.ts";
 import type { AmqpConsumer } from "./consumer.ts";
-import { Fault, notFound } from "./errors.ts";
+import { Fault, notFound, resource } from "./errors.ts";
 import { replyCodes } from "./frames.ts";
 import { Publishing, type Expected } from "./publishing.ts";
 import type { ReplyTarget } from "./reply-to.ts";
@@ -114,6 +114,7 @@ export class Channel implements ReplyTarget {
   settle(asked: Settlement): Fault | undefined {
     const { deliveryTag: tag, isMultiple } = asked;
     const settlement = asked.isAck ? "accept" : asked.isRequeue ? "fail" : "reject";
+    if (!asked.isAck && this.#readsOnlyLogs()) return this.#refuseForLogs();
     let isKnown: boolean;
     if (this.transaction !== undefined) isKnown = this.transaction.settle(tag, isMultiple, settlement);
     else if (isMultiple && tag === 0) isKnown = this.session.settle(0, true, settlement) >= 0;
@@ -121,6 +122,18 @@ export class Channel implements ReplyTarget {
     else if (isMultiple) isKnown = this.session.holds(tag) && this.session.settle(tag, true, settlement) > 0;
     else isKnown = tag !== 0 && this.session.settle(tag, false, settlement) > 0;
     return isKnown ? undefined : new Fault("preconditionFailed", `unknown delivery tag ${tag}`);
+  }
+
+  /** What a log's reader takes cannot be given back. A channel with other consumers is not told apart. */
+  #readsOnlyLogs(): boolean {
+    for (const consumer of this.consumerByTag.values()) if (!consumer.readsLog) return false;
+    return this.consumerByTag.size > 0;
+  }
+
+  #refuseForLogs(): Fault {
+    const [consumer] = this.consumerByTag.values();
+    const what = resource("queue", consumer!.queue.name, this.connection.vhost);
+    return new Fault("notImplemented", `basic.nack and basic.reject not supported by stream queues ${what}`);
   }
 
   // Consuming
@@ -133,7 +146,11 @@ export class Channel implements ReplyTarget {
     }
     this.consumerByTag.delete(consumer.tag);
     if (!connection.capabilities.consumerCancelNotify || this.state !== "running") return;
-    connection.send(this.number, "basic.cancel", { consumerTag: consumer.tag, noWait: true });
+    // Behind the reply, if it is this connection that deletes the queue.
+    connection.afterReply(() => {
+      if (this.state !== "running") return;
+      connection.send(this.number, "basic.cancel", { consumerTag: consumer.tag, noWait: true });
+    });
   }
 
   takeReplies(consumerTag: string): void {

@@ -32,16 +32,20 @@ const keptLeastBytes = 512;
 const keptMostBytes = 16_384;
 const sharedBytes = 131_072 + frameOverheadBytes;
 const sharedFreeMax = 8;
+/** More than what a text shows, so that it shows that there is more. */
+const shownBytesMax = 17;
 
 /** Why a parser stopped for good. */
 export interface FrameFault {
-  readonly kind: "frame-too-large" | "unknown-type" | "bad-end";
+  readonly kind: "frame-too-large" | "bad-end";
   readonly type: number;
   readonly channel: number;
   /** The payload's size as the frame's header gives it. */
   readonly size: number;
-  /** The octet that stood where 206 must stand; 0 for the other kinds. */
+  /** The octet that stood where 206 must stand; 0 for the other kind. */
   readonly endOctet: number;
+  /** The payload, for a bad end: a copy of its first 17 bytes at most. */
+  readonly payload: Buffer;
 }
 
 /** What the first eight bytes of a connection say. */
@@ -153,10 +157,6 @@ export class FrameParser {
   }
 
   #isAcceptable(buffer: Buffer, at: number, size: number): boolean {
-    const type = buffer[at]!;
-    if ((type < frameTypes.method || type > frameTypes.body) && type !== frameTypes.heartbeat) {
-      return this.#fail("unknown-type", buffer, at, 0);
-    }
     // RabbitMQ lets a frame pass the limit by the overhead, since clients get it wrong by as much.
     if (this.#frameMaxBytes !== 0 && size > this.#frameMaxBytes) return this.#fail("frame-too-large", buffer, at, 0);
     return true;
@@ -164,7 +164,16 @@ export class FrameParser {
 
   #fail(kind: FrameFault["kind"], buffer: Buffer, at: number, endOctet: number): false {
     const size = getU32(buffer, at + 3);
-    this.fault = { kind, type: buffer[at]!, channel: getU16(buffer, at + 1), size, endOctet };
+    const shownFrom = at + frameHeaderBytes;
+    const shown = kind === "bad-end" ? buffer.subarray(shownFrom, shownFrom + Math.min(size, shownBytesMax)) : nothing;
+    this.fault = {
+      kind,
+      type: buffer[at]!,
+      channel: getU16(buffer, at + 1),
+      size,
+      endOctet,
+      payload: Buffer.from(shown),
+    };
     this.close();
     return false;
   }

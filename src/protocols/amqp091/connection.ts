@@ -109,8 +109,10 @@ export class AmqpConnection implements Connection, CommitWaiter {
   #isAwaitingCommit = false;
   #paused = 0;
   #holds = 0;
+  #isReadingPaused = false;
   /** Chunks that came while reading was being stopped. */
   #unread: Buffer[] = [];
+  #afterReply: (() => void)[] = [];
   #isParsing = false;
   #hasPublished = false;
   #isBlockedSent = false;
@@ -189,6 +191,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
 
   /** What is done once for all frames of a chunk. */
   #afterParsing(): void {
+    if (this.#holds === 0) this.#runAfterReply();
     const { broker } = this.hub;
     if (this.#confirming.length > 0) this.#answerConfirms(broker.durableTicket);
     if (this.#hasPublished) {
@@ -200,16 +203,18 @@ export class AmqpConnection implements Connection, CommitWaiter {
     if (this.peer.unsentBytes > outputBytesMax) this.#pause(outputFull);
     if (this.#confirming.length > 0 || (this.#paused & congested) !== 0) this.#awaitCommit();
     if (this.output.bytes > 0) this.flush();
+    this.#applyPause();
   }
 
   #pause(reason: number): void {
-    if (this.#paused === 0) this.peer.pauseReading();
     this.#paused |= reason;
+    if (!this.#isParsing) this.#applyPause();
   }
 
   #unpause(reason: number): void {
     if ((this.#paused & reason) === 0) return;
     this.#paused &= ~reason;
+    // While frames are handled, the loop that handles them goes on by itself.
     if (this.#isParsing || this.#isGone) return;
     // First what was left of the chunk that was being parsed, then what came behind it.
     if (reason === held) this.#parse(undefined);
@@ -218,7 +223,15 @@ export class AmqpConnection implements Connection, CommitWaiter {
       this.parser.push(chunk);
       this.#parse(chunk);
     }
-    if (this.#paused === 0 && !this.#isGone) this.peer.resumeReading();
+    this.#applyPause();
+  }
+
+  #applyPause(): void {
+    const isPaused = this.#paused !== 0;
+    if (isPaused === this.#isReadingPaused || this.#isGone) return;
+    this.#isReadingPaused = isPaused;
+    if (isPaused) this.peer.pauseReading();
+    else this.peer.resumeReading();
   }
 
   // Waiting
@@ -252,7 +265,23 @@ export class AmqpConnection implements Connection, CommitWaiter {
 
   /** Sends a reply when all that was done until now is durable. */
   reply<N extends MethodName>(channel: number, name: N, args: MethodArguments<N>): void {
-    this.whenDurable(this.hub.broker.ticket, () => this.send(channel, name, args));
+    this.whenDurable(this.hub.broker.ticket, () => {
+      this.send(channel, name, args);
+      this.#runAfterReply();
+    });
+  }
+
+  /** Runs `run` behind the reply to the method that is being handled, or at once when there is none. */
+  afterReply(run: () => void): void {
+    if (!this.#isParsing && this.#holds === 0) run();
+    else this.#afterReply.push(run);
+  }
+
+  #runAfterReply(): void {
+    if (this.#afterReply.length === 0) return;
+    const runs = this.#afterReply;
+    this.#afterReply = [];
+    for (const run of runs) run();
   }
 
   owesConfirms(channel: Channel): void {
@@ -294,7 +323,8 @@ export class AmqpConnection implements Connection, CommitWaiter {
 
   #frame(isStable: boolean): void {
     const { type, channel: number } = this.parser;
-    if (this.state !== "running" || number === 0) {
+    const isOfChannel = this.state === "running" && number !== 0;
+    if (!isOfChannel || type > frameTypes.body || type === 0) {
       this.#frameOutsideOfChannels(type, number);
       return;
     }
@@ -315,13 +345,13 @@ export class AmqpConnection implements Connection, CommitWaiter {
     if (channel.expected !== "method") {
       this.#refuseContent(channel);
     } else if (channel.state === "running" && id === publishId) {
-      if (!channel.beginPublish(buffer, start, end)) this.#refuseMethod(channel, buffer, start, end);
+      if (!channel.beginPublish(buffer, start, end)) this.#refuseMethod(buffer, start, end);
     } else if (channel.state === "running" && (id === ackId || id === nackId || id === rejectId)) {
-      if (!parseSettlement(buffer, id, start, end, settlement)) this.#refuseMethod(channel, buffer, start, end);
+      if (!parseSettlement(buffer, id, start, end, settlement)) this.#refuseMethod(buffer, start, end);
       else this.#refuseIf(channel, channel.settle(settlement), id);
     } else {
       const method = decodeMethod(buffer, start, end);
-      if (method instanceof MethodFault) this.#refuseMethod(channel, buffer, start, end);
+      if (method instanceof MethodFault) this.#refuseMethod(buffer, start, end);
       else this.#dispatch(channel, method);
     }
   }
@@ -352,14 +382,9 @@ export class AmqpConnection implements Connection, CommitWaiter {
   }
 
   #openChannel(number: number): Channel | undefined {
-    const { type, buffer, start, end } = this.parser;
     if (this.channelMax !== 0 && this.#channels.size >= this.channelMax) {
       const text = `number of channels opened (${this.#channels.size}) has reached the negotiated channel_max (${this.channelMax})`;
       this.refuse(new Fault("notAllowed", text), 0, 0);
-      return undefined;
-    }
-    if (type === frameTypes.heartbeat) {
-      this.refuse(new Fault("unexpectedFrame", `type ${type}, ${snippet(buffer, start, end)}`), 0, 0);
       return undefined;
     }
     const channel = new Channel(this, number);
@@ -370,7 +395,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
 
   #frameOutsideOfChannels(type: number, number: number): void {
     const { buffer, start, end } = this.parser;
-    if (type === frameTypes.protocolHeader) {
+    if (this.state === "header") {
       this.#protocolHeader(buffer, start);
     } else if (this.state === "closing" || this.state === "closed") {
       if (type === frameTypes.method && number === 0) this.#connectionMethod(buffer, start, end, true);
@@ -379,8 +404,9 @@ export class AmqpConnection implements Connection, CommitWaiter {
     } else if (number === 0 && type === frameTypes.method) {
       this.#connectionMethod(buffer, start, end, false);
     } else {
-      const kind = type === frameTypes.heartbeat ? "frameError" : "unexpectedFrame";
-      const why = kind === "frameError" ? ": unknown_frame" : "";
+      const isUnknown = type === 0 || (type > frameTypes.body && (type !== frameTypes.heartbeat || start !== end));
+      const kind = isUnknown ? "frameError" : "unexpectedFrame";
+      const why = isUnknown ? ": unknown_frame" : "";
       this.refuse(new Fault(kind, `type ${type}, ${snippet(buffer, start, end)}${why}`), 0, 0);
     }
   }
@@ -409,8 +435,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
     const method = decodeMethod(buffer, start, end);
     if (method instanceof MethodFault) {
       if (isStopping) return;
-      const kind = method.kind === "unknown-method" ? "commandInvalid" : "syntaxError";
-      this.refuse(new Fault(kind, method.text), method.classId, method.methodId);
+      this.#refuseUndecodable(method);
       return;
     }
     if (isStopping && method.name !== "connection.close" && method.name !== "connection.close-ok") return;
@@ -423,16 +448,22 @@ export class AmqpConnection implements Connection, CommitWaiter {
 
   #refuseIf(channel: Channel, fault: Fault | undefined, id: number): void {
     if (fault === undefined) return;
-    if (fault.closesConnection) this.refuse(fault, id >>> 16, id & 0xffff);
+    if (fault.kind === "internalError" && fault.explanation === "") this.refuse(fault, 0, 0);
+    else if (fault.closesConnection) this.refuse(fault, id >>> 16, id & 0xffff);
     else channel.refuse(fault, id >>> 16, id & 0xffff);
   }
 
-  #refuseMethod(channel: Channel, buffer: Buffer, start: number, end: number): void {
+  #refuseMethod(buffer: Buffer, start: number, end: number): void {
     const fault = decodeMethod(buffer, start, end);
     if (!(fault instanceof MethodFault)) return;
-    const kind = fault.kind === "unknown-method" ? "commandInvalid" : "syntaxError";
-    const id = fault.classId * 0x1_0000 + fault.methodId;
-    this.#refuseIf(channel, new Fault(kind, fault.text), id);
+    this.#refuseUndecodable(fault);
+  }
+
+  #refuseUndecodable(fault: MethodFault): void {
+    const kind = fault.kind === "unknown-method" ? "commandInvalid" : "frameError";
+    // A name that is not text: RabbitMQ does not say in which method.
+    const isPlace = !fault.text.startsWith("Malformed");
+    this.refuse(new Fault(kind, fault.text), isPlace ? fault.classId : 0, isPlace ? fault.methodId : 0);
   }
 
   /** A frame that is not the one that a message needs next, or content without a method. */
@@ -463,9 +494,9 @@ export class AmqpConnection implements Connection, CommitWaiter {
     const why = {
       "frame-too-large": `{frame_too_large,${fault.size},${limit}}`,
       "bad-end": `{invalid_frame_end_marker,${fault.endOctet}}`,
-      "unknown-type": "unknown_frame",
     }[fault.kind];
-    this.refuse(new Fault("frameError", `type ${fault.type}, all octets = <<>>: ${why}`), 0, 0);
+    const octets = snippet(fault.payload, 0, fault.payload.length);
+    this.refuse(new Fault("frameError", `type ${fault.type}, ${octets}: ${why}`), 0, 0);
     // Where the next frame begins is not known: nothing more can be read.
     this.end();
   }
@@ -473,8 +504,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
   /** The broker ends the connection. During the handshake only some faults are told, as RabbitMQ does. */
   refuse(fault: Fault, classId: number, methodId: number): void {
     if (this.state === "closed") return;
-    const isTold =
-      this.state === "running" || this.state === "closing" || this.state === "opening" || this.state === "tuning";
+    const isTold = this.state === "running" || this.state === "closing" || this.state === "opening";
     this.hub.logger.warn("an AMQP connection is refused or ended for a fault", {
       peer: this.address.remoteAddress,
       port: this.address.remotePort,

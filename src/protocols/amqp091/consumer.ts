@@ -18,7 +18,8 @@ export class AmqpConsumer implements Receiver {
   readonly #channel: Channel;
   readonly #tagBytes: Buffer;
   readonly #countsFailures: boolean;
-  readonly #showsOffset: boolean;
+  /** It reads a log from an offset, and shows each entry's. */
+  readonly readsLog: boolean;
 
   constructor(channel: Channel, queue: Queue, tag: string, readsLog: boolean) {
     this.#channel = channel;
@@ -26,13 +27,13 @@ export class AmqpConsumer implements Receiver {
     this.tag = tag;
     this.#tagBytes = Buffer.from(tag);
     this.#countsFailures = queueDeclaration(queue).type === "quorum";
-    this.#showsOffset = readsLog;
+    this.readsLog = readsLog;
   }
 
   deliver(lease: number, entry: Entry, isRedelivered: boolean, returns: number, failures: number): void {
     const { connection } = this.#channel;
     partsOfEntry(entry, parts);
-    if (this.#showsOffset) addHeader("x-stream-offset", entry.offset);
+    if (this.readsLog) addHeader("x-stream-offset", entry.offset);
     else if (this.#countsFailures && returns + failures > 0) addHeader("x-delivery-count", Math.max(returns, failures));
     const { output, frameMaxBytes } = connection;
     writeDeliver(output, this.#channel.number, frameMaxBytes, this.#tagBytes, lease, isRedelivered, parts);

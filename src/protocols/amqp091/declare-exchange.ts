@@ -41,7 +41,7 @@ export const firstExchanges: readonly { readonly name: string; readonly type: st
 
 export function checkExchangeType(type: string): Fault | undefined {
   if (type === delayedType || Object.hasOwn(kindByType, type)) return undefined;
-  return new Fault("commandInvalid", `unknown exchange type '${type}'`);
+  return new Fault("commandInvalid", `${type === "" ? "invalid" : "unknown"} exchange type '${type}'`);
 }
 
 /** The checks of a new exchange, after that of its type. */

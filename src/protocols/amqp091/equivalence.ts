@@ -49,8 +49,13 @@ function compareArgument(
 function isSame(a: FieldValue, b: FieldValue): boolean {
   if (Buffer.isBuffer(a.value) && Buffer.isBuffer(b.value)) return a.value.equals(b.value);
   if (typeof a.value === "object" && a.value !== null) return shownValue(a) === shownValue(b);
+  if (isFloat(a) !== isFloat(b)) return false;
   // Loosely: 5 and 5n are one number.
   return a.value === b.value || (typeof a.value !== typeof b.value && String(a.value) === String(b.value));
+}
+
+function isFloat({ type }: FieldValue): boolean {
+  return type === "f" || type === "d";
 }
 
 function withType(value: FieldValue | undefined): string {

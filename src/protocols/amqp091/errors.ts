@@ -29,7 +29,8 @@ export class Fault {
 
   /** As it is sent: `NOT_FOUND - no queue 'x' in vhost '/'`, cut to what a short string holds. */
   get replyText(): string {
-    return cutShort(`${replyCodes[this.kind].text} - ${this.explanation}`);
+    const { text } = replyCodes[this.kind];
+    return this.explanation === "" ? text : cutShort(`${text} - ${this.explanation}`);
   }
 }
 

@@ -29,7 +29,8 @@ function headerValueOf(value: FieldValue): HeaderValue {
     case "F":
       return headersOf(value.value) as { [key: string]: HeaderValue };
     case "T":
-      return new Date(Number(value.value) * 1000);
+      // In seconds: a binding matches a time by its number, as it does in RabbitMQ.
+      return value.value;
     case "D":
       return value.value / 10 ** value.scale;
     default:

@@ -119,10 +119,11 @@ export class Publishing {
    */
   header(buffer: Buffer, start: number, end: number, isStable: boolean): Expected | Fault {
     if (!parseContentHeader(buffer, start, end, header)) {
-      return new Fault("frameError", "malformed content header");
+      return new Fault("internalError", "");
     }
     if (header.classId !== basicClassId || header.weight !== 0) {
-      const text = `expected content header for class ${basicClassId}, got one for class ${header.classId} instead`;
+      const got = header.weight === 0 ? `one for class ${header.classId}` : "non content header frame";
+      const text = `expected content header for class ${basicClassId}, got ${got} instead`;
       return new Fault("unexpectedFrame", text);
     }
     const bodyBytes = header.bodyBytes;
@@ -227,9 +228,13 @@ export class Publishing {
     publication.headStart = this.#headStart;
     publication.headEnd = this.#headEnd;
     if (!scanProperties(head, this.#headStart, this.#headEnd, positions)) {
-      return new Fault("syntaxError", "malformed message properties");
+      return new Fault("internalError", "");
     }
-    publication.durable = positions.deliveryMode >= 0 && head[positions.deliveryMode] === 2;
+    const mode = positions.deliveryMode >= 0 ? head[positions.deliveryMode]! : 1;
+    if (mode !== 1 && mode !== 2) {
+      return new Fault("preconditionFailed", `invalid message: {delivery_mode_unknown,${mode}}`);
+    }
+    publication.durable = mode === 2;
     publication.priority = positions.priority >= 0 ? head[positions.priority]! : 0;
     publication.ttlMs = -1;
     publication.deliverAtMs = 0;
@@ -294,7 +299,7 @@ export class Publishing {
     if (!hasCopies && !hasDelay && !hasDedup && !hasNoStore) return undefined;
 
     const table = decodeTable(head, at, end);
-    if (table instanceof Malformed) return new Fault("syntaxError", "malformed message headers");
+    if (table instanceof Malformed) return new Fault("internalError", "");
     publication.skipsHistory = hasNoStore && fieldValue(table, "x-recent-history-no-store")?.value === true;
     if (hasDelay) publication.deliverAtMs = this.#deliverAtMs(table);
     if (hasDedup) publication.dedupId = String(fieldValue(table, "x-deduplication-header")?.value);
@@ -334,7 +339,8 @@ export class Publishing {
     const target = this.#channel.connection.hub.replyTargets.find(this.#routingKey);
     const channel = this.#channel;
     if (target !== undefined) target.deliverReply(partsOf(publication));
-    else if (this.#isMandatory) channel.returnMessage(partsOf(publication));
+    // Returned though it was delivered, as RabbitMQ does: it was not routed to a queue.
+    if (this.#isMandatory) channel.returnMessage(partsOf(publication));
     replyParts.clear();
     channel.published(0, false);
     return true;

@@ -54,13 +54,18 @@ export function consume(channel: Channel, args: ConsumeArguments): Fault | undef
     type === "stream" || (hasHistory(queue) && fieldValue(args.arguments, "x-stream-offset") !== undefined);
   const fault = checkConsume(channel, queue, readsLog ? "stream" : type, args);
   if (fault !== undefined) return fault;
+  const inUse = new Fault(
+    "accessRefused",
+    `${resource("queue", queue.name, channel.connection.vhost)} in exclusive use`,
+  );
+  // Alone and one at a time exclude each other; only classic queues know "alone".
+  const isExclusive = args.exclusive && type === "classic" && !readsLog;
+  if (isExclusive && queue.settings.mode === "failover") return inUse;
 
   const tag = tagOf(channel, args.consumerTag);
   const consumer = new AmqpConsumer(channel, queue, tag, readsLog);
-  const accepted = channel.session.consume(queue, optionsOf(channel, args, readsLog), consumer);
-  if ("refused" in accepted) {
-    return new Fault("accessRefused", `${resource("queue", queue.name, channel.connection.vhost)} in exclusive use`);
-  }
+  const accepted = channel.session.consume(queue, optionsOf(channel, args, readsLog, isExclusive), consumer);
+  if ("refused" in accepted) return inUse;
   consumer.consumer = accepted;
   channel.consumerByTag.set(tag, consumer);
   if (!args.noWait) channel.connection.send(channel.number, "basic.consume-ok", { consumerTag: tag });
@@ -102,13 +107,13 @@ function checkConsume(channel: Channel, queue: Queue, type: QueueType, args: Con
   return undefined;
 }
 
-function optionsOf(channel: Channel, args: ConsumeArguments, readsLog: boolean): ConsumeOptions {
+function optionsOf(channel: Channel, args: ConsumeArguments, readsLog: boolean, exclusive: boolean): ConsumeOptions {
   const { arguments: table } = args;
   const { settings, broker } = channel.connection.hub;
   const filter = readsLog ? filterOf(table) : undefined;
   return {
     noAck: args.noAck,
-    exclusive: args.exclusive,
+    exclusive,
     priority: numberArgument(table, "x-priority") ?? 0,
     creditLimit: channel.prefetchCount,
     leaseMs: args.noAck ? 0 : (numberArgument(table, "x-consumer-timeout") ?? settings.consumerTimeoutMs),

@@ -64,7 +64,7 @@ function writeGot(
     messageCount: queue.readyCount,
   });
   partsOfEntry(entry, parts);
-  if (returns > 0 && queueDeclaration(queue).type === "quorum") {
+  if (queueDeclaration(queue).type === "quorum") {
     const count = longNumber(returns);
     parts.headSource = withHeader(parts.headSource, parts.headStart, parts.headEnd, "x-delivery-count", count);
     parts.headStart = 0;

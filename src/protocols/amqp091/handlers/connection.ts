@@ -60,7 +60,8 @@ function startOk(connection: AmqpConnection, args: MethodArguments<"connection.s
   connection.capabilities.authenticationFailureClose = can("authentication_failure_close");
   connection.mechanism = args.mechanism;
   connection.state = "securing";
-  if (!["PLAIN", "AMQPLAIN", "ANONYMOUS", "EXTERNAL"].includes(args.mechanism)) {
+  const hasCertificate = connection.address.certificateName !== undefined;
+  if (!["PLAIN", "AMQPLAIN", "ANONYMOUS", ...(hasCertificate ? ["EXTERNAL"] : [])].includes(args.mechanism)) {
     connection.state = "starting";
     return new Fault("commandInvalid", `unknown authentication mechanism '${args.mechanism}'`);
   }

@@ -7,7 +7,7 @@
  * that are wrong or of another type of queue, deletion while in use or not empty, if asked.
  */
 
-import type { Queue } from "../../../broker/api.ts";
+import type { Namespace, Queue } from "../../../broker/api.ts";
 import { checkOwner, cleanName, usableQueue } from "../access.ts";
 import { checkBinding } from "../binding.ts";
 import type { Channel } from "../channel.ts";
@@ -17,7 +17,7 @@ import { Fault, lockedQueue, notFound, resource } from "../errors.ts";
 import { fieldTypeNames, fieldValue } from "../field-table.ts";
 import type { MethodArguments } from "../frames.ts";
 import { headersOf } from "../mapping.ts";
-import { isReplyAddress } from "../reply-to.ts";
+import { replyToQueue } from "../reply-to.ts";
 
 type DeclareArguments = MethodArguments<"queue.declare">;
 
@@ -36,8 +36,8 @@ export function queueDeclare(channel: Channel, args: DeclareArguments): Fault | 
 
 /** Every declaration of a reply address is passive: it asks whether somebody is there to take the reply. */
 function declareReplyTo(channel: Channel, name: string, args: DeclareArguments): Fault | undefined {
-  if (!isReplyAddress(name) || channel.connection.hub.replyTargets.find(name) === undefined)
-    return channel.noQueue(name);
+  const isThere = name === replyToQueue || channel.connection.hub.replyTargets.find(name) !== undefined;
+  if (!isThere) return channel.noQueue(name);
   channel.lastQueue = name;
   const reply = { queue: name, messageCount: 0, consumerCount: 1 };
   if (!args.noWait) channel.connection.send(channel.number, "queue.declare-ok", reply);
@@ -114,12 +114,21 @@ export function queueUnbind(channel: Channel, args: MethodArguments<"queue.unbin
   const { exchangeName, queueName, routingKey } = found;
   const queue = namespace.queue(queueName);
   if (queue !== undefined && namespace.exchange(exchangeName) !== undefined) {
-    const fault = checkOwner(channel, queue);
+    // Another connection's queue is only seen to be locked where there is something to unbind.
+    const isBound = bindingsBetween(namespace, exchangeName, queue, routingKey);
+    const fault = isBound ? checkOwner(channel, queue) : undefined;
     if (fault !== undefined) return fault;
     namespace.unbind(exchangeName, { queue }, routingKey, headersOf(args.arguments));
   }
   channel.connection.reply(channel.number, "queue.unbind-ok", {});
   return undefined;
+}
+
+function bindingsBetween(namespace: Namespace, exchange: string, queue: Queue, key: string): boolean {
+  for (const binding of namespace.bindingsTo({ queue })) {
+    if (binding.source === exchange && binding.key === key) return true;
+  }
+  return false;
 }
 
 interface BindingEnds {
@@ -162,7 +171,7 @@ export function queueDelete(channel: Channel, args: MethodArguments<"queue.delet
   if (queue !== undefined) {
     const fault = checkOwner(channel, queue) ?? checkDelete(queue, args, connection.vhost);
     if (fault !== undefined) return fault;
-    messageCount = queue.readyCount;
+    messageCount = queueDeclaration(queue).type === "stream" ? 0 : queue.readyCount;
     connection.hub.ownerByQueue.delete(queue);
     connection.namespace.deleteQueue(queue);
   }
