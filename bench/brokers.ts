@@ -33,25 +33,27 @@ export interface BrokerKind {
   start(dir: string): Promise<RunningBroker>;
 }
 
-const startedPids = new Set<number>();
+/** What to do once a started process is gone, by its id. */
+const cleanUpByPid = new Map<number, () => void>();
 
 /** Kills whatever was started here and still runs: for an interrupted or failed benchmark. */
 export function killAll(): void {
-  for (const pid of startedPids) {
+  for (const [pid, cleanUp] of cleanUpByPid) {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
       // It has ended by itself.
     }
+    cleanUp();
   }
-  startedPids.clear();
+  cleanUpByPid.clear();
 }
 
 const readyMsMax = 300_000;
 const stopMsMax = 60_000;
 
 function running(pid: number, uri: string, readyMs: number, onGone: () => void = () => {}): RunningBroker {
-  startedPids.add(pid);
+  cleanUpByPid.set(pid, onGone);
   const isAlive = (): boolean => existsSync(`/proc/${pid}`) && !isZombie(pid);
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (isAlive()) {
@@ -63,7 +65,7 @@ function running(pid: number, uri: string, readyMs: number, onGone: () => void =
       if (performance.now() - startMs > stopMsMax) process.kill(pid, "SIGKILL");
       await seconds(0.02);
     }
-    startedPids.delete(pid);
+    cleanUpByPid.delete(pid);
     onGone();
   };
   return {
@@ -133,6 +135,8 @@ async function startRabbit(dir: string): Promise<RunningBroker> {
     RABBITMQ_DIST_PORT: String(distPort),
     ERL_EPMD_PORT: String(epmdPort),
     ERL_EPMD_ADDRESS: "127.0.0.1",
+    // Lets the port mapper be ended although it has not noticed yet that its node was killed.
+    ERL_EPMD_RELAXED_COMMAND_CHECK: "true",
     RABBITMQ_MNESIA_BASE: join(dir, "mnesia"),
     RABBITMQ_LOG_BASE: join(dir, "log"),
     RABBITMQ_PID_FILE: pidFile,

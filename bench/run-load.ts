@@ -5,20 +5,31 @@ import { join } from "node:path";
 import type { LoadResult } from "./load-options.ts";
 import type { RunningBroker } from "./brokers.ts";
 
-/** Errors: the load failed, with what it wrote to standard error. */
-export async function runLoad(broker: RunningBroker, scenario: string, args: readonly string[]): Promise<LoadResult> {
+/** The longest that a load may take, in ms: one that waits for an answer for ever must not stop the benchmark. */
+const loadMsMax = 1_200_000;
+
+/** Errors: the load failed, with what it wrote to standard error, or took longer than `msMax`. */
+export async function runLoad(
+  broker: RunningBroker,
+  scenario: string,
+  args: readonly string[],
+  msMax = loadMsMax,
+): Promise<LoadResult> {
   const program = join(import.meta.dirname, "load.ts");
   const child = spawn(
     process.execPath,
     [program, scenario, "--uri", broker.uri, "--pid", String(broker.pid), ...args],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    { stdio: ["ignore", "pipe", "pipe"], timeout: msMax, killSignal: "SIGKILL" },
   );
   let output = "";
   let errors = "";
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  if (code !== 0) throw new Error(`${scenario}: ${errors.trim().slice(0, 500) || `exit ${code}`}`);
+  if (code !== 0) {
+    const why = code === null ? "took too long" : `exit ${code}`;
+    throw new Error(`${scenario}: ${errors.trim().slice(0, 500) || why}`);
+  }
   return JSON.parse(output) as LoadResult;
 }
 

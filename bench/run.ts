@@ -62,6 +62,9 @@ function kindsHere(): BrokerKind[] {
   });
 }
 
+/** Declaring, measuring, draining and removing take well under a minute on a slow machine. */
+const rowMsMax = 150_000 + Number(values.seconds) * 1000;
+
 /** A broker that is up for the rows, paused whenever another is measured. */
 class Contestant {
   readonly kind: BrokerKind;
@@ -79,7 +82,7 @@ class Contestant {
     this.#broker.resume();
     try {
       const args = ["--seconds", values.seconds, "--warmup", "1", "--dir", home, ...row.args];
-      return await runLoad(this.#broker, row.scenario, args);
+      return await runLoad(this.#broker, row.scenario, args, rowMsMax);
     } catch (error) {
       // What a failed load leaves behind is not a fair start for the next row.
       await this.#broker.kill();
