@@ -78,6 +78,7 @@ export class Committer {
   #inFlight: Batch | undefined;
   #isFlushDeferred = false;
   #atomicDepth = 0;
+  #isSealing = false;
   #isStopped = false;
   #snapshot: (() => void) | undefined;
   readonly #waiting: { ticket: number; run: () => void }[] = [];
@@ -128,7 +129,8 @@ export class Committer {
   reserve(bytes: number): void {
     if (this.#blockStart >= 0) {
       if (this.at + bytes <= this.buffer.length) return;
-      this.#seal(this.#atomicDepth > 0);
+      // What the hooks write while a block is sealed belongs to its batch, whatever number of blocks that takes.
+      this.#seal(this.#atomicDepth > 0 || this.#isSealing);
     }
     this.#openBlock(bytes);
   }
@@ -221,7 +223,11 @@ export class Committer {
   }
 
   #seal(isContinued: boolean): void {
-    if (!isContinued) this.#hooks.beforeSeal(this.#partitions);
+    if (!isContinued) {
+      this.#isSealing = true;
+      this.#hooks.beforeSeal(this.#partitions);
+      this.#isSealing = false;
+    }
     const hasBlock = this.#blockStart >= 0;
     const batch: Batch = {
       ticket: this.#openTicket,
