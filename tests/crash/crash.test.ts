@@ -40,7 +40,7 @@ test(
     for (let round = 1; round <= rounds; round++) {
       broker = await spawnBroker({ dataDir, set });
       await checkDefinitions(broker.amqp, round);
-      const confirms = Math.random() < 0.2 ? 1 : 1 + Math.floor(Math.random() * 6000);
+      const confirms = Math.random() < 0.2 ? 1 : 1 + Math.floor(Math.random() * 30_000);
       await killUnderLoad(broker, publishers, ledger, { round, confirms });
       assert.deepEqual(ledger.faults, [], `round ${round}, killed after ${confirms} confirms`);
     }
@@ -91,13 +91,18 @@ async function killUnderLoad(
 ): Promise<void> {
   const enough = Promise.withResolvers<void>();
   let left = confirms;
-  const clients = [
-    ...publishers.map((publisher) => publisher.run(broker.amqp, () => --left === 0 && enough.resolve())),
-    ...consumed.flatMap((queue) =>
+  const consumers = await Promise.all(
+    consumed.flatMap((queue) =>
       [1, 2].map((which) => consume(broker.amqp, queue, `c${which} ${queue} ${round}`, ledger)),
     ),
-  ];
-  const all = Promise.allSettled(clients);
+  );
+  const onConfirm = (): void => {
+    if (--left === 0) enough.resolve();
+  };
+  const all = Promise.allSettled([
+    ...publishers.map((publisher) => publisher.run(broker.amqp, onConfirm)),
+    ...consumers.map(({ gone }) => gone),
+  ]);
   const outcome = await Promise.race([enough.promise, all]);
   if (outcome !== undefined) {
     const reasons = outcome.map((each) => (each.status === "rejected" ? String(each.reason) : "ended"));

@@ -120,10 +120,16 @@ export class Publisher {
 
 /**
  * Consumes from `queue` and acknowledges, some at once and some many together; at intervals it publishes to the barrier,
- * and when that is confirmed, all that was acknowledged before is settled for sure.
+ * and when that is confirmed, all that was acknowledged before is settled for sure. Returns once it is subscribed.
  */
-export async function consume(amqp: string, queue: string, consumer: string, ledger: Ledger): Promise<void> {
+export async function consume(
+  amqp: string,
+  queue: string,
+  consumer: string,
+  ledger: Ledger,
+): Promise<{ gone: Promise<void> }> {
   const channel = await openChannel(amqp);
+  const gone = new Promise<void>((resolve) => channel.on("close", resolve));
   await channel.prefetch(100);
   let unsure: { publisher: string; sequence: number }[] = [];
   let held: { publisher: string; sequence: number; message: ConsumeMessage }[] = [];
@@ -162,7 +168,7 @@ export async function consume(amqp: string, queue: string, consumer: string, led
     held.push({ publisher, sequence, message });
     if (count % 3 === 0 || held.length > 20) acknowledge();
   });
-  await new Promise<void>((resolve) => channel.on("close", resolve));
+  return { gone };
 }
 
 /** Takes and acknowledges all that is in a queue, in order; returns when it is empty. */
