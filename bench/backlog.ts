@@ -43,7 +43,7 @@ export async function fillBacklog(options: LoadOptions): Promise<LoadResult> {
     publisher.allow(options.messages);
   });
   const elapsed = (performance.now() - startMs) / 1000;
-  const usage = usageFields(before, watch.now(), watch, options.messages * bodyBytes);
+  const usage = usageFields(before, watch.now(), watch);
   watch.stop();
   await peer.close();
   return {
@@ -87,7 +87,7 @@ export async function drainBacklog(options: LoadOptions): Promise<LoadResult> {
     consume(peer, 1, queue, options.prefetch ?? 1000).catch(reject);
   });
   const elapsed = (lastMs - startMs) / 1000;
-  const usage = usageFields(before, watch.now(), watch, 0);
+  const usage = usageFields(before, watch.now(), watch);
   watch.stop();
   consumer.settleRest();
   await deleteQueue(peer, queue);

@@ -99,7 +99,7 @@ export async function delayed(options: LoadOptions): Promise<LoadResult> {
     publisher.allow(options.messages);
   });
   const elapsed = (performance.now() - startMs) / 1000;
-  const usage = usageFields(before, watch.now(), watch, options.messages * bodyBytes);
+  const usage = usageFields(before, watch.now(), watch);
   // The first are due when the least delay has gone by since the first publish.
   await seconds(Math.max(0, options.delayMinMs / 1000 - elapsed) + options.seconds);
   const { received, early, beyond50ms, late } = punctuality;

@@ -2,7 +2,7 @@
 // all has arrived, and say what came of it: rates in the measured time, latencies, what the broker used, and whether
 // anything was lost, doubled or out of order. A rate without the last is not worth printing.
 
-import { machineCpuSeconds, type Usage, usageOf, UsageWatch } from "./broker-usage.ts";
+import { diskWrittenBytes, machineCpuSeconds, type Usage, UsageWatch } from "./broker-usage.ts";
 import { Consumer } from "./consumer.ts";
 import type { Table } from "./frames.ts";
 import { Histogram } from "./histogram.ts";
@@ -113,7 +113,7 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
   const lanes: OpenLane[] = [];
   for (const lane of shape.lanes) lanes.push(await openLane(lane, shape, options));
   const watch = new UsageWatch(options.pid);
-  const usageStart = watch.now();
+  const writtenBefore = diskWrittenBytes(options.dir);
   for (const lane of lanes) lane.publisher.allow(Number.MAX_SAFE_INTEGER);
   await seconds(options.warmupSeconds);
 
@@ -138,7 +138,7 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
   const confirm = merged(lanes.map((lane) => lane.publisher.confirmLatency));
 
   const drainSeconds = await drain(lanes, shape.copies);
-  const usageEnd = options.pid === undefined ? undefined : usageOf(options.pid);
+  const written = diskWrittenBytes(options.dir) - writtenBefore;
   watch.stop();
   const all = sum(lanes, (lane) => lane.publisher.published);
   const result: LoadResult = {
@@ -147,8 +147,8 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
     deliveredPerSecond: round(received / elapsed),
     latencyUs: latency.summary(),
     confirmUs: confirm.summary(),
-    ...usageFields(usageBefore, usageAfter, watch, 0),
-    writtenPerPublishedByte: usageFields(usageStart, usageEnd, watch, all * shape.bodyBytes)["writtenPerPublishedByte"],
+    ...usageFields(usageBefore, usageAfter, watch),
+    diskBytesPerPublishedByte: round(written / (all * shape.bodyBytes), 2),
     loadCpuSeconds: round((cpu.user + cpu.system) / 1e6, 2),
     ...othersFields(usageBefore, usageAfter, machine - (cpu.user + cpu.system) / 1e6, elapsed),
     seconds: round(elapsed, 2),

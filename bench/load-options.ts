@@ -20,7 +20,7 @@ export interface LoadOptions {
   readonly bindings: number;
   readonly delayMinMs: number;
   readonly delayMaxMs: number;
-  /** A directory on the disk that the broker writes to, for the comparison with a bare synced write. */
+  /** A directory on the disk that the broker writes to: what is written there is counted, and compared with. */
   readonly dir: string;
   /** Sent with each queue.declare as x-queue-version, where given (RabbitMQ's classic queue storage). */
   readonly queueVersion: number | undefined;
@@ -37,7 +37,7 @@ export const usage = `load SCENARIO [options]
   --body N             bytes of a message       --window N     unconfirmed messages allowed (1000)
   --prefetch N         (1000)                   --ack-every N  1: each alone; n: multiple, every n-th (1)
   --width N            queues, or connections   --bindings N   (10000)
-  --delay-min MS  --delay-max MS                --dir DIR      on the broker's disk, for confirm-latency
+  --delay-min MS  --delay-max MS                --dir DIR      on the broker's disk (.)
   --queue-version N    x-queue-version of the queues`;
 
 /** Reads the command line. Errors: an unknown option, or a value that is not a number where one is due. */
@@ -93,19 +93,12 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
 }
 
 /** What the broker used between two moments, as fields of a result. */
-export function usageFields(
-  before: Usage | undefined,
-  after: Usage | undefined,
-  watch: UsageWatch,
-  publishedBytes: number,
-): LoadResult {
+export function usageFields(before: Usage | undefined, after: Usage | undefined, watch: UsageWatch): LoadResult {
   if (!before || !after) return {};
   return {
     brokerCpuSeconds: round(after.cpuSeconds - before.cpuSeconds, 2),
     brokerRssMb: round(after.rssMb, 1),
     brokerRssMbMax: round(watch.rssMbMax, 1),
-    writtenPerPublishedByte:
-      publishedBytes > 0 ? round((after.writtenBytes - before.writtenBytes) / publishedBytes, 3) : undefined,
   };
 }
 

@@ -89,7 +89,7 @@ export function ratesTable(rows: readonly RowRuns[]): string {
 
 function detailTable(rows: readonly RowRuns[]): string {
   const head = ["work", "broker", "runs, msg/s", "latency ms p50 / p99", "confirm ms p50 / p99"];
-  head.push("broker CPU µs/msg", "load CPU µs/msg", "RSS MB", "bytes written / published", "cores of others");
+  head.push("broker CPU µs/msg", "load CPU µs/msg", "RSS MB", "disk bytes / body bytes published", "cores of others");
   const body: string[][] = [];
   for (const { row, runs } of rows) {
     for (const name of ["RabbitMQ", "Entrepot"] as const) {
@@ -105,7 +105,7 @@ function detailTable(rows: readonly RowRuns[]): string {
         ((of("brokerCpuSeconds") / messages) * 1e6).toFixed(2),
         ((of("loadCpuSeconds") / messages) * 1e6).toFixed(2),
         count(of("brokerRssMbMax")),
-        of("writtenPerPublishedByte").toFixed(2),
+        of("diskBytesPerPublishedByte").toFixed(2),
         of("othersCores").toFixed(2),
       ]);
     }
