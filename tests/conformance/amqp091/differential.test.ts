@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { differences } from "./differences.ts";
+import { differences, rewrites } from "./differences.ts";
 import { goldenPath, scenarios, transcriptOf, type Scenario, type Target } from "./scenario.ts";
 import { canStartEntrepot, startEntrepot, targetFrom } from "./targets.ts";
 import "./scenarios/all.ts";
@@ -33,10 +33,16 @@ function golden(scenario: Scenario): string {
 /** The golden transcript with the documented differences put in. */
 function expectedOfEntrepot(scenario: Scenario): string {
   let text = golden(scenario);
-  for (const difference of differences.filter((d) => d.golden === goldenPath(scenario))) {
-    assert.ok(text.includes(difference.rabbitmq), `differences.ts is out of date: ${difference.rabbitmq}`);
-    text = text.replaceAll(difference.rabbitmq, difference.entrepot);
+  for (const { lines } of differences.filter((d) => d.golden === goldenPath(scenario))) {
+    let from = 0;
+    for (const [rabbitmq, entrepot] of lines) {
+      const at = text.indexOf(`${rabbitmq}\n`, from);
+      assert.ok(at >= 0, `differences.ts is out of date: ${rabbitmq}`);
+      text = text.slice(0, at) + entrepot + text.slice(at + rabbitmq.length);
+      from = at + entrepot.length;
+    }
   }
+  for (const { pattern, replacement } of rewrites) text = text.replaceAll(pattern, replacement);
   return text;
 }
 

@@ -161,7 +161,7 @@ scenario("a circle of expiry without a consumer is broken and the message droppe
   await ch.call("confirm.select");
   ch.publish("", queue, "round");
   await ch.confirms(1);
-  await t.pass(100);
+  await t.pass(500);
   await ch.barrier(queue);
 });
 
@@ -177,7 +177,7 @@ scenario("a circle through two queues without a rejection is broken as well", as
     arguments: { "x-dead-letter-exchange": "", "x-dead-letter-routing-key": one, "x-message-ttl": 10 },
   });
   ch.publish("", one, "round");
-  await t.pass(200);
+  await t.pass(500);
   await ch.barrier(one);
   await ch.barrier(two);
 });

@@ -5,23 +5,23 @@ const scenario = family("limits");
 
 scenario("a message of a queue with a time to live is gone after it", async (t) => {
   const ch = await t.channel();
-  const queue = await t.queue(ch, "q", { "x-message-ttl": 50 });
+  const queue = await t.queue(ch, "q", { "x-message-ttl": 250 });
   ch.publish("", queue, "one");
   await ch.barrier(queue);
-  await t.pass(200);
+  await t.pass(500);
   await ch.barrier(queue);
   await ch.call("basic.get", { queue });
 });
 
 scenario("the smaller of the two times to live holds", async (t) => {
   const ch = await t.channel();
-  const queue = await t.queue(ch, "q", { "x-message-ttl": 50 });
+  const queue = await t.queue(ch, "q", { "x-message-ttl": 250 });
   ch.publish("", queue, "long by its own", { expiration: "60000" });
-  await t.pass(200);
+  await t.pass(500);
   await ch.barrier(queue);
   const slow = await t.queue(ch, "slow", { "x-message-ttl": 60_000 });
-  ch.publish("", slow, "short by its own", { expiration: "50" });
-  await t.pass(200);
+  ch.publish("", slow, "short by its own", { expiration: "250" });
+  await t.pass(500);
   await ch.barrier(slow);
 });
 
@@ -50,7 +50,7 @@ scenario("an expired message behind one that is not waits for the head", async (
   const queue = await t.queue(ch, "q");
   ch.publish("", queue, "lasting");
   ch.publish("", queue, "short", { expiration: "20" });
-  await t.pass(150);
+  await t.pass(500);
   await ch.barrier(queue);
   await ch.call("basic.get", { queue });
   await ch.call("basic.get", { queue });
@@ -58,10 +58,10 @@ scenario("an expired message behind one that is not waits for the head", async (
 
 scenario("an unacknowledged message does not expire, until it is back", async (t) => {
   const ch = await t.channel();
-  const queue = await t.queue(ch, "q", { "x-message-ttl": 50 });
+  const queue = await t.queue(ch, "q", { "x-message-ttl": 250 });
   ch.publish("", queue, "one");
   await ch.call("basic.get", { queue });
-  await t.pass(150);
+  await t.pass(500);
   ch.send("basic.nack", { "delivery-tag": 1, requeue: true });
   await ch.barrier(queue);
   await ch.call("basic.get", { queue });
@@ -183,6 +183,6 @@ scenario("an expired message of a low priority waits for the head as well", asyn
   const queue = await t.queue(ch, "q", { "x-max-priority": 3 });
   ch.publish("", queue, "low and short", { priority: 0, expiration: "20" });
   ch.publish("", queue, "high", { priority: 3 });
-  await t.pass(150);
+  await t.pass(500);
   await ch.barrier(queue);
 });

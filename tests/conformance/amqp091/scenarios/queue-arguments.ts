@@ -115,14 +115,11 @@ scenario("x-queue-type is checked", async (t) => {
   );
 });
 
-scenario("x-queue-master-locator and x-queue-leader-locator are checked", async (t) => {
+scenario("known values of x-queue-master-locator are accepted", async (t) => {
   await declares(t, [
     { "x-queue-master-locator": "min-masters" },
     { "x-queue-master-locator": "client-local" },
     { "x-queue-master-locator": "random" },
-    { "x-queue-leader-locator": "client-local" },
-    { "x-queue-leader-locator": "balanced" },
-    { "x-queue-leader-locator": "nosuch" },
   ]);
 });
 
@@ -174,7 +171,6 @@ const COMPARED: readonly (readonly [string, unknown, unknown])[] = [
   ["x-single-active-consumer", true, false],
   ["x-queue-type", "classic", "quorum"],
   ["x-queue-master-locator", "min-masters", "client-local"],
-  ["x-queue-leader-locator", "balanced", "client-local"],
 ];
 
 for (const [argument, value, another] of COMPARED) {
@@ -364,4 +360,8 @@ scenario("a queue can not be declared again as another type", async (t) => {
     }
     await ch.call("queue.declare", { queue, durable: true });
   }
+});
+
+scenario("a classic queue has no leader locator", async (t) => {
+  await declares(t, [{ "x-queue-leader-locator": "balanced" }]);
 });

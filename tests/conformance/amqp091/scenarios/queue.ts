@@ -59,10 +59,10 @@ scenario("the server names a queue that has no name, and remembers it for the ch
   await ch.call("queue.bind", { queue: "", exchange: "amq.direct", "routing-key": "" });
   await ch.call("basic.get", { queue: "", "no-ack": true });
   await ch.call("queue.purge", { queue: "" });
-  await ch.call("basic.consume", { queue: "", "consumer-tag": "c" });
   await ch.call("queue.unbind", { queue: "", exchange: "amq.direct", "routing-key": t.name("k") });
-  ch.send("queue.delete", { queue: "" });
-  await ch.recv(2);
+  await ch.call("basic.consume", { queue: "", "consumer-tag": "c" });
+  await ch.call("basic.cancel", { "consumer-tag": "c" });
+  await ch.call("queue.delete", { queue: "" });
 });
 
 scenario("a binding to the last declared queue with an empty routing key uses the queue name as key", async (t) => {
