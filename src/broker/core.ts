@@ -34,6 +34,7 @@ import { EntryCursor, writeU32 } from "./entry.ts";
 import { Publisher } from "./publisher.ts";
 import { Schedule } from "./schedule/schedule.ts";
 import { ConsumerState } from "./subscription/consumer-state.ts";
+import type { LeaseOwner } from "./subscription/lease-owner.ts";
 import { LogReader } from "./subscription/log-reader.ts";
 import type { SessionState } from "./subscription/session.ts";
 import type { GetDone, Subscription } from "./subscription/subscription.ts";
@@ -83,6 +84,8 @@ export class Core {
   readonly publisher: Publisher;
   readonly namespaceByName = new Map<string, NamespaceState>();
   readonly queueById = new Map<number, QueueState>();
+  /** Sessions that are open. */
+  readonly sessions = new Set<SessionState>();
   readonly definitions = new Map<string, Map<string, unknown>>();
   readonly pressure: { memory: boolean; disk: boolean } = { memory: false, disk: false };
   /** Live entries by segment, and what each held at first. */
@@ -256,6 +259,13 @@ export class Core {
     else if ("offset" in startAt) reader.startAt(startAt.offset);
     else void partition.offsetAtTime(startAt.timeMs).then((offset) => reader.startAt(offset), this.fatal);
     return consumer;
+  }
+
+  /** Offsets that some session holds for `owner`, in order. Looks at every lease: for rare occasions. */
+  leasedOf(owner: LeaseOwner): number[] {
+    const offsets: number[] = [];
+    for (const session of this.sessions) session.leasedOf(owner, offsets);
+    return offsets.sort((a, b) => a - b);
   }
 
   // ---- the turn

@@ -218,6 +218,7 @@ export class Publisher {
   ): void {
     const { commit } = this.#core;
     const bodyLength = p.bodyEnd - p.bodyStart;
+    const deliverAtMs = p.deliverAtMs > this.#core.now() ? p.deliverAtMs : 0;
     // All places are taken before anyone is told: being told may drop a head, and dead-letter it, which appends again.
     const { offsets } = this.#offsetsFor(to - from);
     for (let i = from; i < to; i++) {
@@ -234,7 +235,7 @@ export class Publisher {
       }
     }
     for (let i = from; i < to; i++) {
-      targets[i]!.subscription?.appended(offsets[i - from]!, p.priority, p.key, bodyLength, p.deliverAtMs, p.ttlMs);
+      targets[i]!.subscription?.appended(offsets[i - from]!, p.priority, p.key, bodyLength, deliverAtMs, p.ttlMs);
     }
   }
 

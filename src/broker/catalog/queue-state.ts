@@ -76,7 +76,7 @@ export class QueueState implements Queue, Wakeable {
   }
 
   get consumerCount(): number {
-    return (this.subscription?.consumers.length ?? 0) + this.readers.size;
+    return (this.subscription?.consumerCount ?? 0) + this.readers.size;
   }
 
   get firstOffset(): number {

@@ -4,6 +4,7 @@
  */
 import type { Core } from "../core.ts";
 import { headersToJson, type Definition } from "../catalog/definition.ts";
+import { type SubscriptionSnapshot, subscriptionSnapshot } from "../subscription/subscription-snapshot.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 
 export interface QueueSnapshot {
@@ -12,7 +13,7 @@ export interface QueueSnapshot {
   readonly next: number;
   /** Offsets of entries that do not outlive the process. */
   readonly fleeting: number[];
-  readonly subscription: unknown;
+  readonly subscription: SubscriptionSnapshot | undefined;
   readonly dedup: [string, number][] | undefined;
 }
 
@@ -72,7 +73,7 @@ function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
     first: partition.first,
     next: partition.next,
     fleeting: partition.fleeting.toList(),
-    subscription: subscription?.toJson(isClean),
+    subscription: subscription === undefined ? undefined : subscriptionSnapshot(subscription, isClean),
     dedup: dedup?.toJson(),
   };
 }

@@ -10,6 +10,7 @@
  */
 import { NumberRing } from "../../base/number-ring.ts";
 import { OffsetHeap } from "../../base/offset-heap.ts";
+import type { QueueSettings } from "../api.ts";
 
 export interface ReadySource {
   /** True: recovery must call appended() for each message that waits, since it cannot be told from numbers. */
@@ -27,12 +28,20 @@ export interface ReadySource {
   isAhead(offset: number): boolean;
   /** A message whose time has come: back if it was taken, in its place if it never was. */
   due(offset: number, priority: number, key: string | undefined): void;
+  /** Recovery: a message that came back and waits for its time; due() will name it. */
+  heldBack(offset: number, priority: number, key: string | undefined): void;
   /** Forgets everything below `next`: what waits there was removed. */
   skipTo(next: number): void;
   /** Visits the offsets at the head of each level: only these may expire. */
   heads(limit: number, visit: (offset: number) => void): void;
   /** Takes one that heads() has just visited. */
   takeHead(offset: number): void;
+}
+
+export function createReady(settings: QueueSettings): ReadySource {
+  if (settings.mode === "keyed") return new KeyedReady();
+  if (settings.maxPriority > 0) return new PriorityReady(settings.maxPriority);
+  return new SequentialReady();
 }
 
 export class SequentialReady implements ReadySource {
@@ -65,6 +74,8 @@ export class SequentialReady implements ReadySource {
   due(offset: number): void {
     this.#returned.push(offset, 0);
   }
+
+  heldBack(): void {}
 
   skipTo(next: number): void {
     this.cursor = Math.max(this.cursor, next);
@@ -147,6 +158,8 @@ export class PriorityReady implements ReadySource {
     this.#levels[level]!.returned.push(offset, 0);
   }
 
+  heldBack(): void {}
+
   skipTo(): void {
     for (const level of this.#levels) {
       level.fresh.clear();
@@ -183,10 +196,7 @@ export class KeyedReady implements ReadySource {
 
   /** Messages without a key are each a group of their own. */
   appended(offset: number, _priority: number, key: string | undefined): void {
-    const name = key ?? `\u0000${offset}`;
-    let group = this.#groups.get(name);
-    if (group === undefined)
-      this.#groups.set(name, (group = { key: name, offsets: new OffsetHeap(), isLocked: false }));
+    const group = this.#group(offset, key);
     group.offsets.push(offset, 0);
     this.#offer(group);
   }
@@ -238,6 +248,13 @@ export class KeyedReady implements ReadySource {
     else this.appended(offset, priority, key);
   }
 
+  /** Its key stays locked, or what comes after it would overtake it. */
+  heldBack(offset: number, _priority: number, key: string | undefined): void {
+    const group = this.#group(offset, key);
+    group.isLocked = true;
+    this.#taken.set(offset, group);
+  }
+
   skipTo(): void {
     this.#heads.clear();
     this.#groupOfHead.clear();
@@ -256,6 +273,16 @@ export class KeyedReady implements ReadySource {
 
   takeHead(): void {
     this.take();
+  }
+
+  #group(offset: number, key: string | undefined): KeyGroup {
+    const name = key ?? `\u0000${offset}`;
+    let group = this.#groups.get(name);
+    if (group === undefined) {
+      group = { key: name, offsets: new OffsetHeap(), isLocked: false };
+      this.#groups.set(name, group);
+    }
+    return group;
   }
 
   #offer(group: KeyGroup): void {

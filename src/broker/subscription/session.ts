@@ -33,6 +33,7 @@ export class SessionState implements Session {
 
   constructor(core: Core) {
     this.#core = core;
+    core.sessions.add(this);
   }
 
   get lastLease(): number {
@@ -124,10 +125,19 @@ export class SessionState implements Session {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.#core.sessions.delete(this);
     for (const consumer of [...this.consumers]) consumer.cancel();
     this.settle(0, true, "fail");
     if (this.#deadline !== undefined) this.#core.clock.clearTimer(this.#deadline);
     this.#deadline = undefined;
+  }
+
+  /** Adds the offsets that are leased from `owner`. */
+  leasedOf(owner: LeaseOwner, offsets: number[]): void {
+    for (let lease = this.#head; lease < this.#next; lease++) {
+      const at = lease & this.#mask;
+      if (this.#owners[at] === owner) offsets.push(this.#offsets[at]!);
+    }
   }
 
   #settleOne(lease: number, settlement: Settlement): void {

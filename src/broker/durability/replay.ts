@@ -1,0 +1,212 @@
+/** Journal records, applied in order to what the checkpoint left. */
+import type { JournalBlock } from "../../log/log.ts";
+import { headersFromJson, type Definition } from "../catalog/definition.ts";
+import type { QueueState } from "../catalog/queue-state.ts";
+import type { Core } from "../core.ts";
+import { EntryCursor, readU16, readU32, readU48 } from "../entry.ts";
+import { restoreAttempts, restoreHorizon, restoreSettled } from "../subscription/subscription-snapshot.ts";
+import { blockContinued, record } from "./records.ts";
+
+/**
+ * Changes of definitions, as snapshots and journal records hold them. Each may be applied to a state that has it already:
+ * a checkpoint may be taken between a change and its record.
+ */
+export function applyDefinition(core: Core, definition: Definition): void {
+  switch (definition.op) {
+    case "namespace":
+      core.addNamespace(definition.name);
+      return;
+    case "queue": {
+      const namespace = core.addNamespace(definition.ns);
+      core.lastId = Math.max(core.lastId, definition.id);
+      if (core.queueById.has(definition.id)) return;
+      namespace.addQueue(
+        definition.id,
+        definition.name,
+        definition.settings,
+        definition.declaration,
+        definition.hidden === true,
+      );
+      return;
+    }
+    case "queue-deleted": {
+      const queue = core.queueById.get(definition.id);
+      if (queue !== undefined) queue.namespace.removeQueue(queue);
+      return;
+    }
+    case "settings":
+      core.queueById.get(definition.id)?.configure(definition.settings);
+      return;
+    case "exchange":
+      core.lastId = Math.max(core.lastId, definition.id);
+      if (core.addNamespace(definition.ns).exchange(definition.name)?.id === definition.id) return;
+      core
+        .addNamespace(definition.ns)
+        .addExchange(definition.id, definition.name, definition.settings, definition.declaration);
+      return;
+    case "exchange-deleted":
+      core.addNamespace(definition.ns).removeExchange(definition.name);
+      return;
+    case "bind":
+    case "unbind":
+      applyBinding(core, definition);
+      return;
+    case "put": {
+      let values = core.definitions.get(definition.kind);
+      if (values === undefined) core.definitions.set(definition.kind, (values = new Map()));
+      values.set(definition.name, definition.value);
+      return;
+    }
+    case "remove":
+      core.definitions.get(definition.kind)?.delete(definition.name);
+      return;
+  }
+}
+
+function applyBinding(core: Core, binding: Extract<Definition, { op: "bind" | "unbind" }>): void {
+  const namespace = core.addNamespace(binding.ns);
+  const queue = binding.queue === undefined ? undefined : namespace.queueByName.get(binding.queue);
+  const destination = queue === undefined ? { exchange: binding.exchange ?? "" } : { queue };
+  if (namespace.exchange(binding.source) === undefined) return;
+  if ("exchange" in destination && namespace.exchange(destination.exchange)?.routing === undefined) return;
+  const args = headersFromJson(binding.args);
+  if (binding.op === "bind") namespace.addBinding(binding.source, destination, binding.key, args);
+  else namespace.removeBinding(binding.source, destination, binding.key, args);
+}
+
+/** Applies the records of journal blocks. */
+export class Replay {
+  blocks = 0;
+  readonly #core: Core;
+  readonly #cursor = new EntryCursor();
+  readonly #slots = new Map<Buffer, number>();
+  #group: JournalBlock[] = [];
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  block(block: JournalBlock): void {
+    this.blocks++;
+    this.#group.push(block);
+    if ((block.buffer[block.start]! & blockContinued) !== 0) return;
+    const group = this.#group;
+    this.#group = [];
+    for (const one of group) this.#apply(one);
+  }
+
+  /** Gives up the references that kept buffers while they were replayed. */
+  release(): void {
+    for (const slot of this.#slots.values()) this.#core.cache.release(slot);
+    this.#slots.clear();
+  }
+
+  #apply(block: JournalBlock): void {
+    const { buffer, end } = block;
+    let at = block.start + 1;
+    while (at < end) {
+      const kind = buffer[at]!;
+      if (kind === record.entry) at = this.#entry(buffer, at);
+      else if (kind === record.settled) at = this.#settled(buffer, at);
+      else if (kind === record.horizon) {
+        const subscription = this.#queue(readU32(buffer, at + 1))?.subscription;
+        if (subscription !== undefined) restoreHorizon(subscription, readU48(buffer, at + 5));
+        at += 11;
+      } else if (kind === record.returned) at = this.#returned(buffer, at);
+      else if (kind === record.trimmed) {
+        const queue = this.#queue(readU32(buffer, at + 1));
+        queue?.partition.trimTo(readU48(buffer, at + 5));
+        at += 11;
+      } else if (kind === record.define) {
+        const length = readU32(buffer, at + 1);
+        applyDefinition(this.#core, JSON.parse(buffer.toString("utf8", at + 5, at + 5 + length)) as Definition);
+        at += 5 + length;
+      } else if (kind === record.dedup) at = this.#dedup(buffer, at);
+      else
+        throw new Error(
+          `journal block ${block.seq} of ${block.file} has a record of unknown kind ${kind}: written by a newer version?`,
+        );
+    }
+  }
+
+  #queue(id: number): QueueState | undefined {
+    return this.#core.queueById.get(id);
+  }
+
+  #entry(buffer: Buffer, at: number): number {
+    const targets = readU16(buffer, at + 1);
+    const start = at + 7 + targets * 10;
+    const length = readU32(buffer, start - 4);
+    const cursor = this.#cursor.set(buffer, start, start + length, 0);
+    const bodyLength = cursor.bodyEnd - cursor.bodyStart;
+    for (let i = 0; i < targets; i++) {
+      const queue = this.#queue(readU32(buffer, at + 3 + i * 10));
+      if (queue === undefined) continue;
+      const offset = readU48(buffer, at + 7 + i * 10);
+      const { partition, subscription } = queue;
+      if (offset > partition.next) subscription?.settled.addRange(partition.next, offset);
+      partition.restore(offset, this.#slot(buffer), start, length, bodyLength);
+      if (subscription !== undefined) this.#count(queue, cursor, offset, bodyLength);
+    }
+    return start + length;
+  }
+
+  #count(queue: QueueState, cursor: EntryCursor, offset: number, bodyLength: number): void {
+    const subscription = queue.subscription!;
+    subscription.readyBytes += bodyLength;
+    if (cursor.ttlMs >= 0) subscription.mayExpire = true;
+    if (
+      cursor.deliverAtMs > cursor.timestampMs &&
+      !this.#core.schedule.hasFired(queue.id, cursor.deliverAtMs, offset)
+    ) {
+      this.#core.schedule.add(cursor.deliverAtMs, queue.id, offset);
+    }
+  }
+
+  #settled(buffer: Buffer, at: number): number {
+    const subscription = this.#queue(readU32(buffer, at + 1))?.subscription;
+    const ranges = readU16(buffer, at + 5);
+    for (let i = 0; i < ranges; i++) {
+      const range = at + 7 + i * 10;
+      if (subscription !== undefined) restoreSettled(subscription, readU48(buffer, range), readU32(buffer, range + 6));
+    }
+    return at + 7 + ranges * 10;
+  }
+
+  #returned(buffer: Buffer, at: number): number {
+    const subscription = this.#queue(readU32(buffer, at + 1))?.subscription;
+    if (subscription !== undefined) {
+      const offset = readU48(buffer, at + 5);
+      restoreAttempts(
+        subscription,
+        offset,
+        readU16(buffer, at + 11),
+        readU16(buffer, at + 13),
+        readU48(buffer, at + 15),
+      );
+    }
+    return at + 21;
+  }
+
+  #dedup(buffer: Buffer, at: number): number {
+    const length = readU16(buffer, at + 11);
+    const id = buffer.toString("utf8", at + 13, at + 13 + length);
+    const owner = readU32(buffer, at + 1);
+    const seenMs = readU48(buffer, at + 5);
+    const queue = this.#queue(owner);
+    if (queue !== undefined) queue.dedup?.add(id, seenMs);
+    else {
+      for (const namespace of this.#core.namespaceByName.values()) {
+        for (const exchange of namespace.exchangeByName.values())
+          if (exchange.id === owner) exchange.dedup?.add(id, seenMs);
+      }
+    }
+    return at + 13 + length;
+  }
+
+  #slot(buffer: Buffer): number {
+    let slot = this.#slots.get(buffer);
+    if (slot === undefined) this.#slots.set(buffer, (slot = this.#core.cache.adopt(buffer)));
+    return slot;
+  }
+}

@@ -1,0 +1,36 @@
+/** What is known of messages that came back, and when they are tried again. */
+import type { Random } from "../../base/random.ts";
+import type { DeathReason, RetryPolicy } from "../api.ts";
+
+export interface Attempts {
+  returns: number;
+  /** Those of the returns that count against the delivery limit. */
+  failures: number;
+  /** It waits for this time before it is ready again; 0: it does not. */
+  readyAtMs: number;
+  /** It died of this, and its dead-letter target was full: it dies again when its time has come. */
+  death: DeathReason | undefined;
+}
+
+export function newAttempts(returns: number, failures: number, readyAtMs: number): Attempts {
+  return { returns, failures, readyAtMs, death: undefined };
+}
+
+/** When a message that has just come back is ready again; 0: at once. */
+export function retryAtMs(
+  retry: RetryPolicy | undefined,
+  attempts: Attempts,
+  isFailure: boolean,
+  world: { now(): number; readonly random: Random },
+): number {
+  if (retry === undefined || (retry.on !== "all" && (retry.on === "failed") !== isFailure)) return 0;
+  const attempt = retry.on === "failed" ? attempts.failures : attempts.returns;
+  return world.now() + retryDelayMs(retry, attempt, world.random.next());
+}
+
+/** Delay before attempt n + 1, in ms. `chance` is in [0, 1). */
+export function retryDelayMs(retry: RetryPolicy, attempt: number, chance: number): number {
+  const plain = retry.growth === "linear" ? retry.minMs * attempt : retry.minMs * 2 ** Math.min(attempt - 1, 52);
+  const bounded = Math.min(plain, retry.maxMs);
+  return Math.max(1, Math.round(bounded * (1 - retry.jitter * chance)));
+}

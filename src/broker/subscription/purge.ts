@@ -1,0 +1,31 @@
+import type { Subscription } from "./subscription.ts";
+
+/** Settles everything but what is `leased` (offsets in order), range by range. Answers how many messages were ready. */
+export function purge(subscription: Subscription, leased: readonly number[]): number {
+  const { readyCount, partition, settled, attempts, ready } = subscription;
+  const { next } = partition;
+  // A message that waits for its retry was taken from its order, and is given up there.
+  if (ready.needsScan) for (const [offset, { readyAtMs }] of attempts) if (readyAtMs > 0) ready.settled(offset);
+  ready.skipTo(next);
+  let start = settled.floor;
+  for (const offset of leased) {
+    purgeRange(subscription, start, offset);
+    start = offset + 1;
+  }
+  purgeRange(subscription, start, next);
+  for (const offset of attempts.keys()) if (settled.has(offset)) attempts.delete(offset);
+  subscription.scheduledCount = 0;
+  subscription.readyCount = 0;
+  subscription.readyBytes = 0;
+  return readyCount;
+}
+
+function purgeRange(subscription: Subscription, start: number, end: number): void {
+  if (start >= end) return;
+  const { partition, settled, journal } = subscription;
+  if (!subscription.keepsHistory) {
+    partition.removeRange(start, end, (low, high) => high - low - settled.countIn(low, high));
+  }
+  settled.addRange(start, end);
+  journal.noteSettled(start, end - start);
+}

@@ -1,0 +1,107 @@
+/**
+ * What a subscription owes the journal: settlements, collected as ranges and written once per block, and its horizon.
+ * Collecting costs an array element per run of neighbours; the records are written when the block is sealed, so that a
+ * thousand acknowledgements in order are one range.
+ */
+import type { Core } from "../core.ts";
+import { record } from "../durability/records.ts";
+import { writeU16, writeU32, writeU48 } from "../entry.ts";
+import type { Attempts } from "./attempts.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** Ranges in one record. */
+const rangesPerRecord = 4096;
+
+export class SubscriptionJournal {
+  /** The journal says that offsets below may have been delivered, or will with the open block. */
+  horizonWritten = 0;
+  readonly #core: Core;
+  readonly #subscription: Subscription;
+  readonly #starts: number[] = [];
+  readonly #counts: number[] = [];
+  #horizonWanted = 0;
+  #isCollected = false;
+
+  constructor(core: Core, subscription: Subscription) {
+    this.#core = core;
+    this.#subscription = subscription;
+  }
+
+  /** [start, start + count) is settled. */
+  noteSettled(start: number, count: number): void {
+    if (!this.#subscription.partition.isDurable || count === 0) return;
+    const last = this.#starts.length - 1;
+    if (last >= 0 && this.#starts[last]! + this.#counts[last]! === start) this.#counts[last]! += count;
+    else {
+      this.#starts.push(start);
+      this.#counts.push(count);
+    }
+    this.#collect();
+  }
+
+  /** Offsets below `end` are to be delivered soon. */
+  wantHorizon(end: number): void {
+    if (end > this.#horizonWanted) this.#horizonWanted = end;
+    if (this.#horizonWanted > this.horizonWritten) this.#collect();
+  }
+
+  /** Writes what was collected into the open block. */
+  write(): void {
+    this.#isCollected = false;
+    const { id, partition, isDeleted } = this.#subscription;
+    if (!partition.isDurable || isDeleted) return;
+    this.#writeSettled(id);
+    if (this.#horizonWanted <= this.horizonWritten) return;
+    this.horizonWritten = this.#horizonWanted;
+    const { commit } = this.#core;
+    commit.reserve(11);
+    commit.buffer[commit.at] = record.horizon;
+    writeU32(commit.buffer, commit.at + 1, id);
+    writeU48(commit.buffer, commit.at + 5, this.horizonWritten);
+    commit.at += 11;
+    this.#core.horizonWritten(this.#subscription, this.horizonWritten);
+  }
+
+  /** A message came back: how often, and when it is ready again. */
+  recordReturned(offset: number, attempts: Attempts): void {
+    const { commit } = this.#core;
+    commit.reserve(21);
+    const { buffer, at } = commit;
+    buffer[at] = record.returned;
+    writeU32(buffer, at + 1, this.#subscription.id);
+    writeU48(buffer, at + 5, offset);
+    writeU16(buffer, at + 11, Math.min(attempts.returns, 65_535));
+    writeU16(buffer, at + 13, Math.min(attempts.failures, 65_535));
+    writeU48(buffer, at + 15, attempts.readyAtMs);
+    commit.at = at + 21;
+  }
+
+  #collect(): void {
+    if (this.#isCollected) return;
+    this.#isCollected = true;
+    this.#core.collect(this.#subscription);
+  }
+
+  #writeSettled(id: number): void {
+    const { commit } = this.#core;
+    const total = this.#starts.length;
+    for (let from = 0; from < total; from += rangesPerRecord) {
+      const count = Math.min(rangesPerRecord, total - from);
+      commit.reserve(7 + count * 10);
+      const { buffer } = commit;
+      let { at } = commit;
+      buffer[at] = record.settled;
+      writeU32(buffer, at + 1, id);
+      writeU16(buffer, at + 5, count);
+      at += 7;
+      for (let i = from; i < from + count; i++) {
+        writeU48(buffer, at, this.#starts[i]!);
+        writeU32(buffer, at + 6, this.#counts[i]!);
+        at += 10;
+      }
+      commit.at = at;
+    }
+    this.#starts.length = 0;
+    this.#counts.length = 0;
+  }
+}

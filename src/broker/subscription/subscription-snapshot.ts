@@ -1,0 +1,90 @@
+/** Delivery state on its way into checkpoints and back, and what journal records change in it. */
+import type { Subscription } from "./subscription.ts";
+import { newAttempts } from "./attempts.ts";
+import { SequentialReady } from "./ready.ts";
+import { SettledSet } from "./settled-set.ts";
+
+export interface SubscriptionSnapshot {
+  readonly settled: unknown[];
+  readonly horizon: number;
+  readonly redeliveredBelow: number;
+  readonly readyBytes: number;
+  readonly mayExpire: boolean;
+  /** Offset, returns, failures, ready again at (0: now). */
+  readonly attempts: [number, number, number, number][];
+}
+
+/** `isClean`: all sessions are closed and nothing will be delivered any more, so `attempts` says what was delivered. */
+export function subscriptionSnapshot(subscription: Subscription, isClean: boolean): SubscriptionSnapshot {
+  const { settled, redeliveredBelow, readyBytes, mayExpire, attempts, journal, leasedCount } = subscription;
+  return {
+    settled: settled.toJson(),
+    horizon: isClean && leasedCount === 0 ? redeliveredBelow : journal.horizonWritten,
+    redeliveredBelow,
+    readyBytes,
+    mayExpire,
+    attempts: [...attempts].map(([offset, one]) => [offset, one.returns, one.failures, one.readyAtMs]),
+  };
+}
+
+export function restoreSubscription(subscription: Subscription, json: SubscriptionSnapshot): void {
+  subscription.settled = SettledSet.fromJson(json.settled);
+  restoreHorizon(subscription, json.horizon);
+  subscription.readyBytes = json.readyBytes;
+  subscription.mayExpire ||= json.mayExpire;
+  for (const [offset, returns, failures, readyAtMs] of json.attempts) {
+    subscription.attempts.set(offset, newAttempts(returns, failures, readyAtMs));
+  }
+}
+
+export function restoreSettled(subscription: Subscription, start: number, count: number): void {
+  const { partition, settled } = subscription;
+  for (let offset = start; offset < start + count; offset++) {
+    if (!settled.add(offset)) continue;
+    subscription.attempts.delete(offset);
+    subscription.readyBytes -= Math.max(0, partition.bodyLength(offset));
+    if (!subscription.keepsHistory) partition.remove(offset);
+  }
+  if (start + count > partition.next) partition.next = start + count;
+}
+
+export function restoreHorizon(subscription: Subscription, horizon: number): void {
+  const { journal } = subscription;
+  if (horizon > journal.horizonWritten) journal.horizonWritten = horizon;
+  if (subscription.horizon !== Infinity) subscription.horizon = Math.max(subscription.horizon, horizon);
+  subscription.redeliveredBelow = Math.max(subscription.redeliveredBelow, horizon);
+}
+
+export function restoreAttempts(
+  subscription: Subscription,
+  offset: number,
+  returns: number,
+  failures: number,
+  readyAtMs: number,
+): void {
+  if (!subscription.settled.has(offset)) subscription.attempts.set(offset, newAttempts(returns, failures, readyAtMs));
+}
+
+/** Everything is read: cursor and counts. `scheduled`: messages that wait for the time that they were published for. */
+export function finishRestore(
+  subscription: Subscription,
+  scheduled: number,
+  addRetry: (readyAtMs: number, offset: number) => void,
+): void {
+  const { partition, settled, journal, ready } = subscription;
+  if (settled.floor > partition.next) partition.next = settled.floor;
+  if (journal.horizonWritten > partition.next) {
+    settled.addRange(partition.next, journal.horizonWritten);
+    partition.next = journal.horizonWritten;
+  }
+  if (ready instanceof SequentialReady) ready.cursor = Math.max(ready.cursor, settled.floor);
+  let retries = 0;
+  for (const [offset, { readyAtMs }] of subscription.attempts) {
+    if (readyAtMs === 0) continue;
+    retries++;
+    addRetry(readyAtMs, offset);
+  }
+  subscription.scheduledCount = scheduled + retries;
+  subscription.readyCount = partition.next - settled.floor - settled.above - subscription.scheduledCount;
+  if (subscription.readyCount === 0 || subscription.readyBytes < 0) subscription.readyBytes = 0;
+}
