@@ -62,6 +62,15 @@ export class OffsetHeap {
     this.#values = new Float64Array(16);
   }
 
+  /** A copy that shares nothing. */
+  clone(): OffsetHeap {
+    const copy = new OffsetHeap();
+    copy.#keys = this.#keys.slice();
+    copy.#values = this.#values.slice();
+    copy.size = this.size;
+    return copy;
+  }
+
   /** Visits every pair, in no order. */
   forEach(visit: (key: number, value: number) => void): void {
     for (let i = 0; i < this.size; i++) visit(this.#keys[i]!, this.#values[i]!);

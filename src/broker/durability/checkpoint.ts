@@ -38,6 +38,7 @@ export class Checkpointer {
   #nextSegment: number;
   #isRunning = false;
   #isWanted = false;
+  #isWantedClean = false;
   #retryAtMs = 0;
   /** First journal block behind the checkpoint before the newest. */
   #previousSeq = 0;
@@ -63,7 +64,10 @@ export class Checkpointer {
     return new Promise((resolve) => {
       this.#done.push(resolve);
       if (!this.#isRunning) this.#begin(isClean);
-      else this.#isWanted = true;
+      else {
+        this.#isWanted = true;
+        this.#isWantedClean = isClean;
+      }
     });
   }
 
@@ -108,13 +112,16 @@ export class Checkpointer {
     this.#isRunning = false;
     if (error !== undefined) {
       if ((error as NodeJS.ErrnoException).code !== "ENOSPC") return core.fatal(error);
-      core.setPressure("disk", true);
+      core.setDiskPressure("checkpoint", true);
       core.logger.error("no space for a checkpoint: it is tried again", { error });
       this.#retryAtMs = core.clock.now() + retryMs;
-    } else core.evict();
+    } else {
+      core.setDiskPressure("checkpoint", false);
+      core.evict();
+    }
     if (this.#isWanted) {
       this.#isWanted = false;
-      this.#begin(true);
+      this.#begin(this.#isWantedClean);
       return;
     }
     for (const done of this.#done.splice(0)) done();
@@ -145,9 +152,10 @@ export class Checkpointer {
       this.#register(id, metas);
       this.#register(timerId, timerMetas);
       this.#adopt(metas, partitions, rewritten);
-      core.schedule.persisted(timerMetas, timers);
+      core.schedule.persisted(timerMetas);
       await this.#publish(snapshot, firstSeq);
     } catch (error) {
+      core.schedule.abandoned();
       for (const partition of partitions) {
         partition.abandonSnapshot();
         core.dirty.add(partition);

@@ -22,6 +22,8 @@ import { readU48, writeU48 } from "../entry.ts";
 /** Runs of due times stand in segments under their subscription's id plus this. */
 export const schedulePartitionBase = 0x8000_0000;
 const windowEntries = 4096;
+/** Pairs written in one slice of a turn. */
+const pairsPerSlice = 1024;
 const pairBytes = 16;
 /** Pairs that one turn fires at most. */
 const firesPerTurn = 4096;
@@ -46,7 +48,10 @@ interface ScheduleRun {
 interface Timeline {
   readonly id: number;
   readonly target: DueTarget;
-  readonly fresh: OffsetHeap;
+  /** Pairs that no run holds. */
+  fresh: OffsetHeap;
+  /** Pairs that a checkpoint in progress writes to a run. */
+  writing: OffsetHeap | undefined;
   readonly retries: OffsetHeap;
   runs: ScheduleRun[];
   firedDueMs: number;
@@ -75,6 +80,7 @@ export class Schedule {
       id,
       target,
       fresh: new OffsetHeap(),
+      writing: undefined,
       retries: new OffsetHeap(),
       runs: [],
       firedDueMs: 0,
@@ -109,13 +115,6 @@ export class Schedule {
 
   // ---- checkpoints
 
-  /** Pairs in memory: what a checkpoint would write. */
-  get freshCount(): number {
-    let count = 0;
-    for (const { fresh } of this.#timelines.values()) count += fresh.size;
-    return count;
-  }
-
   /** State for the checkpoint. */
   toJson(): unknown {
     return [...this.#timelines.values()]
@@ -132,65 +131,53 @@ export class Schedule {
     }
   }
 
-  /** Copies of the heaps as they are now, to be written by `writeRuns` while new pairs come in. */
-  takeFresh(): Map<number, { dues: Float64Array; offsets: Float64Array }> {
-    const taken = new Map<number, { dues: Float64Array; offsets: Float64Array }>();
-    for (const { id, fresh } of this.#timelines.values()) {
-      if (fresh.size === 0) continue;
-      const dues = new Float64Array(fresh.size);
-      const offsets = new Float64Array(fresh.size);
-      let at = 0;
-      fresh.forEach((due, offset) => {
-        dues[at] = due;
-        offsets[at++] = offset;
-      });
-      taken.set(id, { dues, offsets });
+  /** Sets the heaps aside as they are now, and answers copies of them to be written by `writeRuns`. New pairs go elsewhere. */
+  takeFresh(): Map<number, OffsetHeap> {
+    const taken = new Map<number, OffsetHeap>();
+    for (const timeline of this.#timelines.values()) {
+      if (timeline.fresh.size === 0) continue;
+      taken.set(timeline.id, timeline.fresh.clone());
+      timeline.writing = timeline.fresh;
+      timeline.fresh = new OffsetHeap();
     }
     return taken;
   }
 
-  /** Writes what takeFresh() answered. */
-  async writeRuns(
-    builder: SegmentBuilder,
-    taken: Map<number, { dues: Float64Array; offsets: Float64Array }>,
-    pause: () => Promise<void>,
-  ): Promise<void> {
+  /** Writes what takeFresh() answered: a heap gives its pairs in order, a slice at a time. */
+  async writeRuns(builder: SegmentBuilder, taken: Map<number, OffsetHeap>, pause: () => Promise<void>): Promise<void> {
     const pair = Buffer.alloc(pairBytes);
-    for (const [id, { dues, offsets }] of taken) {
-      const order = Uint32Array.from(dues.keys()).sort((a, b) => dues[a]! - dues[b]! || offsets[a]! - offsets[b]!);
+    for (const [id, heap] of taken) {
       builder.beginRun(id + schedulePartitionBase);
-      for (let i = 0; i < order.length; i++) {
-        const due = dues[order[i]!]!;
-        writeU48(pair, 4, due);
-        writeU48(pair, 10, offsets[order[i]!]!);
-        builder.put(i, due, pair, 0, pairBytes);
-        if (i % windowEntries === windowEntries - 1) {
-          if (builder.bytesBuffered > 1 << 20) await builder.flush();
-          await pause();
-        }
+      for (let i = 0; heap.size > 0; i++) {
+        const dueMs = heap.peekKey();
+        writeU48(pair, 4, dueMs);
+        writeU48(pair, 10, heap.peekValue());
+        heap.pop();
+        builder.put(i, dueMs, pair, 0, pairBytes);
+        if (i % pairsPerSlice !== pairsPerSlice - 1) continue;
+        if (builder.bytesBuffered > 1 << 20) await builder.flush();
+        await pause();
       }
       builder.endRun();
     }
   }
 
-  /** The runs are durable: their pairs leave the heaps. */
-  persisted(metas: readonly RunMeta[], taken: Map<number, { dues: Float64Array; offsets: Float64Array }>): void {
-    for (const meta of metas) {
-      const timeline = this.#timelines.get(meta.partition - schedulePartitionBase);
-      if (timeline === undefined) {
-        this.#context.segmentShrank(meta.segment, meta.count);
-        continue;
-      }
-      const { dues, offsets } = taken.get(timeline.id)!;
-      const written = new Set<number>();
-      for (let i = 0; i < dues.length; i++) written.add(offsets[i]!);
-      const left: [number, number][] = [];
-      timeline.fresh.forEach((due, offset) => void (written.has(offset) || left.push([due, offset])));
-      timeline.fresh.clear();
-      for (const [due, offset] of left) timeline.fresh.push(due, offset);
-      this.#adopt(timeline, meta);
-    }
+  /** The runs are durable: what was set aside is forgotten. What has fired meanwhile is passed over in the runs. */
+  persisted(metas: readonly RunMeta[]): void {
+    for (const timeline of this.#timelines.values()) timeline.writing = undefined;
+    for (const meta of metas) this.restoreRun(meta);
     this.#fire();
+  }
+
+  /** The checkpoint failed: what was set aside comes back. */
+  abandoned(): void {
+    for (const timeline of this.#timelines.values()) {
+      const { writing, fresh } = timeline;
+      if (writing === undefined) continue;
+      timeline.writing = undefined;
+      timeline.fresh = writing;
+      fresh.forEach((dueMs, offset) => writing.push(dueMs, offset));
+    }
   }
 
   /** Recovery: a run that a checkpoint names. */
@@ -327,7 +314,7 @@ export class Schedule {
 
   /** Due time of the next pair; Infinity when there is none, or when a window has to be read before anyone can tell. */
   #nextDue(timeline: Timeline): number {
-    let dueMs = timeline.fresh.peekKey();
+    let dueMs = Math.min(timeline.fresh.peekKey(), timeline.writing?.peekKey() ?? Infinity);
     for (const run of timeline.runs) {
       if (run.at === run.count) return Infinity;
       dueMs = Math.min(dueMs, run.dues[run.at]!);
@@ -336,18 +323,20 @@ export class Schedule {
   }
 
   #fireOne(timeline: Timeline): void {
-    let dueMs = timeline.fresh.peekKey();
-    let offset = timeline.fresh.peekValue();
+    const { fresh, writing } = timeline;
+    let heap = fresh;
+    if (writing !== undefined && isBefore(writing.peekKey(), writing.peekValue(), fresh.peekKey(), fresh.peekValue()))
+      heap = writing;
+    let dueMs = heap.peekKey();
+    let offset = heap.peekValue();
     let from: ScheduleRun | undefined;
     for (const run of timeline.runs) {
-      const runDue = run.dues[run.at]!;
-      if (runDue < dueMs || (runDue === dueMs && run.offsets[run.at]! < offset)) {
-        dueMs = runDue;
-        offset = run.offsets[run.at]!;
-        from = run;
-      }
+      if (!isBefore(run.dues[run.at]!, run.offsets[run.at]!, dueMs, offset)) continue;
+      dueMs = run.dues[run.at]!;
+      offset = run.offsets[run.at]!;
+      from = run;
     }
-    if (from === undefined) timeline.fresh.pop();
+    if (from === undefined) heap.pop();
     else if (++from.at === from.count) {
       if (from.next >= from.meta.count) timeline.runs = timeline.runs.filter((run) => run !== from);
       else this.#fill(timeline, from);
@@ -356,4 +345,9 @@ export class Schedule {
     timeline.firedOffset = offset;
     timeline.target.due(offset);
   }
+}
+
+/** The order in which pairs fire. */
+function isBefore(dueMs: number, offset: number, otherDueMs: number, otherOffset: number): boolean {
+  return dueMs < otherDueMs || (dueMs === otherDueMs && offset < otherOffset);
 }
