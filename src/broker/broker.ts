@@ -107,14 +107,16 @@ export class RunningCore implements Broker {
     return this.#checkpointer.take(false);
   }
 
-  /** Makes everything durable and closes the log. The sessions are closed by then. */
+  /** Returns what sessions still hold, makes everything durable and closes the log. */
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
     if (this.#diskCheck !== undefined) this.clock.clearTimer(this.#diskCheck);
     this.core.schedule.stop();
+    for (const session of [...this.core.sessions]) session.close();
     await this.#settled();
     await this.#checkpointer.take(true);
+    this.#checkpointer.stop();
     this.core.commit.stop();
     if (!this.core.log.isVolatile) await this.core.commit.journal.close();
     await this.core.log.close();
@@ -129,7 +131,7 @@ export class RunningCore implements Broker {
       void this.core.log.freeBytes().then((free) => {
         if (this.#isStopped) return;
         const isLow = free < this.core.settings.diskFreeBytesMin;
-        this.core.setPressure("disk", isLow);
+        this.core.setDiskPressure("reserve", isLow);
         this.#watchDisk();
       }, this.core.fatal);
     });
@@ -151,7 +153,10 @@ export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
   if (broker.definitions.get("broker", "id") === undefined)
     broker.definitions.put("broker", "id", core.random.bytes(16).toString("hex"));
   core.schedule.start();
-  for (const queue of core.queueById.values()) queue.subscription?.wake();
+  for (const queue of core.queueById.values()) {
+    queue.subscription?.wake();
+    queue.wake();
+  }
   return broker;
 }
 

@@ -103,6 +103,7 @@ export class Core {
   readonly #formats = new Map<number, MessageFormat>();
   readonly #listeners = new Set<CommitListener>();
   readonly #pressureListeners = new Set<(pressure: Pressure) => void>();
+  readonly #shortOfDisk = new Set<string>();
   #woken: Dispatchable[] = [];
   #collected: Subscription[] = [];
   #horizons: { ticket: number; subscription: Subscription; horizon: number }[] = [];
@@ -127,7 +128,7 @@ export class Core {
       dispatch: () => this.#dispatch(),
       turned: () => void (this.#isNowFresh = false),
       failed: (error, isFull) => this.#journalFailed(error, isFull),
-      recovered: () => this.setPressure("disk", false),
+      recovered: () => this.setDiskPressure("journal", false),
     });
     this.schedule = new Schedule({
       clock: this.clock,
@@ -135,6 +136,10 @@ export class Core {
       segments: this.log.segments,
       segmentShrank: (segment, entries) => this.segmentShrank(segment, entries),
       diskFailed: (error) => this.fatal(error),
+      damaged: (damage) => {
+        for (const one of damage)
+          this.logger.error("stored due times are damaged: delayed messages stay behind", { ...one });
+      },
     });
     this.publisher = new Publisher(this);
   }
@@ -152,6 +157,11 @@ export class Core {
       if (nowMs > this.#nowMs) this.#nowMs = nowMs;
     }
     return this.#nowMs;
+  }
+
+  /** Recovery: the time is at least this. A clock that was set back while the broker was down changes nothing either. */
+  notBefore(ms: number): void {
+    this.#nowMs = Math.max(this.#nowMs, ms);
   }
 
   nextId(): number {
@@ -271,7 +281,8 @@ export class Core {
   // ---- the turn
 
   wake(one: Dispatchable): void {
-    if (one.isWoken) return;
+    // Recovery delivers nothing; everyone is woken at its end.
+    if (one.isWoken || this.isRecovering) return;
     one.isWoken = true;
     this.#woken.push(one);
     this.commit.schedule();
@@ -372,6 +383,13 @@ export class Core {
     return !this.log.isVolatile && this.cache.bytes > cacheBytes + 2 * checkpointBytes + pendingBytesMax;
   }
 
+  /** `cause`: who is short of space. Producers go on when nobody is any more. */
+  setDiskPressure(cause: "journal" | "checkpoint" | "reserve", isHigh: boolean): void {
+    if (isHigh) this.#shortOfDisk.add(cause);
+    else this.#shortOfDisk.delete(cause);
+    this.setPressure("disk", this.#shortOfDisk.size > 0);
+  }
+
   setPressure(kind: "memory" | "disk", isHigh: boolean): void {
     if (this.pressure[kind] === isHigh) return;
     this.pressure[kind] = isHigh;
@@ -398,6 +416,6 @@ export class Core {
 
   #journalFailed(error: Error, isFull: boolean): void {
     if (!isFull) return this.fatal(error);
-    this.setPressure("disk", true);
+    this.setDiskPressure("journal", true);
   }
 }

@@ -134,7 +134,7 @@ export class QueueState implements Queue, Wakeable {
 
   /** Trims what age, size and number do not allow to stay. Coarse where entries are on disk: whole runs. */
   enforceRetention(): void {
-    if (this.isDeleted) return;
+    if (this.isDeleted || this.#core.isRecovering) return;
     const { partition } = this;
     const { maxAgeMs, maxBytes, maxCount } = this.settings.retention;
     let to = partition.first;
@@ -191,7 +191,7 @@ export class QueueState implements Queue, Wakeable {
     this.#expiry = this.#core.clock.setTimer(this.#usedMs + this.settings.expiresMs, () => {
       this.#expiry = undefined;
       if (this.isDeleted || this.settings.expiresMs === 0) return;
-      if (this.consumerCount > 0) this.touch();
+      if (this.consumerCount > 0 || this.#core.isRecovering) this.touch();
       if (this.#usedMs + this.settings.expiresMs <= this.#core.now()) this.namespace.deleteQueue(this);
       else this.#watchUse();
     });

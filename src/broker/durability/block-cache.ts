@@ -15,6 +15,9 @@ const pooledMax = 24;
 export class BlockCache {
   /** Bytes of all buffers in use. */
   bytes = 0;
+  /** onLow is called when a release brings `bytes` to this or below it. */
+  lowBytes = 0;
+  onLow: () => void = () => undefined;
   /** Size of a usual buffer. */
   readonly bufferBytes: number;
   readonly #buffers: (Buffer | undefined)[] = [];
@@ -63,6 +66,7 @@ export class BlockCache {
     this.#buffers[slot] = undefined;
     this.#freeSlots.push(slot);
     this.bytes -= buffer.length;
+    if (this.bytes < this.lowBytes) this.onLow();
     if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
   }
 }

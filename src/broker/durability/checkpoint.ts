@@ -10,6 +10,7 @@
  *
  * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
  */
+import type { TimerHandle } from "../../base/clock.ts";
 import type { RunMeta, SegmentBuilder, Span } from "../../log/log.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
@@ -40,11 +41,11 @@ export class Checkpointer {
   #isWanted = false;
   #isWantedClean = false;
   #retryAtMs = 0;
-  /** First journal block behind the checkpoint before the newest. */
-  #previousSeq = 0;
-  #newestSeq = 0;
-  /** Dead segments that the previous checkpoint still names. */
-  #deadSegments: number[] = [];
+  /** First journal block behind the newest checkpoint: what a fall back to it, once there is a newer one, begins with. */
+  #previousSeq: number;
+  /** Segments that the newest checkpoint does not name, and the one before it may. */
+  #unnamedSegments: number[] = [];
+  #retry: TimerHandle | undefined;
   #done: (() => void)[] = [];
   readonly #core: Core;
   readonly #cursor = new EntryCursor();
@@ -53,9 +54,9 @@ export class Checkpointer {
     this.#core = core;
     this.#id = id;
     this.#nextSegment = nextSegment;
-    this.#newestSeq = seq;
     this.#previousSeq = seq;
     core.onCommitted = (): void => this.#check();
+    core.cache.onLow = (): void => this.#checkMemory();
   }
 
   /** Takes a checkpoint now; resolves when it is durable. */
@@ -75,10 +76,7 @@ export class Checkpointer {
   #check(): void {
     const core = this.#core;
     const { cache, settings, log } = core;
-    core.setPressure(
-      "memory",
-      cache.bytes > (core.pressure.memory ? settings.memoryHighBytes * 0.9 : settings.memoryHighBytes),
-    );
+    this.#checkMemory();
     if (log.isVolatile) return;
     if (cache.bytes > settings.cacheBytes) core.evict();
     if (this.#isRunning || core.clock.now() < this.#retryAtMs) return;
@@ -87,6 +85,22 @@ export class Checkpointer {
       core.dirty.size > 0 &&
       cache.bytes > settings.cacheBytes + settings.checkpointBytes / 2;
     if (core.commit.journal.bytesSinceRotate > settings.checkpointBytes || isFull) this.#begin(false);
+  }
+
+  /** Held back above the mark, let go below nine tenths of it. */
+  #checkMemory(): void {
+    const { cache, settings, pressure } = this.#core;
+    const lowBytes = settings.memoryHighBytes * 0.9;
+    const isHigh = cache.bytes > (pressure.memory ? lowBytes : settings.memoryHighBytes);
+    cache.lowBytes = isHigh ? lowBytes : 0;
+    this.#core.setPressure("memory", isHigh);
+  }
+
+  /** Nothing is begun any more. */
+  stop(): void {
+    if (this.#retry !== undefined) this.#core.clock.clearTimer(this.#retry);
+    this.#retry = undefined;
+    this.#isRunning = true;
   }
 
   #begin(isClean: boolean): void {
@@ -114,7 +128,12 @@ export class Checkpointer {
       if ((error as NodeJS.ErrnoException).code !== "ENOSPC") return core.fatal(error);
       core.setDiskPressure("checkpoint", true);
       core.logger.error("no space for a checkpoint: it is tried again", { error });
+      // By a timer of its own: producers that are held back commit nothing that would bring the next attempt about.
       this.#retryAtMs = core.clock.now() + retryMs;
+      this.#retry = core.clock.setTimer(this.#retryAtMs, () => {
+        this.#retry = undefined;
+        if (!this.#isRunning) this.#begin(false);
+      });
     } else {
       core.setDiskPressure("checkpoint", false);
       core.evict();
@@ -317,18 +336,19 @@ export class Checkpointer {
   async #publish(snapshot: ReturnType<typeof snapshotOf>, firstSeq: number): Promise<void> {
     const core = this.#core;
     const id = ++this.#id;
-    const segments = [...core.segments].filter(([, { live }]) => live > 0).map(([segment]) => segment);
-    const bytes = Buffer.from(JSON.stringify({ ...snapshot, seq: firstSeq, nextSegment: this.#nextSegment, segments }));
-    await core.log.checkpoints.write(id, [bytes]);
+    const named = [...core.segments].filter(([, { live }]) => live > 0).map(([segment]) => segment);
+    const unnamed = [...core.segments.keys()].filter((segment) => !named.includes(segment));
+    const stored = { ...snapshot, seq: firstSeq, nextSegment: this.#nextSegment, segments: named };
+    await core.log.checkpoints.write(id, [Buffer.from(JSON.stringify(stored))]);
     await core.commit.journal.trim(this.#previousSeq);
-    this.#previousSeq = this.#newestSeq;
-    this.#newestSeq = firstSeq;
+    this.#previousSeq = firstSeq;
     await core.log.checkpoints.removeBelow(id - 1);
-    for (const segment of this.#deadSegments) {
+    // What the checkpoint before this one did not name either is nobody's any more.
+    for (const segment of this.#unnamedSegments) {
       await core.log.segments.remove(segment);
       core.segments.delete(segment);
     }
-    this.#deadSegments = [...core.segments].filter(([, { live }]) => live <= 0).map(([segment]) => segment);
+    this.#unnamedSegments = unnamed;
   }
 
   #pause(): Promise<void> {

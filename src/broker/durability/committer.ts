@@ -80,6 +80,8 @@ export class Committer {
   #atomicDepth = 0;
   #isSealing = false;
   #isStopped = false;
+  /** The journal has no room: the append in flight is tried again and again. */
+  isFull = false;
   #snapshot: (() => void) | undefined;
   readonly #waiting: { ticket: number; run: () => void }[] = [];
   sideSlot = -1;
@@ -94,6 +96,7 @@ export class Committer {
 
   start(journal: Journal): void {
     this.#journal = journal;
+    if (this.hasOpen) this.schedule();
   }
 
   /** Bytes of journal since it was last trimmed. */
@@ -194,6 +197,7 @@ export class Committer {
 
   /** Starts the next write if the disk is idle. */
   pump(): void {
+    if (this.#journal === undefined) return;
     while (this.#inFlight === undefined && this.#atomicDepth === 0) {
       if (this.#sealed.length === 0 && (this.hasOpen || this.#snapshot !== undefined)) this.#seal(false);
       const batch = this.#sealed.shift();
@@ -271,11 +275,16 @@ export class Committer {
     this.#hooks.turned();
     if (error !== undefined) {
       const isFull = (error as NodeJS.ErrnoException).code === "ENOSPC";
+      this.isFull = isFull;
       this.#hooks.failed(error, isFull);
       if (isFull) this.#clock.setTimer(this.#clock.now() + retryFullMs, () => this.#retry(batch));
       return;
     }
     this.#inFlight = undefined;
+    if (this.isFull) {
+      this.isFull = false;
+      this.#hooks.recovered();
+    }
     this.blocks++;
     this.bytesWritten += batch.end - batch.start;
     this.pendingBytes -= batch.end - batch.start;
@@ -287,9 +296,7 @@ export class Committer {
   }
 
   #retry(batch: Batch): void {
-    if (this.#isStopped) return;
-    this.#hooks.recovered();
-    this.#append(batch);
+    if (!this.#isStopped) this.#append(batch);
   }
 
   #complete(batch: Batch): void {

@@ -84,6 +84,7 @@ async function restoreSnapshot(core: Core, snapshot: StoredSnapshot): Promise<vo
     }
   }
   core.schedule.fromJson(snapshot.schedule as [number, number, number][]);
+  for (const [, firedDueMs] of snapshot.schedule as [number, number, number][]) core.notBefore(firedDueMs);
   await restoreSegments(core, snapshot);
 }
 

@@ -16,7 +16,7 @@
  */
 import type { Clock, TimerHandle } from "../../base/clock.ts";
 import { OffsetHeap } from "../../base/offset-heap.ts";
-import type { RunMeta, SegmentBuilder, SegmentStore } from "../../log/log.ts";
+import type { Damage, RunMeta, SegmentBuilder, SegmentStore } from "../../log/log.ts";
 import { readU48, writeU48 } from "../entry.ts";
 
 /** Runs of due times stand in segments under their subscription's id plus this. */
@@ -64,12 +64,16 @@ export interface ScheduleContext {
   readonly segments: SegmentStore;
   segmentShrank(segment: number, entries: number): void;
   diskFailed(error: Error): void;
+  /** Due times that could not be read back: their messages wait until the next start. */
+  damaged(damage: readonly Damage[]): void;
 }
 
 export class Schedule {
   readonly #context: ScheduleContext;
   readonly #timelines = new Map<number, Timeline>();
   #timer: TimerHandle | undefined;
+  /** Nothing fires while the journal is replayed. */
+  #isStarted = false;
 
   constructor(context: ScheduleContext) {
     this.#context = context;
@@ -208,10 +212,12 @@ export class Schedule {
 
   /** Begins to fire. */
   start(): void {
+    this.#isStarted = true;
     this.#fire();
   }
 
   stop(): void {
+    this.#isStarted = false;
     if (this.#timer !== undefined) this.#context.clock.clearTimer(this.#timer);
     this.#timer = undefined;
   }
@@ -236,18 +242,20 @@ export class Schedule {
   #fill(timeline: Timeline, run: ScheduleRun): void {
     if (run.isLoading) return;
     run.isLoading = true;
+    const from = run.next;
     void this.#readPairs(run.meta, run.next).then(
       (read) => {
         run.isLoading = false;
-        this.#context.segmentShrank(run.meta.segment, read.nextIndex - run.next);
+        if (this.#timelines.get(timeline.id) !== timeline) return;
         run.next = read.nextIndex;
         let count = 0;
         for (let i = 0; i < read.count; i++) {
-          if (this.#timelines.get(timeline.id) !== timeline) return;
           if (this.hasFired(timeline.id, read.dues[i]!, read.offsets[i]!)) continue;
           read.dues[count] = read.dues[i]!;
           read.offsets[count++] = read.offsets[i]!;
         }
+        // Pairs in the window still need their segment: until they have fired, it is all that a restart knows of them.
+        this.#context.segmentShrank(run.meta.segment, read.nextIndex - from - count);
         Object.assign(run, { dues: read.dues, offsets: read.offsets, at: 0, count });
         if (count === 0 && run.next >= run.meta.count) timeline.runs = timeline.runs.filter((other) => other !== run);
         else if (count === 0) this.#fill(timeline, run);
@@ -264,6 +272,7 @@ export class Schedule {
     return new Promise((resolve, reject) => {
       this.#context.segments.read(meta, from, windowEntries * pairBytes, windowEntries, (error, span) => {
         if (error !== undefined || span === undefined) return reject(error ?? new Error("no span"));
+        if (span.damage.length > 0) this.#context.damaged(span.damage);
         const dues = new Float64Array(span.count);
         const offsets = new Float64Array(span.count);
         for (let i = 0; i < span.count; i++) {
@@ -286,7 +295,16 @@ export class Schedule {
     });
   }
 
+  /** The head of a run's window fires. */
+  #taken(timeline: Timeline, run: ScheduleRun): void {
+    this.#context.segmentShrank(run.meta.segment, 1);
+    if (++run.at < run.count) return;
+    if (run.next < run.meta.count) this.#fill(timeline, run);
+    else timeline.runs = timeline.runs.filter((other) => other !== run);
+  }
+
   #fire(): void {
+    if (!this.#isStarted) return;
     const nowMs = this.#context.now();
     let nextMs = Infinity;
     let fires = 0;
@@ -337,10 +355,7 @@ export class Schedule {
       from = run;
     }
     if (from === undefined) heap.pop();
-    else if (++from.at === from.count) {
-      if (from.next >= from.meta.count) timeline.runs = timeline.runs.filter((run) => run !== from);
-      else this.#fill(timeline, from);
-    }
+    else this.#taken(timeline, from);
     timeline.firedDueMs = dueMs;
     timeline.firedOffset = offset;
     timeline.target.due(offset);

@@ -9,6 +9,9 @@ import type { Partition, Wakeable } from "../topic/partition.ts";
 import type { ConsumerState, Source } from "./consumer-state.ts";
 import type { LeaseOwner } from "./lease-owner.ts";
 
+/** Entries that one turn looks at, at most. */
+const looksPerTurn = 4096;
+
 export class LogReader implements Wakeable, LeaseOwner, Source {
   isWoken = false;
   consumer: ConsumerState | undefined;
@@ -47,7 +50,9 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
     const partition = this.#partition;
     if (this.#position < 0) return;
     if (this.#position < partition.first) this.#position = partition.first;
-    while (this.consumer?.hasCredit && this.#position < partition.visibleEnd) {
+    for (let looks = 0; this.consumer?.hasCredit && this.#position < partition.visibleEnd; looks++) {
+      // A filter that lets little through must not keep the others waiting for a whole log.
+      if (looks === looksPerTurn) return this.wake();
       if (!partition.look(this.#position, this.#entry)) {
         if (!this.#load()) return;
         continue;
