@@ -95,8 +95,8 @@ async function openCore(
       memoryHighBytes: settings["memory.highWatermarkBytes"],
       diskFreeBytesMin: settings["disk.freeBytesMin"],
     },
+    formats: messageFormats,
   });
-  for (const format of messageFormats) core.registerFormat(format);
   return core;
 }
 

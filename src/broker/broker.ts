@@ -16,6 +16,8 @@ export type BrokerOptions = Omit<CoreOptions, "settings"> & {
   readonly settings?: Partial<CoreSettings>;
   /** Created at the first start. */
   readonly namespaces?: readonly string[];
+  /** Those of all protocols that have stored messages: what is due at the start is read at once. */
+  readonly formats?: readonly MessageFormat[];
 };
 
 export const defaultCoreSettings: CoreSettings = {
@@ -141,6 +143,7 @@ export class RunningCore implements Broker {
 /** Opens the log, recovers what it holds, and starts. */
 export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
   const core = new Core({ ...options, settings: { ...defaultCoreSettings, ...options.settings } });
+  for (const format of options.formats ?? []) core.addFormat(format);
   const recovered = await recover(core);
   core.commit.start(recovered.journal);
   const checkpointer = new Checkpointer(core, recovered.checkpointId, recovered.nextSegment, recovered.seq);
