@@ -45,9 +45,9 @@ test("PLAIN has exactly two NULs", () => {
 test("failures from one address are answered later and later, and a success forgives", () => {
   const penalty = new LoginPenalty();
   const delays = Array.from({ length: 7 }, () => penalty.failed("192.0.2.1", 0));
-  assert.deepEqual(delays, [100, 200, 400, 800, 1600, 3200, 6400]);
-  assert.equal(penalty.failed("192.0.2.2", 0), 100);
+  assert.deepEqual(delays, [600, 1200, 2400, 4800, 9600, 19_200, 32_000]);
+  assert.equal(penalty.failed("192.0.2.2", 0), 600);
   penalty.succeeded("192.0.2.1");
-  assert.equal(penalty.failed("192.0.2.1", 0), 100);
-  assert.equal(penalty.failed("192.0.2.1", 3_600_001), 100);
+  assert.equal(penalty.failed("192.0.2.1", 0), 600);
+  assert.equal(penalty.failed("192.0.2.1", 3_600_001), 600);
 });

@@ -460,6 +460,11 @@ export class AmqpConnection implements Connection, CommitWaiter {
   }
 
   #refuseUndecodable(fault: MethodFault): void {
+    const { type, buffer, start, end } = this.parser;
+    if (end - start < 4) {
+      this.refuse(new Fault("frameError", `type ${type}, ${snippet(buffer, start, end)}: unknown_frame`), 0, 0);
+      return;
+    }
     const kind = fault.kind === "unknown-method" ? "commandInvalid" : "frameError";
     // A name that is not text: RabbitMQ does not say in which method.
     const isPlace = !fault.text.startsWith("Malformed");
