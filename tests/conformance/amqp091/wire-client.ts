@@ -556,6 +556,17 @@ export class WireChannel {
     this.note(`${queue}: ${counts}`);
   }
 
+  /** One round trip that concerns nobody else: what the server had for this channel has arrived. */
+  async roundTrip(): Promise<void> {
+    if (!this.isOpen) return;
+    this.write("basic.cancel", { "consumer-tag": "round trip" });
+    const isAnswer = (r: Received): boolean =>
+      r.name === "channel.close" || (r.name === "basic.cancel-ok" && r.fields["consumer-tag"] === "round trip");
+    await this.connection.waitFor(() => this.#queue.some(isAnswer) || this.connection.isClosed);
+    const at = this.#queue.findIndex(isAnswer);
+    if (at >= 0 && this.#queue[at]?.name !== "channel.close") this.#queue.splice(at, 1);
+  }
+
   /** Takes confirms until `count` publishes are covered from `from`, and writes each on its own: coalescing may differ. */
   async confirms(count: number, from = 1): Promise<void> {
     const outcome = new Map<number, string>();

@@ -12,6 +12,7 @@ import "./pipelining.ts";
 import "./queue-arguments.ts";
 import "./queue.ts";
 import "./quorum.ts";
+import "./random.ts";
 import "./routing.ts";
 import "./stream.ts";
 import "./tx.ts";
