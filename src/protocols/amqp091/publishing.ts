@@ -357,7 +357,9 @@ export class Publishing {
       channel.returnMessage(partsOf(publication));
       replyParts.clear();
     }
-    channel.published(outcome.ticket, outcome.refused);
+    // Nothing may have been written for a refused one: it waits for what was before it and no more.
+    const ticket = outcome.refused ? channel.connection.hub.broker.ticket : outcome.ticket;
+    channel.published(ticket, outcome.refused);
   }
 }
 
