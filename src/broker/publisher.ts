@@ -10,6 +10,7 @@ import type { ExchangeState } from "./catalog/exchange-state.ts";
 import type { NamespaceState } from "./catalog/namespace-state.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
 import type { Core } from "./core.ts";
+import type { DedupWindow } from "./dedup-window.ts";
 import { record } from "./durability/records.ts";
 import { entryBytesMax, writeEntry, writeText, writeU16, writeU32, writeU48 } from "./entry.ts";
 import type { RouteInput } from "./router/route-input.ts";
@@ -70,25 +71,23 @@ export class Publisher {
   publish(namespace: NamespaceState, p: Publication, outcome: PublishOutcome): void {
     const exchange = p.exchange as ExchangeState;
     outcome.refused = false;
-    if (
-      exchange.dedup !== undefined &&
-      p.dedupId !== undefined &&
-      this.#isDuplicate(exchange.id, exchange.dedup, p.dedupId, true)
-    ) {
+    const window = p.dedupId === undefined ? undefined : exchange.dedup;
+    if (window !== undefined && window.has(p.dedupId!, this.#core.now())) {
       outcome.routed = 1;
       outcome.ticket = this.#core.commit.ticket;
       return;
     }
+    let targets: readonly QueueState[];
     if (exchange.settings.delays && p.deliverAtMs > this.#core.now()) {
       const { one } = this.#level();
       one[0] = namespace.delayed();
-      this.append(one, p, outcome);
-      return;
-    }
-    const targets = this.route(namespace, exchange, p);
-    outcome.routed = targets.length;
+      targets = one;
+    } else targets = this.route(namespace, exchange, p);
+    // What the exchange keeps for queues to come has reached nobody yet.
+    const isKept = exchange.history !== undefined && targets.at(-1) === exchange.history;
+    outcome.routed = isKept ? targets.length - 1 : targets.length;
     if (targets.length === 0) outcome.ticket = 0;
-    else this.append(targets, p, outcome);
+    else this.#append(targets, p, outcome, window, exchange.id, exchange.settings.durable);
   }
 
   /** The queues that a publication reaches. The answer is *reused*. */
@@ -110,12 +109,25 @@ export class Publisher {
   /** Appends to each target that does not refuse. */
   append(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome): void {
     outcome.routed = targets.length;
+    this.#append(targets, p, outcome, undefined, 0, false);
+  }
+
+  #append(
+    targets: readonly QueueState[],
+    p: Publication,
+    outcome: PublishOutcome,
+    window: DedupWindow | undefined,
+    exchangeId: number,
+    isDurable: boolean,
+  ): void {
+    this.#depth++;
     for (let i = 0; i < targets.length; i++) {
       if (!targets[i]!.mayRefuse) continue;
       targets = this.#withoutRefusing(targets, p, outcome);
       break;
     }
-    this.#depth++;
+    // Remembered with the message or not at all: a message that was refused somewhere is to be sent again.
+    if (window !== undefined && !outcome.refused) this.#remember(exchangeId, window, p, isDurable, targets.length);
     for (let from = 0; from < targets.length; from += targetsMax) {
       this.#write(targets, from, Math.min(targets.length, from + targetsMax), p);
     }
@@ -144,40 +156,44 @@ export class Publisher {
   #withoutRefusing(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome): QueueState[] {
     const taking: QueueState[] = [];
     for (const queue of targets) {
-      if (queue.refuses(p.bodyEnd - p.bodyStart)) {
+      if (p.dedupId !== undefined && queue.dedup?.has(p.dedupId, this.#core.now()) === true) continue;
+      if (!queue.refuses(p.bodyEnd - p.bodyStart)) taking.push(queue);
+      else {
         outcome.refused = true;
         if (queue.settings.overflow === "reject-publish-dead-letter") this.#core.deadLetterRefused(queue, p);
-      } else if (
-        queue.dedup === undefined ||
-        p.dedupId === undefined ||
-        !this.#isDuplicate(queue.id, queue.dedup, p.dedupId, queue.isDurable)
-      ) {
-        taking.push(queue);
       }
+    }
+    if (p.dedupId === undefined) return taking;
+    for (const { dedup, id, isDurable } of taking) {
+      if (dedup !== undefined) this.#remember(id, dedup, p, isDurable, taking.length);
     }
     return taking;
   }
 
-  #isDuplicate(id: number, window: NonNullable<QueueState["dedup"]>, dedupId: string, isDurable: boolean): boolean {
+  /** Room for the message itself is made too: what guards it and what it is must not come to lie in different blocks. */
+  #remember(id: number, window: DedupWindow, p: Publication, isDurable: boolean, targets: number): void {
+    const dedupId = p.dedupId!;
     const now = this.#core.now();
-    if (window.has(dedupId, now)) return true;
+    if (isDurable) {
+      const { commit } = this.#core;
+      const recordBytes = 13 + dedupId.length * 3;
+      commit.reserve((targets + 1) * recordBytes + 7 + Math.min(targets, targetsMax) * targetBytes + entryBytesMax(p));
+      const { buffer, at } = commit;
+      buffer[at] = record.dedup;
+      writeU32(buffer, at + 1, id);
+      writeU48(buffer, at + 5, now);
+      const end = writeText(buffer, at + 13, dedupId);
+      writeU16(buffer, at + 11, end - at - 13);
+      commit.at = end;
+    }
     window.add(dedupId, now);
-    if (!isDurable) return false;
-    const { commit } = this.#core;
-    commit.reserve(13 + dedupId.length * 3);
-    const { buffer, at } = commit;
-    buffer[at] = record.dedup;
-    writeU32(buffer, at + 1, id);
-    writeU48(buffer, at + 5, now);
-    const end = writeText(buffer, at + 13, dedupId);
-    writeU16(buffer, at + 11, end - at - 13);
-    commit.at = end;
-    return false;
   }
 
   #write(targets: readonly QueueState[], from: number, to: number, p: Publication): void {
     let durable = 0;
-    if (p.durable) for (let i = from; i < to; i++) if (targets[i]!.partition.isDurable) durable++;
+    if (p.durable || reachesLog(targets, from, to)) {
+      for (let i = from; i < to; i++) if (targets[i]!.partition.isDurable) durable++;
+    }
     const now = this.#core.now();
     const { commit } = this.#core;
     const isShared = to - from > 1;
@@ -251,6 +267,12 @@ export class Publisher {
     if (scratch.offsets.length < count) scratch.offsets = new Float64Array(count * 2);
     return scratch;
   }
+}
+
+/** A log that outlives the process has no holes: what is appended to it is durable, whatever its producer asks for. */
+function reachesLog(targets: readonly QueueState[], from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (targets[i]!.subscription === undefined) return true;
+  return false;
 }
 
 const noQueues: readonly QueueState[] = Object.freeze([]);
