@@ -1,0 +1,615 @@
+/**
+ * What must be true, kept beside the broker and told of the same things.
+ *
+ * The model knows each copy of each message by queue and offset: when it was appended and settled (as tickets of the
+ * boot), who holds it, how often it was delivered. While the broker runs the model looks over its shoulder after every
+ * step and holds each delivery, each count and each disappearance against the rules. When the broker comes back from a
+ * crash the model looks at what is there and works out *the cut*: the ticket up to which everything happened and behind
+ * which nothing did. There must be one, it must not lie before what was acknowledged, and it must explain each copy,
+ * each definition and each binding. That one rule is durability, atomicity and "nothing settled comes back" together.
+ *
+ * Where the broker acts by itself (it drops a head, lets a message expire), the ticket is known as a range: not before
+ * the block that was open at the last look, not behind the one that is open now.
+ */
+import { EntryCursor } from "../src/broker/entry.ts";
+import type { Entry, QueueSettings } from "../src/broker/api.ts";
+import type { QueueState } from "../src/broker/catalog/queue-state.ts";
+import type { RunningCore } from "../src/broker/broker.ts";
+import { numberOf, pathOf } from "./message.ts";
+
+/** When something was done, in tickets of this boot. 0 to 0: it is durable and was before this boot. */
+export interface When {
+  readonly low: number;
+  readonly high: number;
+}
+
+const before: When = { low: 0, high: 0 };
+
+/** A broken promise. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+export function ensure(claim: boolean, message: string): asserts claim {
+  if (!claim) throw new Violation(message);
+}
+
+export interface Held {
+  readonly lease: number;
+  readonly copy: Copy | undefined;
+}
+
+export class Copy {
+  readonly queue: ModelQueue;
+  readonly offset: number;
+  readonly number: number;
+  readonly path: string;
+  isDurable = false;
+  priority = 0;
+  key: string | undefined;
+  timestampMs = 0;
+  ttlMs = -1;
+  deliverAtMs = 0;
+  appended: When;
+  settled: When | undefined;
+  held: Held | undefined;
+  /** Rejected or over its limit, and perhaps not settled yet, since its bytes have to be read first. */
+  isDying = false;
+  isDelivered = false;
+  /** Known since the last restart only: -1 is unknown. */
+  returns = 0;
+  failures = 0;
+  mayBeFlagged = false;
+  /** What this is the dead-lettered or delayed copy of. */
+  origin: Copy | undefined;
+
+  constructor(queue: ModelQueue, offset: number, number: number, path: string, appended: When) {
+    this.queue = queue;
+    this.offset = offset;
+    this.number = number;
+    this.path = path;
+    this.appended = appended;
+  }
+
+  get text(): string {
+    return `message ${this.number}${this.path === "" ? "" : ` (${this.path})`} at ${this.queue.name}#${this.queue.id}/${this.offset}`;
+  }
+}
+
+export class ModelQueue {
+  readonly id: number;
+  readonly name: string;
+  settings: QueueSettings;
+  readonly isHidden: boolean;
+  state: QueueState;
+  created: When;
+  deleted: When | undefined;
+  readonly copies = new Map<number, Copy>();
+  /** Offsets below were looked at. */
+  seenNext = 0;
+  /** Messages by offset, for readers: settled ones too. */
+  readonly history = new Map<number, number>();
+  readonly fresh: Copy[] = [];
+
+  constructor(state: QueueState, created: When) {
+    this.id = state.id;
+    this.name = state.name;
+    this.settings = state.settings;
+    this.isHidden = state.isHidden;
+    this.state = state;
+    this.created = created;
+  }
+
+  get isLog(): boolean {
+    return this.settings.mode === "offset";
+  }
+
+  get readsHistory(): boolean {
+    return this.isLog || this.settings.retention.maxAgeMs > 0;
+  }
+}
+
+export interface Binding {
+  readonly queue: ModelQueue;
+  bound: When;
+  unbound: When | undefined;
+}
+
+export class Model {
+  readonly queues = new Map<number, ModelQueue>();
+  readonly bindings: Binding[] = [];
+  /** Ids that were published to a deduplicating queue, and when. */
+  readonly dedupIds = new Map<string, { when: When; atMs: number }>();
+  broker!: RunningCore;
+  /** Highest ticket that a client was told of. */
+  durableTicket = 0;
+  #openBefore = 1;
+  readonly #cursor = new EntryCursor();
+  clockMs = (): number => 0;
+  /** Highest time that the broker may have seen. */
+  maxMs = 0;
+  hasJumpedBack = false;
+  /** Bits of a segment were flipped: what cannot be read back may be lost, if it was reported. */
+  lossAllowed = 0;
+  deliveries = 0;
+  recoveries = 0;
+
+  get #commit(): RunningCore["core"]["commit"] {
+    return this.broker.core.commit;
+  }
+
+  /** What is done now has this ticket. */
+  now(): When {
+    return { low: this.#openBefore, high: this.#commit.openTicket };
+  }
+
+  noteTime(): void {
+    this.maxMs = Math.max(this.maxMs, this.clockMs());
+  }
+
+  queueByName(name: string): ModelQueue | undefined {
+    for (const queue of this.queues.values()) {
+      if (queue.name === name && queue.deleted === undefined) return queue;
+    }
+    return undefined;
+  }
+
+  // ---- what happens while it runs
+
+  /** A queue that the workload, or the core for itself, has made. */
+  adopt(state: QueueState): ModelQueue {
+    const queue = new ModelQueue(state, this.now());
+    this.queues.set(queue.id, queue);
+    return queue;
+  }
+
+  /** Looks at everything that the broker did since the last look. */
+  observe(exact?: When): void {
+    this.noteTime();
+    const { core } = this.broker;
+    for (const state of core.queueById.values()) {
+      const queue = this.queues.get(state.id) ?? this.adopt(state);
+      this.registerAppends(queue, exact);
+    }
+    for (const queue of this.queues.values()) {
+      if (queue.deleted !== undefined) continue;
+      if (!core.queueById.has(queue.id)) {
+        queue.deleted = exact ?? this.now();
+        continue;
+      }
+      if (queue.isLog) this.#trimmed(queue);
+      else this.#settledByItself(queue, exact ?? this.now());
+    }
+    for (const queue of this.queues.values()) queue.fresh.length = 0;
+    for (const queue of this.queues.values()) if (queue.deleted === undefined && !queue.isLog) this.#checkCounts(queue);
+    this.#openBefore = this.#commit.openTicket;
+  }
+
+  registerAppends(queue: ModelQueue, exact?: When): void {
+    const { partition, subscription } = queue.state;
+    for (; queue.seenNext < partition.next; queue.seenNext++) {
+      const offset = queue.seenNext;
+      if (!partition.look(offset, this.#cursor)) {
+        const isGone = subscription === undefined ? offset < partition.first : subscription.settled.has(offset);
+        ensure(isGone, `what was appended at ${queue.name}/${offset} is neither there nor settled`);
+        continue;
+      }
+      const entry = this.#cursor;
+      const number = numberOf(entry);
+      ensure(number !== undefined, `an entry of ${queue.name} at ${offset} is not what anybody published`);
+      const copy = new Copy(queue, offset, number, pathOf(entry), exact ?? this.now());
+      copy.isDurable = entry.isDurable && partition.isDurable;
+      copy.priority = entry.priority;
+      copy.key = entry.key();
+      copy.timestampMs = entry.timestampMs;
+      copy.ttlMs = entry.ttlMs;
+      copy.deliverAtMs = entry.deliverAtMs;
+      queue.copies.set(offset, copy);
+      queue.fresh.push(copy);
+      if (queue.readsHistory) queue.history.set(offset, number);
+    }
+  }
+
+  #trimmed(queue: ModelQueue): void {
+    const { partition } = queue.state;
+    const { maxCount, maxBytes, maxAgeMs } = queue.settings.retention;
+    for (const offset of queue.copies.keys()) {
+      if (offset >= partition.first) break;
+      queue.copies.delete(offset);
+      ensure(maxCount > 0 || maxBytes > 0 || maxAgeMs > 0, `a log without limits gave up ${queue.name}/${offset}`);
+    }
+    if (maxCount > 0 && maxBytes === 0 && maxAgeMs === 0) {
+      ensure(
+        partition.next - partition.first >= Math.min(maxCount, partition.next),
+        `${queue.name} keeps less than it should`,
+      );
+    }
+  }
+
+  #settledByItself(queue: ModelQueue, when: When): void {
+    const { settled } = queue.state.subscription!;
+    for (const copy of queue.copies.values()) {
+      if (copy.settled === undefined) {
+        if (!settled.has(copy.offset)) continue;
+        this.#died(copy, when);
+      } else {
+        ensure(settled.has(copy.offset), `${copy.text} was settled and is not`);
+        if (copy.settled.high <= this.durableTicket && copy.held === undefined) queue.copies.delete(copy.offset);
+      }
+    }
+  }
+
+  /** The broker took a message away: it must have had a reason, and must have passed it on where it is to. */
+  #died(copy: Copy, when: When): void {
+    const { queue } = copy;
+    const { settings } = queue;
+    copy.settled = when;
+    this.noteTime();
+    if (queue.isHidden) {
+      ensure(copy.deliverAtMs <= this.maxMs, `${copy.text} left before its time`);
+      for (const { queue: target, unbound } of this.bindings) {
+        if (unbound !== undefined || target.deleted !== undefined) continue;
+        this.#expectArrival(copy, target, (path) => path === copy.path);
+      }
+      return;
+    }
+    const ttlMs = shorterTtl(copy.ttlMs, settings.ttlMs);
+    const isExpired = ttlMs >= 0 && Math.max(copy.timestampMs, copy.deliverAtMs) + ttlMs <= this.maxMs;
+    const isOver = (settings.maxLength >= 0 || settings.maxLengthBytes >= 0) && settings.overflow === "drop-head";
+    if (!copy.isDying && !isExpired && !isOver) {
+      ensure(this.lossAllowed > 0, `${copy.text} vanished`);
+      this.lossAllowed--;
+      return;
+    }
+    ensure(copy.held === undefined, `${copy.text} died while it was leased`);
+    if (settings.deadLetter === undefined) return;
+    const target = this.queueByName("dead");
+    if (target === undefined) return;
+    const older = copy.path === "" ? "" : `/${copy.path}`;
+    this.#expectArrival(copy, target, (path) => path.endsWith(`@${queue.name}${older}`));
+  }
+
+  #expectArrival(copy: Copy, target: ModelQueue, isRight: (path: string) => boolean): void {
+    const arrived = target.fresh.find(
+      (one) => one.number === copy.number && one.origin === undefined && isRight(one.path),
+    );
+    if (arrived !== undefined) {
+      arrived.origin = copy;
+      return;
+    }
+    const { maxLength, ttlMs } = target.settings;
+    ensure(maxLength >= 0 || ttlMs >= 0, `${copy.text} left its queue and did not arrive in ${target.name}`);
+  }
+
+  #checkCounts(queue: ModelQueue): void {
+    const { subscription, readyCount, leasedCount } = queue.state;
+    let live = 0;
+    let leased = 0;
+    let dying = 0;
+    // Their time has come, and their bytes may have to be read first.
+    let loading = 0;
+    for (const copy of queue.copies.values()) {
+      if (copy.settled !== undefined) continue;
+      live++;
+      if (copy.held === undefined && !copy.isDying) {
+        const isRetried =
+          subscription!.attempts.get(copy.offset)?.readyAtMs === 0 && queue.settings.retry !== undefined;
+        if (isRetried || (copy.deliverAtMs > 0 && copy.deliverAtMs <= this.maxMs)) loading++;
+      }
+      if (copy.held !== undefined) leased++;
+      else if (copy.isDying && !((subscription!.attempts.get(copy.offset)?.readyAtMs ?? 0) > 0)) dying++;
+    }
+    ensure(leasedCount === leased, `${queue.name} counts ${leasedCount} leased, there are ${leased}`);
+    const counted = readyCount + subscription!.scheduledCount;
+    const owed = live - leased - dying;
+    ensure(
+      counted <= owed && counted >= owed - loading,
+      `${queue.name} counts ${readyCount} ready and ${subscription!.scheduledCount} scheduled, there are ${live - leased - dying} (${live} live, ${leased} leased, ${dying} dying)`,
+    );
+  }
+
+  /** A delivery to a consumer or an answer to a get. `noAck`: settled by it. */
+  delivered(
+    queue: ModelQueue,
+    entry: Entry,
+    held: Held,
+    given: { isRedelivered: boolean; returns: number; failures: number; noAck: boolean; isGet: boolean },
+  ): Held {
+    this.deliveries++;
+    this.noteTime();
+    if (entry.offset >= queue.seenNext) this.registerAppends(queue);
+    const copy = queue.copies.get(entry.offset);
+    ensure(copy !== undefined, `${queue.name}/${entry.offset} was delivered and is not there`);
+    this.#checkContent(copy, entry);
+    ensure(copy.settled === undefined, `${copy.text} was delivered after it was settled`);
+    ensure(copy.held === undefined, `${copy.text} was delivered while it was leased`);
+    ensure(
+      copy.appended.low <= this.durableTicket || copy.appended === before,
+      `${copy.text} was delivered before it was durable`,
+    );
+    ensure(!copy.isDelivered || given.isRedelivered, `${copy.text} was delivered again without the flag`);
+    if (!copy.mayBeFlagged && copy.returns === 0 && !copy.isDelivered)
+      ensure(!given.isRedelivered, `${copy.text} is flagged and is new`);
+    if (copy.returns >= 0)
+      ensure(given.returns === copy.returns, `${copy.text} came back ${copy.returns} times, not ${given.returns}`);
+    if (copy.failures >= 0)
+      ensure(given.failures === copy.failures, `${copy.text} failed ${copy.failures} times, not ${given.failures}`);
+    copy.returns = given.returns;
+    copy.failures = given.failures;
+    if (copy.deliverAtMs > 0) ensure(copy.deliverAtMs <= this.maxMs, `${copy.text} was delivered before its time`);
+    this.#checkExpiry(copy, given.isGet);
+    this.#checkOrder(copy);
+    copy.isDelivered = true;
+    copy.isDying = false;
+    if (given.noAck) copy.settled = this.now();
+    else copy.held = { ...held, copy };
+    return { ...held, copy };
+  }
+
+  #checkContent(copy: Copy, entry: Entry): void {
+    ensure(numberOf(entry) === copy.number, `${copy.text} was delivered with the octets of another`);
+    ensure(pathOf(entry) === copy.path, `${copy.text} was delivered with the head of another`);
+  }
+
+  #checkExpiry(copy: Copy, isGet: boolean): void {
+    const ttlMs = shorterTtl(copy.ttlMs, copy.queue.settings.ttlMs);
+    if (ttlMs < 0 || this.hasJumpedBack || (ttlMs === 0 && !isGet)) return;
+    ensure(
+      Math.max(copy.timestampMs, copy.deliverAtMs) + ttlMs > this.clockMs(),
+      `${copy.text} was delivered after it had expired`,
+    );
+  }
+
+  /** Nothing that is ready should have come before it. */
+  #checkOrder(copy: Copy): void {
+    const { queue } = copy;
+    const { settings } = queue;
+    const { settled, attempts } = queue.state.subscription!;
+    for (const other of queue.copies.values()) {
+      if (other === copy || other.settled !== undefined) continue;
+      if (settings.mode === "keyed") {
+        if (copy.key === undefined || other.key !== copy.key) continue;
+        ensure(other.held === undefined, `${copy.text} was delivered beside ${other.text}: their key is the same`);
+      }
+      if (other.held !== undefined || other.isDying || other.deliverAtMs > 0) continue;
+      if (other.appended.high > this.durableTicket || settled.has(other.offset)) continue;
+      if ((attempts.get(other.offset)?.readyAtMs ?? 0) > 0) continue;
+      const level = Math.min(other.priority, settings.maxPriority) - Math.min(copy.priority, settings.maxPriority);
+      const comesFirst = level > 0 || (level === 0 && other.offset < copy.offset);
+      ensure(!comesFirst || copy.deliverAtMs > 0, `${copy.text} was delivered before ${other.text}`);
+    }
+  }
+
+  /** A client settles what it holds. */
+  settle(held: Held, settlement: "accept" | "release" | "fail" | "reject", when: When): void {
+    const { copy } = held;
+    if (copy === undefined) return;
+    copy.held = undefined;
+    if (copy.queue.deleted !== undefined) return;
+    const { deadLetter, deliveryLimit } = copy.queue.settings;
+    if (settlement === "accept" || (settlement === "reject" && deadLetter === undefined)) {
+      copy.settled = when;
+    } else if (settlement === "reject") {
+      copy.isDying = true;
+    } else {
+      if (copy.returns >= 0) copy.returns++;
+      if (settlement === "fail" && copy.failures >= 0) copy.failures++;
+      if (deliveryLimit >= 0 && copy.failures > deliveryLimit) {
+        if (deadLetter === undefined) copy.settled = when;
+        else copy.isDying = true;
+      }
+    }
+  }
+
+  purged(queue: ModelQueue, when: When): void {
+    for (const copy of queue.copies.values()) {
+      if (copy.settled === undefined && queue.state.subscription!.settled.has(copy.offset)) {
+        ensure(copy.held === undefined, `${copy.text} was purged while it was leased`);
+        copy.settled = when;
+      }
+    }
+  }
+
+  /** A reader of a log or of a queue's history got an entry; `last` is the one before, -1 if none. */
+  read(queue: ModelQueue, entry: Entry, last: number): void {
+    this.deliveries++;
+    if (entry.offset >= queue.seenNext) this.registerAppends(queue);
+    const number = queue.history.get(entry.offset);
+    ensure(
+      number !== undefined && numberOf(entry) === number,
+      `a reader of ${queue.name} got something else at ${entry.offset}`,
+    );
+    ensure(entry.offset > last, `a reader of ${queue.name} went back from ${last} to ${entry.offset}`);
+    const copy = queue.copies.get(entry.offset);
+    if (copy !== undefined)
+      ensure(copy.appended.low <= this.durableTicket, `${copy.text} was read before it was durable`);
+    if (last < 0 || !queue.isLog) return;
+    for (let offset = last + 1; offset < entry.offset; offset++) {
+      const missed = queue.copies.get(offset);
+      ensure(missed === undefined || this.lossAllowed > 0, `a reader of ${queue.name} missed ${offset}`);
+    }
+  }
+
+  // ---- what is found after a restart
+
+  /** The broker is back: holds what is there against what was. */
+  recovered(broker: RunningCore, isClean: boolean): void {
+    this.broker = broker;
+    this.recoveries++;
+    const cut = new Cut(this.durableTicket, isClean);
+    for (const queue of this.queues.values()) this.#recoverQueue(queue, cut, isClean);
+    this.#recoverBindings(cut);
+    for (const state of broker.core.queueById.values()) {
+      ensure(this.queues.has(state.id), `there is a queue ${state.name} that nobody made`);
+    }
+    cut.check();
+    for (const [id, seen] of this.dedupIds) {
+      if (seen.when.high > this.durableTicket) this.dedupIds.delete(id);
+      else seen.when = before;
+    }
+    this.durableTicket = 0;
+    this.#openBefore = broker.core.commit.openTicket;
+    this.maxMs = this.clockMs();
+    this.hasJumpedBack = false;
+  }
+
+  #recoverQueue(queue: ModelQueue, cut: Cut, isClean: boolean): void {
+    const state = this.broker.core.queueById.get(queue.id);
+    const isExpected = queue.settings.durable;
+    if (!isExpected) {
+      ensure(state === undefined, `${queue.name} is not durable and came back`);
+      this.queues.delete(queue.id);
+      return;
+    }
+    if (state === undefined) {
+      cut.absent(queue.created, queue.deleted, `queue ${queue.name}#${queue.id}`);
+      this.queues.delete(queue.id);
+      return;
+    }
+    cut.present(queue.created, queue.deleted, `queue ${queue.name}#${queue.id}`);
+    queue.created = before;
+    queue.deleted = undefined;
+    queue.state = state;
+    ensure(
+      JSON.stringify(state.settings) === JSON.stringify(queue.settings),
+      `${queue.name} came back with other settings`,
+    );
+    for (const copy of queue.copies.values()) this.#recoverCopy(copy, cut);
+    for (const copy of queue.copies.values()) this.#recoverPair(copy);
+    this.#forgetGone(queue, isClean);
+    if (!queue.isLog) this.#findGhosts(queue);
+    queue.seenNext = state.partition.next;
+    for (const offset of queue.history.keys()) if (offset >= state.partition.next) queue.history.delete(offset);
+  }
+
+  #isLive(copy: Copy): boolean {
+    const state = this.broker.core.queueById.get(copy.queue.id);
+    if (state === undefined) return false;
+    const { partition, subscription } = state;
+    return (
+      copy.offset < partition.next && copy.offset >= partition.first && subscription?.settled.has(copy.offset) !== true
+    );
+  }
+
+  #recoverCopy(copy: Copy, cut: Cut): void {
+    const isLive = this.#isLive(copy);
+    if (!copy.isDurable) {
+      if (!copy.queue.isLog) ensure(!isLive, `${copy.text} is not durable and came back`);
+      return;
+    }
+    if (isLive) cut.present(copy.appended, copy.settled, copy.text);
+    else cut.absent(copy.appended, copy.settled, copy.text);
+  }
+
+  /** A message is where it was or where it went: not in both places, not in neither. */
+  #recoverPair(copy: Copy): void {
+    const { origin } = copy;
+    copy.origin = undefined;
+    if (origin === undefined || !origin.isDurable || !copy.isDurable) return;
+    if (!this.queues.has(origin.queue.id) || origin.queue.deleted !== undefined) return;
+    if (origin.settled === undefined || origin.settled.high <= this.durableTicket) return;
+    const isHere = this.#isLive(copy);
+    const isThere = this.#isLive(origin);
+    ensure(!isHere || !isThere, `${origin.text} is also ${copy.text}`);
+    const wasThere = origin.appended.high <= this.durableTicket;
+    ensure(
+      isHere || isThere || !wasThere || copy.settled !== undefined,
+      `${origin.text} is neither there nor ${copy.text}`,
+    );
+  }
+
+  #forgetGone(queue: ModelQueue, isClean: boolean): void {
+    for (const copy of queue.copies.values()) {
+      if (!copy.isDurable || !this.#isLive(copy)) {
+        queue.copies.delete(copy.offset);
+        continue;
+      }
+      copy.appended = before;
+      copy.settled = undefined;
+      copy.held = undefined;
+      copy.isDying = false;
+      if (!isClean || queue.settings.maxPriority > 0 || queue.settings.mode === "keyed") copy.mayBeFlagged = true;
+      copy.returns = -1;
+      copy.failures = -1;
+    }
+  }
+
+  #findGhosts(queue: ModelQueue): void {
+    const { partition, subscription } = queue.state;
+    const { settled } = subscription!;
+    for (let offset = settled.floor; offset < partition.next; offset++) {
+      if (settled.has(offset) || queue.copies.has(offset)) continue;
+      throw new Violation(
+        `there is a message at ${queue.name}#${queue.id}/${offset} that was settled or never published`,
+      );
+    }
+  }
+
+  #recoverBindings(cut: Cut): void {
+    const bound = new Set<number>();
+    for (const { destination } of this.broker.namespace("/")!.bindingsFrom("fan")) {
+      if ("queue" in destination) bound.add((destination.queue as QueueState).id);
+    }
+    for (const binding of this.bindings.splice(0)) {
+      const { queue } = binding;
+      if (!this.queues.has(queue.id)) continue;
+      const what = `the binding of ${queue.name}`;
+      if (!bound.has(queue.id)) {
+        cut.absent(binding.bound, binding.unbound, what);
+        continue;
+      }
+      // A queue may be bound, unbound and bound again: only the last counts.
+      cut.present(binding.bound, binding.unbound, what);
+      this.bindings.push({ queue, bound: before, unbound: undefined });
+      bound.delete(queue.id);
+    }
+    ensure(bound.size === 0, "there is a binding that nobody made");
+  }
+}
+
+/** The ticket up to which everything happened: bounds from what is found. */
+class Cut {
+  #low: number;
+  #high = Number.MAX_SAFE_INTEGER;
+  #lowWhy = "it was acknowledged";
+  #highWhy = "";
+
+  constructor(durableTicket: number, isClean: boolean) {
+    this.#low = isClean ? Number.MAX_SAFE_INTEGER - 1 : durableTicket;
+  }
+
+  /** It is there: made before the cut, ended behind it. */
+  present(made: When, ended: When | undefined, what: string): void {
+    this.#atLeast(made.low, `${what} is there`);
+    if (ended !== undefined) this.#below(ended.high, `${what} is still there`);
+  }
+
+  absent(made: When, ended: When | undefined, what: string): void {
+    if (ended === undefined) this.#below(made.high, `${what} is lost`);
+    else if (made.high <= this.#low) this.#atLeast(ended.low, `${what} is gone`);
+  }
+
+  check(): void {
+    ensure(
+      this.#low <= this.#high,
+      `${this.#highWhy}, but ${this.#lowWhy} (ticket ${this.#low} happened, ${this.#high + 1} did not)`,
+    );
+  }
+
+  #atLeast(ticket: number, why: string): void {
+    if (ticket <= this.#low) return;
+    this.#low = ticket;
+    this.#lowWhy = why;
+  }
+
+  #below(ticket: number, why: string): void {
+    if (ticket - 1 >= this.#high) return;
+    this.#high = ticket - 1;
+    this.#highWhy = why;
+  }
+}
+
+function shorterTtl(a: number, b: number): number {
+  if (a < 0) return b;
+  return b < 0 ? a : Math.min(a, b);
+}
