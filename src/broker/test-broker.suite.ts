@@ -330,6 +330,21 @@ export class Bottle {
     await this.#start();
   }
 
+  /** Another bottle, started from the disk as a crash would leave it now. */
+  async fork(): Promise<Bottle> {
+    const twin = new Bottle(this.#options);
+    twin.disk = this.disk.crash(seededRandom(this.#seed++), queueMicrotask);
+    twin.clock.jumpTo(this.clock.now());
+    await twin.#start();
+    return twin;
+  }
+
+  /** One turn of the event loop, at most. */
+  async step(): Promise<void> {
+    this.#turns.list.shift()?.();
+    await Promise.resolve();
+  }
+
   /** Stops in good order and starts again. */
   async restart(): Promise<void> {
     await this.stop();

@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Bottle, plainExchange } from "./test-broker.suite.ts";
+
+const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i));
+
+test("after a crash everything durable is there, in order, and what was settled stays settled", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.publishAll("q", numbers(0, 100));
+  const taker = bottle.consume("q", { creditLimit: 50 });
+  await bottle.settle();
+  for (const delivery of taker.deliveries) if (Number(delivery.body) % 2 === 0) taker.accept(delivery);
+  await bottle.settle();
+  await bottle.crash();
+  const left = numbers(0, 100).filter((body) => Number(body) % 2 === 1 || Number(body) >= 75);
+  const drained = await bottle.drain("q");
+  assert.deepEqual(
+    drained.filter((body) => Number(body) < 50),
+    left.filter((body) => Number(body) < 50),
+  );
+  assert.deepEqual(
+    drained.filter((body) => Number(body) >= 75),
+    numbers(75, 100),
+  );
+});
+
+test("after a crash what may have been delivered is flagged, and what certainly was not is not", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("seen");
+  bottle.declare("unseen");
+  bottle.publishAll("seen", numbers(0, 10));
+  bottle.publishAll("unseen", numbers(0, 10));
+  bottle.consume("seen", { creditLimit: 5 });
+  await bottle.settle();
+  await bottle.crash();
+  const seen = await bottle.drainDeliveries("seen");
+  assert.ok(seen.slice(0, 5).every(({ isRedelivered }) => isRedelivered));
+  assert.ok((await bottle.drainDeliveries("unseen")).every(({ isRedelivered }) => !isRedelivered));
+  bottle.publish("seen", "new");
+  await bottle.settle();
+  assert.deepEqual(
+    (await bottle.drainDeliveries("seen")).map(({ body, isRedelivered }) => [body, isRedelivered]),
+    [["new", false]],
+  );
+});
+
+test("after a stop in good order exactly what was delivered is flagged", async () => {
+  for (const settings of [{}, { maxPriority: 5 }, { mode: "keyed" as const }]) {
+    const bottle = await Bottle.open();
+    bottle.declare("q", settings);
+    bottle.publishAll("q", numbers(0, 10));
+    bottle.publish("q", "later", { delayMs: 1000 });
+    bottle.publish("q", "10");
+    const taker = bottle.consume("q", { creditLimit: 4 });
+    await bottle.settle();
+    taker.accept(taker.deliveries[1]!);
+    await bottle.settle();
+    assert.deepEqual(taker.bodies, ["0", "1", "2", "3", "4"]);
+    await bottle.restart();
+    await bottle.advance(2000);
+    const flagged = (await bottle.drainDeliveries("q")).map(
+      ({ body, isRedelivered }) => body + (isRedelivered ? "!" : ""),
+    );
+    assert.deepEqual(flagged.sort(), ["0!", "10", "2!", "3!", "4!", "5", "6", "7", "8", "9", "later"]);
+  }
+});
+
+test("what is not durable goes with the process, and leaves what is durable in order", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.declare("fleeting", { durable: false });
+  for (let i = 0; i < 40; i++) bottle.publish("q", String(i), { durable: i % 3 === 0 });
+  bottle.publish("fleeting", "a");
+  await bottle.settle();
+  assert.equal(bottle.queue("q").readyCount, 40);
+  await bottle.crash();
+  assert.equal(bottle.ns.queue("fleeting"), undefined);
+  assert.equal(bottle.queue("q").readyCount, 14);
+  bottle.publish("q", "new");
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("q"), [...numbers(0, 40).filter((body) => Number(body) % 3 === 0), "new"]);
+});
+
+test("fleeting messages of a durable queue do not come back from a checkpoint either", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  for (let i = 0; i < 400; i++) bottle.publish("q", String(i), { durable: i % 2 === 0 });
+  await bottle.settle();
+  await bottle.evict();
+  assert.equal((await bottle.get("q"))?.body, "0");
+  assert.equal((await bottle.get("q"))?.body, "1");
+  await bottle.crash();
+  assert.equal(bottle.queue("q").readyCount, 199);
+  assert.deepEqual(
+    await bottle.drain("q"),
+    numbers(1, 400).filter((body) => Number(body) % 2 === 0),
+  );
+});
+
+test("definitions outlive a crash and a checkpoint: exchanges, bindings with arguments, settings, deletions", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q");
+  bottle.declare("gone");
+  bottle.ns.createExchange("e", { ...plainExchange, kind: "headers" }, { type: "headers" });
+  bottle.ns.createExchange("f", { ...plainExchange, kind: "fanout", durable: false }, {});
+  const args = { "x-match": "any", a: 1n, b: new Date(5000), c: Buffer.from([1, 2]), d: { e: [null, true, 1.5] } };
+  bottle.ns.bind("e", { queue }, "", args);
+  queue.configure({ ...queue.settings, maxLength: 3 });
+  bottle.broker.definitions.put("user", "guest", { tags: ["administrator"] });
+  bottle.broker.definitions.put("user", "gone", {});
+  bottle.broker.definitions.remove("user", "gone");
+  bottle.ns.deleteQueue(bottle.queue("gone"));
+  const { id } = bottle.broker;
+  const check = (): void => {
+    assert.equal(bottle.broker.id, id);
+    assert.deepEqual(
+      [...bottle.ns.queues()].map(({ name }) => name),
+      ["q"],
+    );
+    assert.equal(bottle.queue("q").settings.maxLength, 3);
+    assert.deepEqual(bottle.ns.exchange("e")?.declaration, { type: "headers" });
+    const [binding] = [...bottle.ns.bindingsFrom("e")];
+    assert.deepEqual(
+      JSON.stringify(binding?.args, (_, value) => (typeof value === "bigint" ? `${value}n` : value)),
+      JSON.stringify({ ...args, c: new Uint8Array([1, 2]) }, (_, value) =>
+        typeof value === "bigint" ? `${value}n` : value,
+      ),
+    );
+    assert.deepEqual([...bottle.broker.definitions.entries("user")], [["guest", { tags: ["administrator"] }]]);
+  };
+  await bottle.settle();
+  await bottle.crash();
+  check();
+  assert.equal(bottle.ns.exchange("f"), undefined);
+  await bottle.checkpoint();
+  await bottle.crash();
+  check();
+  bottle.publish("x", "m", { exchange: "e", headers: { a: 1 } });
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("q"), ["m"]);
+});
+
+test("an atomic group is whole or absent after a crash, also when it spans many blocks", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.declare("r");
+  bottle.publish("r", "source");
+  const taker = bottle.consume("r");
+  await bottle.settle();
+  const bytes = Buffer.alloc(300_000, 120);
+  const run = (): void => {
+    for (let i = 0; i < 20; i++) bottle.publish("q", "", { body: bytes });
+    taker.session.settle(1, false, "accept");
+  };
+  const ticket = bottle.broker.atomically(run);
+  let rounds = 0;
+  const found = new Set<number>();
+  // At each step on the way to the disk the power could have gone.
+  while (bottle.broker.durableTicket < ticket && rounds++ < 200) {
+    const twin = await bottle.fork();
+    found.add(twin.queue("q").readyCount);
+    assert.equal(twin.queue("r").readyCount, twin.queue("q").readyCount === 0 ? 1 : 0);
+    await bottle.step();
+  }
+  await bottle.settle();
+  const twin = await bottle.fork();
+  assert.deepEqual([twin.queue("q").readyCount, twin.queue("r").readyCount], [20, 0]);
+  assert.deepEqual([...found], [0]);
+});
+
+test("a message of many megabytes goes through journal, checkpoint and segment", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  const bytes = Buffer.alloc(9_000_000, "abcdefg");
+  bottle.publish("q", "", { body: bytes });
+  bottle.publish("q", "small");
+  await bottle.settle();
+  await bottle.crash();
+  await bottle.evict();
+  const [large, small] = await bottle.drain("q");
+  assert.ok(large === bytes.toString());
+  assert.equal(small, "small");
+});
+
+test("a fan-out is written once, whatever number of queues it reaches", async () => {
+  const bottle = await Bottle.open();
+  bottle.ns.createExchange("e", { ...plainExchange, kind: "fanout" }, {});
+  for (let i = 0; i < 10; i++) bottle.ns.bind("e", { queue: bottle.declare(`q${i}`) }, "", {});
+  await bottle.settle();
+  const before = bottle.broker.core.commit.bytesWritten;
+  bottle.publish("", "", { exchange: "e", body: Buffer.alloc(100_000) });
+  await bottle.settle();
+  assert.ok(bottle.broker.core.commit.bytesWritten - before < 110_000);
+  await bottle.evict();
+  const [segment] = (await bottle.disk.list()).filter((name) => name.startsWith("segment"));
+  assert.ok(bottle.disk.bytesOf(segment!).length < 120_000);
+  await bottle.crash();
+  for (let i = 0; i < 10; i++) assert.equal((await bottle.drain(`q${i}`))[0]?.length, 100_000);
+});
+
+test("a damaged newest checkpoint is reported, and the one before it with its journal has everything", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  for (let round = 0; round < 3; round++) {
+    bottle.publishAll("q", numbers(round * 10, round * 10 + 10));
+    await bottle.settle();
+    assert.equal((await bottle.get("q"))?.body, String(round));
+    await bottle.evict();
+  }
+  const newest = (await bottle.disk.list())
+    .filter((name) => name.startsWith("checkpoint"))
+    .sort()
+    .at(-1)!;
+  bottle.disk.bytesOf(newest)[40]! ^= 1;
+  const damaged = bottle.disk.bytesOf(newest).slice();
+  await bottle.crash();
+  bottle.disk.plant(newest, damaged);
+  bottle.logged.length = 0;
+  await bottle.crash();
+  assert.match(bottle.logged.join(), /data directory is damaged the checkpoint's content does not verify/);
+  assert.deepEqual(await bottle.drain("q"), numbers(3, 30));
+});
+
+test("when no checkpoint can be read the broker refuses to start, and removes nothing", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.publishAll("q", numbers(0, 10));
+  await bottle.settle();
+  await bottle.checkpoint();
+  await bottle.checkpoint();
+  const names = await bottle.disk.list();
+  for (const name of names) {
+    if (!name.startsWith("checkpoint")) continue;
+    const bytes = bottle.disk.bytesOf(name).slice();
+    bytes[40]! ^= 1;
+    bottle.disk.plant(name, bytes);
+  }
+  await assert.rejects(bottle.crash(), /does not verify/);
+  assert.deepEqual(
+    (await bottle.disk.list()).filter((name) => name.startsWith("segment")),
+    names.filter((name) => name.startsWith("segment")),
+  );
+});
+
+test("segments go when all in them is settled, and are written anew when most of it is", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.declare("slow");
+  bottle.publishAll("slow", numbers(0, 300));
+  bottle.publishAll("q", numbers(0, 3000));
+  await bottle.settle();
+  await bottle.evict();
+  const segments = async (): Promise<string[]> =>
+    (await bottle.disk.list()).filter((name) => name.startsWith("segment"));
+  const [first] = await segments();
+  const firstBytes = bottle.disk.bytesOf(first!).length;
+  assert.equal((await bottle.drain("q")).length, 3000);
+  for (let i = 0; i < 3; i++) await bottle.checkpoint();
+  const left = await segments();
+  assert.ok(!left.includes(first!));
+  assert.ok(left.reduce((sum, name) => sum + bottle.disk.bytesOf(name).length, 0) < firstBytes / 4);
+  await bottle.crash();
+  assert.deepEqual(await bottle.drain("slow"), numbers(0, 300));
+  for (let i = 0; i < 3; i++) await bottle.checkpoint();
+  assert.deepEqual(await segments(), []);
+});
+
+test("memory of what is settled is given back, to the last block", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.declare("p", { maxPriority: 3 });
+  for (let round = 0; round < 5; round++) {
+    bottle.publishAll("q", numbers(0, 2000), { body: Buffer.alloc(1000) });
+    bottle.publishAll("p", numbers(0, 2000), { durable: false });
+    await bottle.settle();
+    if (round % 2 === 0) await bottle.evict();
+    await bottle.drain("q");
+    await bottle.drain("p");
+  }
+  assert.ok(bottle.broker.core.cache.bytes <= 3 << 20, String(bottle.broker.core.cache.bytes));
+});
