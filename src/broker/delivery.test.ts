@@ -223,7 +223,7 @@ test("get takes one message at a time, sees what was published just before, and 
   const held = await bottle.get("q", false, session);
   assert.equal(held?.body, "a");
   assert.equal(await bottle.get("q"), undefined);
-  session.settle(held!.lease, false, "release");
+  session.settle(held.lease, false, "release");
   assert.deepEqual([(await bottle.get("q"))?.isRedelivered, bottle.queue("q").readyCount], [true, 0]);
 });
 

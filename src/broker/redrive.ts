@@ -6,31 +6,37 @@ import { SessionState } from "./subscription/session.ts";
 
 /**
  * Moves up to `countMax` ready messages of `queue` each to the queue of its first death, in one atomic step a message. A
- * message that never died, or whose queue is gone, stays. Answers how many were moved.
+ * message that never died, or whose queue is gone or full, stays. Answers how many were moved.
  */
 export async function redrive(core: Core, queue: QueueState, countMax: number): Promise<number> {
   const session = new SessionState(core);
-  const { namespace } = queue;
   let moved = 0;
-  for (let taken = 0; taken < countMax; taken++) {
-    const isMore = await new Promise<boolean>((resolve) => {
-      session.get(queue, false, (lease, entry) => {
-        if (entry === undefined) return resolve(false);
-        const deaths = core.format(entry.format).deaths(entry.buffer, entry.headStart, entry.headEnd);
-        const target = namespace.queueByName.get(deaths.at(-1)?.queue ?? "");
-        if (target !== undefined && target !== queue) {
-          core.commit.atomically(() => {
-            const p = publicationOf(entry, namespace.exchange("")!, target.name);
-            core.publisher.append([target], { ...p, ttlMs: -1 }, { routed: 0, refused: false, ticket: 0 });
-            session.settle(lease, false, "accept");
-          });
-          moved++;
-        }
-        resolve(true);
-      });
-    });
-    if (!isMore) break;
+  // What stays is held until the end, so that each is looked at once.
+  for (let looks = queue.readyCount; looks > 0; looks--) {
+    const step = await redriveOne(core, queue, session);
+    if (step === "moved") moved++;
+    if (step === "empty" || moved >= countMax) break;
   }
+  session.settle(0, true, "release");
   session.close();
   return moved;
+}
+
+function redriveOne(core: Core, queue: QueueState, session: SessionState): Promise<"moved" | "stays" | "empty"> {
+  const { namespace } = queue;
+  return new Promise((resolve) => {
+    session.get(queue, false, (lease, entry) => {
+      if (entry === undefined) return resolve("empty");
+      const deaths = core.format(entry.format).deaths(entry.buffer, entry.headStart, entry.headEnd);
+      const target = namespace.queueByName.get(deaths.at(-1)?.queue ?? "");
+      if (target === undefined || target === queue) return resolve("stays");
+      core.commit.atomically(() => {
+        const p = publicationOf(entry, namespace.exchange("")!, target.name);
+        const outcome = { routed: 0, refused: false, ticket: 0 };
+        core.publisher.append([target], { ...p, ttlMs: -1 }, outcome);
+        if (!outcome.refused) session.settle(lease, false, "accept");
+        resolve(outcome.refused ? "stays" : "moved");
+      });
+    });
+  });
 }

@@ -359,6 +359,10 @@ export class Bottle {
     await this.#until(this.broker.checkpoint());
   }
 
+  redrive(queue: string, countMax: number): Promise<number> {
+    return this.#until(this.broker.redrive(this.queue(queue), countMax));
+  }
+
   /** Drops all that may be dropped from memory: what is read next comes from disk. */
   async evict(): Promise<void> {
     await this.checkpoint();
@@ -402,11 +406,11 @@ export class Bottle {
       clock,
       random: seededRandom(this.#seed),
       logger,
+      formats: [testFormat],
       fatal: (error) => void (this.fatal = error),
       ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
     });
     this.broker = await this.#until(opened);
-    this.broker.registerFormat(testFormat);
     await this.settle();
   }
 }
