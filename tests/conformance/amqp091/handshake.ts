@@ -2,7 +2,8 @@
  * The opening of a connection as an ordinary client does it, without a line in the transcript, for every scenario that
  * is not about the handshake.
  */
-import type { Fields, WireConnection } from "./wire-client.ts";
+import type { Fields } from "./frames.ts";
+import type { WireConnection } from "./wire-client.ts";
 
 export interface HandshakeOptions {
   readonly user?: string;

@@ -8,7 +8,8 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { handshake, type HandshakeOptions } from "./handshake.ts";
-import { WireConnection, type Fields, type WireChannel } from "./wire-client.ts";
+import type { Fields } from "./frames.ts";
+import { WireConnection, type WireChannel } from "./wire-client.ts";
 
 export interface Target {
   readonly host: string;

@@ -1,7 +1,7 @@
 /** Publishing: mandatory and returns, properties, bodies, and everything about a message that is refused. */
 import { family } from "../scenario.ts";
 import { as } from "../values.ts";
-import { propertySection } from "../wire-client.ts";
+import { propertySection } from "../frames.ts";
 
 const scenario = family("basic-publish");
 

@@ -1,6 +1,6 @@
 /** Channels: opening, closing, numbers, flow, and content frames that come when they must not. */
 import { family } from "../scenario.ts";
-import { frame, methodPayload } from "../wire-client.ts";
+import { frame, methodPayload } from "../frames.ts";
 
 const scenario = family("channel");
 

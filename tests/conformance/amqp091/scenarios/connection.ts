@@ -2,7 +2,8 @@
 import { PROTOCOL_HEADER, startOk } from "../handshake.ts";
 import { family, type ScenarioContext } from "../scenario.ts";
 import { as, longString, shortString } from "../values.ts";
-import { frame, methodPayload, type Fields, type WireConnection } from "../wire-client.ts";
+import { frame, methodPayload, type Fields } from "../frames.ts";
+import type { WireConnection } from "../wire-client.ts";
 
 const scenario = family("connection");
 

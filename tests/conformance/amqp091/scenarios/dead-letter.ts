@@ -1,6 +1,7 @@
 /** Dead-lettering: every reason, the headers that tell of it, where the message goes, and when it does not. */
 import { family, type ScenarioContext } from "../scenario.ts";
-import type { Fields, WireChannel } from "../wire-client.ts";
+import type { Fields } from "../frames.ts";
+import type { WireChannel } from "../wire-client.ts";
 
 const scenario = family("dead-letter");
 

@@ -1,6 +1,7 @@
 /** Clients that do not wait for answers: order of replies, what an error does to what follows, and what a channel sees of itself. */
 import { family } from "../scenario.ts";
-import { frame, methodPayload, type Fields, type WireChannel } from "../wire-client.ts";
+import { frame, methodPayload, type Fields } from "../frames.ts";
+import type { WireChannel } from "../wire-client.ts";
 
 const scenario = family("pipelining");
 

@@ -1,7 +1,7 @@
 /** The arguments of queue.declare: each with good, badly typed and bad values, and the combinations that are refused. */
 import { family, type ScenarioContext } from "../scenario.ts";
 import { as, shown } from "../values.ts";
-import type { Fields } from "../wire-client.ts";
+import type { Fields } from "../frames.ts";
 
 const scenario = family("queue-arguments");
 

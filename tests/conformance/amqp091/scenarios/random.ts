@@ -4,7 +4,8 @@
  * the first line that differs. Consumers read one queue only, since deliveries of two queues race.
  */
 import { family, type ScenarioContext } from "../scenario.ts";
-import type { Fields, WireChannel } from "../wire-client.ts";
+import type { Fields } from "../frames.ts";
+import type { WireChannel } from "../wire-client.ts";
 
 const scenario = family("random");
 

@@ -1,7 +1,8 @@
 /** Streams as queues: where reading starts, the offsets that come with messages, and what is refused. */
 import { family, type ScenarioContext } from "../scenario.ts";
 import { as } from "../values.ts";
-import type { Fields, WireChannel } from "../wire-client.ts";
+import type { Fields } from "../frames.ts";
+import type { WireChannel } from "../wire-client.ts";
 
 const scenario = family("stream");
 
