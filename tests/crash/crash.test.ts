@@ -18,6 +18,7 @@ import { consume, consumed, declareAll, drain, open, Publisher, queues, routes }
 
 const rounds = Number(process.env["CRASH_ROUNDS"] ?? 5);
 const roundLimitMs = 60_000;
+const standstillMs = 10_000;
 
 // Small files, so that a few rounds see many checkpoints and recycled journals.
 const set = { "journal.fileBytes": "2MiB", "journal.checkpointBytes": "4MiB" };
@@ -96,14 +97,20 @@ async function killUnderLoad(
       [1, 2].map((which) => consume(broker.amqp, queue, `c${which} ${queue} ${round}`, ledger)),
     ),
   );
+  const standstill = setTimeout(() => {
+    const { sent, confirmed, delivered } = ledger.counts;
+    const where = `${left} of ${confirms} confirms to come; ${sent} sent, ${confirmed} confirmed, ${delivered} delivered`;
+    enough.reject(new Error(`round ${round}: no confirm for ${standstillMs} ms: ${where}\n${broker.log()}`));
+  }, standstillMs);
   const onConfirm = (): void => {
+    standstill.refresh();
     if (--left === 0) enough.resolve();
   };
   const all = Promise.allSettled([
     ...publishers.map((publisher) => publisher.run(broker.amqp, onConfirm)),
     ...consumers.map(({ gone }) => gone),
   ]);
-  const outcome = await Promise.race([enough.promise, all]);
+  const outcome = await Promise.race([enough.promise, all]).finally(() => clearTimeout(standstill));
   if (outcome !== undefined) {
     const reasons = outcome.map((each) => (each.status === "rejected" ? String(each.reason) : "ended"));
     throw new Error(`the load ended by itself: ${reasons.join(", ")}\n${broker.log()}`);

@@ -106,6 +106,7 @@ test("headers nested deep are carried, or refused in AMQP's terms", async (t) =>
         const declare = { queue: `deep.${depth}`, "auto-delete": true, arguments: { "x-deep": arguments_ } };
         const answer = await (await peer.channel(1).open()).call("queue.declare", declare);
         assert.match(answer?.name ?? "nothing", /^(queue\.declare-ok|(channel|connection)\.close)$/);
+        if (answer?.name !== "queue.declare-ok") break;
       }
     }
   });

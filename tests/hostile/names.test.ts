@@ -51,6 +51,7 @@ test("queues, exchanges, keys and consumers may have every odd name, and keep it
     assert.deepEqual([got.fields["exchange"], got.fields["routing-key"], got.body.toString()], [name, name, name]);
     const tag = await channel.quiet("basic.consume", { queue: name, "consumer-tag": name });
     assert.equal(tag.fields["consumer-tag"], name);
+    assert.equal((await channel.quiet("basic.cancel", { "consumer-tag": name })).fields["consumer-tag"], name);
     assert.equal((await channel.quiet("queue.delete", { queue: name })).name, "queue.delete-ok");
     assert.equal((await channel.quiet("exchange.delete", { exchange: name })).name, "exchange.delete-ok");
   }
