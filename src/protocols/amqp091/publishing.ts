@@ -357,8 +357,8 @@ export class Publishing {
       channel.returnMessage(partsOf(publication));
       replyParts.clear();
     }
-    // Nothing may have been written for a refused one: it waits for what was before it and no more.
-    const ticket = outcome.refused ? channel.connection.hub.broker.ticket : outcome.ticket;
+    // Where nothing was written (refused, seen before), it waits for what was before it and no more.
+    const ticket = Math.min(outcome.ticket, channel.connection.hub.broker.ticket);
     channel.published(ticket, outcome.refused);
   }
 }
