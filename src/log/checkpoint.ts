@@ -78,6 +78,10 @@ async function writeCheckpoint(disk: Disk, id: number, chunks: Buffer[]): Promis
       await writeAt(file, chunk, 0, chunk.length, position);
       position += chunk.length;
     }
+  } catch (error) {
+    // On a full disk the next attempt needs this space, and has a name of its own.
+    await disk.remove(draft).catch(() => undefined);
+    throw error;
   } finally {
     await file.close();
   }

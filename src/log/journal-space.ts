@@ -48,11 +48,21 @@ export class TailFile {
     this.#options = options;
   }
 
-  /** Writes at the tail, which advances if it succeeds. One at a time. */
-  write(buffer: Buffer, length: number, done: (error: Error | undefined) => void): void {
+  /** Writes at the tail, which advances if it succeeds. One at a time. `isLone`: at once, if the file thinks fit. */
+  write(buffer: Buffer, length: number, done: (error: Error | undefined) => void, isLone: boolean): void {
     if (this.#zerosFrom >= 0 && this.position + length > this.#zerosFrom) {
-      this.#zerosDone = () => this.write(buffer, length, done);
+      this.#zerosDone = () => this.write(buffer, length, done, false);
       return;
+    }
+    if (isLone && this.#zerosFrom < 0 && this.position + length <= this.#allocated) {
+      const written = this.#file.writeNow?.(buffer, 0, length, this.position);
+      if (written === true) {
+        this.position += length;
+        this.prepare();
+        done(undefined);
+        return;
+      }
+      if (written !== undefined) return done(written);
     }
     this.#underWay = length;
     this.#file.write(buffer, 0, length, this.position, (error) => {

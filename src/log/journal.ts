@@ -90,7 +90,7 @@ class DiskJournal implements Journal {
     this.bytesSinceRotate = recovered.bytesReplayed;
   }
 
-  append(buffer: Buffer, length: number, done: (error: Error | undefined) => void): void {
+  append(buffer: Buffer, length: number, done: (error: Error | undefined) => void, isLone = false): void {
     assert(this.#done === undefined, "one append at a time");
     this.#done = done;
     if (this.#error !== undefined) {
@@ -102,7 +102,7 @@ class DiskJournal implements Journal {
     this.#padded = paddedLength(length);
     const seq = this.nextSeq++;
     const tail = this.#tail;
-    if (tail !== undefined && this.#fits(tail, seq)) this.#write(tail, this.#files.at(-1)!, seq);
+    if (tail !== undefined && this.#fits(tail, seq)) this.#write(tail, this.#files.at(-1)!, seq, isLone);
     else void this.#writeToNewFile(seq);
   }
 
@@ -154,13 +154,13 @@ class DiskJournal implements Journal {
     await this.#tail?.close().catch(() => undefined);
     this.#tail = tail;
     this.#files.push(file);
-    this.#write(tail, file, seq);
+    this.#write(tail, file, seq, false);
   }
 
-  #write(tail: TailFile, file: JournalFile, seq: number): void {
+  #write(tail: TailFile, file: JournalFile, seq: number, isLone: boolean): void {
     const buffer = this.#buffer!;
     this.#crc = sealBlock(buffer, this.#length, seq, this.#lastCrc, this.#identity, file);
-    tail.write(buffer, this.#padded, this.#written);
+    tail.write(buffer, this.#padded, this.#written, isLone);
   }
 
   readonly #written = (error: Error | undefined): void => {

@@ -43,6 +43,12 @@ export interface DiskFile {
     position: number,
     done: (error: Error | undefined) => void,
   ): void;
+  /**
+   * The same at once, holding up the thread; `undefined` when this is no moment for it (the disk has been slow, or
+   * cannot): nothing was written then. `true`: written. A short write to a disk that is quick is over sooner than two
+   * threads have woken each other.
+   */
+  writeNow?(buffer: Buffer, start: number, length: number, position: number): true | Error | undefined;
   /** Reads until `length` or the file's end; fewer bytes than asked mean the end. */
   read(
     buffer: Buffer,
@@ -77,8 +83,9 @@ export interface Journal {
    * BLOCK_ALIGN (the buffer has that room) and writes. One append at a time; the buffer is not to be touched
    * until done. done(undefined): the block is durable. done(error) with code 'ENOSPC': nothing happened, the
    * same append may be tried again. Any other error: the journal is dead and refuses everything that follows.
+   * `isLone`: nothing else has to be done meanwhile, so `done` may be called before append() returns.
    */
-  append(buffer: Buffer, length: number, done: (error: Error | undefined) => void): void;
+  append(buffer: Buffer, length: number, done: (error: Error | undefined) => void, isLone?: boolean): void;
   /** The next append begins a new file. Answers its first sequence. */
   rotate(): number;
   /**

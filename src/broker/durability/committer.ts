@@ -52,6 +52,8 @@ interface Batch {
 }
 
 const retryFullMs = 500;
+/** A block of this size is written at once when nobody else waits. */
+const loneBytesMax = BLOCK_ALIGN;
 
 export class Committer {
   /** Everything up to this ticket is durable and visible. */
@@ -79,6 +81,8 @@ export class Committer {
   #isFlushDeferred = false;
   #atomicDepth = 0;
   #isSealing = false;
+  /** Nothing came in while the last block was at the disk. */
+  #isQuiet = false;
   #isStopped = false;
   /** The journal has no room: the append in flight is tried again and again. */
   isFull = false;
@@ -165,7 +169,7 @@ export class Committer {
   readonly #flushDeferred = (): void => {
     this.#isFlushDeferred = false;
     if (this.#isStopped) return;
-    this.pump();
+    this.pump(this.#isQuiet);
     this.#hooks.dispatch();
     if (this.hasOpen) this.pump();
     this.#hooks.turned();
@@ -195,15 +199,19 @@ export class Committer {
     this.schedule();
   }
 
-  /** Starts the next write if the disk is idle. */
-  pump(): void {
+  /**
+   * Starts the next write if the disk is idle. `isLone`: nothing came in while the last one was at the disk, so whoever
+   * is there waits for this one and for nothing else; then the thread may as well wait itself, which is half the time.
+   */
+  pump(isLone = false): void {
     if (this.#journal === undefined) return;
     while (this.#inFlight === undefined && this.#atomicDepth === 0) {
       if (this.#sealed.length === 0 && (this.hasOpen || this.#snapshot !== undefined)) this.#seal(false);
       const batch = this.#sealed.shift();
       if (batch === undefined) return;
       if (batch.slot < 0) this.#complete(batch);
-      else this.#append(batch);
+      else this.#append(batch, isLone && batch.end - batch.start <= loneBytesMax && this.#sealed.length === 0);
+      isLone = false;
     }
   }
 
@@ -263,11 +271,11 @@ export class Committer {
     this.#sealed.push(batch);
   }
 
-  #append(batch: Batch): void {
+  #append(batch: Batch, isLone: boolean): void {
     this.#inFlight = batch;
     const roomEnd = Math.min(Math.ceil(batch.end / BLOCK_ALIGN) * BLOCK_ALIGN, this.#cache.buffer(batch.slot).length);
     const block = this.#cache.buffer(batch.slot).subarray(batch.start, roomEnd);
-    this.journal.append(block, batch.end - batch.start, (error) => this.#appended(batch, error));
+    this.journal.append(block, batch.end - batch.start, (error) => this.#appended(batch, error), isLone);
   }
 
   #appended(batch: Batch, error: Error | undefined): void {
@@ -281,6 +289,7 @@ export class Committer {
       return;
     }
     this.#inFlight = undefined;
+    this.#isQuiet = this.#sealed.length === 0 && !this.hasOpen;
     if (this.isFull) {
       this.isFull = false;
       this.#hooks.recovered();
@@ -296,7 +305,7 @@ export class Committer {
   }
 
   #retry(batch: Batch): void {
-    if (!this.#isStopped) this.#append(batch);
+    if (!this.#isStopped) this.#append(batch, false);
   }
 
   #complete(batch: Batch): void {

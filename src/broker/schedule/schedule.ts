@@ -119,6 +119,13 @@ export class Schedule {
 
   // ---- checkpoints
 
+  /** Pairs that are in memory and in no run's window. */
+  get freshCount(): number {
+    let count = 0;
+    for (const { fresh, writing } of this.#timelines.values()) count += fresh.size + (writing?.size ?? 0);
+    return count;
+  }
+
   /** State for the checkpoint. */
   toJson(): unknown {
     return [...this.#timelines.values()]

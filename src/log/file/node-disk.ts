@@ -53,9 +53,17 @@ export async function openNodeDisk(directory: string): Promise<NodeDisk> {
   };
 }
 
+/** A disk whose synced writes take longer than this on average is not waited for on the thread that serves everybody. */
+const heldUpMsMax = 1;
+/** Writes that go the long way after such a finding, before the disk is tried again. */
+const declinedWrites = 1000;
+
 class NodeFile implements DiskFile {
   readonly #fd: number;
   readonly #syncsEachWrite: boolean;
+  /** How long writeNow() takes, ms, smoothed. */
+  #heldUpMs = 0;
+  #declined = 0;
 
   constructor(fd: number, syncsEachWrite: boolean) {
     this.#fd = fd;
@@ -82,6 +90,27 @@ class NodeFile implements DiskFile {
       else if (this.#syncsEachWrite) this.sync(done);
       else done(undefined);
     });
+  }
+
+  writeNow(buffer: Buffer, start: number, length: number, position: number): true | Error | undefined {
+    if (this.#declined > 0) {
+      this.#declined--;
+      return undefined;
+    }
+    const fromMs = performance.now();
+    try {
+      for (let done = 0; done < length;)
+        done += fs.writeSync(this.#fd, buffer, start + done, length - done, position + done);
+      if (this.#syncsEachWrite) fs.fdatasyncSync(this.#fd);
+    } catch (error) {
+      return error as Error;
+    }
+    this.#heldUpMs += (performance.now() - fromMs - this.#heldUpMs) / 16;
+    if (this.#heldUpMs > heldUpMsMax) {
+      this.#declined = declinedWrites;
+      this.#heldUpMs = 0;
+    }
+    return true;
   }
 
   read(
