@@ -10,7 +10,12 @@ import { redrive } from "./redrive.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
 import type { Queue } from "./api.ts";
 
-const diskCheckMs = 1000;
+/** How often free space is asked for: rarely while there is plenty, so often that no disk can eat up a reserve between. */
+const diskCheckMsMax = 1000;
+const diskCheckMsMin = 50;
+const diskBytesPerMsMax = 1_000_000;
+/** While it is short; each time is also an occasion to make room. */
+const shortDiskCheckMs = 500;
 
 export type BrokerOptions = Omit<CoreOptions, "settings"> & {
   readonly settings?: Partial<CoreSettings>;
@@ -39,13 +44,13 @@ export class RunningCore implements Broker {
   #diskCheck: TimerHandle | undefined;
   #isStopped = false;
 
-  constructor(core: Core, checkpointer: Checkpointer) {
+  constructor(core: Core, checkpointer: Checkpointer, freeBytes: number) {
     this.core = core;
     this.clock = core.clock;
     this.random = core.random;
     this.#checkpointer = checkpointer;
     this.definitions = definitionsOf(core);
-    if (!core.log.isVolatile) this.#watchDisk();
+    if (!core.log.isVolatile) this.#diskChecked(freeBytes);
   }
 
   get id(): string {
@@ -128,14 +133,16 @@ export class RunningCore implements Broker {
     return new Promise((resolve) => this.whenDurable(this.ticket, resolve));
   }
 
-  #watchDisk(): void {
-    this.#diskCheck = this.clock.setTimer(this.clock.now() + diskCheckMs, () => {
-      void this.core.log.freeBytes().then((free) => {
-        if (this.#isStopped) return;
-        const isLow = free < this.core.settings.diskFreeBytesMin;
-        this.core.setDiskPressure("reserve", isLow);
-        this.#watchDisk();
-      }, this.core.fatal);
+  #diskChecked(freeBytes: number): void {
+    if (this.#isStopped) return;
+    const { core } = this;
+    const spareBytes = freeBytes - core.settings.diskFreeBytesMin;
+    core.setDiskPressure("reserve", spareBytes < 0);
+    if (core.pressure.disk) this.#checkpointer.makeRoom();
+    const soonMs = Math.min(diskCheckMsMax, Math.max(diskCheckMsMin, spareBytes / diskBytesPerMsMax));
+    const nextMs = this.clock.now() + (core.pressure.disk ? shortDiskCheckMs : soonMs);
+    this.#diskCheck = this.clock.setTimer(nextMs, () => {
+      void core.log.freeBytes().then((bytes) => this.#diskChecked(bytes), core.fatal);
     });
   }
 }
@@ -144,6 +151,8 @@ export class RunningCore implements Broker {
 export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
   const core = new Core({ ...options, settings: { ...defaultCoreSettings, ...options.settings } });
   for (const format of options.formats ?? []) core.addFormat(format);
+  // Asked for first: a disk that is short is to be known before the first producer comes.
+  const freeBytes = await core.log.freeBytes();
   const recovered = await recover(core);
   core.commit.start(recovered.journal);
   const checkpointer = new Checkpointer(core, recovered.checkpointId, recovered.nextSegment, recovered.seq);
@@ -152,7 +161,7 @@ export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
     core.addNamespace(name);
     core.define({ op: "namespace", name });
   }
-  const broker = new RunningCore(core, checkpointer);
+  const broker = new RunningCore(core, checkpointer, freeBytes);
   if (broker.definitions.get("broker", "id") === undefined)
     broker.definitions.put("broker", "id", core.random.bytes(16).toString("hex"));
   core.schedule.start();

@@ -9,6 +9,8 @@
  * segments that only the checkpoint *before the previous* needed go. So a damaged checkpoint has a predecessor to fall back on.
  *
  * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
+ * While a disk is short of space, checkpoints are taken before their time: what consumers settle is given back to the disk
+ * only by them, and producers who are held back write no journal that would bring one about.
  */
 import type { TimerHandle } from "../../base/clock.ts";
 import type { RunMeta, SegmentBuilder, Span } from "../../log/log.ts";
@@ -27,6 +29,8 @@ const compactBelow = 0.5;
 /** Bytes of old segments read for one checkpoint's compaction, at most. */
 const compactBytesMax = 128 << 20;
 const retryMs = 5000;
+/** After the checkpoint that does not name a segment any more comes the one that removes it, and its journal. */
+const checkpointsToFree = 3;
 
 interface Rewritten {
   readonly partition: Partition;
@@ -41,6 +45,8 @@ export class Checkpointer {
   #isWanted = false;
   #isWantedClean = false;
   #retryAtMs = 0;
+  /** Checkpoints that may still free something on a disk that is short. */
+  #roundsLeft = checkpointsToFree;
   /** First journal block behind the newest checkpoint: what a fall back to it, once there is a newer one, begins with. */
   #previousSeq: number;
   /** Segments that the newest checkpoint does not name, and the one before it may. */
@@ -94,6 +100,16 @@ export class Checkpointer {
     const isHigh = cache.bytes > (pressure.memory ? lowBytes : settings.memoryHighBytes);
     cache.lowBytes = isHigh ? lowBytes : 0;
     this.#core.setPressure("memory", isHigh);
+  }
+
+  /** The disk is short of space: takes a checkpoint if something has changed that could give some back. */
+  makeRoom(): void {
+    const core = this.#core;
+    if (this.#isRunning || core.clock.now() < this.#retryAtMs) return;
+    if (core.commit.journal.bytesSinceRotate > 0) this.#roundsLeft = checkpointsToFree;
+    if (this.#roundsLeft === 0) return;
+    this.#roundsLeft--;
+    this.#begin(false);
   }
 
   /** Nothing is begun any more. */
