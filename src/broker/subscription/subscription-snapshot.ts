@@ -39,11 +39,13 @@ export function restoreSubscription(subscription: Subscription, json: Subscripti
 
 export function restoreSettled(subscription: Subscription, start: number, count: number): void {
   const { partition, settled } = subscription;
+  // Whatever lies between was never durable, or its block would have come before.
+  if (start > partition.next) settled.addRange(partition.next, start);
   for (let offset = start; offset < start + count; offset++) {
     if (!settled.add(offset)) continue;
     subscription.attempts.delete(offset);
     subscription.readyBytes -= Math.max(0, partition.bodyLength(offset));
-    if (!subscription.keepsHistory) partition.remove(offset);
+    if (!subscription.keepsHistory) partition.forget(offset);
   }
   if (start + count > partition.next) partition.next = start + count;
 }
@@ -77,6 +79,7 @@ export function finishRestore(
     settled.addRange(partition.next, journal.horizonWritten);
     partition.next = journal.horizonWritten;
   }
+  if (!subscription.keepsHistory) partition.recountRuns((low, high) => high - low - settled.countIn(low, high));
   if (ready instanceof SequentialReady) ready.cursor = Math.max(ready.cursor, settled.floor);
   let retries = 0;
   for (const [offset, { readyAtMs }] of subscription.attempts) {

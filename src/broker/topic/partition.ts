@@ -158,6 +158,11 @@ export class Partition {
   remove(offset: number): void {
     if (offset < this.persistedEnd) this.#removeFromRun(offset);
     else if (offset < this.checkpointWritten) this.checkpointRemoved++;
+    this.forget(offset);
+  }
+
+  /** Gives back the memory of an entry that is not needed any more. Runs are not told: recovery counts them at its end. */
+  forget(offset: number): void {
     const page = this.pageOf(offset);
     if (page === undefined) return;
     const at = (offset - page.base) * 4;
@@ -179,6 +184,15 @@ export class Partition {
       const low = Math.max(start - page.base, 0);
       const high = Math.min(end - page.base, pageEntries);
       for (let i = low; i < high; i++) if (page.words[i * 4] !== 0) this.#drop(page, i * 4);
+    }
+  }
+
+  /** Recovery, when all settlements are known: `liveIn` says how many of a range are not removed. */
+  recountRuns(liveIn: (start: number, end: number) => number): void {
+    for (const run of [...this.runs]) {
+      const { firstOffset, lastOffset } = run.meta;
+      const live = Math.min(run.live, liveIn(firstOffset, lastOffset + 1));
+      if (live < run.live) this.#shrinkRun(run, run.live - live);
     }
   }
 
