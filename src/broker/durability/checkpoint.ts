@@ -355,6 +355,8 @@ export class Checkpointer {
     const named = [...core.segments].filter(([, { live }]) => live > 0).map(([segment]) => segment);
     const unnamed = [...core.segments.keys()].filter((segment) => !named.includes(segment));
     const stored = { ...snapshot, seq: firstSeq, nextSegment: this.#nextSegment, segments: named };
+    // Messages that are left out were settled meanwhile: that has to be durable first, or a crash would know of neither.
+    await new Promise<void>((resolve) => core.commit.whenDurable(core.commit.ticket, resolve));
     await core.log.checkpoints.write(id, [Buffer.from(JSON.stringify(stored))]);
     await core.commit.journal.trim(this.#previousSeq);
     this.#previousSeq = firstSeq;
