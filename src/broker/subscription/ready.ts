@@ -92,18 +92,20 @@ export class SequentialReady implements ReadySource {
   }
 }
 
+/** Messages of one priority: those never taken, and those that came back or were late, which lie anywhere among them. */
 class Level {
   readonly fresh = new NumberRing();
   readonly returned = new OffsetHeap();
 
   peek(limit: number): number {
-    if (this.returned.size > 0) return this.returned.peekKey();
     const offset = this.fresh.peek();
+    if (this.returned.size > 0 && !(offset >= 0 && offset < this.returned.peekKey())) return this.returned.peekKey();
     return offset >= 0 && offset < limit ? offset : -1;
   }
 
   take(): number {
-    return this.returned.size > 0 ? this.returned.pop() : this.fresh.shift();
+    const offset = this.fresh.peek();
+    return offset < 0 || this.returned.peekKey() < offset ? this.returned.pop() : this.fresh.shift();
   }
 }
 
