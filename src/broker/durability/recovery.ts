@@ -169,11 +169,12 @@ async function scan(core: Core, queue: QueueState): Promise<void> {
       offset++;
     } else {
       const at = offset;
+      // Before it is read and not after: what has just come must be there to be looked at.
+      core.evict();
       const coveredEnd = await new Promise<number>((resolve) => {
         partition.load(at, false, resolve);
       });
       if (!partition.look(at, cursor)) offset = Math.max(at + 1, Math.min(coveredEnd, partition.next));
-      core.evict();
     }
   }
 }
