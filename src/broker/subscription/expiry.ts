@@ -95,13 +95,15 @@ export class Expiry {
   }
 
   #expireOne(): void {
-    const { ready, partition } = this.#subscription;
+    const subscription = this.#subscription;
+    const { ready, partition } = subscription;
     let dead = -1;
     ready.heads(partition.visibleEnd, (offset) => {
-      if (dead < 0 && partition.look(offset, this.#entry) && this.isExpired(this.#entry, false)) dead = offset;
+      if (dead >= 0 || subscription.passOverHead(offset)) return;
+      if (partition.look(offset, this.#entry) && this.isExpired(this.#entry, false)) dead = offset;
     });
     if (dead < 0) return;
     ready.takeHead(dead);
-    this.#subscription.expired(dead);
+    subscription.expired(dead);
   }
 }
