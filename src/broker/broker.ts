@@ -164,7 +164,7 @@ export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
   const broker = new RunningCore(core, checkpointer, freeBytes);
   if (broker.definitions.get("broker", "id") === undefined)
     broker.definitions.put("broker", "id", core.random.bytes(16).toString("hex"));
-  core.schedule.start();
+  core.clock.defer(() => core.schedule.start());
   for (const queue of core.queueById.values()) {
     queue.subscription?.wake();
     queue.wake();

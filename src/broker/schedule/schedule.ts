@@ -74,6 +74,7 @@ export class Schedule {
   #timer: TimerHandle | undefined;
   /** Nothing fires while the journal is replayed. */
   #isStarted = false;
+  #isStopped = false;
 
   constructor(context: ScheduleContext) {
     this.#context = context;
@@ -219,11 +220,13 @@ export class Schedule {
 
   /** Begins to fire. */
   start(): void {
+    if (this.#isStopped) return;
     this.#isStarted = true;
     this.#fire();
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#isStarted = false;
     if (this.#timer !== undefined) this.#context.clock.clearTimer(this.#timer);
     this.#timer = undefined;
