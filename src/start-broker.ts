@@ -44,7 +44,7 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
     const listeners = await openListeners(values, core, logger, undo);
     return running(listeners, core, data, values, virtual);
   } catch (error) {
-    for (const step of undo.reverse()) await step().catch(() => undefined);
+    for (const step of undo.toReversed()) await step().catch(() => undefined);
     throw error;
   }
 }

@@ -161,6 +161,6 @@ function addressOf(socket: Socket): PeerAddress {
 }
 
 function commonName(socket: TLSSocket): string | undefined {
-  const name = socket.getPeerCertificate().subject?.CN as string | string[] | undefined;
+  const name = socket.getPeerCertificate().subject?.CN;
   return Array.isArray(name) ? name[0] : name;
 }

@@ -20,7 +20,7 @@ export const isInteger: Check = ({ type }) =>
 export const isNotNegative: Check = (value, all) => {
   const wrong = isInteger(value, all);
   if (wrong !== undefined) return wrong;
-  return numberOf(value) < 0 ? `{value_negative,${value.value}}` : undefined;
+  return numberOf(value) < 0 ? `{value_negative,${numberOf(value)}}` : undefined;
 };
 
 export const isPositive: Check = (value, all) =>
@@ -41,7 +41,7 @@ export function expiryFault(ms: number): string | undefined {
 }
 
 export const isPriorityMax: Check = (value, all) =>
-  isNotNegative(value, all) ?? (numberOf(value) > priorityMax ? `{max_value_exceeded,${value.value}}` : undefined);
+  isNotNegative(value, all) ?? (numberOf(value) > priorityMax ? `{max_value_exceeded,${numberOf(value)}}` : undefined);
 
 export const isBoolean: Check = ({ type }) => (type === "t" ? undefined : unacceptable(type));
 

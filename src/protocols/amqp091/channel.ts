@@ -141,7 +141,7 @@ export class Channel implements ReplyTarget {
   consumerEnded(consumer: AmqpConsumer, reason: "queue-deleted" | "lease-timeout"): void {
     const { connection } = this;
     if (reason === "lease-timeout") {
-      connection.leaseTimedOut(this);
+      this.#leaseTimedOut();
       return;
     }
     this.consumerByTag.delete(consumer.tag);
@@ -151,6 +151,14 @@ export class Channel implements ReplyTarget {
       if (this.state !== "running") return;
       connection.send(this.number, "basic.cancel", { consumerTag: consumer.tag, noWait: true });
     });
+  }
+
+  #leaseTimedOut(): void {
+    const { consumerTimeoutMs } = this.connection.hub.settings;
+    const text =
+      `delivery acknowledgement on channel ${this.number} timed out. Timeout value used: ${consumerTimeoutMs} ms. ` +
+      "This timeout value can be configured, see consumers doc guide to learn more";
+    if (this.state === "running") this.refuse(new Fault("preconditionFailed", text), 0, 0);
   }
 
   takeReplies(consumerTag: string): void {

@@ -105,6 +105,7 @@ test("a payload may pass the limit by the frame's overhead, as in RabbitMQ, and 
     channel: 9,
     size: frameMaxBytes + 1,
     endOctet: 0,
+    payload: Buffer.alloc(0),
   });
 });
 

@@ -233,7 +233,7 @@ test("a queue with a history is read again from its start, and its consumers not
   const [, , one, two] = client.take();
   assert.equal(one?.body, "one");
   assert.equal(two?.body, "two");
-  assert.equal(fieldValue(two!.properties!.headers!, "x-stream-offset")?.value, 1);
+  assert.equal(fieldValue(two.properties!.headers!, "x-stream-offset")?.value, 1);
 });
 
 test("what comes back waits longer each time, and dies after the attempts that it has", async () => {
@@ -261,7 +261,7 @@ test("what comes back waits longer each time, and dies after the attempts that i
   client.send(1, "basic.nack", { deliveryTag: tag, multiple: false, requeue: true });
   const dead = client.get("dead");
   assert.equal(dead?.body, "try");
-  assert.equal(fieldValue(dead!.properties!.headers!, "x-first-death-reason")?.value, "delivery_limit");
+  assert.equal(fieldValue(dead.properties!.headers!, "x-first-death-reason")?.value, "delivery_limit");
 });
 
 test("a message with an id that the queue has seen is dropped and confirmed", async () => {

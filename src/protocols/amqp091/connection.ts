@@ -7,32 +7,23 @@
  * purge, delete, and both closes) also waits first until what the connection itself has published is durable, since
  * that is when it is to be seen. While nothing is pending, nothing waits.
  *
- * Reading stops for four reasons, each a bit of `#paused`: an answer is held, the broker has taken in more than it has
- * made durable, it blocks publishers for want of memory or disk, or the peer does not read what it is sent. Deliveries
- * stop when the peer's socket is full.
+ * When reading stops is said in intake.ts, when a silent peer is given up in liveness.ts. Deliveries stop when the peer's
+ * socket is full.
  */
 
-import { assert } from "../../base/assert.ts";
-import type { Namespace } from "../../broker/api.ts";
+import type { Namespace, Queue } from "../../broker/api.ts";
 import type { User } from "../../auth/users.ts";
 import type { Connection, Peer, PeerAddress } from "../../server/protocol.ts";
 import type { Output } from "../../wire/output.ts";
 import { Channel } from "./channel.ts";
+import { ChannelTable } from "./channel-table.ts";
 import { methodIdAt, parseSettlement, Settlement } from "./codec-hot.ts";
-import { FrameParser, protocolOf } from "./codec-parser.ts";
-import {
-  decodeMethod,
-  fitShortString,
-  MethodFault,
-  writeHeartbeat,
-  writeMethod,
-  writeProtocolHeader,
-} from "./codec.ts";
-import { erlangBinary, Fault } from "./errors.ts";
+import { FrameParser } from "./codec-parser.ts";
+import { decodeMethod, fitShortString, MethodFault, writeHeartbeat, writeMethod } from "./codec.ts";
+import { Fault } from "./errors.ts";
+import { misplacedFrame, notAFrame, undecodableMethod, unexpectedContent } from "./frame-faults.ts";
 import {
   ackId,
-  basicClassId,
-  frameOverheadBytes,
   frameTypes,
   methods,
   nackId,
@@ -43,8 +34,11 @@ import {
   type MethodName,
 } from "./frames.ts";
 import { handleOnChannel, waitsForPublished } from "./handlers/table.ts";
-import { handleOnConnection } from "./handlers/connection.ts";
+import { greet, handleOnConnection } from "./handlers/connection.ts";
 import type { CommitWaiter, Hub } from "./hub.ts";
+import { Intake, pauses } from "./intake.ts";
+import { Liveness } from "./liveness.ts";
+import { OwedConfirms } from "./owed-confirms.ts";
 
 export type ConnectionState =
   | "header"
@@ -65,18 +59,10 @@ export interface ClientCapabilities {
   authenticationFailureClose: boolean;
 }
 
-const held = 1;
-const congested = 2;
-const blocked = 4;
-const outputFull = 8;
-
 /** Deliveries stop above this many bytes that the peer has not taken, and go on when it has taken all. */
 const deliveryBytesMax = 1_048_576;
 /** A peer that sends and does not read is not read either above this. */
 const outputBytesMax = 8_388_608;
-const handshakeMsMax = 10_000;
-const closingMsMax = 30_000;
-
 const settlement = new Settlement();
 
 export class AmqpConnection implements Connection, CommitWaiter {
@@ -96,45 +82,38 @@ export class AmqpConnection implements Connection, CommitWaiter {
   heartbeatMs = 0;
   /** Of SASL, between start-ok and secure-ok. */
   mechanism = "";
+  /** Who is logged in; set before any method of a channel is handled, as are the next two. */
+  user!: User;
   vhost = "";
+  namespace!: Namespace;
+  /** They go when it goes. */
+  readonly exclusiveQueues = new Set<Queue>();
   /** The highest ticket of what was published here. */
   publishedTicket = 0;
-  #user: User | undefined;
-  #namespace: Namespace | undefined;
-  readonly #channels = new Map<number, Channel>();
-  #lastNumber = 0;
-  #lastChannel: Channel | undefined;
-  /** Channels whose publishes are to be confirmed. */
-  #confirming: Channel[] = [];
+  readonly #channels = new ChannelTable();
+  readonly #owed = new OwedConfirms();
   #isAwaitingCommit = false;
-  #paused = 0;
-  #holds = 0;
-  #isReadingPaused = false;
-  /** Chunks that came while reading was being stopped. */
-  #unread: Buffer[] = [];
   #afterReply: (() => void)[] = [];
-  #isParsing = false;
   #hasPublished = false;
   #isBlockedSent = false;
-  #areDeliveriesPaused = false;
   #isGone = false;
   /** The channel whose message is not complete, so that its head may have to be kept. */
   #midContent: Channel | undefined;
-  readonly #startedMs: number;
-  #hasHeard = true;
-  #heardMs: number;
-  #hasSent = true;
-  #sentMs: number;
-  #closingSinceMs = 0;
+  readonly #intake: Intake;
+  readonly #liveness: Liveness;
   readonly #forgetPressure: () => void;
 
   constructor(hub: Hub, peer: Peer) {
     this.hub = hub;
     this.peer = peer;
     this.output = peer.output;
-    this.#startedMs = hub.clock.now();
-    this.#heardMs = this.#startedMs;
-    this.#sentMs = this.#startedMs;
+    this.#liveness = new Liveness(hub.clock.now());
+    this.#intake = new Intake(
+      peer,
+      this.parser,
+      (isStable) => this.#frame(isStable),
+      () => this.#afterChunk(),
+    );
     this.#forgetPressure = hub.broker.onPressure(() => this.#pressureChanged());
   }
 
@@ -142,110 +121,43 @@ export class AmqpConnection implements Connection, CommitWaiter {
     return this.peer.address;
   }
 
-  /** Who is logged in. */
-  get user(): User {
-    assert(this.#user !== undefined, "asked for after the login only");
-    return this.#user;
-  }
-
-  set user(user: User) {
-    this.#user = user;
-  }
-
-  /** Of the virtual host. */
-  get namespace(): Namespace {
-    assert(this.#namespace !== undefined, "asked for after connection.open only");
-    return this.#namespace;
-  }
-
-  set namespace(namespace: Namespace) {
-    this.#namespace = namespace;
-  }
-
-  get channelCount(): number {
-    return this.#channels.size;
-  }
-
   // Bytes in
 
   receive(chunk: Buffer): void {
-    this.#hasHeard = true;
-    if (this.#paused !== 0 || this.#unread.length > 0 || this.#isParsing) {
-      this.#unread.push(chunk);
-      return;
-    }
-    this.parser.push(chunk);
-    this.#parse(chunk);
-  }
-
-  #parse(chunk: Buffer | undefined): void {
-    const { parser } = this;
-    this.#isParsing = true;
-    while ((this.#paused & held) === 0 && !this.#isGone && parser.next()) this.#frame(parser.buffer === chunk);
-    this.#isParsing = false;
-    if (parser.fault !== null) this.#frameFault();
-    this.#midContent?.keepHead();
-    this.#midContent = undefined;
-    this.#afterParsing();
+    this.#liveness.heard();
+    this.#intake.receive(chunk);
   }
 
   /** What is done once for all frames of a chunk. */
-  #afterParsing(): void {
-    if (this.#holds === 0) this.#runAfterReply();
+  #afterChunk(): void {
+    if (this.parser.fault !== null) this.#frameFault();
+    this.#midContent?.keepHead();
+    this.#midContent = undefined;
+    const intake = this.#intake;
+    if (!intake.isHeld) this.#runAfterReply();
     const { broker } = this.hub;
-    if (this.#confirming.length > 0) this.#answerConfirms(broker.durableTicket);
+    if (!this.#owed.isEmpty) this.#owed.answer(this.output, broker.durableTicket);
     if (this.#hasPublished) {
       this.#hasPublished = false;
-      if (broker.isCongested) this.#pause(congested);
+      if (broker.isCongested) intake.pause(pauses.congested);
       const { memory, disk } = broker.pressure;
       if (memory || disk) this.#block();
     }
-    if (this.peer.unsentBytes > outputBytesMax) this.#pause(outputFull);
-    if (this.#confirming.length > 0 || (this.#paused & congested) !== 0) this.#awaitCommit();
+    if (this.peer.unsentBytes > outputBytesMax) intake.pause(pauses.outputFull);
+    if (this.#isOwing) this.#awaitCommit();
     if (this.output.bytes > 0) this.flush();
-    this.#applyPause();
-  }
-
-  #pause(reason: number): void {
-    this.#paused |= reason;
-    if (!this.#isParsing) this.#applyPause();
-  }
-
-  #unpause(reason: number): void {
-    if ((this.#paused & reason) === 0) return;
-    this.#paused &= ~reason;
-    // While frames are handled, the loop that handles them goes on by itself.
-    if (this.#isParsing || this.#isGone) return;
-    // First what was left of the chunk that was being parsed, then what came behind it.
-    if (reason === held) this.#parse(undefined);
-    while (this.#paused === 0 && this.#unread.length > 0 && !this.#isGone) {
-      const chunk = this.#unread.shift()!;
-      this.parser.push(chunk);
-      this.#parse(chunk);
-    }
-    this.#applyPause();
-  }
-
-  #applyPause(): void {
-    const isPaused = this.#paused !== 0;
-    if (isPaused === this.#isReadingPaused || this.#isGone) return;
-    this.#isReadingPaused = isPaused;
-    if (isPaused) this.peer.pauseReading();
-    else this.peer.resumeReading();
   }
 
   // Waiting
 
-  /** Parses nothing more until `resumeParsing`. */
+  /** Handles nothing more until `resumeParsing`. */
   holdParsing(): void {
-    this.#holds++;
-    this.#pause(held);
+    this.#intake.hold();
   }
 
   /** Each `holdParsing` has its own. */
   resumeParsing(): void {
-    assert(this.#holds > 0, "parsing is held");
-    if (--this.#holds === 0) this.#unpause(held);
+    this.#intake.release();
   }
 
   /** Runs `run` when the ticket is durable, and parses nothing in between. At once when it is durable. */
@@ -273,7 +185,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
 
   /** Runs `run` behind the reply to the method that is being handled, or at once when there is none. */
   afterReply(run: () => void): void {
-    if (!this.#isParsing && this.#holds === 0) run();
+    if (!this.#intake.isHandling && !this.#intake.isHeld) run();
     else this.#afterReply.push(run);
   }
 
@@ -285,9 +197,8 @@ export class AmqpConnection implements Connection, CommitWaiter {
   }
 
   owesConfirms(channel: Channel): void {
-    channel.isConfirming = true;
-    this.#confirming.push(channel);
-    if (!this.#isParsing) this.#awaitCommit();
+    this.#owed.add(channel);
+    if (!this.#intake.isHandling) this.#awaitCommit();
   }
 
   #awaitCommit(): void {
@@ -299,24 +210,18 @@ export class AmqpConnection implements Connection, CommitWaiter {
   committed(durableTicket: number): boolean {
     this.#isAwaitingCommit = false;
     if (this.#isGone) return false;
-    this.#answerConfirms(durableTicket);
+    this.#owed.answer(this.output, durableTicket);
     if (this.output.bytes > 0) this.flush();
-    if ((this.#paused & congested) !== 0 && !this.hub.broker.isCongested) this.#unpause(congested);
-    // Parsing may have begun to wait anew.
+    if (!this.hub.broker.isCongested) this.#intake.resume(pauses.congested);
+    // What was handled then may have begun to wait anew.
     if (this.#isAwaitingCommit) return false;
-    this.#isAwaitingCommit = this.#confirming.length > 0 || (this.#paused & congested) !== 0;
+    this.#isAwaitingCommit = this.#isOwing;
     return this.#isAwaitingCommit;
   }
 
-  #answerConfirms(durableTicket: number): void {
-    const confirming = this.#confirming;
-    let open = 0;
-    for (const channel of confirming) {
-      channel.confirms?.answer(this.output, channel.number, durableTicket);
-      if (channel.confirms?.isPending === true) confirming[open++] = channel;
-      else channel.isConfirming = false;
-    }
-    confirming.length = open;
+  /** Whether something is to be done at the next commit. */
+  get #isOwing(): boolean {
+    return !this.#owed.isEmpty || this.#intake.isPausedFor(pauses.congested);
   }
 
   // Frames
@@ -328,13 +233,8 @@ export class AmqpConnection implements Connection, CommitWaiter {
       this.#frameOutsideOfChannels(type, number);
       return;
     }
-    let channel = number === this.#lastNumber ? this.#lastChannel : this.#channels.get(number);
-    if (channel === undefined) {
-      channel = this.#openChannel(number);
-      if (channel === undefined) return;
-    }
-    this.#lastNumber = number;
-    this.#lastChannel = channel;
+    const channel = this.#channels.find(number) ?? this.#openChannel(number);
+    if (channel === undefined) return;
     if (type === frameTypes.method) this.#methodFrame(channel);
     else this.#contentFrame(channel, type, isStable);
   }
@@ -345,14 +245,13 @@ export class AmqpConnection implements Connection, CommitWaiter {
     if (channel.expected !== "method") {
       this.#refuseContent(channel);
     } else if (channel.state === "running" && id === publishId) {
-      if (!channel.beginPublish(buffer, start, end)) this.#refuseMethod(buffer, start, end);
+      if (!channel.beginPublish(buffer, start, end)) this.#decode();
     } else if (channel.state === "running" && (id === ackId || id === nackId || id === rejectId)) {
-      if (!parseSettlement(buffer, id, start, end, settlement)) this.#refuseMethod(buffer, start, end);
+      if (!parseSettlement(buffer, id, start, end, settlement)) this.#decode();
       else this.#refuseIf(channel, channel.settle(settlement), id);
     } else {
-      const method = decodeMethod(buffer, start, end);
-      if (method instanceof MethodFault) this.#refuseMethod(buffer, start, end);
-      else this.#dispatch(channel, method);
+      const method = this.#decode();
+      if (method !== undefined) this.#dispatch(channel, method);
     }
   }
 
@@ -388,56 +287,28 @@ export class AmqpConnection implements Connection, CommitWaiter {
       return undefined;
     }
     const channel = new Channel(this, number);
-    this.#channels.set(number, channel);
-    if (this.#areDeliveriesPaused) channel.session.pause();
+    this.#channels.add(channel);
     return channel;
   }
 
   #frameOutsideOfChannels(type: number, number: number): void {
     const { buffer, start, end } = this.parser;
     if (this.state === "header") {
-      this.#protocolHeader(buffer, start);
+      greet(this, buffer, start);
     } else if (this.state === "closing" || this.state === "closed") {
-      if (type === frameTypes.method && number === 0) this.#connectionMethod(buffer, start, end, true);
+      if (type === frameTypes.method && number === 0) this.#connectionMethod(true);
     } else if (number === 0 && type === frameTypes.heartbeat && start === end) {
       return;
     } else if (number === 0 && type === frameTypes.method) {
-      this.#connectionMethod(buffer, start, end, false);
+      this.#connectionMethod(false);
     } else {
-      const isUnknown = type === 0 || (type > frameTypes.body && (type !== frameTypes.heartbeat || start !== end));
-      const kind = isUnknown ? "frameError" : "unexpectedFrame";
-      const why = isUnknown ? ": unknown_frame" : "";
-      this.refuse(new Fault(kind, `type ${type}, ${snippet(buffer, start, end)}${why}`), 0, 0);
+      this.refuse(misplacedFrame(type, buffer, start, end), 0, 0);
     }
   }
 
-  #protocolHeader(buffer: Buffer, start: number): void {
-    const protocol = protocolOf(buffer, start);
-    if (protocol !== "amqp-0-9-1" && protocol !== "amqp-0-9") {
-      writeProtocolHeader(this.output);
-      this.state = "closed";
-      this.end();
-      return;
-    }
-    this.state = "starting";
-    const mechanisms = ["PLAIN", "AMQPLAIN", "ANONYMOUS"];
-    if (this.address.certificateName !== undefined) mechanisms.push("EXTERNAL");
-    this.send(0, "connection.start", {
-      versionMajor: 0,
-      versionMinor: 9,
-      serverProperties: this.hub.serverProperties,
-      mechanisms: mechanisms.join(" "),
-      locales: "en_US",
-    });
-  }
-
-  #connectionMethod(buffer: Buffer, start: number, end: number, isStopping: boolean): void {
-    const method = decodeMethod(buffer, start, end);
-    if (method instanceof MethodFault) {
-      if (isStopping) return;
-      this.#refuseUndecodable(method);
-      return;
-    }
+  #connectionMethod(isStopping: boolean): void {
+    const method = this.#decode();
+    if (method === undefined) return;
     if (isStopping && method.name !== "connection.close" && method.name !== "connection.close-ok") return;
     const fault = handleOnConnection(this, method);
     const { classId, methodId } = methods[method.name];
@@ -453,36 +324,21 @@ export class AmqpConnection implements Connection, CommitWaiter {
     else channel.refuse(fault, id >>> 16, id & 0xffff);
   }
 
-  #refuseMethod(buffer: Buffer, start: number, end: number): void {
-    const fault = decodeMethod(buffer, start, end);
-    if (!(fault instanceof MethodFault)) return;
-    this.#refuseUndecodable(fault);
+  /** The method that the parser stands at; undefined when there is none and the connection was refused for it. */
+  #decode(): Method | undefined {
+    const { buffer, start, end } = this.parser;
+    const method = decodeMethod(buffer, start, end);
+    if (!(method instanceof MethodFault)) return method;
+    // In a name that is not text, RabbitMQ does not say in which method.
+    const isPlace = !method.text.startsWith("Malformed");
+    const fault = undecodableMethod(method, buffer, start, end);
+    this.refuse(fault, isPlace ? method.classId : 0, isPlace ? method.methodId : 0);
+    return undefined;
   }
 
-  #refuseUndecodable(fault: MethodFault): void {
-    const { type, buffer, start, end } = this.parser;
-    if (end - start < 4) {
-      this.refuse(new Fault("frameError", `type ${type}, ${snippet(buffer, start, end)}: unknown_frame`), 0, 0);
-      return;
-    }
-    const kind = fault.kind === "unknown-method" ? "commandInvalid" : "frameError";
-    // A name that is not text: RabbitMQ does not say in which method.
-    const isPlace = !fault.text.startsWith("Malformed");
-    this.refuse(new Fault(kind, fault.text), isPlace ? fault.classId : 0, isPlace ? fault.methodId : 0);
-  }
-
-  /** A frame that is not the one that a message needs next, or content without a method. */
   #refuseContent(channel: Channel): void {
     const { expected } = channel;
-    if (expected === "method") {
-      const text = "expected method frame, got non method frame instead";
-      this.refuse(new Fault("unexpectedFrame", text), 0, 0);
-      return;
-    }
-    const what = expected === "header" ? `content header for class ${basicClassId}` : "content body";
-    const got = expected === "header" ? "non content header frame" : "non content body frame";
-    const fault = new Fault("unexpectedFrame", `expected ${what}, got ${got} instead`);
-    this.#refuseIf(channel, fault, publishId);
+    this.#refuseIf(channel, unexpectedContent(expected), expected === "method" ? 0 : publishId);
   }
 
   #frameFault(): void {
@@ -495,13 +351,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
       this.peer.destroy();
       return;
     }
-    const limit = this.frameMaxBytes - frameOverheadBytes;
-    const why = {
-      "frame-too-large": `{frame_too_large,${fault.size},${limit}}`,
-      "bad-end": `{invalid_frame_end_marker,${fault.endOctet}}`,
-    }[fault.kind];
-    const octets = snippet(fault.payload, 0, fault.payload.length);
-    this.refuse(new Fault("frameError", `type ${fault.type}, ${octets}: ${why}`), 0, 0);
+    this.refuse(notAFrame(fault, this.frameMaxBytes), 0, 0);
     // Where the next frame begins is not known: nothing more can be read.
     this.end();
   }
@@ -527,17 +377,9 @@ export class AmqpConnection implements Connection, CommitWaiter {
   /** Says close and waits for the peer's close-ok. */
   sendClose(fault: Fault, classId: number, methodId: number): void {
     this.state = "closed";
-    this.#closingSinceMs = this.hub.clock.now();
+    this.#liveness.closing(this.hub.clock.now());
     const replyText = fitShortString(fault.replyText);
     this.send(0, "connection.close", { replyCode: fault.code, replyText, classId, methodId });
-  }
-
-  leaseTimedOut(channel: Channel): void {
-    const { consumerTimeoutMs } = this.hub.settings;
-    const text =
-      `delivery acknowledgement on channel ${channel.number} timed out. Timeout value used: ${consumerTimeoutMs} ms. ` +
-      "This timeout value can be configured, see consumers doc guide to learn more";
-    if (channel.state === "running") channel.refuse(new Fault("preconditionFailed", text), 0, 0);
   }
 
   // Bytes out
@@ -549,52 +391,54 @@ export class AmqpConnection implements Connection, CommitWaiter {
   }
 
   flush(): void {
-    this.#hasSent = true;
+    this.#liveness.sent();
     this.peer.flush();
   }
 
   /** A delivery was written. */
   delivered(): void {
     this.flush();
-    if (this.#areDeliveriesPaused || this.peer.unsentBytes <= deliveryBytesMax) return;
-    this.#areDeliveriesPaused = true;
-    for (const channel of this.#channels.values()) channel.session.pause();
+    if (!this.#channels.arePaused && this.peer.unsentBytes > deliveryBytesMax) this.#channels.pause();
   }
 
   drained(): void {
     if (this.#isGone) return;
-    if (this.#areDeliveriesPaused) {
-      this.#areDeliveriesPaused = false;
-      for (const channel of this.#channels.values()) if (channel.state === "running") channel.session.resume();
-    }
-    this.#unpause(outputFull);
+    this.#channels.resume();
+    this.#intake.resume(pauses.outputFull);
   }
 
   // Time and pressure
 
   tick(nowMs: number): void {
-    if (this.#hasHeard || this.#paused !== 0) this.#heardMs = nowMs;
-    this.#hasHeard = false;
-    if (this.#hasSent) this.#sentMs = nowMs;
-    this.#hasSent = false;
-    const isHandshake = this.state !== "running" && this.state !== "closing" && this.state !== "closed";
-    if (isHandshake && nowMs - this.#startedMs >= handshakeMsMax) this.peer.destroy();
-    if (this.state === "closed" && this.#closingSinceMs > 0 && nowMs - this.#closingSinceMs > closingMsMax) this.end();
-    if (this.heartbeatMs === 0 || this.state !== "running") return;
-    if (nowMs - this.#sentMs >= this.heartbeatMs / 2 - 500) {
-      writeHeartbeat(this.output);
-      this.flush();
+    const verdict = this.#liveness.tick(nowMs, this.#phase, this.heartbeatMs, this.#intake.isStopped);
+    switch (verdict) {
+      case "fine":
+        return;
+      case "send-heartbeat":
+        writeHeartbeat(this.output);
+        this.flush();
+        return;
+      case "close-too-long":
+        this.end();
+        return;
+      default:
+        this.hub.logger.warn("an AMQP client was silent for too long", {
+          peer: this.address.remoteAddress,
+          why: verdict,
+        });
+        this.peer.destroy();
     }
-    if (nowMs - this.#heardMs > this.heartbeatMs * 2) {
-      this.hub.logger.warn("missed heartbeats from an AMQP client", { peer: this.address.remoteAddress });
-      this.peer.destroy();
-    }
+  }
+
+  get #phase(): "handshake" | "running" | "closing" {
+    if (this.state === "running") return "running";
+    return this.state === "closing" || this.state === "closed" ? "closing" : "handshake";
   }
 
   /** Publishers are held back: those that publish are not read any more. */
   #block(): void {
     if (this.state !== "running") return;
-    this.#pause(blocked);
+    this.#intake.pause(pauses.blocked);
     if (this.#isBlockedSent || !this.capabilities.connectionBlocked) return;
     this.#isBlockedSent = true;
     const { memory, disk } = this.hub.broker.pressure;
@@ -609,30 +453,25 @@ export class AmqpConnection implements Connection, CommitWaiter {
       this.#isBlockedSent = false;
       this.send(0, "connection.unblocked", {});
     }
-    this.#unpause(blocked);
+    this.#intake.resume(pauses.blocked);
   }
 
   // Ending
 
   /** The channel is no more: its number may be opened again. */
   forget(channel: Channel): void {
-    this.#channels.delete(channel.number);
-    this.#lastChannel = undefined;
-    this.#lastNumber = 0;
+    this.#channels.remove(channel);
   }
 
   /** Gives back what the connection holds of the broker: deliveries, consumers, exclusive queues. */
   release(): void {
-    for (const channel of this.#channels.values()) if (channel.state !== "closing") channel.release();
-    this.#channels.clear();
-    this.#lastChannel = undefined;
-    this.#lastNumber = 0;
-    this.#confirming.length = 0;
-    for (const [queue, owner] of this.hub.ownerByQueue) {
-      if (owner !== this) continue;
+    this.#channels.release();
+    this.#owed.clear();
+    for (const queue of this.exclusiveQueues) {
       this.hub.ownerByQueue.delete(queue);
       if (!queue.isDeleted) queue.namespace.deleteQueue(queue);
     }
+    this.exclusiveQueues.clear();
   }
 
   /** Sends what is pending, then closes the socket. */
@@ -655,12 +494,6 @@ export class AmqpConnection implements Connection, CommitWaiter {
     this.#forgetPressure();
     this.release();
     this.parser.close();
-    this.#unread = [];
+    this.#intake.close();
   }
-}
-
-/** A frame's payload as RabbitMQ's texts show it. */
-function snippet(buffer: Buffer, start: number, end: number): string {
-  if (end - start <= 16) return `all octets = ${erlangBinary(buffer.subarray(start, end))}`;
-  return `first 16 octets = ${erlangBinary(buffer.subarray(start, start + 16))}`;
 }

@@ -8,7 +8,7 @@ import { booleanArgument, numberArgument, textArgument } from "./arguments.ts";
 import type { ExchangeDeclaration } from "./declaration.ts";
 import { dedupOf } from "./declare-queue.ts";
 import { compareArguments, compareField } from "./equivalence.ts";
-import { erlangValue, Fault, resource } from "./errors.ts";
+import { erlangValue, Fault, resource, shownValue } from "./errors.ts";
 import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 
 const kindByType: Readonly<Record<string, ExchangeSettings["kind"]>> = {
@@ -75,8 +75,8 @@ function checkHash(args: FieldTable): Fault | undefined {
   if (fieldValue(args, "hash-header") !== undefined) {
     return new Fault("preconditionFailed", "hash-header and hash-property are mutually exclusive");
   }
-  if (hashProperties.includes(String(property.value))) return undefined;
-  return new Fault("preconditionFailed", `Unsupported property: ${String(property.value)}`);
+  if (hashProperties.includes(shownValue(property))) return undefined;
+  return new Fault("preconditionFailed", `Unsupported property: ${shownValue(property)}`);
 }
 
 function checkHistory(args: FieldTable): Fault | undefined {

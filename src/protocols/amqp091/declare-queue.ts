@@ -27,7 +27,7 @@ import {
 } from "./arguments.ts";
 import type { QueueDeclaration, QueueType } from "./declaration.ts";
 import { compareArguments, compareField } from "./equivalence.ts";
-import { erlangString, Fault, resource } from "./errors.ts";
+import { erlangString, Fault, resource, shownValue } from "./errors.ts";
 import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 
 interface ArgumentRule {
@@ -50,7 +50,9 @@ const isRoutingKey: Check = (value, all) => {
 const isQueueVersion: Check = (value, all) => {
   const wrong = isNotNegative(value, all);
   if (wrong !== undefined) return wrong;
-  return [1, 2].includes(Number(value.value)) ? undefined : erlangString(`unsupported queue version '${value.value}'`);
+  return [1, 2].includes(Number(value.value))
+    ? undefined
+    : erlangString(`unsupported queue version '${shownValue(value)}'`);
 };
 const isShare: Check = ({ type, value }) => {
   const share = Number(value);

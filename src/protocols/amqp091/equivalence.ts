@@ -51,7 +51,7 @@ function isSame(a: FieldValue, b: FieldValue): boolean {
   if (typeof a.value === "object" && a.value !== null) return shownValue(a) === shownValue(b);
   if (isFloat(a) !== isFloat(b)) return false;
   // Loosely: 5 and 5n are one number.
-  return a.value === b.value || (typeof a.value !== typeof b.value && String(a.value) === String(b.value));
+  return a.value === b.value || (typeof a.value !== typeof b.value && shownValue(a) === shownValue(b));
 }
 
 function isFloat({ type }: FieldValue): boolean {

@@ -27,7 +27,7 @@ function headerValueOf(value: FieldValue): HeaderValue {
     case "A":
       return value.value.map(headerValueOf);
     case "F":
-      return headersOf(value.value) as { [key: string]: HeaderValue };
+      return headersOf(value.value);
     case "T":
       // In seconds: a binding matches a time by its number, as it does in RabbitMQ.
       return value.value;

@@ -16,7 +16,7 @@ import { expiryFault } from "./arguments.ts";
 import type { Channel } from "./channel.ts";
 import { ContentHeader, ContentParts, parseContentHeader, parsePublish, PublishPositions } from "./codec-hot.ts";
 import { exchangeDeclaration } from "./declaration.ts";
-import { erlangString, Fault, notFound, resource } from "./errors.ts";
+import { erlangString, Fault, notFound, resource, shownValue } from "./errors.ts";
 import { decodeTable, fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 import { findField } from "./field-table-scan.ts";
 import { amqpFormatId } from "./format.ts";
@@ -302,7 +302,8 @@ export class Publishing {
     if (table instanceof Malformed) return new Fault("internalError", "");
     publication.skipsHistory = hasNoStore && fieldValue(table, "x-recent-history-no-store")?.value === true;
     if (hasDelay) publication.deliverAtMs = this.#deliverAtMs(table);
-    if (hasDedup) publication.dedupId = String(fieldValue(table, "x-deduplication-header")?.value);
+    const dedup = hasDedup ? fieldValue(table, "x-deduplication-header") : undefined;
+    if (dedup !== undefined) publication.dedupId = shownValue(dedup);
     return hasCopies ? this.#readCopies(table, publication) : undefined;
   }
 

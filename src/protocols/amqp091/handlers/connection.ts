@@ -1,8 +1,8 @@
 /**
  * The connection class: handshake, secrets, the end.
  *
- * connection.start-ok and secure-ok log in, tune-ok and open follow; close and close-ok end; update-secret checks a new
- * password. A failed login is answered after a delay that grows per address, and told only to a client that can take
+ * connection.start-ok and secure-ok log in, tune-ok and open follow; close and close-ok end; update-secret is
+ * answered. A failed login is answered after a delay that grows per address, and told only to a client that can take
  * it (authentication_failure_close); others see the socket close, as with RabbitMQ. Refused: a method in a state where
  * it makes no sense, limits above those that were offered.
  */
@@ -12,6 +12,8 @@ import type { User } from "../../../auth/users.ts";
 import { putU32 } from "../../../wire/bytes.ts";
 import { Malformed } from "../../../wire/input.ts";
 import { textArgument } from "../arguments.ts";
+import { protocolOf } from "../codec-parser.ts";
+import { writeProtocolHeader } from "../codec.ts";
 import type { AmqpConnection } from "../connection.ts";
 import { Fault } from "../errors.ts";
 import { decodeTable, fieldValue, type FieldTable } from "../field-table.ts";
@@ -19,6 +21,27 @@ import type { Method, MethodArguments } from "../frames.ts";
 
 const frameMinBytes = 4096;
 const anonymousUser = "guest";
+
+/** Answers the eight bytes that a connection begins with; to any other protocol with ours, and a close. */
+export function greet(connection: AmqpConnection, buffer: Buffer, start: number): void {
+  const protocol = protocolOf(buffer, start);
+  if (protocol !== "amqp-0-9-1" && protocol !== "amqp-0-9") {
+    writeProtocolHeader(connection.output);
+    connection.state = "closed";
+    connection.end();
+    return;
+  }
+  connection.state = "starting";
+  const mechanisms = ["PLAIN", "AMQPLAIN", "ANONYMOUS"];
+  if (connection.address.certificateName !== undefined) mechanisms.push("EXTERNAL");
+  connection.send(0, "connection.start", {
+    versionMajor: 0,
+    versionMinor: 9,
+    serverProperties: connection.hub.serverProperties,
+    mechanisms: mechanisms.join(" "),
+    locales: "en_US",
+  });
+}
 
 /** What comes on channel 0. */
 export function handleOnConnection(connection: AmqpConnection, method: Method): Fault | undefined {
@@ -179,8 +202,7 @@ function updateSecret(
   args: MethodArguments<"connection.update-secret">,
 ): Fault | undefined {
   const { hub, user } = connection;
-  // A password does not expire here, so any new one is taken for what it says; it must be the user's, though, or none
-  // would be refused.
+  // For tokens that expire. A password that was right at the login stays right for the connection, as in RabbitMQ.
   hub.logger.info("a client updated its secret", { user: user.name, reason: args.reason });
   connection.send(0, "connection.update-secret-ok", {});
   return undefined;

@@ -79,7 +79,10 @@ function declare(channel: Channel, asked: string, args: DeclareArguments): Queue
   const fault = checkNewQueue(declaration, name, vhost);
   if (fault !== undefined) return fault;
   const queue = namespace.createQueue(name, queueSettings(declaration), keptForm(declaration));
-  if (args.exclusive) hub.ownerByQueue.set(queue, connection);
+  if (args.exclusive) {
+    hub.ownerByQueue.set(queue, connection);
+    connection.exclusiveQueues.add(queue);
+  }
   return queue;
 }
 
@@ -173,6 +176,7 @@ export function queueDelete(channel: Channel, args: MethodArguments<"queue.delet
     if (fault !== undefined) return fault;
     messageCount = queueDeclaration(queue).type === "stream" ? 0 : queue.readyCount;
     connection.hub.ownerByQueue.delete(queue);
+    connection.exclusiveQueues.delete(queue);
     connection.namespace.deleteQueue(queue);
   }
   if (!args.noWait) connection.reply(channel.number, "queue.delete-ok", { messageCount });
