@@ -87,6 +87,8 @@ export class ModelQueue {
   readonly copies = new Map<number, Copy>();
   /** Offsets below were looked at. */
   seenNext = 0;
+  /** Came and went between two looks: when. */
+  readonly unseen = new Map<number, When>();
   /** Messages by offset, for readers: settled ones too. */
   readonly history = new Map<number, number>();
   readonly fresh: Copy[] = [];
@@ -126,6 +128,7 @@ export class Model {
   #openBefore = 1;
   readonly #cursor = new EntryCursor();
   clockMs = (): number => 0;
+  say: ((line: string) => void) | undefined;
   /** Highest time that the broker may have seen. */
   maxMs = 0;
   hasJumpedBack = false;
@@ -191,23 +194,32 @@ export class Model {
       const offset = queue.seenNext;
       if (!partition.look(offset, this.#cursor)) {
         const isGone = subscription === undefined ? offset < partition.first : subscription.settled.has(offset);
+        queue.unseen.set(offset, exact ?? this.now());
         ensure(isGone, `what was appended at ${queue.name}/${offset} is neither there nor settled`);
         continue;
       }
-      const entry = this.#cursor;
-      const number = numberOf(entry);
-      ensure(number !== undefined, `an entry of ${queue.name} at ${offset} is not what anybody published`);
-      const copy = new Copy(queue, offset, number, pathOf(entry), exact ?? this.now());
-      copy.isDurable = entry.isDurable && partition.isDurable;
-      copy.priority = entry.priority;
-      copy.key = entry.key();
-      copy.timestampMs = entry.timestampMs;
-      copy.ttlMs = entry.ttlMs;
-      copy.deliverAtMs = entry.deliverAtMs;
-      queue.copies.set(offset, copy);
-      queue.fresh.push(copy);
-      if (queue.readsHistory) queue.history.set(offset, number);
+      queue.fresh.push(this.#register(queue, offset, exact ?? this.now()));
     }
+  }
+
+  /** The entry under the cursor. */
+  #register(queue: ModelQueue, offset: number, appended: When): Copy {
+    const entry = this.#cursor;
+    const number = numberOf(entry);
+    ensure(number !== undefined, `an entry of ${queue.name} at ${offset} is not what anybody published`);
+    const copy = new Copy(queue, offset, number, pathOf(entry), appended);
+    copy.isDurable = entry.isDurable && queue.state.partition.isDurable;
+    copy.priority = entry.priority;
+    copy.key = entry.key();
+    copy.timestampMs = entry.timestampMs;
+    copy.ttlMs = entry.ttlMs;
+    copy.deliverAtMs = entry.deliverAtMs;
+    queue.copies.set(offset, copy);
+    this.say?.(
+      `  [${copy.text} appended ${copy.appended.low}..${copy.appended.high}${copy.isDurable ? "" : " fleeting"}]`,
+    );
+    if (queue.readsHistory) queue.history.set(offset, number);
+    return copy;
   }
 
   #trimmed(queue: ModelQueue): void {
@@ -244,6 +256,7 @@ export class Model {
     const { queue } = copy;
     const { settings } = queue;
     copy.settled = when;
+    this.say?.(`  [${copy.text} died ${when.low}..${when.high}]`);
     this.noteTime();
     if (queue.isHidden) {
       ensure(copy.deliverAtMs <= this.maxMs, `${copy.text} left before its time`);
@@ -277,8 +290,8 @@ export class Model {
       arrived.origin = copy;
       return;
     }
-    const { maxLength, ttlMs } = target.settings;
-    ensure(maxLength >= 0 || ttlMs >= 0, `${copy.text} left its queue and did not arrive in ${target.name}`);
+    const { maxLength, maxLengthBytes, ttlMs } = target.settings;
+    ensure(maxLength >= 0 || maxLengthBytes >= 0 || ttlMs >= 0, `${copy.text} left its queue and did not arrive in ${target.name}`);
   }
 
   #checkCounts(queue: ModelQueue): void {
@@ -442,6 +455,7 @@ export class Model {
     for (const state of broker.core.queueById.values()) {
       ensure(this.queues.has(state.id), `there is a queue ${state.name} that nobody made`);
     }
+    this.say?.(`  [${cut.text}]`);
     cut.check();
     for (const [id, seen] of this.dedupIds) {
       if (seen.when.high > this.durableTicket) this.dedupIds.delete(id);
@@ -449,8 +463,7 @@ export class Model {
     }
     this.durableTicket = 0;
     this.#openBefore = broker.core.commit.openTicket;
-    this.maxMs = this.clockMs();
-    this.hasJumpedBack = false;
+    this.noteTime();
   }
 
   #recoverQueue(queue: ModelQueue, cut: Cut, isClean: boolean): void {
@@ -528,7 +541,7 @@ export class Model {
       copy.settled = undefined;
       copy.held = undefined;
       copy.isDying = false;
-      if (!isClean || queue.settings.maxPriority > 0 || queue.settings.mode === "keyed") copy.mayBeFlagged = true;
+      if (!isClean) copy.mayBeFlagged = true;
       copy.returns = -1;
       copy.failures = -1;
     }
@@ -539,8 +552,15 @@ export class Model {
     const { settled } = subscription!;
     for (let offset = settled.floor; offset < partition.next; offset++) {
       if (settled.has(offset) || queue.copies.has(offset)) continue;
+      const unseen = queue.unseen.get(offset);
+      if (unseen !== undefined && unseen.high > this.durableTicket && partition.look(offset, this.#cursor)) {
+        this.#register(queue, offset, before).mayBeFlagged = true;
+        continue;
+      }
+      const isHere = partition.look(offset, this.#cursor);
+      const what = isHere ? `message ${numberOf(this.#cursor)} (${pathOf(this.#cursor)})` : "something";
       throw new Violation(
-        `there is a message at ${queue.name}#${queue.id}/${offset} that was settled or never published`,
+        `${what} is at ${queue.name}#${queue.id}/${offset} and was settled or never published (settled below ${settled.floor}, next is ${partition.next})`,
       );
     }
   }
@@ -587,6 +607,10 @@ class Cut {
   absent(made: When, ended: When | undefined, what: string): void {
     if (ended === undefined) this.#below(made.high, `${what} is lost`);
     else if (made.high <= this.#low) this.#atLeast(ended.low, `${what} is gone`);
+  }
+
+  get text(): string {
+    return `cut between ${this.#low} (${this.#lowWhy}) and ${this.#high} (${this.#highWhy})`;
   }
 
   check(): void {

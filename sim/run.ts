@@ -73,6 +73,7 @@ class Run {
       },
       trace,
     );
+    this.#model.say = trace;
     this.#model.clockMs = () => this.#world.clock.now();
     this.#model.maxMs = this.#world.clock.now();
   }
