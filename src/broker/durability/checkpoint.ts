@@ -128,8 +128,9 @@ export class Checkpointer {
       core.dirty.clear();
       for (const partition of partitions) partition.beginSnapshot();
       const timers = core.schedule.takeFresh();
+      const inUse = [...core.segments].filter(([, { live }]) => live > 0).map(([segment]) => segment);
       core.onRotated = (firstSeq): void => {
-        void this.#write(snapshot, partitions, timers, firstSeq).then(
+        void this.#write(snapshot, partitions, timers, inUse, firstSeq).then(
           () => this.#finished(undefined),
           (error: Error) => this.#finished(error),
         );
@@ -166,6 +167,7 @@ export class Checkpointer {
     snapshot: ReturnType<typeof snapshotOf>,
     partitions: readonly Partition[],
     timers: ReturnType<Core["schedule"]["takeFresh"]>,
+    inUse: readonly number[],
     firstSeq: number,
   ): Promise<void> {
     const core = this.#core;
@@ -188,7 +190,7 @@ export class Checkpointer {
       this.#register(timerId, timerMetas);
       this.#adopt(metas, partitions, rewritten);
       core.schedule.persisted(timerMetas);
-      await this.#publish(snapshot, firstSeq);
+      await this.#publish(snapshot, [...inUse, id, timerId], firstSeq);
     } catch (error) {
       core.schedule.abandoned();
       for (const partition of partitions) {
@@ -349,10 +351,11 @@ export class Checkpointer {
     }
   }
 
-  async #publish(snapshot: ReturnType<typeof snapshotOf>, firstSeq: number): Promise<void> {
+  async #publish(snapshot: ReturnType<typeof snapshotOf>, inUse: readonly number[], firstSeq: number): Promise<void> {
     const core = this.#core;
     const id = ++this.#id;
-    const named = [...core.segments].filter(([, { live }]) => live > 0).map(([segment]) => segment);
+    // Those in use at the moment of the snapshot, and not those in use now: what has fired since is in no journal.
+    const named = inUse.filter((segment) => core.segments.has(segment));
     const unnamed = [...core.segments.keys()].filter((segment) => !named.includes(segment));
     const stored = { ...snapshot, seq: firstSeq, nextSegment: this.#nextSegment, segments: named };
     // Messages that are left out were settled meanwhile: that has to be durable first, or a crash would know of neither.

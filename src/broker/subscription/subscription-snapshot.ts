@@ -83,7 +83,9 @@ export function finishRestore(
   if (ready instanceof SequentialReady) ready.cursor = Math.max(ready.cursor, settled.floor);
   let retries = 0;
   for (const [offset, { readyAtMs }] of subscription.attempts) {
-    if (readyAtMs === 0) continue;
+    // It did not outlive the crash.
+    if (settled.has(offset)) subscription.attempts.delete(offset);
+    if (readyAtMs === 0 || settled.has(offset)) continue;
     retries++;
     addRetry(readyAtMs, offset);
   }

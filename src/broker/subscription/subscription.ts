@@ -123,6 +123,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     deliverAtMs: number,
     ttlMs: number,
   ): void {
+    if (ttlMs >= 0) this.mayExpire = true;
     if (deliverAtMs > 0) {
       this.scheduledCount++;
       this.#core.schedule.add(deliverAtMs, this.id, offset);
@@ -131,7 +132,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (this.ready.needsScan) this.ready.appended(offset, priority, key);
     this.readyCount++;
     this.readyBytes += bodyLength;
-    if (ttlMs >= 0) this.mayExpire = true;
     const { maxLength, maxLengthBytes } = this.settings;
     if (maxLength >= 0 && this.readyCount > maxLength) this.#lengthLimit.enforce();
     else if (maxLengthBytes >= 0 && this.readyBytes > maxLengthBytes) this.#lengthLimit.enforce();
