@@ -339,6 +339,10 @@ export interface Namespace {
   bindingsTo(destination: { queue: Queue } | { exchange: string }): Iterable<BindingView>;
   /** Routes and appends. Hot: allocates nothing per message. */
   publish(publication: Publication, outcome: PublishOutcome): void;
+  /** The queues that it would be appended to now: for a publish that is held back, whose routes are decided already. */
+  routesOf(publication: Publication): readonly Queue[];
+  /** Appends to those of the queues that are still there, whatever the routes are now. */
+  publishTo(queues: readonly Queue[], publication: Publication, outcome: PublishOutcome): void;
 }
 
 /** Small named JSON values that live in the same journal: users, policies, parameters. */

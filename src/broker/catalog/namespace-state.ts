@@ -147,6 +147,18 @@ export class NamespaceState implements Namespace {
     this.#core.publisher.publish(this, publication, outcome);
   }
 
+  routesOf(publication: Publication): readonly Queue[] {
+    return [...this.#core.publisher.route(this, publication.exchange as ExchangeState, publication)];
+  }
+
+  publishTo(queues: readonly Queue[], publication: Publication, outcome: PublishOutcome): void {
+    const targets = (queues as readonly QueueState[]).filter((queue) => !queue.isDeleted);
+    outcome.refused = false;
+    outcome.ticket = 0;
+    outcome.routed = targets.length;
+    if (targets.length > 0) this.#core.publisher.append(targets, publication, outcome);
+  }
+
   // ---- without the journal: what recovery uses too
 
   addExchange(id: number, name: string, settings: ExchangeSettings, declaration: unknown): ExchangeState {

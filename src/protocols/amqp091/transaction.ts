@@ -3,7 +3,7 @@
  * messages first, as RabbitMQ does; a rollback forgets the messages, and the deliveries are unsettled as before.
  */
 
-import type { Publication, PublishOutcome, Settlement } from "../../broker/api.ts";
+import type { Publication, PublishOutcome, Queue, Settlement } from "../../broker/api.ts";
 import type { Channel } from "./channel.ts";
 import { Fault } from "./errors.ts";
 import { partsOf } from "./publishing.ts";
@@ -11,6 +11,8 @@ import { partsOf } from "./publishing.ts";
 interface HeldPublish {
   readonly publication: Publication;
   readonly isMandatory: boolean;
+  /** Decided when it was published, as in RabbitMQ; undefined where the exchange does more than route. */
+  readonly routes: readonly Queue[] | undefined;
 }
 
 interface HeldSettlement {
@@ -34,7 +36,10 @@ export class Transaction {
     const head = Buffer.from(publication.head.subarray(publication.headStart, publication.headEnd));
     const body = Buffer.from(publication.body.subarray(publication.bodyStart, publication.bodyEnd));
     const copy = { head, headStart: 0, headEnd: head.length, body, bodyStart: 0, bodyEnd: body.length };
-    this.#publishes.push({ publication: { ...publication, ...copy }, isMandatory });
+    const { delays, dedup, historyLength } = publication.exchange.settings;
+    const isPlain = !delays && dedup === undefined && historyLength === 0;
+    const routes = isPlain ? this.#channel.connection.namespace.routesOf(publication) : undefined;
+    this.#publishes.push({ publication: { ...publication, ...copy }, isMandatory, routes });
   }
 
   /** Notes a settlement; answers false when no such delivery is outstanding. */
@@ -64,9 +69,12 @@ export class Transaction {
     const settlements = this.#settlements;
     this.rollback();
     connection.hub.broker.atomically(() => {
-      for (const { publication, isMandatory } of publishes) {
-        connection.namespace.publish(publication, outcome);
-        if (outcome.routed === 0 && isMandatory) this.#channel.returnMessage(partsOf(publication));
+      const { namespace } = connection;
+      for (const { publication, isMandatory, routes } of publishes) {
+        if (routes === undefined) namespace.publish(publication, outcome);
+        else namespace.publishTo(routes, publication, outcome);
+        const routed = routes === undefined ? outcome.routed : routes.length;
+        if (routed === 0 && isMandatory) this.#channel.returnMessage(partsOf(publication));
         isRefused ||= outcome.refused;
       }
       for (const { tags, settlement } of settlements) for (const tag of tags) session.settle(tag, false, settlement);
