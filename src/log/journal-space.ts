@@ -123,6 +123,11 @@ export class SpareFiles {
     }
   }
 
+  /** Those that are there now. */
+  get count(): number {
+    return this.#names.length;
+  }
+
   /** Makes a spare in the background unless there is one. */
   prepare(): void {
     if (this.#names.length > 0 || this.#making !== undefined) return;

@@ -12,8 +12,9 @@
  *
  * When a write fails, nothing is known of what reached the disk, and the journal refuses everything from then on; the
  * process is to end and to read what is there. ENOSPC is the exception: it says that the file could not grow, the
- * position and the sequence stay, and the next try writes over whatever part has arrived. A crash in between leaves a
- * torn tail, which nobody was told of.
+ * position and the sequence stay, and the next try writes over whatever part has arrived, or into a spare file if there is
+ * one: its space is the last that consumers have to settle in. A crash in between leaves a torn tail, which nobody was
+ * told of.
  *
  * Rejected: write then fdatasync (two calls; 0.69 of the throughput), one endless file (space comes back only by
  * punching holes, which Node cannot), and overwriting in a ring (a torn lap is hard to tell from damage).
@@ -61,6 +62,8 @@ class DiskJournal implements Journal {
   #lastCrc: number;
   /** Blocks from here on go to a file that begins at or after it. */
   #rotateSeq = 1;
+  /** The tail's file cannot grow. */
+  #isTailFull = false;
   #trimSeq: number;
   #error: Error | undefined;
 
@@ -135,6 +138,7 @@ class DiskJournal implements Journal {
   #fits(tail: TailFile, seq: number): boolean {
     const { first } = this.#files.at(-1)!;
     const isBehindRotation = seq >= this.#rotateSeq && first < this.#rotateSeq;
+    if (this.#isTailFull && first < seq && this.#spares.count > 0) return false;
     return !isBehindRotation && tail.position + this.#padded <= this.#options.fileBytesMax;
   }
 
@@ -153,6 +157,7 @@ class DiskJournal implements Journal {
     // an error of closing it says nothing about them.
     await this.#tail?.close().catch(() => undefined);
     this.#tail = tail;
+    this.#isTailFull = false;
     this.#files.push(file);
     this.#write(tail, file, seq, false);
   }
@@ -172,6 +177,7 @@ class DiskJournal implements Journal {
       if (this.#tail!.position > this.#options.fileBytesMax / 2) this.#spares.prepare();
     } else if (codeOf(error) === "ENOSPC") {
       this.nextSeq--;
+      this.#isTailFull = true;
     } else {
       this.#error = error;
     }

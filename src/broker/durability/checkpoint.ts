@@ -28,7 +28,7 @@ const sliceEntries = 2048;
 const compactBelow = 0.5;
 /** Bytes of old segments read for one checkpoint's compaction, at most. */
 const compactBytesMax = 128 << 20;
-const retryMs = 5000;
+const retryMs = 2000;
 /** After the checkpoint that does not name a segment any more comes the one that removes it, and its journal. */
 const checkpointsToFree = 3;
 

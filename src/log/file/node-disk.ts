@@ -181,12 +181,15 @@ async function lock(directory: string): Promise<void> {
 async function createWith(name: string, content: string): Promise<boolean> {
   // Written aside and linked, so that nobody ever sees a lock without its owner.
   const draft = `${name}-draft-${process.pid}`;
-  await fs.promises.writeFile(draft, content, { mode: 0o600 });
   try {
+    await fs.promises.writeFile(draft, content, { mode: 0o600 });
     await fs.promises.link(draft, name);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    // A full disk: where a dead one's lock goes, there is room for ours.
+    if (code === "ENOSPC" && (await readIfThere(name)) !== undefined) return false;
     throw error;
   } finally {
     await fs.promises.rm(draft, { force: true });
