@@ -252,7 +252,7 @@ export class Core {
     const { partition } = queue;
     const reader = new LogReader(partition, this);
     const consumer = new ConsumerState(session, queue, options, receiver, {
-      wake: () => reader.wake(),
+      regained: () => reader.regained(),
       detach: (gone) => {
         reader.detach();
         queue.readers.delete(gone);

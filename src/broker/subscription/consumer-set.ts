@@ -1,25 +1,29 @@
-/** The consumers of one subscription, in the order in which they are served. */
+/**
+ * The consumers of one subscription, and the line in which they are served (RabbitMQ's rule, which clients' tests see).
+ *
+ * Who is in line may get the next message. Who got one goes to the end of the line, behind all of the same priority.
+ * Who turns out to have no credit when its turn comes leaves the line, and comes back at its end with the credit. So
+ * finding the next costs nothing however many consumers are full.
+ */
 import type { ConsumeRefusal } from "../api.ts";
 import type { ConsumerState } from "./consumer-state.ts";
 
 export class ConsumerSet {
-  /** By priority, then by arrival. */
+  /** By arrival. */
   readonly all: ConsumerState[] = [];
-  /** Where the round goes on within the group that is served, and where it would if next()'s answer is served. */
-  #turn = 0;
-  #turnAfter = 0;
+  /** By priority, then by turn. */
+  readonly #line: ConsumerState[] = [];
 
   /** `isFailover`: one is active at a time, the others wait in order of arrival. */
   add(consumer: ConsumerState, isFailover: boolean): ConsumeRefusal | undefined {
     const { all } = this;
-    const { exclusive, priority } = consumer.options;
-    if (all.some((other) => other.options.exclusive) || (exclusive && all.length > 0)) return { refused: "exclusive" };
-    let at = all.length;
-    if (!isFailover) while (at > 0 && all[at - 1]!.options.priority < priority) at--;
-    all.splice(at, 0, consumer);
-    this.#turn = 0;
-    if (isFailover) consumer.isActive = at === 0;
+    if (all.some((other) => other.options.exclusive) || (consumer.options.exclusive && all.length > 0)) {
+      return { refused: "exclusive" };
+    }
+    all.push(consumer);
+    if (isFailover) consumer.isActive = all.length === 1;
     if (consumer.isActive) consumer.receiver.activity?.(true);
+    this.#lineUp(consumer);
     return undefined;
   }
 
@@ -28,7 +32,8 @@ export class ConsumerSet {
     const at = this.all.indexOf(consumer);
     if (at < 0) return false;
     this.all.splice(at, 1);
-    this.#turn = 0;
+    const place = this.#line.indexOf(consumer);
+    if (place >= 0) this.#line.splice(place, 1);
     const next = this.all[0];
     if (isFailover && next !== undefined && !next.isActive) {
       next.isActive = true;
@@ -37,30 +42,37 @@ export class ConsumerSet {
     return true;
   }
 
-  /** Whose turn it is: round robin within the highest priority that has credit. */
+  /** Whose turn it is, if anybody has credit. */
   next(isFailover: boolean): ConsumerState | undefined {
-    const { all } = this;
-    const first = all[0];
-    if (first === undefined) return undefined;
-    if (all.length === 1 || isFailover) return first.hasCredit ? first : undefined;
-    let at = 0;
-    while (at < all.length) {
-      const { priority } = all[at]!.options;
-      let end = at + 1;
-      while (end < all.length && all[end]!.options.priority === priority) end++;
-      for (let i = 0; i < end - at; i++) {
-        const index = at + ((this.#turn + i) % (end - at));
-        if (!all[index]!.hasCredit) continue;
-        this.#turnAfter = index - at + 1;
-        return all[index];
-      }
-      at = end;
+    if (isFailover) return this.all[0]?.hasCredit === true ? this.all[0] : undefined;
+    const line = this.#line;
+    while (line.length > 0) {
+      const first = line[0]!;
+      if (first.hasCredit) return first;
+      line.shift();
+      first.isInLine = false;
     }
     return undefined;
   }
 
-  /** The one that next() named got a message: a turn that found none to give is no turn. */
-  served(): void {
-    this.#turn = this.#turnAfter;
+  /** The one that next() named got a message. */
+  served(consumer: ConsumerState): void {
+    if (this.#line.length < 2 || this.#line[0] !== consumer) return;
+    this.#line.shift();
+    this.#lineUp(consumer);
+  }
+
+  /** It may have credit again. */
+  regained(consumer: ConsumerState): void {
+    if (!consumer.isInLine && !consumer.isCancelled) this.#lineUp(consumer);
+  }
+
+  #lineUp(consumer: ConsumerState): void {
+    const line = this.#line;
+    consumer.isInLine = true;
+    let at = line.length;
+    while (at > 0 && line[at - 1]!.options.priority < consumer.options.priority) at--;
+    if (at === line.length) line.push(consumer);
+    else line.splice(at, 0, consumer);
   }
 }

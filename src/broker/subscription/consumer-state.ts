@@ -4,7 +4,7 @@ import type { SessionState } from "./session.ts";
 /** Who a consumer takes its messages from. */
 export interface Source {
   /** The consumer has room again, or may have. */
-  wake(): void;
+  regained(consumer: ConsumerState): void;
   /** The consumer leaves. */
   detach(consumer: ConsumerState): void;
 }
@@ -18,6 +18,8 @@ export class ConsumerState implements Consumer {
   readonly source: Source;
   leasedCount = 0;
   isActive = true;
+  /** Of its source: it is in the line of those who may be served. */
+  isInLine = false;
   isCancelled = false;
   #creditLimit: number;
 
@@ -40,7 +42,7 @@ export class ConsumerState implements Consumer {
 
   setCreditLimit(limit: number): void {
     this.#creditLimit = limit;
-    this.source.wake();
+    this.source.regained(this);
   }
 
   cancel(): void {

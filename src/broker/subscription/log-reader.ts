@@ -37,6 +37,10 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
     this.#core.wake(this);
   }
 
+  regained(): void {
+    this.wake();
+  }
+
   detach(): void {
     this.#partition.readers.delete(this);
     this.consumer = undefined;

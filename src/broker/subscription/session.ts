@@ -157,7 +157,7 @@ export class SessionState implements Session {
   }
 
   #wakeAll(): void {
-    for (const consumer of this.consumers) consumer.source.wake();
+    for (const consumer of this.consumers) consumer.source.regained(consumer);
   }
 
   #grow(): void {

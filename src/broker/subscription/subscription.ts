@@ -133,8 +133,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.readyCount++;
     this.readyBytes += bodyLength;
     const { maxLength, maxLengthBytes } = this.settings;
-    if (maxLength >= 0 && this.readyCount > maxLength) this.#lengthLimit.enforce();
-    else if (maxLengthBytes >= 0 && this.readyBytes > maxLengthBytes) this.#lengthLimit.enforce();
+    if ((maxLength >= 0 && this.readyCount > maxLength) || (maxLengthBytes >= 0 && this.readyBytes > maxLengthBytes)) {
+      // A consumer that waits takes its messages before any are too many.
+      if (this.#consumers.next(this.#isFailover) === undefined) this.#lengthLimit.enforce();
+      else this.#lengthLimit.isWaiting = true;
+    }
   }
 
   /** A full queue that refuses: nothing was appended yet. */
@@ -193,6 +196,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     return refusal;
   }
 
+  regained(consumer: ConsumerState): void {
+    this.#consumers.regained(consumer);
+    this.wake();
+  }
+
   detach(consumer: ConsumerState): void {
     if (!this.#consumers.remove(consumer, this.#isFailover)) return;
     this.wake();
@@ -227,16 +235,16 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (this.#isDispatching || this.isDeleted) return;
     this.#isDispatching = true;
     if (this.#gets.length > 0) this.#answerGets();
-    if (this.#lengthLimit.isWaiting) this.#lengthLimit.enforce();
     for (;;) {
       const consumer = this.#consumers.next(this.#isFailover);
       if (consumer === undefined) break;
       const offset = this.#takeReady(true);
       if (offset < 0) break;
-      this.#consumers.served();
+      this.#consumers.served(consumer);
       this.#hand(offset, consumer);
     }
     this.#isDispatching = false;
+    if (this.#lengthLimit.isWaiting) this.#lengthLimit.enforce();
     if (this.mayExpire) this.#expiry.run();
   }
 
@@ -354,6 +362,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       const isRedelivered = attempts !== undefined || offset < this.redeliveredBelow;
       const lease = session.grant(noAck ? undefined : this, offset, undefined);
       if (!noAck) this.leasedCount++;
+      // Whoever asks is told how many are left: the dead are not.
+      if (this.mayExpire) {
+        this.#expiry.run();
+        this.partition.look(offset, this.#entry);
+      }
       done(lease, this.#entry, isRedelivered, attempts?.returns ?? 0, attempts?.failures ?? 0);
       if (noAck) this.#finish(offset);
     }
@@ -364,7 +377,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   settle(offset: number, settlement: Settlement, consumer: ConsumerState | undefined): void {
     if (this.isDeleted) return;
     this.leasedCount--;
-    if (consumer !== undefined && this.readyCount > 0) this.wake();
+    if (consumer !== undefined) {
+      this.#consumers.regained(consumer);
+      if (this.readyCount > 0) this.wake();
+    }
     if (settlement === "accept") this.#finish(offset);
     else if (settlement === "reject") this.#rejectLeased(offset);
     else this.#giveBack(offset, settlement === "fail");
@@ -413,6 +429,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.ready.giveBack(offset);
     this.readyCount++;
     this.readyBytes += Math.max(0, this.partition.bodyLength(offset));
+    this.#lengthLimit.enforce();
     this.wake();
   }
 
