@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Bottle } from "./test-broker.suite.ts";
+
+const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i));
+
+/** Notes each change of pressure. */
+function watch(bottle: Bottle): string[] {
+  const seen: string[] = [];
+  bottle.broker.onPressure(({ memory, disk }) => void seen.push(`${memory ? "memory" : ""}${disk ? "disk" : ""}`));
+  return seen;
+}
+
+test("without a disk, producers are held back above the mark and go on when consumers have made room", async () => {
+  const bottle = await Bottle.open({ isVolatile: true, settings: { memoryHighBytes: 8 << 20 } });
+  bottle.declare("q");
+  const seen = watch(bottle);
+  let published = 0;
+  while (!bottle.broker.pressure.memory && published < 100) {
+    bottle.publish("q", "", { body: Buffer.alloc(500_000) });
+    published++;
+    await bottle.settle();
+  }
+  assert.ok(published < 24, String(published));
+  const taker = bottle.consume("q");
+  await bottle.settle();
+  assert.equal(taker.deliveries.length, published);
+  taker.session.settle(0, true, "accept");
+  await bottle.settle();
+  assert.deepEqual(seen, ["memory", ""]);
+});
+
+test("without a disk, purging and deleting a queue let producers go on as well", async () => {
+  const bottle = await Bottle.open({ isVolatile: true, settings: { memoryHighBytes: 4 << 20 } });
+  for (const end of ["purge", "delete"]) {
+    const queue = bottle.declare("q");
+    for (let i = 0; i < 20; i++) bottle.publish("q", "", { body: Buffer.alloc(500_000) });
+    await bottle.settle();
+    assert.equal(bottle.broker.pressure.memory, true);
+    if (end === "purge") queue.purge();
+    bottle.ns.deleteQueue(queue);
+    await bottle.settle();
+    assert.equal(bottle.broker.pressure.memory, false);
+  }
+});
+
+test("with a disk, a backlog of many times the budget stays in bounded memory and comes back in order", async () => {
+  const bottle = await Bottle.open({ settings: { cacheBytes: 4 << 20, checkpointBytes: 4 << 20 } });
+  bottle.declare("q");
+  const pad = { headers: { pad: "x".repeat(1000) } };
+  let most = 0;
+  for (let i = 0; i < 40; i++) {
+    bottle.publishAll("q", numbers(i * 1000, i * 1000 + 1000), pad);
+    await bottle.settle();
+    most = Math.max(most, bottle.broker.core.cache.bytes);
+  }
+  assert.ok(most < 20 << 20, String(most));
+  const taker = bottle.consume("q", { creditLimit: 2000 });
+  const seen: string[] = [];
+  for (let i = 0; seen.length < 40_000 && i < 400; i++) {
+    await bottle.settle();
+    seen.push(...taker.take().map(({ body }) => body));
+    most = Math.max(most, bottle.broker.core.cache.bytes);
+    taker.session.settle(0, true, "accept");
+  }
+  assert.deepEqual(seen, numbers(0, 40_000));
+  assert.ok(most < 20 << 20, String(most));
+  await bottle.settle();
+  await bottle.checkpoint();
+  await bottle.checkpoint();
+  assert.ok(bottle.broker.core.cache.bytes < 4 << 20, String(bottle.broker.core.cache.bytes));
+});
+
+test("little free space holds producers back before there is none, and consumers go on", async () => {
+  const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 10_000_000 } });
+  bottle.declare("q");
+  bottle.publishAll("q", ["a", "b"]);
+  await bottle.settle();
+  const seen = watch(bottle);
+  bottle.disk.bytesMax = bottle.disk.bytesUsed() + 5_000_000;
+  await bottle.advance(2000);
+  assert.deepEqual(seen, ["disk"]);
+  assert.deepEqual(await bottle.drain("q"), ["a", "b"]);
+  bottle.disk.bytesMax = Number.MAX_SAFE_INTEGER;
+  await bottle.advance(2000);
+  assert.deepEqual(seen, ["disk", ""]);
+});
+
+test("a full disk stops confirms and loses nothing that was confirmed; freed space lets it go on", async () => {
+  const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 0 } });
+  bottle.declare("q");
+  await bottle.settle();
+  const seen = watch(bottle);
+  bottle.disk.bytesMax = bottle.disk.bytesUsed() + 2_000_000;
+  const tickets: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    tickets.push(bottle.publish("q", "", { body: Buffer.alloc(100_000, i) }));
+    await bottle.settle();
+  }
+  const { durableTicket } = bottle.broker;
+  const confirmed = tickets.filter((ticket) => ticket <= durableTicket).length;
+  assert.ok(confirmed > 5 && confirmed < 60, String(confirmed));
+  assert.deepEqual(seen, ["disk"]);
+  const twin = await bottle.fork();
+  assert.ok(twin.queue("q").readyCount >= confirmed);
+  await bottle.advance(3000);
+  assert.deepEqual(seen, ["disk"]);
+  assert.equal(bottle.broker.durableTicket, durableTicket);
+  bottle.disk.bytesMax = Number.MAX_SAFE_INTEGER;
+  await bottle.advance(3000);
+  assert.ok(bottle.broker.durableTicket >= tickets.at(-1)!);
+  assert.equal(bottle.broker.pressure.disk, false);
+  await bottle.crash();
+  const drained = await bottle.drain("q");
+  assert.deepEqual(
+    drained.map((body) => body.charCodeAt(0)),
+    Array.from({ length: 60 }, (_, i) => i),
+  );
+  assert.equal(bottle.fatal, undefined);
+});
+
+test("a checkpoint that finds no room is tried again and loses nothing", async () => {
+  const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 0 } });
+  bottle.declare("q");
+  for (let i = 0; i < 30; i++) bottle.publish("q", "", { body: Buffer.alloc(100_000, i) });
+  await bottle.settle();
+  bottle.disk.bytesMax = bottle.disk.bytesUsed() + 1_000_000;
+  await bottle.checkpoint();
+  assert.equal(bottle.broker.pressure.disk, true);
+  assert.ok(bottle.logged.some((line) => line.includes("no space for a checkpoint")));
+  bottle.disk.bytesMax = Number.MAX_SAFE_INTEGER;
+  await bottle.advance(10_000);
+  assert.equal(bottle.broker.pressure.disk, false);
+  await bottle.evict();
+  await bottle.crash();
+  assert.equal((await bottle.drain("q")).length, 30);
+});
+
+test("what is taken in and not yet durable is bounded: beyond it connections are told to stop reading", async () => {
+  const bottle = await Bottle.open({ settings: { pendingBytesMax: 1_000_000 } });
+  bottle.declare("q");
+  await bottle.settle();
+  bottle.publish("q", "", { body: Buffer.alloc(500_000) });
+  for (let i = 0; i < 40; i++) bottle.publish("q", "", { body: Buffer.alloc(100_000) });
+  assert.equal(bottle.broker.isCongested, true);
+  await bottle.settle();
+  assert.equal(bottle.broker.isCongested, false);
+});
