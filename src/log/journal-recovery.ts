@@ -21,7 +21,7 @@
  * wrong when it is the length that rotted), and to stop at the first hole (that is how one bad sector loses a day).
  */
 
-import { readAt } from "./disk-read.ts";
+import { codeOf, readAt, syncFile, writeAt } from "./disk-read.ts";
 import {
   blockCrcAt,
   identityAt,
@@ -55,6 +55,8 @@ export interface RecoveredJournal {
   identity: Buffer | undefined;
   /** In the blocks that were handed over. */
   bytesReplayed: number;
+  /** Where the last good block stands; undefined if there is none. */
+  lastBlock: { name: string; position: number; length: number } | undefined;
   damage: Damage[];
 }
 
@@ -80,6 +82,30 @@ function journalFiles(names: string[]): JournalFile[] {
     if (key !== undefined) files.push({ name, first: key.first, generation: key.generation, bytes: 0 });
   }
   return files.sort((a, b) => a.first - b.first || a.generation - b.generation);
+}
+
+/**
+ * What was read may stand in the memory of the machine only: a process that was killed in the middle of a write, or whose
+ * sync failed, leaves it there. Only the last block can be in that state, since its predecessors were durable before it
+ * was begun. So it is written once more, as it is, before anybody builds on it. (Syncing would not do: after a failed
+ * sync the pages pass for clean.)
+ */
+export async function makeTailSafe(disk: Disk, { lastBlock }: RecoveredJournal): Promise<void> {
+  if (lastBlock === undefined) return;
+  const { name, position, length } = lastBlock;
+  const file = await disk.open(name, "synced");
+  try {
+    const block = Buffer.allocUnsafeSlow(length);
+    await readAt(file, block, 0, length, position);
+    await writeAt(file, block, 0, length, position);
+  } catch (error) {
+    // A disk that copies on write has no room even for this; a start on a full disk must not fail for it.
+    if (codeOf(error) !== "ENOSPC") throw error;
+    await syncFile(file);
+  } finally {
+    await file.close();
+  }
+  await disk.syncDirectory();
 }
 
 /** The newest file whose first block's header is intact and where it should be tells whose journal this is. */
@@ -157,6 +183,8 @@ class JournalReader {
   #hole = -1;
   #bytesReplayed = 0;
 
+  #lastBlock: RecoveredJournal["lastBlock"];
+
   constructor(
     disk: Disk,
     files: JournalFile[],
@@ -197,6 +225,7 @@ class JournalReader {
       lastCrc: this.#lastCrc ?? 0,
       identity: this.#identity,
       bytesReplayed: this.#bytesReplayed,
+      lastBlock: this.#lastBlock,
       damage: this.#damage,
     };
   }
@@ -243,6 +272,7 @@ class JournalReader {
     this.#due = seq + 1;
     this.#lastCrc = blockCrcAt(buffer, at);
     file.bytes = position + length;
+    this.#lastBlock = { name: file.name, position, length };
     if (seq < this.#fromSeq) return;
     window.isGivenAway = true;
     this.#bytesReplayed += length;

@@ -24,7 +24,7 @@ import { assert } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
 import { codeOf } from "./disk-read.ts";
 import { IDENTITY_BYTES, journalFileName, paddedLength, sealBlock } from "./journal-block.ts";
-import { recoverJournal } from "./journal-recovery.ts";
+import { makeTailSafe, recoverJournal } from "./journal-recovery.ts";
 import type { JournalFile, RecoveredJournal } from "./journal-recovery.ts";
 import { SpareFiles } from "./journal-space.ts";
 import type { SpaceOptions, TailFile } from "./journal-space.ts";
@@ -42,6 +42,7 @@ export async function openJournal(
   onBlock: (block: JournalBlock) => void,
 ): Promise<{ journal: Journal; damage: Damage[] }> {
   const recovered = await recoverJournal(disk, fromSeq, onBlock);
+  await makeTailSafe(disk, recovered);
   const spares = new SpareFiles(disk, options, await disk.list());
   const identity = recovered.identity ?? random.bytes(IDENTITY_BYTES);
   const journal = new DiskJournal(spares, options, recovered, identity, fromSeq);
