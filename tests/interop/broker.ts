@@ -32,6 +32,8 @@ export interface BrokerProcess {
   readonly readyAfterMs: number;
   /** Sends the signal and waits for the end; gives the exit status, or null if the signal ended it. */
   kill(signal: NodeJS.Signals): Promise<number | null>;
+  /** The end of the process, whatever brings it about: its exit status, or null if it was a signal. */
+  readonly ended: Promise<number | null>;
   /** What it wrote to standard error so far. */
   log(): string;
 }
@@ -60,6 +62,7 @@ export async function spawnBroker(options: BrokerOptions = {}): Promise<BrokerPr
     addresses,
     amqp: addresses["amqp"] ?? "",
     readyAfterMs: performance.now() - began,
+    ended: ended.then(([status]) => status as number | null),
     log: () => log,
     async kill(signal) {
       child.kill(signal);
