@@ -134,10 +134,15 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.readyBytes += bodyLength;
     const { maxLength, maxLengthBytes } = this.settings;
     if ((maxLength >= 0 && this.readyCount > maxLength) || (maxLengthBytes >= 0 && this.readyBytes > maxLengthBytes)) {
-      // A consumer that waits takes its messages before any are too many.
-      if (this.#consumers.next(this.#isFailover) === undefined) this.#lengthLimit.enforce();
-      else this.#lengthLimit.isWaiting = true;
+      this.#limitLength();
     }
+  }
+
+  /** Drops what is too many; but a consumer that waits takes the messages that become visible before any are too many. */
+  #limitLength(): void {
+    const { next, visibleEnd } = this.partition;
+    if (next === visibleEnd || this.#consumers.next(this.#isFailover) === undefined) this.#lengthLimit.enforce();
+    else this.#lengthLimit.isWaiting = true;
   }
 
   /** A full queue that refuses: nothing was appended yet. */
@@ -429,7 +434,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.ready.giveBack(offset);
     this.readyCount++;
     this.readyBytes += Math.max(0, this.partition.bodyLength(offset));
-    this.#lengthLimit.enforce();
+    this.#limitLength();
     this.wake();
   }
 
