@@ -5,7 +5,7 @@
  * the test is skipped with the system's reason. Both need root.
  */
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,30 +16,34 @@ const mebibyte = 1024 * 1024;
 export class SmallDisk {
   /** A directory on it, for the broker. */
   readonly dataDir: string;
-  readonly isTmpfs: boolean;
+  /** An error can be brought about, and repaired. */
+  readonly canFail: boolean;
   readonly #mountPoint: string;
+  readonly #image: string;
   readonly #ballast: string;
 
-  private constructor(mountPoint: string, isTmpfs: boolean) {
+  private constructor(mountPoint: string, image: string, canFail: boolean) {
     this.#mountPoint = mountPoint;
-    this.isTmpfs = isTmpfs;
+    this.#image = image;
+    this.canFail = canFail;
     this.dataDir = join(mountPoint, "broker");
     this.#ballast = join(mountPoint, "ballast");
     mkdirSync(this.dataDir);
   }
 
-  /** Gives a disk that is gone when the test ends, or skips the test; `isGone` is awaited before it is unmounted. */
+  /** Gives a disk that is gone when the test ends, or skips the test; `stop` is to end who uses it. */
   static mount(t: TestContext, mebibytes: number, stop: () => Promise<unknown>): SmallDisk | undefined {
     const base = mkdtempSync(join(tmpdir(), "entrepot-disk-"));
     const mountPoint = join(base, "mounted");
     mkdirSync(mountPoint);
-    const kind = mountAt(mountPoint, join(base, "image"), mebibytes);
+    const image = join(base, "image");
+    const kind = mountAt(mountPoint, image, mebibytes);
     t.after(async () => {
       await stop();
       if (kind === "ext4" || kind === "tmpfs") execFileSync("umount", [mountPoint]);
       rmSync(base, { recursive: true, force: true });
     });
-    if (kind === "ext4" || kind === "tmpfs") return new SmallDisk(mountPoint, kind === "tmpfs");
+    if (kind === "ext4" || kind === "tmpfs") return new SmallDisk(mountPoint, image, kind === "ext4");
     t.skip(`a small file system cannot be mounted here: ${kind.reason}`);
     return undefined;
   }
@@ -74,9 +78,17 @@ export class SmallDisk {
     truncateSync(this.#ballast, 0);
   }
 
-  /** What a kernel does to a file system in which it found an error. */
-  remount(mode: "ro" | "rw"): void {
-    execFileSync("mount", ["-o", `remount,${mode}`, this.#mountPoint]);
+  /** What happens when ext4 finds an error in itself: from now on every write fails. */
+  abort(): void {
+    execFileSync("mount", ["-o", "remount,abort", this.#mountPoint]);
+  }
+
+  /** What an operator does then. Nobody may use the disk. */
+  repair(): void {
+    execFileSync("umount", [this.#mountPoint]);
+    // Its status says that there was something to repair.
+    spawnSync("e2fsck", ["-p", this.#image]);
+    execFileSync("mount", ["-o", "loop", this.#image, this.#mountPoint]);
   }
 }
 
@@ -86,7 +98,7 @@ function mountAt(mountPoint: string, image: string, mebibytes: number): "ext4" |
     truncateSync(image, mebibytes * mebibyte);
     // Without blocks set aside for root, who runs this: full is to mean full.
     quietly("mkfs.ext4", ["-q", "-F", "-m", "0", image]);
-    quietly("mount", ["-o", "loop", image, mountPoint]);
+    quietly("mount", ["-o", "loop,errors=remount-ro", image, mountPoint]);
     return "ext4";
   } catch {
     try {
