@@ -387,7 +387,8 @@ export class Model {
       if (other.held !== undefined || other.isDying || other.deliverAtMs > 0) continue;
       if (other.appended.high > this.durableTicket || settled.has(other.offset)) continue;
       if ((attempts.get(other.offset)?.readyAtMs ?? 0) > 0) continue;
-      const level = Math.min(other.priority, settings.maxPriority) - Math.min(copy.priority, settings.maxPriority);
+      const levelMax = settings.mode === "keyed" ? 0 : settings.maxPriority;
+      const level = Math.min(other.priority, levelMax) - Math.min(copy.priority, levelMax);
       const comesFirst = level > 0 || (level === 0 && other.offset < copy.offset);
       ensure(!comesFirst || copy.deliverAtMs > 0, `${copy.text} was delivered before ${other.text}`);
     }
