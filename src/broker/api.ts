@@ -13,6 +13,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Headers } from "./router/values.ts";
 import type { MatcherKind } from "./router/matcher.ts";
+import type { RouteInput } from "./router/route-input.ts";
 
 /** What a client asks to have done with a message that it holds a lease on. */
 export type Settlement =
@@ -36,7 +37,7 @@ export interface Retention {
   readonly maxAgeMs: number;
   readonly maxBytes: number;
   readonly maxCount: number;
-  /** Only the newest entry of each key stays. */
+  /** Of a log: only the newest entry of each key stays, from a second or so after it became durable. */
   readonly compact: boolean;
 }
 
@@ -291,6 +292,16 @@ export interface BindingView {
   readonly args: Headers;
 }
 
+/** Where a group of readers stands in a log. */
+export interface CommittedPosition {
+  /** Of the entry that it reads next. */
+  readonly offset: number;
+  /** When it was committed, ms since 1970. */
+  readonly timeMs: number;
+  /** The group's own; at most 65,535 bytes. */
+  readonly metadata: string;
+}
+
 /** A topic read through its default subscription; with mode `offset` a log read by readers. */
 export interface Queue {
   readonly name: string;
@@ -308,12 +319,49 @@ export interface Queue {
   /** Notes use, for expiresMs. */
   touch(): void;
   configure(settings: QueueSettings): void;
-  /** Drops all ready messages; answers how many. */
+  /** Drops all messages that are ready or delayed; answers how many were ready. Nothing happens to a log. */
   purge(): number;
+  /** Remembers where a group of readers stands; durable with the broker's ticket. An offset may go back. */
+  commitOffset(group: string, offset: number, metadata: string): void;
+  committedOffset(group: string): CommittedPosition | undefined;
+  /** Groups that have committed here. */
+  committedOffsets(): Iterable<[string, CommittedPosition]>;
+  /** Forgets the group; false: there was none. */
+  forgetOffset(group: string): boolean;
+  /** Offsets between the group's position (or the first entry, without one) and the end: at least as many as entries. */
+  lag(group: string): number;
+}
+
+/** A message that is not stored. The ranges are valid during the call that hands it over. */
+export interface LiveMessage {
+  /** Of the MessageFormat whose raw form head and body are. */
+  readonly format: number;
+  readonly channel: string;
+  readonly head: Buffer;
+  readonly headStart: number;
+  readonly headEnd: number;
+  readonly body: Buffer;
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
+}
+
+export interface LiveSubscriber {
+  /** `pattern`: that of the subscription which it met. May unsubscribe nobody and subscribe nobody during the call. */
+  receive(message: LiveMessage, pattern: string): void;
+}
+
+/** At-most-once fan-out to who is connected now. */
+export interface LiveChannels {
+  readonly subscriptionCount: number;
+  /** Answers the function that ends it. The same subscriber may subscribe more than once, and gets as many copies. */
+  subscribe(kind: MatcherKind, pattern: string, subscriber: LiveSubscriber, args?: Headers): () => void;
+  /** Hands the message to each subscription that `input` meets; answers to how many. */
+  publish(message: LiveMessage, input: RouteInput): number;
 }
 
 export interface Namespace {
   readonly name: string;
+  readonly live: LiveChannels;
   exchange(name: string): Exchange | undefined;
   exchanges(): Iterable<Exchange>;
   createExchange(name: string, settings: ExchangeSettings, declaration: unknown): Exchange;

@@ -307,11 +307,11 @@ export class Core {
   }
 
   #beforeSeal(partitions: readonly Partition[]): void {
-    for (const partition of partitions) this.queueById.get(partition.id)?.subscription?.coverNew();
+    for (const partition of partitions) this.queueById.get(partition.id)?.subscription?.journal.coverNew();
     const collected = this.#collected;
     if (collected.length === 0) return;
     this.#collected = [];
-    for (const subscription of collected) subscription.writeCollected();
+    for (const subscription of collected) subscription.journal.write();
   }
 
   #completed(ticket: number): void {

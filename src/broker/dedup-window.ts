@@ -5,7 +5,8 @@
 import type { DedupPolicy } from "./api.ts";
 
 export class DedupWindow {
-  readonly policy: DedupPolicy;
+  /** May change: what is remembered stays, as far as the new one allows. */
+  policy: DedupPolicy;
   /** In order of arrival, which is the order of expiry. */
   readonly #seenMs = new Map<string, number>();
 
@@ -20,7 +21,7 @@ export class DedupWindow {
 
   add(id: string, nowMs: number): void {
     this.#seenMs.set(id, nowMs);
-    if (this.#seenMs.size > this.policy.maxIds) this.#seenMs.delete(this.#seenMs.keys().next().value!);
+    while (this.#seenMs.size > this.policy.maxIds) this.#seenMs.delete(this.#seenMs.keys().next().value!);
   }
 
   toJson(): [string, number][] {

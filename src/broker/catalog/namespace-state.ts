@@ -11,6 +11,7 @@ import type {
   QueueSettings,
 } from "../api.ts";
 import type { Core } from "../core.ts";
+import { LiveChannelsState } from "../live-channels.ts";
 import { Router } from "../router/router.ts";
 import type { Headers } from "../router/values.ts";
 import { headersToJson } from "./definition.ts";
@@ -55,6 +56,7 @@ const delayedName = "\u0000delayed";
 export class NamespaceState implements Namespace {
   readonly name: string;
   readonly router: Router<QueueState>;
+  readonly live: LiveChannelsState;
   readonly queueByName = new Map<string, QueueState>();
   /** Queues that the core keeps for itself, by name. */
   readonly hiddenByName = new Map<string, QueueState>();
@@ -64,6 +66,7 @@ export class NamespaceState implements Namespace {
   constructor(core: Core, name: string) {
     this.#core = core;
     this.name = name;
+    this.live = new LiveChannelsState(() => core.random.next());
     this.router = new Router<QueueState>(() => core.random.next());
     this.exchangeByName.set("", new ExchangeState(0, "", defaultExchangeSettings, undefined, undefined));
   }

@@ -2,15 +2,18 @@
  * A queue: a partition, the subscription that reads it (a log has none), and the rules that are about neither alone: how
  * long settled entries stay, when an unused queue goes, which publishes are refused.
  */
+import { assert } from "../../base/assert.ts";
 import type { TimerHandle } from "../../base/clock.ts";
-import type { Queue, QueueSettings } from "../api.ts";
+import type { CommittedPosition, Queue, QueueSettings } from "../api.ts";
 import type { Core } from "../core.ts";
+import { Compaction } from "../topic/compaction.ts";
 import { DedupWindow } from "../dedup-window.ts";
 import { record } from "../durability/records.ts";
 import { EntryCursor, writeU32, writeU48 } from "../entry.ts";
 import type { ConsumerState } from "../subscription/consumer-state.ts";
 import { Subscription } from "../subscription/subscription.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
+import { Positions } from "./positions.ts";
 import type { NamespaceState } from "./namespace-state.ts";
 
 export class QueueState implements Queue, Wakeable {
@@ -30,6 +33,10 @@ export class QueueState implements Queue, Wakeable {
   mayRefuse = false;
   /** Not seen by anyone but the core: a place for messages that wait. */
   readonly isHidden: boolean;
+  /** Positions of groups that read it as a log. */
+  readonly positions = new Positions();
+  /** Of a log that keeps only the newest entry of each key. */
+  compaction: Compaction | undefined;
   readonly #core: Core;
   readonly #entry = new EntryCursor();
   #usedMs: number;
@@ -64,7 +71,8 @@ export class QueueState implements Queue, Wakeable {
   }
 
   get readyCount(): number {
-    return this.subscription?.readyCount ?? this.partition.next - this.partition.first;
+    if (this.subscription !== undefined) return this.subscription.readyCount;
+    return this.compaction?.countKept() ?? this.partition.next - this.partition.first;
   }
 
   get leasedCount(): number {
@@ -106,6 +114,32 @@ export class QueueState implements Queue, Wakeable {
     return this.subscription?.purge() ?? 0;
   }
 
+  commitOffset(group: string, offset: number, metadata: string): void {
+    assert(offset >= 0 && offset <= Number.MAX_SAFE_INTEGER, "an offset is a place in a log");
+    const position = { offset, timeMs: this.#core.now(), metadata };
+    this.positions.commit(this.#core, this.id, this.isDurable, group, position);
+  }
+
+  committedOffset(group: string): CommittedPosition | undefined {
+    return this.positions.byGroup.get(group);
+  }
+
+  committedOffsets(): Iterable<[string, CommittedPosition]> {
+    return this.positions.byGroup;
+  }
+
+  forgetOffset(group: string): boolean {
+    if (!this.positions.byGroup.has(group)) return false;
+    this.positions.commit(this.#core, this.id, this.isDurable, group, undefined);
+    return true;
+  }
+
+  lag(group: string): number {
+    const { first, visibleEnd } = this.partition;
+    const position = this.positions.byGroup.get(group);
+    return Math.max(0, visibleEnd - Math.max(first, position?.offset ?? first));
+  }
+
   consumerCame(): void {
     this.#hadConsumer = true;
     this.touch();
@@ -130,6 +164,7 @@ export class QueueState implements Queue, Wakeable {
 
   dispatch(): void {
     this.enforceRetention();
+    this.compaction?.wake();
   }
 
   /** Trims what age, size and number do not allow to stay. Coarse where entries are on disk: whole runs. */
@@ -157,6 +192,7 @@ export class QueueState implements Queue, Wakeable {
   destroy(): void {
     this.isDeleted = true;
     for (const timer of [this.#expiry, this.#ageCheck]) if (timer !== undefined) this.#core.clock.clearTimer(timer);
+    this.compaction?.stop();
     this.subscription?.delete();
     for (const reader of [...this.readers]) {
       reader.cancel();
@@ -169,8 +205,13 @@ export class QueueState implements Queue, Wakeable {
     const { overflow, maxLength, maxLengthBytes, dedup, retention, expiresMs } = this.settings;
     this.mayRefuse = dedup !== undefined || (overflow !== "drop-head" && (maxLength >= 0 || maxLengthBytes >= 0));
     if (dedup === undefined) this.dedup = undefined;
-    else if (this.dedup?.policy !== dedup) this.dedup = new DedupWindow(dedup);
-    if (retention.maxBytes > 0 || retention.maxCount > 0 || retention.maxAgeMs > 0) this.partition.readers.add(this);
+    else if (this.dedup === undefined) this.dedup = new DedupWindow(dedup);
+    else this.dedup.policy = dedup;
+    // A log that was compacted stays so: what is superseded must not come back.
+    if (retention.compact && this.subscription === undefined)
+      this.compaction ??= new Compaction(this.#core, this.partition);
+    const { maxBytes, maxCount, maxAgeMs } = retention;
+    if (maxBytes > 0 || maxCount > 0 || maxAgeMs > 0 || this.compaction !== undefined) this.partition.readers.add(this);
     else this.partition.readers.delete(this);
     if (retention.maxAgeMs > 0) this.#watchAge(retention.maxAgeMs);
     if (expiresMs > 0) this.#watchUse();

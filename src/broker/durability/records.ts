@@ -9,7 +9,7 @@
  *     3 horizon   subscription u32 | offset u48             offsets below may have been delivered
  *     4 returned  subscription u32 | offset u48 | returns u16 | failures u16 | ready again at u48 (0: now)
  *     5 trimmed   partition u32 | first offset u48
- *     6 position  subscription u32 | offset u48 | length u16 | metadata
+ *     6 position  partition u32 | offset u48 (all ones: forgotten) | at u48 | length u16, group | length u16, metadata
  *     7 define    length u32 | JSON of a definition change
  *     8 dedup     partition u32 | at u48 | length u16 | id
  */

@@ -11,6 +11,7 @@ import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
 import { finishRestore, restoreSubscription } from "../subscription/subscription-snapshot.ts";
+import { SettledSet } from "../subscription/settled-set.ts";
 import { RangeSet } from "../../base/range-set.ts";
 import { isScheduleRun } from "./checkpoint.ts";
 import { applyDefinition, Replay } from "./replay.ts";
@@ -75,6 +76,10 @@ async function restoreSnapshot(core: Core, snapshot: StoredSnapshot): Promise<vo
       const fleeting = RangeSet.fromList(one.fleeting);
       fleeting.starts.forEach((start, i) => subscription.settled.addRange(start, fleeting.ends[i]!));
     }
+    if (one.superseded !== undefined && queue.compaction !== undefined) {
+      queue.compaction.superseded = SettledSet.fromJson(one.superseded);
+    }
+    queue.positions.fromJson(one.positions ?? []);
     for (const [id, seenMs] of one.dedup ?? []) queue.dedup?.add(id, seenMs);
   }
   for (const namespace of core.namespaceByName.values()) {
@@ -140,6 +145,8 @@ async function finish(core: Core): Promise<void> {
       finishRestore(subscription, waiting, (readyAtMs, offset) => core.schedule.addRetry(readyAtMs, queue.id, offset));
       if (subscription.ready.needsScan || queue.settings.maxLengthBytes >= 0) await scan(core, queue);
     }
+    const superseded = queue.compaction?.superseded;
+    if (superseded !== undefined) partition.recountRuns((low, high) => high - low - superseded.countIn(low, high));
     partition.visibleEnd = partition.next;
     partition.lastBatchStart = Math.max(partition.first, partition.next - 1);
   }

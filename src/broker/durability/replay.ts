@@ -1,6 +1,7 @@
 /** Journal records, applied in order to what the checkpoint left. */
 import type { JournalBlock } from "../../log/log.ts";
 import { headersFromJson, type Definition } from "../catalog/definition.ts";
+import { Positions } from "../catalog/positions.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor, readU16, readU32, readU48 } from "../entry.ts";
@@ -108,6 +109,7 @@ export class Replay {
       const kind = buffer[at]!;
       if (kind === record.entry) at = this.#entry(buffer, at);
       else if (kind === record.settled) at = this.#settled(buffer, at);
+      else if (kind === record.position) at = Positions.restore((id) => this.#queue(id)?.positions, buffer, at);
       else if (kind === record.horizon) {
         const subscription = this.#queue(readU32(buffer, at + 1))?.subscription;
         if (subscription !== undefined) restoreHorizon(subscription, readU48(buffer, at + 5));
@@ -164,11 +166,14 @@ export class Replay {
   }
 
   #settled(buffer: Buffer, at: number): number {
-    const subscription = this.#queue(readU32(buffer, at + 1))?.subscription;
+    const queue = this.#queue(readU32(buffer, at + 1));
     const ranges = readU16(buffer, at + 5);
     for (let i = 0; i < ranges; i++) {
       const range = at + 7 + i * 10;
-      if (subscription !== undefined) restoreSettled(subscription, readU48(buffer, range), readU32(buffer, range + 6));
+      const start = readU48(buffer, range);
+      const count = readU32(buffer, range + 6);
+      if (queue?.subscription !== undefined) restoreSettled(queue.subscription, start, count);
+      else queue?.compaction?.restore(start, count);
     }
     return at + 7 + ranges * 10;
   }

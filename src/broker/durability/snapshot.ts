@@ -15,6 +15,10 @@ export interface QueueSnapshot {
   readonly fleeting: number[];
   readonly subscription: SubscriptionSnapshot | undefined;
   readonly dedup: [string, number][] | undefined;
+  /** Of a compacted log: offsets whose entries a newer one has taken the place of. */
+  readonly superseded?: unknown[];
+  /** Groups and where they stand: offset, committed at, metadata. */
+  readonly positions?: [string, number, number, string][];
 }
 
 export interface Snapshot {
@@ -75,5 +79,7 @@ function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
     fleeting: partition.fleeting.toList(),
     subscription: subscription === undefined ? undefined : subscriptionSnapshot(subscription, isClean),
     dedup: dedup?.toJson(),
+    ...(queue.compaction === undefined ? {} : { superseded: queue.compaction.superseded.toJson() }),
+    ...(queue.positions.byGroup.size === 0 ? {} : { positions: queue.positions.toJson() }),
   };
 }

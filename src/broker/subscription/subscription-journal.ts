@@ -9,6 +9,8 @@ import { writeU16, writeU32, writeU48 } from "../entry.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Subscription } from "./subscription.ts";
 
+/** How far ahead of its cursor a horizon is written. */
+export const horizonStep = 8192;
 /** Ranges in one record. */
 const rangesPerRecord = 4096;
 
@@ -39,8 +41,24 @@ export class SubscriptionJournal {
     this.#collect();
   }
 
-  /** Offsets below `end` are to be delivered soon. */
-  wantHorizon(end: number): void {
+  /** A batch is about to be sealed that holds new entries of the partition: let the horizon go with it. */
+  coverNew(): void {
+    const { partition, consumerCount, horizon, settled, leasedCount } = this.#subscription;
+    const { next } = partition;
+    if (consumerCount === 0 || horizon === Infinity) return;
+    if (next - settled.floor - leasedCount <= 4 * horizonStep) this.#want(next);
+  }
+
+  /** The message at `offset` is the next to be delivered. */
+  announce(offset: number): void {
+    const { partition, horizon, settled, ready } = this.#subscription;
+    const { visibleEnd } = partition;
+    // An order other than that of offsets jumps: all of it is announced, or the first of it might have to wait.
+    if (ready.needsScan) this.#want(visibleEnd);
+    else this.#want(Math.min(visibleEnd, Math.max(horizon, settled.floor, offset) + horizonStep));
+  }
+
+  #want(end: number): void {
     if (end > this.#horizonWanted) this.#horizonWanted = end;
     if (this.#horizonWanted > this.horizonWritten) this.#collect();
   }

@@ -28,10 +28,8 @@ import { LengthLimit } from "./length-limit.ts";
 import { purge } from "./purge.ts";
 import type { SessionState } from "./session.ts";
 import { SettledSet } from "./settled-set.ts";
-import { SubscriptionJournal } from "./subscription-journal.ts";
+import { horizonStep, SubscriptionJournal } from "./subscription-journal.ts";
 
-/** How far ahead of its cursor a horizon is written. */
-const horizonStep = 8192;
 /** A message whose dead-letter target is full is tried again after this. */
 const deadLetterRetryMs = 1000;
 export type GetDone = (
@@ -264,7 +262,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       const offset = ready.peek(partition.visibleEnd);
       if (offset < 0) return -1;
       if (offset >= this.horizon) {
-        this.#wantHorizon(offset);
+        this.journal.announce(offset);
         return -1;
       }
       if (!partition.look(offset, this.#entry)) {
@@ -283,7 +281,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
         this.#die(offset, "expired");
         continue;
       }
-      if (this.horizon - offset < horizonStep / 2 && this.horizon < partition.visibleEnd) this.#wantHorizon(offset);
+      if (this.horizon - offset < horizonStep / 2 && this.horizon < partition.visibleEnd) this.journal.announce(offset);
       return offset;
     }
   }
@@ -495,28 +493,5 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** Drops what is ready and what is scheduled; what is leased stays. Answers how many were ready. */
   purge(): number {
     return purge(this, this.#core.leasedOf(this));
-  }
-
-  // ---- the journal
-
-  /** A batch is about to be sealed that holds new entries of the partition: let the horizon go with it. */
-  coverNew(): void {
-    const { next } = this.partition;
-    if (this.consumerCount === 0 || this.horizon === Infinity) return;
-    if (next - this.settled.floor - this.leasedCount > 4 * horizonStep) return;
-    this.journal.wantHorizon(next);
-  }
-
-  /** Writes what was collected into the open block. */
-  writeCollected(): void {
-    this.journal.write();
-  }
-
-  #wantHorizon(offset: number): void {
-    const { visibleEnd } = this.partition;
-    // An order other than that of offsets jumps: all of it is announced, or the first of it might have to wait.
-    if (this.ready.needsScan) return this.journal.wantHorizon(visibleEnd);
-    const from = Math.max(this.horizon, this.settled.floor, offset);
-    this.journal.wantHorizon(Math.min(visibleEnd, from + horizonStep));
   }
 }

@@ -1,0 +1,72 @@
+/**
+ * Committed positions: the fourth mode of a subscription. A group that reads a log and keeps its place by offset is
+ * nothing but a name with the offset of the entry that it reads next, and what its protocol wants to remember beside it.
+ * Each commit is a record of its own, so that a position is as durable as the ticket that answers it.
+ */
+import type { CommittedPosition } from "../api.ts";
+import type { Core } from "../core.ts";
+import { record } from "../durability/records.ts";
+import { readU16, readU32, readU48, writeText, writeU16, writeU32, writeU48 } from "../entry.ts";
+
+/** In place of an offset: the group is forgotten. */
+const forgotten = 0xffff_ffff_ffff;
+
+export class Positions {
+  readonly byGroup = new Map<string, CommittedPosition>();
+
+  commit(
+    core: Core,
+    queueId: number,
+    isDurable: boolean,
+    group: string,
+    position: CommittedPosition | undefined,
+  ): void {
+    if (isDurable) writePosition(core, queueId, group, position);
+    this.#set(group, position);
+  }
+
+  /** Applies a record that begins at `at`; answers the position behind it. */
+  static restore(positionsOf: (queueId: number) => Positions | undefined, buffer: Buffer, at: number): number {
+    const groupEnd = at + 19 + readU16(buffer, at + 17);
+    const end = groupEnd + 2 + readU16(buffer, groupEnd);
+    const offset = readU48(buffer, at + 5);
+    const position = {
+      offset,
+      timeMs: readU48(buffer, at + 11),
+      metadata: buffer.toString("utf8", groupEnd + 2, end),
+    };
+    const group = buffer.toString("utf8", at + 19, groupEnd);
+    const positions = positionsOf(readU32(buffer, at + 1));
+    if (positions !== undefined) positions.#set(group, offset === forgotten ? undefined : position);
+    return end;
+  }
+
+  toJson(): [string, number, number, string][] {
+    return [...this.byGroup].map(([group, { offset, timeMs, metadata }]) => [group, offset, timeMs, metadata]);
+  }
+
+  fromJson(json: readonly [string, number, number, string][]): void {
+    for (const [group, offset, timeMs, metadata] of json) this.#set(group, { offset, timeMs, metadata });
+  }
+
+  #set(group: string, position: CommittedPosition | undefined): void {
+    if (position === undefined) this.byGroup.delete(group);
+    else this.byGroup.set(group, position);
+  }
+}
+
+function writePosition(core: Core, queueId: number, group: string, position: CommittedPosition | undefined): void {
+  const { commit } = core;
+  const metadata = position?.metadata ?? "";
+  commit.reserve(21 + (group.length + metadata.length) * 3);
+  const { buffer, at } = commit;
+  buffer[at] = record.position;
+  writeU32(buffer, at + 1, queueId);
+  writeU48(buffer, at + 5, position?.offset ?? forgotten);
+  writeU48(buffer, at + 11, position?.timeMs ?? 0);
+  const groupEnd = writeText(buffer, at + 19, group);
+  writeU16(buffer, at + 17, groupEnd - at - 19);
+  const end = writeText(buffer, groupEnd + 2, metadata);
+  writeU16(buffer, groupEnd, end - groupEnd - 2);
+  commit.at = end;
+}
