@@ -57,7 +57,9 @@ class Content {
   makeSafe(write: PendingWrite): void {
     const index = this.pending.indexOf(write);
     if (index < 0) return;
-    this.pending.splice(index, 1);
+    // What is older and never finished is superseded where the two overlap.
+    const older = this.pending.slice(0, index).flatMap((one) => without(one, write));
+    this.pending = [...older, ...this.pending.slice(index + 1)];
     this.writeSafe(write.position, write.bytes);
   }
 
@@ -80,6 +82,18 @@ class Content {
     found.size = found.safeSize;
     return found;
   }
+}
+
+/** The parts of an older write that a newer one did not cover. */
+function without(older: PendingWrite, newer: PendingWrite): PendingWrite[] {
+  const { position, bytes } = older;
+  const start = newer.position - position;
+  const end = start + newer.bytes.length;
+  if (start >= bytes.length || end <= 0) return [older];
+  const parts: PendingWrite[] = [];
+  if (start > 0) parts.push({ position, bytes: bytes.subarray(0, start) });
+  if (end < bytes.length) parts.push({ position: position + end, bytes: bytes.subarray(end) });
+  return parts;
 }
 
 function withRoom(buffer: Buffer, length: number): Buffer {
