@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Bottle } from "./test-broker.suite.ts";
+
+async function read(bottle: Bottle, log: string): Promise<string[]> {
+  const taker = bottle.consume(log, { startAt: "first" });
+  await bottle.settle();
+  taker.session.close();
+  return taker.bodies;
+}
+
+test("a compacted log keeps the newest entry of each key, and all without a key", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  for (const [key, body] of ["a1", "b1", "a2", "c1", "b2", "a3"].map((body) => [body[0]!, body] as const)) {
+    bottle.publish("log", body, { key });
+  }
+  bottle.publishAll("log", ["x", "y"]);
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["c1", "b2", "a3", "x", "y"]);
+  assert.equal(log.readyCount, 5);
+  assert.deepEqual([log.firstOffset, log.nextOffset], [0, 8]);
+});
+
+test("who follows a compacted log sees every value", async () => {
+  const bottle = await Bottle.open();
+  bottle.declareLog("log", { compact: true });
+  const taker = bottle.consume("log", { startAt: "next" });
+  for (let i = 0; i < 50; i++) {
+    bottle.publish("log", String(i), { key: "k" });
+    if (i % 7 === 0) await bottle.settle();
+  }
+  await bottle.advance(2000);
+  assert.equal(taker.deliveries.length, 50);
+  assert.deepEqual(await read(bottle, "log"), ["49"]);
+});
+
+test("what was superseded does not come back: not after a crash, not from segments, not from a checkpoint", async () => {
+  const bottle = await Bottle.open();
+  bottle.declareLog("log", { compact: true });
+  const newest = new Map<string, string>();
+  for (let round = 0; round < 6; round++) {
+    for (let i = 0; i < 1000; i++) {
+      const key = `k${(i * 7 + round) % (300 + round)}`;
+      newest.set(key, `${key}:${round}:${i}`);
+      bottle.publish("log", `${key}:${round}:${i}`, { key });
+    }
+    await bottle.settle();
+    if (round % 2 === 1) await bottle.evict();
+    if (round % 3 === 2) await bottle.crash();
+    await bottle.advance(2000);
+    const found = await read(bottle, "log");
+    assert.deepEqual([...found].sort(), [...newest.values()].sort());
+    assert.equal(bottle.queue("log").readyCount, newest.size);
+  }
+  await bottle.restart();
+  assert.equal((await read(bottle, "log")).length, newest.size);
+  for (let i = 0; i < 4; i++) await bottle.checkpoint();
+  const segments = (await bottle.disk.list()).filter((name) => name.startsWith("segment"));
+  const bytes = segments.reduce((sum, name) => sum + bottle.disk.bytesOf(name).length, 0);
+  assert.ok(bytes < 120_000, String(bytes));
+});
+
+test("compaction and retention by number go together", async () => {
+  const bottle = await Bottle.open();
+  bottle.declareLog("log", { compact: true, maxCount: 10 });
+  for (let i = 0; i < 40; i++) {
+    bottle.publish("log", String(i), { key: String(i % 4) });
+    await bottle.advance(300);
+  }
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["36", "37", "38", "39"]);
+  bottle.publish("log", "alone", { key: "other" });
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["36", "37", "38", "39", "alone"]);
+});
+
+test("a log that is told to compact later does so from its first entry on", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  for (let i = 0; i < 20; i++) bottle.publish("log", String(i), { key: String(i % 2) });
+  await bottle.advance(2000);
+  assert.equal((await read(bottle, "log")).length, 20);
+  log.configure({ ...log.settings, retention: { ...log.settings.retention, compact: true } });
+  bottle.publish("log", "20", { key: "0" });
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["19", "20"]);
+});
