@@ -17,9 +17,8 @@ import { writeProtocolHeader } from "../codec.ts";
 import type { AmqpConnection } from "../connection.ts";
 import { Fault } from "../errors.ts";
 import { decodeTable, fieldValue, type FieldTable } from "../field-table.ts";
-import type { Method, MethodArguments } from "../frames.ts";
+import { frameMaxLeastBytes, type Method, type MethodArguments } from "../frames.ts";
 
-const frameMinBytes = 4096;
 const anonymousUser = "guest";
 
 /** Answers the eight bytes that a connection begins with; to any other protocol with ours, and a close. */
@@ -148,7 +147,7 @@ function refuseLogin(connection: AmqpConnection): void {
 function tuneOk(connection: AmqpConnection, args: MethodArguments<"connection.tune-ok">): Fault | undefined {
   const { settings } = connection.hub;
   const fault =
-    checkNegotiated("frame_max", args.frameMax, frameMinBytes, settings.frameMaxBytes) ??
+    checkNegotiated("frame_max", args.frameMax, frameMaxLeastBytes, settings.frameMaxBytes) ??
     checkNegotiated("channel_max", args.channelMax, 1, settings.channelMax);
   if (fault !== undefined) {
     connection.refuse(fault, 10, 30);
