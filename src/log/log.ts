@@ -122,6 +122,8 @@ export interface Damage {
 
 /** Thrown where a file as a whole is unusable. */
 export class DamageError extends Error {
+  /** As the system's errors have one: no fault of the program. */
+  readonly code = "EDAMAGED";
   readonly damage: Damage[];
   constructor(damage: Damage[]) {
     super(damage.map((one) => `${one.file} at ${one.position}: ${one.what}`).join("; "));

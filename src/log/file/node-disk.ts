@@ -167,7 +167,8 @@ async function lock(directory: string): Promise<void> {
     const held = await readIfThere(name);
     if (held === undefined) continue;
     if (await isAlive(held)) {
-      throw new Error(`The data directory ${directory} is in use by process ${held.split(" ")[0]} (see ${name}).`);
+      const text = `The data directory ${directory} is in use by process ${held.split(" ")[0]} (see ${name}).`;
+      throw Object.assign(new Error(text), { code: "EBUSY" });
     }
     const aside = `${name}-${process.pid}`;
     await fs.promises.rename(name, aside).catch(ignoreMissing);
