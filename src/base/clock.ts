@@ -70,6 +70,11 @@ const theSystemClock: Clock = {
   defer: setImmediate,
 };
 
+/** Milliseconds of a clock that only goes forward, with fractions: for how long something took, never for when. */
+export function elapsedMs(): number {
+  return performance.now();
+}
+
 /** The machine's clock. */
 export function systemClock(): Clock {
   return theSystemClock;

@@ -37,7 +37,7 @@ export class Listener {
   private constructor(options: ListenerOptions) {
     this.#options = options;
     this.#queue = new FlushQueue(options.clock);
-    const settings = { noDelay: true, keepAlive: true };
+    const settings = { noDelay: true, keepAlive: true, pauseOnConnect: true };
     this.#server =
       options.tls === undefined
         ? createPlainServer(settings, (socket) => this.#accept(socket))

@@ -38,6 +38,7 @@ export interface Peer {
 
 /** One peer's life in one protocol. Never throws for a peer's fault. */
 export interface Connection {
+  /** The chunk's memory is used again as soon as the call returns. */
   receive(chunk: Buffer): void;
   /** All that was sent has been taken by the network. */
   drained(): void;

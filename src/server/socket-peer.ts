@@ -12,6 +12,7 @@ import { TLSSocket } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import { Output, type ChunkPool } from "../wire/output.ts";
 import type { Connection, Peer, PeerAddress, Protocol } from "./protocol.ts";
+import { readShared } from "./shared-reading.ts";
 
 /** Peers with something to send, flushed once a turn. */
 export class FlushQueue {
@@ -45,7 +46,7 @@ export class SocketPeer implements Peer {
   readonly address: PeerAddress;
   readonly output: Output;
   connection: Connection | undefined;
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #queue: FlushQueue;
   readonly #clock: Clock;
   #isQueued = false;
@@ -66,7 +67,7 @@ export class SocketPeer implements Peer {
   attach(protocol: Protocol, gone: (peer: SocketPeer) => void): void {
     const connection = protocol.open(this);
     this.connection = connection;
-    this.#socket.on("data", (chunk: Buffer) => {
+    this.#socket = readShared(this.#socket, (chunk) => {
       if (!this.#isEnding) connection.receive(chunk);
     });
     // A reset is an ordinary end; "close" follows.

@@ -13,6 +13,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
+import { elapsedMs } from "../../base/clock.ts";
 import type { Disk, DiskFile } from "../log.ts";
 
 const lockName = "lock";
@@ -97,7 +98,7 @@ class NodeFile implements DiskFile {
       this.#declined--;
       return undefined;
     }
-    const fromMs = performance.now();
+    const fromMs = elapsedMs();
     try {
       for (let done = 0; done < length;)
         done += fs.writeSync(this.#fd, buffer, start + done, length - done, position + done);
@@ -105,7 +106,7 @@ class NodeFile implements DiskFile {
     } catch (error) {
       return error as Error;
     }
-    this.#heldUpMs += (performance.now() - fromMs - this.#heldUpMs) / 16;
+    this.#heldUpMs += (elapsedMs() - fromMs - this.#heldUpMs) / 16;
     if (this.#heldUpMs > heldUpMsMax) {
       this.#declined = declinedWrites;
       this.#heldUpMs = 0;

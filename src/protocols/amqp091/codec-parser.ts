@@ -114,6 +114,13 @@ export class FrameParser {
     this.#at = 0;
   }
 
+  /** Copies what was not read of the chunk: its memory is about to be used again. */
+  keepChunk(): void {
+    if (this.#at === this.#chunk.length) return;
+    this.#chunk = Buffer.from(this.#chunk.subarray(this.#at));
+    this.#at = 0;
+  }
+
   /** Moves to the next frame. False: there is none yet, or never again because of `fault`. */
   next(): boolean {
     if (this.#isKeptOut) this.#dropKept();

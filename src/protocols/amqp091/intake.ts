@@ -65,11 +65,13 @@ export class Intake {
 
   receive(chunk: Buffer): void {
     if (this.isStopped || this.#unread.length > 0 || this.#isHandling) {
-      this.#unread.push(chunk);
+      this.#unread.push(Buffer.from(chunk));
       return;
     }
     this.#parser.push(chunk);
     this.#run(chunk);
+    // What is left of the chunk has to wait, and its memory is used again.
+    if (this.isHeld) this.#parser.keepChunk();
     this.#apply();
   }
 
