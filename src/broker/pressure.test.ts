@@ -146,3 +146,31 @@ test("what is taken in and not yet durable is bounded: beyond it connections are
   await bottle.settle();
   assert.equal(bottle.broker.isCongested, false);
 });
+
+/** Blocks of traffic through `busy`, and one message of each block that stays. */
+async function stragglers(bottle: Bottle, count: number): Promise<void> {
+  bottle.declare("busy");
+  for (let i = 0; i < count; i++) {
+    bottle.declare(`slow${i}`);
+    bottle.publish(`slow${i}`, String(i));
+    bottle.publish("busy", "", { body: Buffer.alloc(1_000_000) });
+    await bottle.settle();
+    await bottle.drain("busy");
+  }
+}
+
+test("a few messages that stay behind in each of many queues do not keep the blocks that they came in", async () => {
+  const bottle = await Bottle.open({ settings: { cacheBytes: 8 << 20, checkpointBytes: 4 << 20 } });
+  await stragglers(bottle, 60);
+  assert.ok(bottle.broker.core.cache.bytes < 20 << 20, String(bottle.broker.core.cache.bytes));
+  for (let i = 0; i < 60; i++) assert.deepEqual(await bottle.drain(`slow${i}`), [String(i)]);
+});
+
+test("without a disk, they are moved together before producers are held back", async () => {
+  const bottle = await Bottle.open({ isVolatile: true, settings: { memoryHighBytes: 40 << 20 } });
+  const seen = watch(bottle);
+  await stragglers(bottle, 120);
+  assert.ok(bottle.broker.core.cache.bytes < 40 << 20, String(bottle.broker.core.cache.bytes));
+  assert.deepEqual(seen, []);
+  for (let i = 0; i < 120; i++) assert.deepEqual(await bottle.drain(`slow${i}`), [String(i)]);
+});

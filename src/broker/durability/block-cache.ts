@@ -50,6 +50,11 @@ export class BlockCache {
     return slot;
   }
 
+  /** Slots are below this. */
+  get slotCount(): number {
+    return this.#buffers.length;
+  }
+
   buffer(slot: number): Buffer {
     return this.#buffers[slot]!;
   }

@@ -20,6 +20,7 @@ import { EntryCursor } from "../entry.ts";
 import { schedulePartitionBase } from "../schedule/schedule.ts";
 import type { Partition, Run } from "../topic/partition.ts";
 import { pageEntries } from "../topic/page.ts";
+import { Gathering } from "./gathering.ts";
 import { snapshotOf } from "./snapshot.ts";
 
 /** Entries copied in one slice of a turn. */
@@ -54,10 +55,12 @@ export class Checkpointer {
   #retry: TimerHandle | undefined;
   #done: (() => void)[] = [];
   readonly #core: Core;
+  readonly #gathering: Gathering;
   readonly #cursor = new EntryCursor();
 
   constructor(core: Core, id: number, nextSegment: number, seq: number) {
     this.#core = core;
+    this.#gathering = new Gathering(core);
     this.#id = id;
     this.#nextSegment = nextSegment;
     this.#previousSeq = seq;
@@ -83,7 +86,7 @@ export class Checkpointer {
     const core = this.#core;
     const { cache, settings, log } = core;
     this.#checkMemory();
-    if (log.isVolatile) return;
+    if (log.isVolatile) return this.#gathering.check();
     if (cache.bytes > settings.cacheBytes) core.evict();
     if (this.#isRunning || core.clock.now() < this.#retryAtMs) return;
     const isFull =
@@ -114,6 +117,7 @@ export class Checkpointer {
 
   /** Nothing is begun any more. */
   stop(): void {
+    this.#gathering.stop();
     if (this.#retry !== undefined) this.#core.clock.clearTimer(this.#retry);
     this.#retry = undefined;
     this.#isRunning = true;
@@ -342,10 +346,10 @@ export class Checkpointer {
     }
   }
 
-  /** Pages that are wholly in segments now may be dropped. */
+  /** Pages of which more is in segments now may be dropped, as far as it is. */
   #offerPages(partition: Partition, from: number): void {
     for (const page of partition.pages.values()) {
-      if (page.base + pageEntries > from && page.base + pageEntries <= partition.persistedEnd) {
+      if (page.base + pageEntries > from && page.base < partition.persistedEnd) {
         this.#core.evictable.push({ partition, base: page.base });
       }
     }

@@ -31,6 +31,12 @@ export interface Run {
   live: number;
 }
 
+/** Where an entry lies: block buffer and position in it. *Reused.* */
+export interface EntryPlace {
+  slot: number;
+  position: number;
+}
+
 /** One who wants to know that more entries can be read. */
 export interface Wakeable {
   wake(): void;
@@ -224,7 +230,7 @@ export class Partition {
   /** Gives back all memory and all runs. */
   destroy(): void {
     this.isDeleted = true;
-    for (const page of [...this.pages.values()]) this.#dropPage(page);
+    for (const page of [...this.pages.values()]) this.#dropPage(page, pageEntries);
     for (const run of this.runs) this.#dropRun(run);
     this.runs.length = 0;
     const waiting = this.#waiting;
@@ -232,13 +238,29 @@ export class Partition {
     for (const { done } of waiting) done(this.next);
   }
 
-  /** Drops the page at this base from memory, if segments hold all of it. Answers whether memory was freed. */
-  evictPage(base: number): boolean {
-    if (base + pageEntries > this.persistedEnd) return false;
+  /**
+   * Drops from memory what segments hold of the page at this base: one message of a quiet queue would keep a whole block
+   * of what came in beside it.
+   */
+  evictPage(base: number): void {
     const page = this.pages.get(base / pageEntries);
-    if (page === undefined) return false;
-    this.#dropPage(page);
-    return true;
+    if (page !== undefined) this.#dropPage(page, Math.min(pageEntries, this.persistedEnd - base));
+  }
+
+  /** Tells where each entry in memory lies; the answer is where it lies from now on. Recompacts block buffers. */
+  moveEntries(move: (slot: number, position: number, length: number, place: EntryPlace) => void): void {
+    const place: EntryPlace = { slot: 0, position: 0 };
+    for (const page of this.pages.values()) {
+      const { words } = page;
+      for (let at = 0; at < words.length; at += 4) {
+        if (words[at] === 0) continue;
+        place.slot = words[at]! - 1;
+        place.position = words[at + 1]!;
+        move(place.slot, place.position, words[at + 2]!, place);
+        words[at] = place.slot + 1;
+        words[at + 1] = place.position;
+      }
+    }
   }
 
   /** A checkpoint has put everything that lived below `end` into `metas`; all but `removed` of it still lives. */
@@ -410,15 +432,16 @@ export class Partition {
     if (--page.live === 0 && page.base + pageEntries <= this.next) this.#forgetPage(page);
   }
 
-  #dropPage(page: Page): void {
-    for (let at = 0; at < page.words.length; at += 4) {
+  /** Drops the page's first `entries` from memory, and the page with the last of them. */
+  #dropPage(page: Page, entries: number): void {
+    for (let at = 0; at < entries * 4; at += 4) {
       const slot = page.words[at]!;
       if (slot === 0) continue;
       page.words[at] = 0;
+      page.live--;
       this.#context.cache.release(slot - 1);
     }
-    page.live = 0;
-    this.#forgetPage(page);
+    if (page.live === 0) this.#forgetPage(page);
   }
 
   #forgetPage(page: Page): void {
