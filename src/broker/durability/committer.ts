@@ -311,6 +311,7 @@ export class Committer {
   #complete(batch: Batch): void {
     batch.rotates?.();
     if (batch.isContinued) return;
+    assert(batch.ticket === this.durableTicket + 1, "batches become durable in order, and none is left out");
     this.durableTicket = batch.ticket;
     for (let i = 0; i < batch.partitions.length; i++) batch.partitions[i]!.makeVisible(batch.ends[i]!);
     this.#hooks.completed(batch.ticket);

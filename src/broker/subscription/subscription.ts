@@ -282,6 +282,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
         continue;
       }
       if (this.horizon - offset < horizonStep / 2 && this.horizon < partition.visibleEnd) this.journal.announce(offset);
+      assert(offset < partition.visibleEnd && offset < this.horizon, "what is handed over is durable and announced");
       return offset;
     }
   }
