@@ -121,7 +121,7 @@ export class Model {
   readonly queues = new Map<number, ModelQueue>();
   readonly bindings: Binding[] = [];
   /** Ids that were published to a deduplicating queue, and when. */
-  readonly dedupIds = new Map<string, { when: When; atMs: number }>();
+  readonly dedupIds = new Map<string, { when: When; isSure: boolean }>();
   broker!: RunningCore;
   /** Highest ticket that a client was told of. */
   durableTicket = 0;
@@ -291,7 +291,10 @@ export class Model {
       return;
     }
     const { maxLength, maxLengthBytes, ttlMs } = target.settings;
-    ensure(maxLength >= 0 || maxLengthBytes >= 0 || ttlMs >= 0, `${copy.text} left its queue and did not arrive in ${target.name}`);
+    ensure(
+      maxLength >= 0 || maxLengthBytes >= 0 || ttlMs >= 0,
+      `${copy.text} left its queue and did not arrive in ${target.name}`,
+    );
   }
 
   #checkCounts(queue: ModelQueue): void {
@@ -305,8 +308,9 @@ export class Model {
       if (copy.settled !== undefined) continue;
       live++;
       if (copy.held === undefined && !copy.isDying) {
-        const isRetried =
-          subscription!.attempts.get(copy.offset)?.readyAtMs === 0 && queue.settings.retry !== undefined;
+        const attempts = subscription!.attempts.get(copy.offset);
+        const isTriedAgain = queue.settings.retry !== undefined || attempts?.death !== undefined;
+        const isRetried = attempts?.readyAtMs === 0 && isTriedAgain;
         if (isRetried || (copy.deliverAtMs > 0 && copy.deliverAtMs <= this.maxMs)) loading++;
       }
       if (copy.held !== undefined) leased++;
@@ -440,7 +444,10 @@ export class Model {
     if (last < 0 || !queue.isLog) return;
     for (let offset = last + 1; offset < entry.offset; offset++) {
       const missed = queue.copies.get(offset);
-      ensure(missed === undefined || this.lossAllowed > 0, `a reader of ${queue.name} missed ${offset}`);
+      ensure(
+        missed === undefined || offset < queue.state.partition.first,
+        `a reader of ${queue.name} missed ${offset}`,
+      );
     }
   }
 
@@ -458,8 +465,8 @@ export class Model {
     }
     this.say?.(`  [${cut.text}]`);
     cut.check();
-    for (const [id, seen] of this.dedupIds) {
-      if (seen.when.high > this.durableTicket) this.dedupIds.delete(id);
+    for (const seen of this.dedupIds.values()) {
+      if (seen.when.high > this.durableTicket) seen.isSure = false;
       else seen.when = before;
     }
     this.durableTicket = 0;

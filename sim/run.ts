@@ -298,7 +298,10 @@ class Run {
     ensure(pages <= core.queueById.size, `${pages} pages are kept for ${core.queueById.size} empty queues`);
     const names = await this.#world.disk.list();
     const segments = names.filter((name) => name.startsWith("segment"));
-    ensure(segments.length <= 2, `${segments.length} segments are kept for nothing: ${segments} ${JSON.stringify([...core.segments])}`);
+    ensure(
+      segments.length <= 2,
+      `${segments.length} segments are kept for nothing: ${segments} ${JSON.stringify([...core.segments])}`,
+    );
     if (this.#model.durableTicket < this.#world.broker!.ticket) throw new Violation("something never becomes durable");
   }
 
