@@ -211,6 +211,7 @@ export class Channel implements ReplyTarget {
     this.transaction = undefined;
     this.confirms = undefined;
     this.consumerByTag.clear();
+    this.#publishing?.abandon();
     this.#publishing = undefined;
     this.expected = "method";
     this.session.close();

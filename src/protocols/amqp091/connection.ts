@@ -68,6 +68,7 @@ const settlement = new Settlement();
 export class AmqpConnection implements Connection, CommitWaiter {
   readonly hub: Hub;
   readonly peer: Peer;
+  readonly address: PeerAddress;
   readonly output: Output;
   readonly parser = new FrameParser();
   readonly capabilities: ClientCapabilities = {
@@ -88,6 +89,8 @@ export class AmqpConnection implements Connection, CommitWaiter {
   namespace!: Namespace;
   /** They go when it goes. */
   readonly exclusiveQueues = new Set<Queue>();
+  /** Of bodies that are not complete, over all channels. */
+  gatheredBytes = 0;
   /** The highest ticket of what was published here. */
   publishedTicket = 0;
   readonly #channels = new ChannelTable();
@@ -106,6 +109,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
   constructor(hub: Hub, peer: Peer) {
     this.hub = hub;
     this.peer = peer;
+    this.address = peer.address;
     this.output = peer.output;
     this.#liveness = new Liveness(hub.clock.now());
     this.#intake = new Intake(
@@ -115,10 +119,6 @@ export class AmqpConnection implements Connection, CommitWaiter {
       () => this.#afterChunk(),
     );
     this.#forgetPressure = hub.broker.onPressure(() => this.#pressureChanged());
-  }
-
-  get address(): PeerAddress {
-    return this.peer.address;
   }
 
   // Bytes in

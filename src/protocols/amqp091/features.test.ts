@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fieldValue, plainTable, tableOf, type FieldValue } from "./field-table.ts";
-import { WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
+import { publishFrames, WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
 
 const open = WireHouse.open;
 
@@ -184,4 +184,30 @@ test("a body over the limit closes the channel before it is taken in", async () 
   client.send(1, "channel.close-ok", {});
   client.send(1, "channel.open", { outOfBand: "" });
   assert.deepEqual(client.names(), ["channel.open-ok"]);
+});
+
+test("half messages on many channels do not add up without end", async () => {
+  const house = await open({ messageBytesMax: 10_000 });
+  const client = house.client();
+  const half = publishFrames("q", "x".repeat(8000));
+  // Header and a first body frame of 6000 bytes: the rest never comes.
+  const methodAndHeader = half.subarray(0, half.length - 8008);
+  for (const channel of [1, 2]) {
+    if (channel === 2) client.send(2, "channel.open", { outOfBand: "" });
+    const bytes = Buffer.concat([
+      methodAndHeader,
+      Buffer.from([3, 0, 1, 0, 0, 6000 >> 8, 6000 & 255]),
+      Buffer.alloc(6000),
+      Buffer.from([206]),
+    ]);
+    let at = 0;
+    while (at < bytes.length) {
+      bytes.writeUInt16BE(channel, at + 1);
+      at += bytes.readUInt32BE(at + 3) + 8;
+    }
+    client.raw(bytes);
+  }
+  const [, close] = client.take();
+  assert.equal(close?.name, "connection.close");
+  assert.equal(close?.args["replyCode"], 506);
 });

@@ -163,12 +163,26 @@ export class Publishing {
     if (gathered > this.#bodyBytes) {
       return new Fault("frameError", `content body of ${gathered} bytes where ${this.#bodyBytes} were announced`);
     }
+    const { connection } = this.#channel;
+    if (connection.gatheredBytes + length > connection.hub.settings.messageBytesMax) {
+      return new Fault("resourceError", "more content is under way on this connection than one message may have");
+    }
     this.#gather(buffer, start, end, gathered);
+    connection.gatheredBytes += length;
     if (gathered < this.#bodyBytes) return "body";
+    connection.gatheredBytes -= gathered;
+    this.#gatheredBytes = 0;
     const body = this.#body;
     const fault = this.#complete(body, 0, gathered);
     if (body.length > keptBodyBytesMax) this.#body = none;
     return fault ?? "method";
+  }
+
+  /** The channel ends: what was gathered is let go of. */
+  abandon(): void {
+    this.#channel.connection.gatheredBytes -= this.#gatheredBytes;
+    this.#gatheredBytes = 0;
+    this.#body = none;
   }
 
   /** Grows with what has come and not to what was announced, so that an announcement alone costs no memory. */
