@@ -51,11 +51,18 @@ export class Producer {
     const body = Buffer.alloc(this.#sizeBytes, `${number}|`);
     this.#outstanding++;
     return new Promise((resolve) => {
-      this.#channel.sendToQueue(this.#queue, body, { persistent: true, messageId: String(number) }, (refusal) => {
+      const answered = (refusal: unknown): void => {
         this.#outstanding--;
         if (refusal === null) this.confirmed.add(number);
         resolve(refusal === null);
-      });
+      };
+      const options = { persistent: true, messageId: String(number) };
+      try {
+        this.#channel.sendToQueue(this.#queue, body, options, answered);
+      } catch (error) {
+        // The library's way to say that the connection is gone.
+        answered(error);
+      }
     });
   }
 
