@@ -390,7 +390,10 @@ export class Model {
       }
       if (other.held !== undefined || other.isDying || other.deliverAtMs > 0) continue;
       if (other.appended.high > this.durableTicket || settled.has(other.offset)) continue;
-      if ((attempts.get(other.offset)?.readyAtMs ?? 0) > 0) continue;
+      const tries = attempts.get(other.offset);
+      // It waits for its time, is about to die again, or its bytes are being read for its return.
+      const isAside = (tries?.readyAtMs ?? 0) > 0 || tries?.death !== undefined;
+      if (isAside || (tries !== undefined && settings.retry !== undefined)) continue;
       const levelMax = settings.mode === "keyed" ? 0 : settings.maxPriority;
       const level = Math.min(other.priority, levelMax) - Math.min(copy.priority, levelMax);
       const comesFirst = level > 0 || (level === 0 && other.offset < copy.offset);

@@ -193,9 +193,16 @@ class Run {
     return this.#stop();
   }
 
+  /** Timers have points in time: after a jump back they wait until the clock is where it was. */
+  #setClockRight(): void {
+    const { clock } = this.#world;
+    if (clock.now() < this.#model.maxMs) clock.jumpTo(this.#model.maxMs);
+  }
+
   async #stop(): Promise<boolean> {
     const world = this.#world;
     this.#free();
+    this.#setClockRight();
     for (const session of this.#workload.sessions.splice(0)) this.#workload.close(session);
     let isStopped = false;
     let failed: Error | undefined;
