@@ -95,6 +95,19 @@ export interface QueueSettings {
   readonly autoDelete: boolean;
 }
 
+/** How a named subscription of a log delivers. */
+export type SubscriptionSettings = Pick<QueueSettings, "maxPriority" | "deadLetter" | "deliveryLimit" | "retry"> & {
+  readonly mode: Exclude<SubscriptionMode, "offset">;
+};
+
+/** A named subscription as it stands. */
+export interface SubscriptionView {
+  readonly readyCount: number;
+  readonly leasedCount: number;
+  readonly scheduledCount: number;
+  readonly consumerCount: number;
+}
+
 /** What a protocol hands to publish(). *Reused.* The byte ranges are copied during the call. */
 export interface Publication {
   /** Id of the MessageFormat whose raw form head and body are. */
@@ -211,6 +224,8 @@ export interface ConsumeOptions {
   readonly leaseMs: number;
   /** Logs (mode offset) only. */
   readonly startAt?: StartAt;
+  /** Logs only: as a consumer of this named subscription, which exists; `startAt` and `filter` count for nothing then. */
+  readonly subscription?: string;
   /** Logs only: entries for which this answers false are passed over. */
   readonly filter?: (entry: Entry) => boolean;
 }
@@ -321,6 +336,20 @@ export interface Queue {
   configure(settings: QueueSettings): void;
   /** Drops all messages that are ready or delayed; answers how many were ready. Nothing happens to a log. */
   purge(): number;
+  /**
+   * Adds a subscription of its own to a log, for consumers that settle entry by entry (ConsumeOptions.subscription).
+   * False: there is one of this name.
+   */
+  subscribe(
+    name: string,
+    settings: SubscriptionSettings,
+    startAt: "first" | "next" | { readonly offset: number },
+  ): boolean;
+  /** Ends its consumers and forgets its state; false: there is none. */
+  unsubscribe(name: string): boolean;
+  namedSubscription(name: string): SubscriptionView | undefined;
+  /** Names of the log's subscriptions. */
+  subscriptionNames(): Iterable<string>;
   /** Remembers where a group of readers stands; durable with the broker's ticket. An offset may go back. */
   commitOffset(group: string, offset: number, metadata: string): void;
   committedOffset(group: string): CommittedPosition | undefined;

@@ -167,6 +167,7 @@ export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
   core.clock.defer(() => core.schedule.start());
   for (const queue of core.queueById.values()) {
     queue.subscription?.wake();
+    for (const subscription of queue.named?.values() ?? []) subscription.wake();
     queue.wake();
   }
   return broker;

@@ -84,6 +84,8 @@ export class Core {
   readonly publisher: Publisher;
   readonly namespaceByName = new Map<string, NamespaceState>();
   readonly queueById = new Map<number, QueueState>();
+  /** Named subscriptions of logs; a queue's own has its queue's id. */
+  readonly subscriptionById = new Map<number, Subscription>();
   /** Sessions that are open. */
   readonly sessions = new Set<SessionState>();
   readonly definitions = new Map<string, Map<string, unknown>>();
@@ -232,10 +234,11 @@ export class Core {
     receiver: Receiver,
   ): ConsumerState | ConsumeRefusal {
     const state = queue as QueueState;
-    if (state.subscription === undefined || options.startAt !== undefined)
-      return this.#attachReader(session, state, options, receiver);
-    const consumer = new ConsumerState(session, queue, options, receiver, state.subscription);
-    const refusal = state.subscription.attach(consumer);
+    const named = options.subscription === undefined ? undefined : mustHave(state, options.subscription);
+    const subscription = named ?? (options.startAt === undefined ? state.subscription : undefined);
+    if (subscription === undefined) return this.#attachReader(session, state, options, receiver);
+    const consumer = new ConsumerState(session, queue, options, receiver, subscription);
+    const refusal = subscription.attach(consumer);
     if (refusal !== undefined) return refusal;
     state.consumerCame();
     return consumer;
@@ -307,7 +310,11 @@ export class Core {
   }
 
   #beforeSeal(partitions: readonly Partition[]): void {
-    for (const partition of partitions) this.queueById.get(partition.id)?.subscription?.journal.coverNew();
+    for (const { id } of partitions) {
+      const queue = this.queueById.get(id);
+      queue?.subscription?.journal.coverNew();
+      if (queue?.named !== undefined) for (const subscription of queue.named.values()) subscription.journal.coverNew();
+    }
     const collected = this.#collected;
     if (collected.length === 0) return;
     this.#collected = [];
@@ -341,7 +348,8 @@ export class Core {
   // ---- death and rebirth
 
   deadLetter(subscription: Subscription, entry: EntryCursor, reason: DeathReason): boolean {
-    return deadLetter(this, must(this.queueById.get(subscription.id), "a subscription has its queue"), entry, reason);
+    const queue = must(this.queueById.get(subscription.partition.id), "a subscription has its queue");
+    return deadLetter(this, queue, subscription.settings.deadLetter, entry, reason);
   }
 
   deadLetterRefused(queue: QueueState, refused: Publication): void {
@@ -418,4 +426,8 @@ export class Core {
     if (!isFull) return this.fatal(error);
     this.setDiskPressure("journal", true);
   }
+}
+
+function mustHave(queue: QueueState, name: string): Subscription {
+  return must(queue.named?.get(name), "the subscription exists");
 }

@@ -58,8 +58,13 @@ export function publicationOf(entry: Entry, exchange: Publication["exchange"], r
  * Publishes the entry to where its queue's policy says. False: a target was full and the policy is at least once, so
  * nothing was done. A missing exchange and an exchange without a route drop the message, as RabbitMQ does.
  */
-export function deadLetter(core: Core, queue: QueueState, entry: EntryCursor, reason: DeathReason): boolean {
-  const policy = queue.settings.deadLetter;
+export function deadLetter(
+  core: Core,
+  queue: QueueState,
+  policy: DeadLetterPolicy | undefined,
+  entry: EntryCursor,
+  reason: DeathReason,
+): boolean {
   if (policy === undefined) return true;
   return publishDeath(
     core,
@@ -142,8 +147,7 @@ export function republish(core: Core, namespace: NamespaceState, entry: EntryCur
   const exchange = namespace.exchange(entry.exchange());
   if (exchange === undefined) return;
   const p = publicationOf(entry, exchange, entry.routingKey());
-  const extraKeys = core.format(entry.format).extraKeys(entry.buffer, entry.headStart, entry.headEnd);
-  if (extraKeys.length > 0) p.extraKeys = extraKeys;
+  p.extraKeys = entry.moreKeys();
   const targets = core.publisher.route(namespace, exchange, p);
   if (targets.length > 0) core.publisher.append(targets, p, { routed: 0, refused: false, ticket: 0 });
 }

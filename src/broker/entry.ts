@@ -7,14 +7,15 @@
  *     | format | flags | priority | marks | timestamp u48 | exchange len 2 | routing key len 2| head len 4  | ...
  *     +--------+-------+----------+-------+---------------+----------------+------------------+-------------+- - -
  *
- *     18: [ttl ms u48] [deliver at ms u48] [key len u16, key] [count u32] [origin len u16, origin]   (each if flagged)
+ *     18: [ttl ms u48] [deliver at ms u48] [key len u16, key] [count u32] [more keys]   (each if flagged)
+ *         more keys: bytes u16 | (len u16, key) ...
  *         exchange | routing key | head: the protocol's raw property section | body: the rest
  *
  * `marks` bit 0: more than one queue points to these bytes. `count` is for batches that span several offsets.
  */
 import type { Entry, Publication } from "./api.ts";
 
-export const entryFlag = { durable: 1, ttl: 2, deliverAt: 4, key: 8, count: 16, origin: 32 } as const;
+export const entryFlag = { durable: 1, ttl: 2, deliverAt: 4, key: 8, count: 16, moreKeys: 32 } as const;
 export const entryMark = { shared: 1 } as const;
 const fixedBytes = 18;
 
@@ -67,6 +68,22 @@ export function entryBytesMax(p: Publication): number {
   return fixedBytes + 6 + 6 + 2 + 4 + texts * 3 + (p.headEnd - p.headStart) + (p.bodyEnd - p.bodyStart);
 }
 
+/** A message that is routed later takes the further keys along by which it is to be routed. */
+function carriesMoreKeys(p: Publication): p is Publication & { extraKeys: readonly string[] } {
+  return p.extraKeys !== undefined && p.deliverAtMs > 0;
+}
+
+function writeMoreKeys(target: Buffer, at: number, keys: readonly string[]): number {
+  let to = at + 2;
+  for (const key of keys) {
+    const end = writeText(target, to + 2, key);
+    writeU16(target, to, end - to - 2);
+    to = end;
+  }
+  writeU16(target, at, to - at - 2);
+  return to;
+}
+
 /** Writes the entry at `at`; answers the position behind it. The caller has made room for entryBytesMax(). */
 export function writeEntry(
   target: Buffer,
@@ -93,6 +110,10 @@ export function writeEntry(
     const end = writeText(target, to + 2, p.key);
     writeU16(target, to, end - to - 2);
     to = end;
+  }
+  if (carriesMoreKeys(p)) {
+    flags |= entryFlag.moreKeys;
+    to = writeMoreKeys(target, to, p.extraKeys);
   }
   target[at] = p.format;
   target[at + 1] = flags;
@@ -128,6 +149,7 @@ export class EntryCursor implements Entry {
   headEnd = 0;
   bodyStart = 0;
   bodyEnd = 0;
+  #moreKeysAt = 0;
   #keyStart = 0;
   #keyEnd = 0;
 
@@ -180,7 +202,10 @@ export class EntryCursor implements Entry {
       at = this.#keyEnd;
     }
     if (flags & entryFlag.count) at += 4;
-    if (flags & entryFlag.origin) at += 2 + readU16(buffer, at);
+    if (flags & entryFlag.moreKeys) {
+      this.#moreKeysAt = at;
+      at += 2 + readU16(buffer, at);
+    }
     return at;
   }
 
@@ -190,6 +215,17 @@ export class EntryCursor implements Entry {
 
   routingKey(): string {
     return this.buffer.toString("utf8", this.routingKeyStart, this.routingKeyEnd);
+  }
+
+  /** Further keys by which a message is to be routed that waits for its time. */
+  moreKeys(): readonly string[] | undefined {
+    if ((this.flags & entryFlag.moreKeys) === 0) return undefined;
+    const keys: string[] = [];
+    const end = this.#moreKeysAt + 2 + readU16(this.buffer, this.#moreKeysAt);
+    for (let at = this.#moreKeysAt + 2; at < end; at += 2 + readU16(this.buffer, at)) {
+      keys.push(this.buffer.toString("utf8", at + 2, at + 2 + readU16(this.buffer, at)));
+    }
+    return keys;
   }
 
   key(): string | undefined {

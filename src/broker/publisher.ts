@@ -251,7 +251,11 @@ export class Publisher {
       }
     }
     for (let i = from; i < to; i++) {
-      targets[i]!.subscription?.appended(offsets[i - from]!, p.priority, p.key, bodyLength, deliverAtMs, p.ttlMs);
+      const { subscription, named } = targets[i]!;
+      const offset = offsets[i - from]!;
+      subscription?.appended(offset, p.priority, p.key, bodyLength, deliverAtMs, p.ttlMs);
+      if (named === undefined) continue;
+      for (const one of named.values()) one.appended(offset, p.priority, p.key, bodyLength, deliverAtMs, p.ttlMs);
     }
   }
 

@@ -2,7 +2,7 @@
  * Definitions as the journal and checkpoints hold them: JSON, one change each. Only what is durable is ever written.
  * Header values that JSON lacks are tagged objects: {"$n": "bigint"}, {"$t": ms}, {"$b": "base64"}, {"$o": {...}}.
  */
-import type { ExchangeSettings, QueueSettings } from "../api.ts";
+import type { ExchangeSettings, QueueSettings, SubscriptionSettings } from "../api.ts";
 import type { Headers, HeaderValue } from "../router/values.ts";
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -28,6 +28,15 @@ export type Definition =
       readonly hidden?: boolean;
     }
   | { readonly op: "queue-deleted"; readonly id: number }
+  | {
+      readonly op: "subscription";
+      readonly queue: number;
+      readonly id: number;
+      readonly name: string;
+      readonly settings: SubscriptionSettings;
+      readonly start: number;
+    }
+  | { readonly op: "subscription-deleted"; readonly queue: number; readonly name: string }
   | { readonly op: "settings"; readonly id: number; readonly settings: QueueSettings }
   | {
       readonly op: "exchange";

@@ -4,7 +4,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import type { TimerHandle } from "../../base/clock.ts";
-import type { CommittedPosition, Queue, QueueSettings } from "../api.ts";
+import type { CommittedPosition, Queue, QueueSettings, SubscriptionSettings, SubscriptionView } from "../api.ts";
 import type { Core } from "../core.ts";
 import { Compaction } from "../topic/compaction.ts";
 import { DedupWindow } from "../dedup-window.ts";
@@ -13,6 +13,7 @@ import { EntryCursor, writeU32, writeU48 } from "../entry.ts";
 import type { ConsumerState } from "../subscription/consumer-state.ts";
 import { Subscription } from "../subscription/subscription.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
+import { addNamedSubscription, beginNamedSubscription, removeNamedSubscription } from "./named-subscriptions.ts";
 import { Positions } from "./positions.ts";
 import type { NamespaceState } from "./namespace-state.ts";
 
@@ -33,6 +34,8 @@ export class QueueState implements Queue, Wakeable {
   mayRefuse = false;
   /** Not seen by anyone but the core: a place for messages that wait. */
   readonly isHidden: boolean;
+  /** Further subscriptions of a log; undefined: none. */
+  named: Map<string, Subscription> | undefined;
   /** Positions of groups that read it as a log. */
   readonly positions = new Positions();
   /** Of a log that keeps only the newest entry of each key. */
@@ -66,6 +69,8 @@ export class QueueState implements Queue, Wakeable {
     if (settings.mode !== "offset") {
       this.subscription = new Subscription(id, name, partition, settings, core);
       this.subscription.onUnused = (): void => this.consumersLeft();
+      const { subscription } = this;
+      partition.isGone = (offset): boolean => !subscription.keepsHistory && subscription.settled.has(offset);
     }
     this.#applySettings();
   }
@@ -84,7 +89,9 @@ export class QueueState implements Queue, Wakeable {
   }
 
   get consumerCount(): number {
-    return (this.subscription?.consumerCount ?? 0) + this.readers.size;
+    let count = (this.subscription?.consumerCount ?? 0) + this.readers.size;
+    if (this.named !== undefined) for (const { consumerCount } of this.named.values()) count += consumerCount;
+    return count;
   }
 
   get firstOffset(): number {
@@ -112,6 +119,34 @@ export class QueueState implements Queue, Wakeable {
 
   purge(): number {
     return this.subscription?.purge() ?? 0;
+  }
+
+  subscribe(name: string, settings: SubscriptionSettings, startAt: "first" | "next" | { offset: number }): boolean {
+    assert(this.subscription === undefined, "only a log has further subscriptions");
+    if (this.named?.has(name) === true) return false;
+    const { first, next } = this.partition;
+    const start =
+      startAt === "first" ? first : startAt === "next" ? next : Math.max(first, Math.min(startAt.offset, next));
+    const id = this.#core.nextId();
+    const subscription = addNamedSubscription(this.#core, this, id, name, settings, start);
+    if (this.isDurable) this.#core.define({ op: "subscription", queue: this.id, id, name, settings, start });
+    beginNamedSubscription(this.#core, subscription, start);
+    return true;
+  }
+
+  unsubscribe(name: string): boolean {
+    if (this.named?.has(name) !== true) return false;
+    removeNamedSubscription(this.#core, this, name);
+    if (this.isDurable) this.#core.define({ op: "subscription-deleted", queue: this.id, name });
+    return true;
+  }
+
+  namedSubscription(name: string): SubscriptionView | undefined {
+    return this.named?.get(name);
+  }
+
+  subscriptionNames(): Iterable<string> {
+    return this.named?.keys() ?? [];
   }
 
   commitOffset(group: string, offset: number, metadata: string): void {
@@ -194,6 +229,7 @@ export class QueueState implements Queue, Wakeable {
     for (const timer of [this.#expiry, this.#ageCheck]) if (timer !== undefined) this.#core.clock.clearTimer(timer);
     this.compaction?.stop();
     this.subscription?.delete();
+    for (const name of [...this.subscriptionNames()]) removeNamedSubscription(this.#core, this, name);
     for (const reader of [...this.readers]) {
       reader.cancel();
       reader.receiver.ended("queue-deleted");

@@ -7,10 +7,10 @@
  * being left alone, with a report.
  */
 import { DamageError, type Damage, type Journal, type RunMeta } from "../../log/log.ts";
-import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
-import { EntryCursor } from "../entry.ts";
 import { finishRestore, restoreSubscription } from "../subscription/subscription-snapshot.ts";
+import { scan } from "../subscription/scan.ts";
+import type { Subscription } from "../subscription/subscription.ts";
 import { SettledSet } from "../subscription/settled-set.ts";
 import { RangeSet } from "../../base/range-set.ts";
 import { isScheduleRun } from "./checkpoint.ts";
@@ -79,6 +79,10 @@ async function restoreSnapshot(core: Core, snapshot: StoredSnapshot): Promise<vo
     if (one.superseded !== undefined && queue.compaction !== undefined) {
       queue.compaction.superseded = SettledSet.fromJson(one.superseded);
     }
+    for (const [id, named] of one.named ?? []) {
+      const subscription = core.subscriptionById.get(id);
+      if (subscription !== undefined) restoreSubscription(subscription, named);
+    }
     queue.positions.fromJson(one.positions ?? []);
     for (const [id, seenMs] of one.dedup ?? []) queue.dedup?.add(id, seenMs);
   }
@@ -140,11 +144,8 @@ function restoreRun(core: Core, meta: RunMeta): void {
 async function finish(core: Core): Promise<void> {
   for (const queue of core.queueById.values()) {
     const { partition, subscription } = queue;
-    if (subscription !== undefined) {
-      const waiting = await core.schedule.countWaiting(queue.id);
-      finishRestore(subscription, waiting, (readyAtMs, offset) => core.schedule.addRetry(readyAtMs, queue.id, offset));
-      if (subscription.ready.needsScan || queue.settings.maxLengthBytes >= 0) await scan(core, queue);
-    }
+    const named = [...(queue.named?.values() ?? [])];
+    for (const one of subscription === undefined ? named : [subscription]) await finishSubscription(core, one);
     const superseded = queue.compaction?.superseded;
     if (superseded !== undefined) partition.recountRuns((low, high) => high - low - superseded.countIn(low, high));
     partition.visibleEnd = partition.next;
@@ -152,36 +153,11 @@ async function finish(core: Core): Promise<void> {
   }
 }
 
-/**
- * Looks at each message that waits: orders other than that of offsets are built from what the messages say, and a
- * limit of bytes needs their exact sum.
- */
-async function scan(core: Core, queue: QueueState): Promise<void> {
-  const { partition } = queue;
-  const subscription = queue.subscription!;
-  const { settled, attempts, ready } = subscription;
-  const cursor = new EntryCursor();
-  subscription.readyBytes = 0;
-  let offset = settled.floor;
-  while (offset < partition.next) {
-    if (settled.has(offset)) offset++;
-    else if (partition.look(offset, cursor)) {
-      const isDelayed =
-        cursor.deliverAtMs > cursor.timestampMs && !core.schedule.hasFired(queue.id, cursor.deliverAtMs, offset);
-      if ((attempts.get(offset)?.readyAtMs ?? 0) > 0) ready.heldBack(offset, cursor.priority, cursor.key());
-      else if (!isDelayed) {
-        ready.appended(offset, cursor.priority, cursor.key());
-        subscription.readyBytes += cursor.bodyEnd - cursor.bodyStart;
-      }
-      offset++;
-    } else {
-      const at = offset;
-      // Before it is read and not after: what has just come must be there to be looked at.
-      core.evict();
-      const coveredEnd = await new Promise<number>((resolve) => {
-        partition.load(at, false, resolve);
-      });
-      if (!partition.look(at, cursor)) offset = Math.max(at + 1, Math.min(coveredEnd, partition.next));
-    }
-  }
+async function finishSubscription(core: Core, subscription: Subscription): Promise<void> {
+  const { id, partition, settled, settings, ready } = subscription;
+  // What retention has taken is over for everyone.
+  settled.addRange(settled.floor, partition.first);
+  const waiting = await core.schedule.countWaiting(id);
+  finishRestore(subscription, waiting, (readyAtMs, offset) => core.schedule.addRetry(readyAtMs, id, offset));
+  if (ready.needsScan || settings.maxLengthBytes >= 0) await scan(core, subscription);
 }

@@ -2,6 +2,8 @@
 import type { JournalBlock } from "../../log/log.ts";
 import { headersFromJson, type Definition } from "../catalog/definition.ts";
 import { Positions } from "../catalog/positions.ts";
+import { addNamedSubscription, removeNamedSubscription } from "../catalog/named-subscriptions.ts";
+import type { Subscription } from "../subscription/subscription.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor, readU16, readU32, readU48 } from "../entry.ts";
@@ -33,6 +35,18 @@ export function applyDefinition(core: Core, definition: Definition): void {
     case "queue-deleted": {
       const queue = core.queueById.get(definition.id);
       if (queue !== undefined) queue.namespace.removeQueue(queue);
+      return;
+    }
+    case "subscription": {
+      const queue = core.queueById.get(definition.queue);
+      core.lastId = Math.max(core.lastId, definition.id);
+      if (queue === undefined || core.subscriptionById.has(definition.id)) return;
+      addNamedSubscription(core, queue, definition.id, definition.name, definition.settings, definition.start);
+      return;
+    }
+    case "subscription-deleted": {
+      const queue = core.queueById.get(definition.queue);
+      if (queue !== undefined) removeNamedSubscription(core, queue, definition.name);
       return;
     }
     case "settings":
@@ -111,7 +125,7 @@ export class Replay {
       else if (kind === record.settled) at = this.#settled(buffer, at);
       else if (kind === record.position) at = Positions.restore((id) => this.#queue(id)?.positions, buffer, at);
       else if (kind === record.horizon) {
-        const subscription = this.#queue(readU32(buffer, at + 1))?.subscription;
+        const subscription = this.#subscription(readU32(buffer, at + 1));
         if (subscription !== undefined) restoreHorizon(subscription, readU48(buffer, at + 5));
         at += 11;
       } else if (kind === record.returned) at = this.#returned(buffer, at);
@@ -135,6 +149,10 @@ export class Replay {
     return this.#core.queueById.get(id);
   }
 
+  #subscription(id: number): Subscription | undefined {
+    return this.#queue(id)?.subscription ?? this.#core.subscriptionById.get(id);
+  }
+
   #entry(buffer: Buffer, at: number): number {
     const targets = readU16(buffer, at + 1);
     const start = at + 7 + targets * 10;
@@ -146,40 +164,45 @@ export class Replay {
       if (queue === undefined) continue;
       const offset = readU48(buffer, at + 7 + i * 10);
       const { partition, subscription } = queue;
-      if (offset > partition.next) subscription?.settled.addRange(partition.next, offset);
+      const named = queue.named?.values() ?? [];
+      if (offset > partition.next) {
+        for (const one of named) one.settled.addRange(partition.next, offset);
+        subscription?.settled.addRange(partition.next, offset);
+      }
       partition.restore(offset, this.#slot(buffer), start, length, bodyLength);
-      if (subscription !== undefined) this.#count(queue, cursor, offset, bodyLength);
+      if (subscription !== undefined) this.#count(subscription, cursor, offset, bodyLength);
+      for (const one of queue.named?.values() ?? []) this.#count(one, cursor, offset, bodyLength);
     }
     return start + length;
   }
 
-  #count(queue: QueueState, cursor: EntryCursor, offset: number, bodyLength: number): void {
-    const subscription = queue.subscription!;
+  #count(subscription: Subscription, cursor: EntryCursor, offset: number, bodyLength: number): void {
     subscription.readyBytes += bodyLength;
     if (cursor.ttlMs >= 0) subscription.mayExpire = true;
     if (
       cursor.deliverAtMs > cursor.timestampMs &&
-      !this.#core.schedule.hasFired(queue.id, cursor.deliverAtMs, offset)
+      !this.#core.schedule.hasFired(subscription.id, cursor.deliverAtMs, offset)
     ) {
-      this.#core.schedule.add(cursor.deliverAtMs, queue.id, offset);
+      this.#core.schedule.add(cursor.deliverAtMs, subscription.id, offset);
     }
   }
 
   #settled(buffer: Buffer, at: number): number {
-    const queue = this.#queue(readU32(buffer, at + 1));
+    const id = readU32(buffer, at + 1);
+    const subscription = this.#subscription(id);
     const ranges = readU16(buffer, at + 5);
     for (let i = 0; i < ranges; i++) {
       const range = at + 7 + i * 10;
       const start = readU48(buffer, range);
       const count = readU32(buffer, range + 6);
-      if (queue?.subscription !== undefined) restoreSettled(queue.subscription, start, count);
-      else queue?.compaction?.restore(start, count);
+      if (subscription !== undefined) restoreSettled(subscription, start, count);
+      else this.#queue(id)?.compaction?.restore(start, count);
     }
     return at + 7 + ranges * 10;
   }
 
   #returned(buffer: Buffer, at: number): number {
-    const subscription = this.#queue(readU32(buffer, at + 1))?.subscription;
+    const subscription = this.#subscription(readU32(buffer, at + 1));
     if (subscription !== undefined) {
       const offset = readU48(buffer, at + 5);
       restoreAttempts(

@@ -17,6 +17,8 @@ export interface QueueSnapshot {
   readonly dedup: [string, number][] | undefined;
   /** Of a compacted log: offsets whose entries a newer one has taken the place of. */
   readonly superseded?: unknown[];
+  /** Of a log: its named subscriptions, by id. */
+  readonly named?: [number, SubscriptionSnapshot][];
   /** Groups and where they stand: offset, committed at, metadata. */
   readonly positions?: [string, number, number, string][];
 }
@@ -54,6 +56,7 @@ export function snapshotOf(core: Core, isClean: boolean): Snapshot {
       const { id, name, settings, declaration, isHidden } = queue;
       if (queue.isDurable)
         definitions.push({ op: "queue", ns, name, id, settings, declaration, ...(isHidden ? { hidden: true } : {}) });
+      if (queue.isDurable && queue.named !== undefined) definitions.push(...namedDefinitions(queue));
     }
     for (const { source, destination, key, args } of namespace.durableBindings()) {
       const to = "queue" in destination ? { queue: destination.queue.name } : { exchange: destination.exchange };
@@ -68,6 +71,14 @@ export function snapshotOf(core: Core, isClean: boolean): Snapshot {
   return { format: 1, lastId: core.lastId, definitions, queues, exchangeDedups, schedule: core.schedule.toJson() };
 }
 
+function namedDefinitions(queue: QueueState): Definition[] {
+  return [...(queue.named ?? [])].map(([name, { id, settings }]) => {
+    const { mode, maxPriority, deadLetter, deliveryLimit, retry } = settings;
+    const own = { mode: mode === "offset" ? "shared" : mode, maxPriority, deadLetter, deliveryLimit, retry } as const;
+    return { op: "subscription", queue: queue.id, id, name, settings: own, start: 0 };
+  });
+}
+
 function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
   const { id, partition, subscription, dedup } = queue;
   if (subscription !== undefined && !subscription.keepsHistory)
@@ -80,6 +91,9 @@ function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
     subscription: subscription === undefined ? undefined : subscriptionSnapshot(subscription, isClean),
     dedup: dedup?.toJson(),
     ...(queue.compaction === undefined ? {} : { superseded: queue.compaction.superseded.toJson() }),
+    ...(queue.named === undefined
+      ? {}
+      : { named: [...queue.named.values()].map((one) => [one.id, subscriptionSnapshot(one, isClean)]) }),
     ...(queue.positions.byGroup.size === 0 ? {} : { positions: queue.positions.toJson() }),
   };
 }

@@ -111,39 +111,39 @@ class Level {
 
 export class PriorityReady implements ReadySource {
   readonly needsScan = true;
-  readonly #levels: Level[] = [];
+  /** Levels that had a message, by priority; and their priorities, the highest first. Most queues use few of them. */
+  readonly #levels = new Map<number, Level>();
+  readonly #priorities: number[] = [];
   readonly #priorityMax: number;
-  /** Levels of what was taken, for the way back. */
+  /** Priorities of what was taken, for the way back. */
   readonly #taken = new Map<number, number>();
   #peeked = 0;
 
   constructor(priorityMax: number) {
     this.#priorityMax = priorityMax;
-    for (let i = 0; i <= priorityMax; i++) this.#levels.push(new Level());
   }
 
   appended(offset: number, priority: number): void {
-    this.#levels[Math.min(priority, this.#priorityMax)]!.fresh.push(offset);
+    this.#level(Math.min(priority, this.#priorityMax)).fresh.push(offset);
   }
 
   peek(limit: number): number {
-    for (let level = this.#priorityMax; level >= 0; level--) {
-      const offset = this.#levels[level]!.peek(limit);
+    for (let i = 0; i < this.#priorities.length; i++) {
+      const priority = this.#priorities[i]!;
+      const offset = this.#levels.get(priority)!.peek(limit);
       if (offset < 0) continue;
-      this.#peeked = level;
+      this.#peeked = priority;
       return offset;
     }
     return -1;
   }
 
   take(): void {
-    this.#taken.set(this.#levels[this.#peeked]!.take(), this.#peeked);
+    this.#taken.set(this.#level(this.#peeked).take(), this.#peeked);
   }
 
   giveBack(offset: number): void {
-    const level = this.#taken.get(offset) ?? 0;
-    this.#taken.delete(offset);
-    this.#levels[level]!.returned.push(offset, 0);
+    this.due(offset, 0);
   }
 
   settled(offset: number): void {
@@ -157,28 +157,36 @@ export class PriorityReady implements ReadySource {
   due(offset: number, priority: number): void {
     const level = this.#taken.get(offset) ?? Math.min(priority, this.#priorityMax);
     this.#taken.delete(offset);
-    this.#levels[level]!.returned.push(offset, 0);
+    this.#level(level).returned.push(offset, 0);
   }
 
   heldBack(): void {}
 
   skipTo(): void {
-    for (const level of this.#levels) {
-      level.fresh.clear();
-      level.returned.clear();
-    }
+    this.#levels.clear();
+    this.#priorities.length = 0;
   }
 
   heads(limit: number, visit: (offset: number) => void): void {
-    for (const level of this.#levels) {
-      const offset = level.peek(limit);
+    for (const priority of [...this.#priorities]) {
+      const offset = this.#level(priority).peek(limit);
       if (offset >= 0) visit(offset);
     }
   }
 
   takeHead(offset: number): void {
-    this.#peeked = this.#levels.findIndex((level) => level.peek(Infinity) === offset);
+    this.#peeked = this.#priorities.find((priority) => this.#level(priority).peek(Infinity) === offset) ?? 0;
     this.take();
+  }
+
+  #level(priority: number): Level {
+    let level = this.#levels.get(priority);
+    if (level !== undefined) return level;
+    level = new Level();
+    this.#levels.set(priority, level);
+    const at = this.#priorities.findIndex((other) => other < priority);
+    this.#priorities.splice(at < 0 ? this.#priorities.length : at, 0, priority);
+    return level;
   }
 }
 

@@ -62,6 +62,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** Instead of becoming ready, a scheduled message is handed to this when its time has come, and settled. */
   onDue: ((entry: EntryCursor) => void) | undefined;
   isDeleted = false;
+  /** Its order is still being read together: nothing is delivered yet. */
+  isBuilding = false;
   /** Of the core: on the list of what is looked at at the end of this turn. */
   isWoken = false;
   readonly #core: Core;
@@ -89,7 +91,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.ready = createReady(settings);
     this.horizon = partition.isDurable ? 0 : Infinity;
     this.mayExpire = settings.ttlMs >= 0;
-    partition.isGone = (offset): boolean => !this.keepsHistory && this.settled.has(offset);
     partition.readers.add(this);
   }
 
@@ -235,7 +236,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   // ---- delivery
 
   dispatch(): void {
-    if (this.#isDispatching || this.isDeleted) return;
+    if (this.#isDispatching || this.isDeleted || this.isBuilding) return;
     this.#isDispatching = true;
     if (this.#gets.length > 0) this.#answerGets();
     for (;;) {
@@ -329,7 +330,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (!this.settled.add(offset)) return;
     if (wasReady && this.readyCount > 0) this.readyCount--;
     this.journal.noteSettled(offset, 1);
-    this.partition.remove(offset);
+    if (!this.keepsHistory) this.partition.remove(offset);
   }
 
   #hand(offset: number, consumer: ConsumerState): void {

@@ -1,0 +1,74 @@
+/**
+ * Further subscriptions of a log: each takes every entry, shares it out among its own consumers, and keeps its own
+ * delivery state, so that a log is a work queue too (settled one by one, retried, dead-lettered) for as many as want it.
+ *
+ * They hold nothing back: the log's retention says how long entries stay, and what it takes is over for them as well.
+ * A queue that keeps entries until they are settled has its one subscription and no others: who wants several of those
+ * binds several queues to one exchange, and their bytes are stored once. Rejected: entries that go when the last of
+ * several subscriptions has settled them, since that is what those queues do already.
+ */
+import type { QueueSettings, SubscriptionSettings } from "../api.ts";
+import type { Core } from "../core.ts";
+import { scan } from "../subscription/scan.ts";
+import { Subscription } from "../subscription/subscription.ts";
+import type { QueueState } from "./queue-state.ts";
+
+/** Adds it without a word to the journal. Entries below `start` are not for it. */
+export function addNamedSubscription(
+  core: Core,
+  queue: QueueState,
+  id: number,
+  name: string,
+  settings: SubscriptionSettings,
+  start: number,
+): Subscription {
+  const subscription = new Subscription(id, queue.name, queue.partition, settingsOf(queue, settings), core);
+  subscription.onUnused = (): void => queue.consumersLeft();
+  subscription.settled.addRange(0, start);
+  subscription.ready.skipTo(start);
+  queue.named ??= new Map();
+  queue.named.set(name, subscription);
+  core.subscriptionById.set(id, subscription);
+  core.schedule.register(id, subscription);
+  return subscription;
+}
+
+/** What the log holds from `start` on is its first work. */
+export function beginNamedSubscription(core: Core, subscription: Subscription, start: number): void {
+  const { partition, ready } = subscription;
+  subscription.readyCount = partition.next - start;
+  if (!ready.needsScan || start === partition.next) return subscription.wake();
+  subscription.isBuilding = true;
+  void scan(core, subscription).then(() => {
+    subscription.isBuilding = false;
+    subscription.wake();
+  }, core.fatal);
+}
+
+/** Its consumers are told. */
+export function removeNamedSubscription(core: Core, queue: QueueState, name: string): void {
+  const subscription = queue.named?.get(name);
+  if (subscription === undefined) return;
+  queue.named!.delete(name);
+  if (queue.named!.size === 0) queue.named = undefined;
+  core.subscriptionById.delete(subscription.id);
+  subscription.delete();
+  core.schedule.unregister(subscription.id);
+}
+
+/** What is not the subscription's to say is the log's, or nothing. */
+function settingsOf(queue: QueueState, settings: SubscriptionSettings): QueueSettings {
+  const { durable, retention } = queue.settings;
+  return {
+    ...settings,
+    durable,
+    retention,
+    ttlMs: -1,
+    expiresMs: 0,
+    maxLength: -1,
+    maxLengthBytes: -1,
+    overflow: "drop-head",
+    dedup: undefined,
+    autoDelete: false,
+  };
+}
