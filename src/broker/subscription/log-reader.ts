@@ -79,7 +79,8 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       this.#isLoading = false;
       let at = from;
       while (at < coveredEnd && at < this.#partition.visibleEnd && this.#partition.bodyLength(at) < 0) at++;
-      this.#position = Math.max(at, this.#partition.first);
+      // A trim may have moved the reader on meanwhile.
+      this.#position = Math.max(at, this.#position, this.#partition.first);
       if (!isSync) this.wake();
     });
     isSync = false;

@@ -249,7 +249,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     }
     this.#isDispatching = false;
     if (this.#lengthLimit.isWaiting) this.#lengthLimit.enforce();
-    if (this.mayExpire) this.#expiry.run();
+    // What waits for its delay begins to live when it has arrived where it is to.
+    if (this.mayExpire && this.onDue === undefined) this.#expiry.run();
   }
 
   get #isFailover(): boolean {
