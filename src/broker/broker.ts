@@ -123,6 +123,8 @@ export class RunningCore implements Broker {
     for (const session of [...this.core.sessions]) session.close();
     await this.#settled();
     await this.#checkpointer.take(true);
+    // A message that had to be read to be dropped may have come late.
+    while (this.durableTicket < this.ticket) await this.#settled();
     this.#checkpointer.stop();
     this.core.commit.stop();
     if (!this.core.log.isVolatile) await this.core.commit.journal.close();
