@@ -116,7 +116,7 @@ export class Core {
 
   constructor(options: CoreOptions) {
     this.log = options.log;
-    this.clock = options.clock;
+    this.clock = this.#noticing(options.clock);
     this.random = options.random;
     this.logger = options.logger;
     this.settings = options.settings;
@@ -164,6 +164,20 @@ export class Core {
   /** Recovery: the time is at least this. A clock that was set back while the broker was down changes nothing either. */
   notBefore(ms: number): void {
     this.#nowMs = Math.max(this.#nowMs, ms);
+  }
+
+  /** The clock that the core's parts are given: when one of its timers fires, time has passed. */
+  #noticing(clock: Clock): Clock {
+    return {
+      now: () => clock.now(),
+      setTimer: (atMs, run) =>
+        clock.setTimer(atMs, () => {
+          this.#isNowFresh = false;
+          run();
+        }),
+      clearTimer: (timer) => clock.clearTimer(timer),
+      defer: (run) => clock.defer(run),
+    };
   }
 
   nextId(): number {

@@ -8,7 +8,7 @@
  *     +--------+-------+----------+-------+---------------+----------------+------------------+-------------+- - -
  *
  *     18: [ttl ms u48] [deliver at ms u48] [key len u16, key] [count u32] [more keys]   (each if flagged)
- *         more keys: bytes u16 | (len u16, key) ...
+ *         more keys: bytes u32 | (len u16, key) ...
  *         exchange | routing key | head: the protocol's raw property section | body: the rest
  *
  * `marks` bit 0: more than one queue points to these bytes. `count` is for batches that span several offsets.
@@ -65,7 +65,8 @@ export function writeText(buffer: Buffer, at: number, text: string): number {
 /** No entry of this publication is longer than this. */
 export function entryBytesMax(p: Publication): number {
   const texts = p.exchange.name.length + p.routingKey.length + (p.key === undefined ? 0 : p.key.length);
-  return fixedBytes + 6 + 6 + 2 + 4 + texts * 3 + (p.headEnd - p.headStart) + (p.bodyEnd - p.bodyStart);
+  const most = fixedBytes + 6 + 6 + 2 + 4 + texts * 3 + (p.headEnd - p.headStart) + (p.bodyEnd - p.bodyStart);
+  return carriesMoreKeys(p) ? p.extraKeys.reduce((sum, key) => sum + 2 + key.length * 3, most + 4) : most;
 }
 
 /** A message that is routed later takes the further keys along by which it is to be routed. */
@@ -74,13 +75,13 @@ function carriesMoreKeys(p: Publication): p is Publication & { extraKeys: readon
 }
 
 function writeMoreKeys(target: Buffer, at: number, keys: readonly string[]): number {
-  let to = at + 2;
+  let to = at + 4;
   for (const key of keys) {
     const end = writeText(target, to + 2, key);
     writeU16(target, to, end - to - 2);
     to = end;
   }
-  writeU16(target, at, to - at - 2);
+  writeU32(target, at, to - at - 4);
   return to;
 }
 
@@ -204,7 +205,7 @@ export class EntryCursor implements Entry {
     if (flags & entryFlag.count) at += 4;
     if (flags & entryFlag.moreKeys) {
       this.#moreKeysAt = at;
-      at += 2 + readU16(buffer, at);
+      at += 4 + readU32(buffer, at);
     }
     return at;
   }
@@ -221,8 +222,8 @@ export class EntryCursor implements Entry {
   moreKeys(): readonly string[] | undefined {
     if ((this.flags & entryFlag.moreKeys) === 0) return undefined;
     const keys: string[] = [];
-    const end = this.#moreKeysAt + 2 + readU16(this.buffer, this.#moreKeysAt);
-    for (let at = this.#moreKeysAt + 2; at < end; at += 2 + readU16(this.buffer, at)) {
+    const end = this.#moreKeysAt + 4 + readU32(this.buffer, this.#moreKeysAt);
+    for (let at = this.#moreKeysAt + 4; at < end; at += 2 + readU16(this.buffer, at)) {
       keys.push(this.buffer.toString("utf8", at + 2, at + 2 + readU16(this.buffer, at)));
     }
     return keys;

@@ -56,7 +56,15 @@ export class SettledSet {
       return end - from;
     }
     let added = 0;
-    for (let offset = from; offset < end; offset++) if (this.add(offset)) added++;
+    let offset = from;
+    while (offset < end) {
+      const number = Math.floor(offset / pageBits);
+      const isWhole = offset === number * pageBits && offset + pageBits <= end && offset > this.floor;
+      if (isWhole) {
+        added += this.#fillPage(number);
+        offset += pageBits;
+      } else if (this.add(offset++)) added++;
+    }
     return added;
   }
 
@@ -109,6 +117,15 @@ export class SettledSet {
       }
     }
     return set;
+  }
+
+  /** Sets all bits of a page above the floor; answers how many were not. */
+  #fillPage(number: number): number {
+    const page = this.#pages.get(number);
+    const added = pageBits - (page?.count ?? 0);
+    this.#pages.set(number, { words: undefined, count: pageBits });
+    this.above += added;
+    return added;
   }
 
   /** The floor moves over what was settled before it got there. */
