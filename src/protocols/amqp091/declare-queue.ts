@@ -121,7 +121,7 @@ const rules: readonly ArgumentRule[] = [
 const segmentBytesMax = 3_000_000_000;
 
 /** A quorum queue orders by priority without being asked to, as RabbitMQ's do since 4.3. */
-const quorumPriorityMax = 31;
+const quorumPriorityMax = 255;
 
 const dedupDefaultIds = 100_000;
 

@@ -17,7 +17,7 @@ import type { Channel } from "./channel.ts";
 import { ContentHeader, ContentParts, parseContentHeader, parsePublish, PublishPositions } from "./codec-hot.ts";
 import { exchangeDeclaration } from "./declaration.ts";
 import { erlangString, Fault, notFound, resource, shownValue } from "./errors.ts";
-import { decodeTable, fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
+import { decodeTable, fieldTypeNames, fieldValue, longNumber, type FieldTable } from "./field-table.ts";
 import { findField } from "./field-table-scan.ts";
 import { amqpFormatId } from "./format.ts";
 import { basicClassId } from "./frames.ts";
@@ -315,17 +315,22 @@ export class Publishing {
     const table = decodeTable(head, at, end);
     if (table instanceof Malformed) return new Fault("internalError", "");
     publication.skipsHistory = hasNoStore && fieldValue(table, "x-recent-history-no-store")?.value === true;
-    if (hasDelay) publication.deliverAtMs = this.#deliverAtMs(table);
+    const headers = hasDelay ? this.#delay(table, publication) : table;
     const dedup = hasDedup ? fieldValue(table, "x-deduplication-header") : undefined;
     if (dedup !== undefined) publication.dedupId = shownValue(dedup);
-    return hasCopies ? this.#readCopies(table, publication) : undefined;
+    return hasCopies ? this.#readCopies(headers, publication) : undefined;
   }
 
-  #deliverAtMs(table: FieldTable): number {
-    const value = fieldValue(table, "x-delay");
-    const delayMs = Math.abs(Math.trunc(Number(value?.value)));
-    if (!Number.isFinite(delayMs) || delayMs === 0) return 0;
-    return this.#channel.connection.hub.broker.clock.now() + delayMs;
+  /** The delay is negated on the way, as the plug-in does, so that a consumer who publishes it again does not delay it again. */
+  #delay(table: FieldTable, publication: Publication): FieldTable {
+    const delayMs = Math.trunc(Number(fieldValue(table, "x-delay")?.value));
+    if (!Number.isFinite(delayMs) || delayMs <= 0) return table;
+    publication.deliverAtMs = this.#channel.connection.hub.broker.clock.now() + delayMs;
+    const negated = longNumber(-delayMs);
+    const headers = table.map((field) => (field.name === "x-delay" ? { ...field, value: negated } : field));
+    const { head, headStart, headEnd } = publication;
+    setHead(publication, rewriteProperties(head, headStart, headEnd, { headers }));
+    return headers;
   }
 
   #readCopies(table: FieldTable, publication: Publication): Fault | undefined {
