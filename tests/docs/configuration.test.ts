@@ -1,7 +1,4 @@
-/**
- * docs/configuration.md says what src/config/options.ts says. The part between its two markers is written from the table:
- * ENTREPOT_WRITE_DOCS=1 makes this test write it instead of comparing it.
- */
+/** docs/configuration.md says what src/config/options.ts says. */
 
 import { test } from "node:test";
 import * as check from "node:assert/strict";
@@ -11,10 +8,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { optionKeys, options, variableOf } from "../../src/config/options.ts";
 import { readYamlFile } from "../../src/config/yaml-file.ts";
+import { holdPart } from "./written-part.ts";
 
 const page = fileURLToPath(new URL("../../docs/configuration.md", import.meta.url));
-const begin = "<!-- options: written from src/config/options.ts -->\n";
-const end = "<!-- end of options -->\n";
 
 function described(): string {
   const sections = optionKeys.map((key) => {
@@ -25,15 +21,7 @@ function described(): string {
 }
 
 test("docs/configuration.md describes every option as the table has it", () => {
-  const source = readFileSync(page, "utf8");
-  const from = source.indexOf(begin) + begin.length;
-  const to = source.indexOf(end);
-  check.ok(from > begin.length && to >= from, "both markers are there");
-  if (process.env["ENTREPOT_WRITE_DOCS"] === "1") {
-    writeFileSync(page, source.slice(0, from) + described() + source.slice(to));
-  } else {
-    check.equal(source.slice(from, to), described(), "ENTREPOT_WRITE_DOCS=1 node --test tests/docs writes it anew");
-  }
+  holdPart("docs/configuration.md", "options", "src/config/options.ts", described());
 });
 
 test("the configuration file that docs/configuration.md shows is accepted, and names options that exist", async (context) => {
