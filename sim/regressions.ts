@@ -10,5 +10,8 @@ export const regressions: readonly { readonly seed: number; readonly found: stri
   { seed: 148, found: "a killed process left a block that was read back, built upon, and lost with the power" },
   { seed: 170, found: "recovery with a full memory evicted what it had just read, for ever" },
   { seed: 185, found: "a run was given up while it held live messages: settlements were counted twice" },
+  { seed: 3358, found: "a read that came late moved a reader back over what it had read" },
+  { seed: 3671, found: "a stop ended before what had happened during its checkpoint was durable" },
+  { seed: 3894, found: "a delayed message with a time to live died while it was read on its way to its queues" },
   { seed: 242, found: "a delayed message with a time to live did not expire" },
 ];
