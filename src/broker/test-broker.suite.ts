@@ -185,6 +185,7 @@ export interface BottleOptions {
   /** Without a disk: nothing outlives the process. */
   readonly isVolatile?: boolean;
   readonly settings?: Partial<CoreSettings>;
+  readonly namespaces?: readonly string[];
 }
 
 export class Bottle {
@@ -408,6 +409,7 @@ export class Bottle {
       logger,
       formats: [testFormat],
       fatal: (error) => void (this.fatal = error),
+      ...(this.#options.namespaces === undefined ? {} : { namespaces: this.#options.namespaces }),
       ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
     });
     this.broker = await this.#until(opened);

@@ -201,7 +201,7 @@ export class NamespaceState implements Namespace {
   }
 
   removeExchange(name: string): void {
-    this.exchangeByName.delete(name);
+    if (!this.exchangeByName.delete(name)) return;
     this.router.removeExchange(name);
   }
 
@@ -280,6 +280,8 @@ export class NamespaceState implements Namespace {
   }
 
   #deleteIfUnused(name: string): void {
+    // The journal says what went. Bindings that are not in it may have kept the exchange.
+    if (this.#core.isRecovering) return;
     const exchange = this.exchangeByName.get(name);
     if (exchange?.routing === undefined || !exchange.settings.autoDelete || !exchange.hadBinding) return;
     if (exchange.routing.bindingCount === 0) this.deleteExchange(name);
