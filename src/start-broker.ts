@@ -172,6 +172,11 @@ function running(
       virtual.advance(ms);
       await settled(core);
     },
+    redrive: async (name, countMax = Infinity) => {
+      const queue = core.namespace("/")?.queue(name);
+      if (queue === undefined) throw new Error(`redrive: there is no queue ${name}`);
+      return core.redrive(queue, countMax);
+    },
     stop: () => (stopping ??= stop()),
   };
 }

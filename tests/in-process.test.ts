@@ -45,6 +45,29 @@ test("an hour passes by saying so, and no client is cut off by it", async () => 
   await broker.stop();
 });
 
+test("what died can be sent back to where it came from", async () => {
+  const broker = await startBroker({ memory: true, listen: { amqp: 0 } });
+  const connection = await connect(`amqp://127.0.0.1:${broker.ports["amqp"]}`);
+  const channel = await connection.createConfirmChannel();
+  await channel.assertQueue("dead");
+  await channel.assertQueue("work", { deadLetterExchange: "", deadLetterRoutingKey: "dead" });
+  for (const text of ["one", "two", "three"]) channel.sendToQueue("work", Buffer.from(text));
+  await channel.waitForConfirms();
+  for (let i = 0; i < 3; i++) {
+    const message = await channel.get("work");
+    if (message !== false) channel.reject(message, false);
+  }
+  assert.equal((await channel.checkQueue("dead")).messageCount, 3);
+  assert.equal(await broker.redrive("dead", 2), 2);
+  assert.equal((await channel.checkQueue("work")).messageCount, 2);
+  const back = await channel.get("work", { noAck: true });
+  assert.equal(back === false ? "" : back.content.toString(), "one");
+  assert.equal(await broker.redrive("dead"), 1);
+  await assert.rejects(broker.redrive("nowhere"), /no queue nowhere/);
+  await connection.close();
+  await broker.stop();
+});
+
 test("two brokers in one process know nothing of each other", async () => {
   const brokers = await Promise.all([1, 2].map(() => startBroker({ memory: true, listen: { amqp: 0 } })));
   const [first, second] = await Promise.all(

@@ -460,6 +460,11 @@ export interface Broker {
   removeCommitListener(listener: CommitListener): void;
   /** All changes made by `run` become durable together or not at all. Answers the ticket. */
   atomically(run: () => void): number;
+  /**
+   * Moves ready messages back to the queues in which they died first, each in one atomic step. What cannot go back stays.
+   * Answers how many were moved, `countMax` at most.
+   */
+  redrive(queue: Queue, countMax: number): Promise<number>;
   /** Producers are to be held back while any part of it is true. `changed` is called at each change. */
   readonly pressure: Pressure;
   onPressure(changed: (pressure: Pressure) => void): () => void;

@@ -34,7 +34,14 @@ async function run(
     startBroker: async (options) => {
       result.started.push(options);
       const addresses = { amqp: "127.0.0.1:5672" };
-      return { ports: { amqp: 5672 }, addresses, advance: async () => {}, stop: async () => {}, ...broker };
+      return {
+        ports: { amqp: 5672 },
+        addresses,
+        advance: async () => {},
+        redrive: async () => 0,
+        stop: async () => {},
+        ...broker,
+      };
     },
   });
   return result;
@@ -83,7 +90,7 @@ test("a broker that fails while it runs ends the program with a status of its ow
     onStopSignal: () => {},
     startBroker: async ({ onFailure }) => {
       setImmediate(() => onFailure!(new Error("fdatasync: EIO")));
-      return { ports: {}, addresses: {}, advance: async () => {}, stop: async () => {} };
+      return { ports: {}, addresses: {}, advance: async () => {}, redrive: async () => 0, stop: async () => {} };
     },
   });
   check.equal(status, 70);

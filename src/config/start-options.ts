@@ -39,6 +39,11 @@ export interface RunningBroker {
   readonly addresses: Readonly<Record<string, string>>;
   /** Moves a virtual clock on by a duration (`15m`, `1h30m`, or milliseconds) and waits for what comes of it. */
   advance(duration: string | number): Promise<void>;
+  /**
+   * Moves ready messages of a dead-letter queue back to the queue in which each died first; those whose queue is gone, or
+   * refuses them, stay. Answers how many were moved, `countMax` at most. Throws if there is no such queue.
+   */
+  redrive(queue: string, countMax?: number): Promise<number>;
   /** Stops gracefully, within `shutdown.deadlineMs`. A second call waits for the first. */
   stop(): Promise<void>;
 }
