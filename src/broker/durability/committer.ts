@@ -18,7 +18,7 @@ import type { Clock } from "../../base/clock.ts";
 import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, type Journal } from "../../log/log.ts";
 import type { Partition } from "../topic/partition.ts";
 import type { BlockCache } from "./block-cache.ts";
-import { blockContinued } from "./records.ts";
+import { blockBegins, blockContinued } from "./records.ts";
 
 /** What the committer asks of and tells the rest of the core. */
 export interface CommitHooks {
@@ -81,6 +81,7 @@ export class Committer {
   #isFlushDeferred = false;
   #atomicDepth = 0;
   #isSealing = false;
+  #isFirstBlock = true;
   /** Nothing came in while the last block was at the disk. */
   #isQuiet = false;
   #isStopped = false;
@@ -230,7 +231,8 @@ export class Committer {
     }
     this.#blockStart = start;
     this.at = start + BLOCK_HEADER_BYTES;
-    this.buffer[this.at++] = 0;
+    this.buffer[this.at++] = this.#isFirstBlock ? blockBegins : 0;
+    this.#isFirstBlock = false;
     this.schedule();
   }
 
@@ -252,7 +254,7 @@ export class Committer {
       rotates: undefined,
     };
     if (hasBlock) {
-      if (isContinued) this.buffer[this.#blockStart + BLOCK_HEADER_BYTES] = blockContinued;
+      if (isContinued) this.buffer[this.#blockStart + BLOCK_HEADER_BYTES]! |= blockContinued;
       this.#cache.retain(this.slot);
       this.pendingBytes += batch.end - batch.start;
       this.#blockStart = -1;

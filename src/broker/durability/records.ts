@@ -2,7 +2,10 @@
  * What a journal block says: a flag octet, then records one after the other. Replaying all records of all blocks behind a
  * checkpoint, in order, gives the state back. Integers are big endian; offsets are u48.
  *
- *     block payload: flags u8 (1: continued, the next block belongs to the same atomic group) | record ...
+ *     block payload: flags u8 | record ...
+ *
+ *     flags  1: continued, the next block belongs to the same atomic group
+ *            2: the first block of a process: a group before it that lacks its end will never have one
  *
  *     1 entry     targets u16 | (partition u32, offset u48) ... | length u32 | entry bytes
  *     2 settled   subscription u32 | ranges u16 | (offset u48, count u32) ...
@@ -26,3 +29,5 @@ export const record = {
 
 /** First octet of a block's payload: the atomic group goes on in the next block. */
 export const blockContinued = 1;
+/** First octet of a block's payload: a process begins here. */
+export const blockBegins = 2;

@@ -8,7 +8,7 @@ import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor, readU16, readU32, readU48 } from "../entry.ts";
 import { restoreAttempts, restoreHorizon, restoreSettled } from "../subscription/subscription-snapshot.ts";
-import { blockContinued, record } from "./records.ts";
+import { blockBegins, blockContinued, record } from "./records.ts";
 
 /**
  * Changes of definitions, as snapshots and journal records hold them. Each may be applied to a state that has it already:
@@ -103,8 +103,12 @@ export class Replay {
 
   block(block: JournalBlock): void {
     this.blocks++;
+    const flags = block.buffer[block.start]!;
+    // The rest of a group that a crash, or damage, cut short: it did not happen.
+    const isCutShort = (flags & blockBegins) !== 0 || this.#group.at(-1)?.seq !== block.seq - 1;
+    if (isCutShort) this.#group.length = 0;
     this.#group.push(block);
-    if ((block.buffer[block.start]! & blockContinued) !== 0) return;
+    if ((flags & blockContinued) !== 0) return;
     const group = this.#group;
     this.#group = [];
     for (const one of group) this.#apply(one);
