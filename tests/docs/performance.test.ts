@@ -1,0 +1,26 @@
+/** What README.md says of speed is what docs/performance.md has measured. */
+
+import { test } from "node:test";
+import * as check from "node:assert/strict";
+import { readFileSync } from "node:fs";
+
+const measured = readFileSync(new URL("../../docs/performance.md", import.meta.url), "utf8");
+
+/** The cells of the first row of a table that begins with `label`, as numbers where they are. */
+function row(label: string): number[] {
+  const line = measured.split("\n").find((each) => each.startsWith(`| ${label}`));
+  check.ok(line !== undefined, `docs/performance.md has a row that begins with ${label}`);
+  return line.split("|").map((cell) => Number.parseFloat(cell.replaceAll(",", "")));
+}
+
+test("README.md promises no more speed than docs/performance.md has", () => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8").replace(/\s+/g, " ");
+  check.ok(readme.includes("more than ten times as many a second as RabbitMQ"));
+  check.ok(row("durable queue, persistent 100 B")[5]! > 10);
+  check.ok(readme.includes("Ready in under half a second"));
+  check.ok(row("process start to ready, ms")[3]! < 500);
+  check.ok(readme.includes("Ten million messages waiting take less than 400 MB"));
+  check.equal(row("messages of 100 B, persistent, confirmed")[3], 10_000_000);
+  check.ok(row("most resident memory while filling, MB")[3]! < 400);
+  check.ok(row("most resident memory while draining, MB")[3]! < 400);
+});
