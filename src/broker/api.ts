@@ -260,6 +260,11 @@ export interface Session {
     noAck: boolean,
     done: (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void,
   ): void;
+  /**
+   * What get() takes from now on may stay unsettled for `leaseMs`; 0, as at first: as long as it takes. `timedOut` is told
+   * of one that did longer, and ends what there is to end.
+   */
+  limitGets(leaseMs: number, timedOut: (leaseMs: number) => void): void;
   /** True when `lease` is outstanding. */
   holds(lease: number): boolean;
   /** Highest lease number given out. */

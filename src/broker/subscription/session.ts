@@ -22,6 +22,8 @@ export class SessionState implements Session {
   #holders: (ConsumerState | undefined)[] = new Array<ConsumerState | undefined>(16);
   #offsets = new Float64Array(16);
   #grantedMs = new Float64Array(16);
+  /** How long each may be outstanding; 0: as long as it takes. Kept, with the time above, while #deadline is set. */
+  #limitMs = new Float64Array(16);
   #mask = 15;
   /** Oldest lease that may be outstanding. */
   #head = 1;
@@ -30,6 +32,9 @@ export class SessionState implements Session {
   #creditLimit = 0;
   #isPaused = false;
   #deadline: TimerHandle | undefined;
+  #checkEveryMs = deadlineCheckMs;
+  #getLeaseMs = 0;
+  #getTimedOut: ((leaseMs: number) => void) | undefined;
 
   constructor(core: Core) {
     this.#core = core;
@@ -69,6 +74,12 @@ export class SessionState implements Session {
     return consumer;
   }
 
+  limitGets(leaseMs: number, timedOut: (leaseMs: number) => void): void {
+    this.#getLeaseMs = leaseMs;
+    this.#getTimedOut = timedOut;
+    if (leaseMs > 0) this.#watchDeadlines(leaseMs);
+  }
+
   get(
     queue: Queue,
     noAck: boolean,
@@ -90,7 +101,10 @@ export class SessionState implements Session {
     this.#owners[at] = owner;
     this.#holders[at] = consumer;
     this.#offsets[at] = offset;
-    if (this.#deadline !== undefined) this.#grantedMs[at] = this.#core.now();
+    if (this.#deadline !== undefined) {
+      this.#grantedMs[at] = this.#core.now();
+      this.#limitMs[at] = consumer === undefined ? this.#getLeaseMs : consumer.options.leaseMs;
+    }
     this.leasedCount++;
     if (consumer !== undefined) consumer.leasedCount++;
     return lease;
@@ -166,6 +180,7 @@ export class SessionState implements Session {
     const holders = new Array<ConsumerState | undefined>(size);
     const offsets = new Float64Array(size);
     const granted = new Float64Array(size);
+    const limits = new Float64Array(size);
     for (let lease = this.#head; lease < this.#next - 1; lease++) {
       const from = lease & this.#mask;
       const to = lease & (size - 1);
@@ -173,35 +188,46 @@ export class SessionState implements Session {
       holders[to] = this.#holders[from];
       offsets[to] = this.#offsets[from]!;
       granted[to] = this.#grantedMs[from]!;
+      limits[to] = this.#limitMs[from]!;
     }
     this.#owners = owners;
     this.#holders = holders;
     this.#offsets = offsets;
     this.#grantedMs = granted;
+    this.#limitMs = limits;
     this.#mask = size - 1;
   }
 
+  /** Looks at the leases every `leaseMs`, or oftener, for as long as there are some or may be. */
   #watchDeadlines(leaseMs: number): void {
-    if (this.#deadline !== undefined) return;
-    const now = this.#core.now();
-    for (let lease = this.#head; lease < this.#next; lease++) this.#grantedMs[lease & this.#mask] = now;
-    const everyMs = Math.min(leaseMs, deadlineCheckMs);
+    const { clock } = this.#core;
+    if (this.#deadline !== undefined) {
+      if (leaseMs >= this.#checkEveryMs) return;
+      clock.clearTimer(this.#deadline);
+    } else {
+      // Until now nothing had a limit, and what was granted then has none.
+      this.#limitMs.fill(0);
+      this.#checkEveryMs = deadlineCheckMs;
+    }
+    this.#checkEveryMs = Math.min(leaseMs, this.#checkEveryMs);
     const check = (): void => {
       this.#deadline = undefined;
-      if (this.isClosed || this.consumers.size === 0) return;
-      this.#deadline = this.#core.clock.setTimer(this.#core.clock.now() + everyMs, check);
+      if (this.isClosed || (this.consumers.size === 0 && this.leasedCount === 0)) return;
+      this.#deadline = clock.setTimer(clock.now() + this.#checkEveryMs, check);
       this.#checkDeadlines();
     };
-    this.#deadline = this.#core.clock.setTimer(this.#core.clock.now() + everyMs, check);
+    this.#deadline = clock.setTimer(clock.now() + this.#checkEveryMs, check);
   }
 
   #checkDeadlines(): void {
     const now = this.#core.now();
     for (let lease = this.#head; lease < this.#next; lease++) {
-      const holder = this.#holders[lease & this.#mask];
-      if (holder === undefined || holder.options.leaseMs === 0) continue;
-      if (now - this.#grantedMs[lease & this.#mask]! < holder.options.leaseMs) continue;
-      holder.receiver.ended("lease-timeout");
+      const at = lease & this.#mask;
+      const limitMs = this.#limitMs[at]!;
+      if (this.#owners[at] === undefined || limitMs === 0 || now - this.#grantedMs[at]! < limitMs) continue;
+      const holder = this.#holders[at];
+      if (holder !== undefined) holder.receiver.ended("lease-timeout");
+      else this.#getTimedOut?.(limitMs);
       return;
     }
   }

@@ -141,7 +141,7 @@ export class Channel implements ReplyTarget {
   consumerEnded(consumer: AmqpConsumer, reason: "queue-deleted" | "lease-timeout"): void {
     const { connection } = this;
     if (reason === "lease-timeout") {
-      this.#leaseTimedOut();
+      this.leaseTimedOut(consumer.leaseMs);
       return;
     }
     this.consumerByTag.delete(consumer.tag);
@@ -153,10 +153,10 @@ export class Channel implements ReplyTarget {
     });
   }
 
-  #leaseTimedOut(): void {
-    const { consumerTimeoutMs } = this.connection.hub.settings;
+  /** A delivery has stayed unsettled for longer than `leaseMs`. */
+  leaseTimedOut(leaseMs: number): void {
     const text =
-      `delivery acknowledgement on channel ${this.number} timed out. Timeout value used: ${consumerTimeoutMs} ms. ` +
+      `delivery acknowledgement on channel ${this.number} timed out. Timeout value used: ${leaseMs} ms. ` +
       "This timeout value can be configured, see consumers doc guide to learn more";
     if (this.state === "running") this.refuse(new Fault("preconditionFailed", text), 0, 0);
   }

@@ -20,14 +20,17 @@ export class AmqpConsumer implements Receiver {
   readonly #countsFailures: boolean;
   /** It reads a log from an offset, and shows each entry's. */
   readonly readsLog: boolean;
+  /** ms a delivery may stay unsettled; 0: no limit. */
+  readonly leaseMs: number;
 
-  constructor(channel: Channel, queue: Queue, tag: string, readsLog: boolean) {
+  constructor(channel: Channel, queue: Queue, tag: string, readsLog: boolean, leaseMs: number) {
     this.#channel = channel;
     this.queue = queue;
     this.tag = tag;
     this.#tagBytes = Buffer.from(tag);
     this.#countsFailures = queueDeclaration(queue).type === "quorum";
     this.readsLog = readsLog;
+    this.leaseMs = leaseMs;
   }
 
   deliver(lease: number, entry: Entry, isRedelivered: boolean, returns: number, failures: number): void {

@@ -7,6 +7,7 @@
 
 import type { Exchange, Queue } from "../../broker/api.ts";
 import { Malformed } from "../../wire/input.ts";
+import { numberArgument } from "./arguments.ts";
 import { decodeTable, tableBytes, writeTable, type FieldTable } from "./field-table.ts";
 
 export type QueueType = "classic" | "quorum" | "stream";
@@ -57,6 +58,11 @@ export function exchangeDeclaration(exchange: Exchange): ExchangeDeclaration {
     declarationByExchange.set(exchange, declaration);
   }
   return declaration;
+}
+
+/** ms that a delivery of this queue may stay unsettled, if its consumer does not say; 0: no limit. */
+export function consumerTimeoutMs(queue: Queue, settings: { readonly consumerTimeoutMs: number }): number {
+  return numberArgument(queueDeclaration(queue).arguments, "x-consumer-timeout") ?? settings.consumerTimeoutMs;
 }
 
 function read(kept: unknown): { arguments: FieldTable } {

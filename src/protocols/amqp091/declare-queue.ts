@@ -96,7 +96,7 @@ const rules: readonly ArgumentRule[] = [
   { name: "x-queue-master-locator", types: classic },
   { name: "x-delivery-limit", types: quorum },
   // Of versions after 3.10.
-  { name: "x-consumer-timeout", check: isNotNegative, types: quorum },
+  { name: "x-consumer-timeout", check: isNotNegative, types: queues },
   { name: "x-consumer-disconnected-timeout", check: isNotNegative, types: quorum },
   { name: "x-quorum-target-group-size", types: quorum },
   { name: "x-member-placement-tag", types: quorum },

@@ -36,6 +36,50 @@ test("a delivery that is not settled in time closes its channel, and is delivere
   assert.equal(house.client().get("q")?.args["redelivered"], true);
 });
 
+/** The text with which the channel was closed. */
+function closedFor(client: WireClient): string {
+  return String(client.take().find(({ name }) => name === "channel.close")?.args["replyText"]);
+}
+
+test("a queue says how long its deliveries may take, and a consumer says it better", async () => {
+  const house = await open({ consumerTimeoutMs: 1_800_000 });
+  const [byQueue, byConsumer] = [house.client(), house.client()];
+  byQueue.declare("q", { "x-consumer-timeout": 5000 });
+  for (const body of ["one", "two"]) byQueue.publish("q", body);
+  byQueue.send(1, "basic.qos", { prefetchSize: 0, prefetchCount: 1, global: false });
+  byQueue.consume("q");
+  byConsumer.consume("q", { "x-consumer-timeout": 2000 });
+  byConsumer.take();
+  house.clock.advance(2100);
+  assert.match(closedFor(byConsumer), /on channel 1 timed out\. Timeout value used: 2000 ms/);
+  assert.deepEqual(bodies(byQueue.take()), ["one"]);
+  house.clock.advance(3000);
+  assert.match(closedFor(byQueue), /Timeout value used: 5000 ms/);
+});
+
+test("what was taken one by one, or by a consumer that has left, is to be settled in time as well", async () => {
+  const house = await open({ consumerTimeoutMs: 30_000 });
+  const [getter, leaver] = [house.client(), house.client()];
+  getter.declare("q");
+  getter.declare("slow", { "x-consumer-timeout": 50_000 });
+  for (const queue of ["slow", "slow", "q"]) getter.publish(queue, "m");
+  getter.take();
+  getter.get("slow", false);
+  house.clock.advance(40_000);
+  assert.equal(getter.get("q", false)?.name, "basic.get-ok");
+  getter.send(1, "basic.ack", { deliveryTag: 1, multiple: false });
+  leaver.consume("slow");
+  leaver.send(1, "basic.cancel", { consumerTag: "c", noWait: false });
+  leaver.take();
+  house.clock.advance(29_000);
+  assert.deepEqual(getter.names(), []);
+  house.clock.advance(31_000);
+  assert.match(closedFor(getter), /Timeout value used: 30000 ms/);
+  house.clock.advance(50_000);
+  assert.match(closedFor(leaver), /Timeout value used: 50000 ms/);
+  assert.equal(house.client().get("slow")?.args["redelivered"], true);
+});
+
 test("a quorum queue delays what is returned, a little more each time", async () => {
   const house = await open();
   const client = house.client();

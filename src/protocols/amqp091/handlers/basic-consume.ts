@@ -23,7 +23,7 @@ import {
 } from "../arguments.ts";
 import type { Channel } from "../channel.ts";
 import { AmqpConsumer } from "../consumer.ts";
-import { queueDeclaration, type QueueType } from "../declaration.ts";
+import { consumerTimeoutMs, queueDeclaration, type QueueType } from "../declaration.ts";
 import { Fault, resource } from "../errors.ts";
 import { fieldValue, type FieldTable } from "../field-table.ts";
 import { headersTable } from "../format.ts";
@@ -37,7 +37,7 @@ const rules: readonly { readonly name: string; readonly check?: Check; readonly 
   { name: "x-cancel-on-ha-failover", check: isBoolean, types: ["classic"] },
   { name: "x-credit", types: ["classic", "quorum", "stream"] },
   { name: "x-stream-offset", check: isStreamOffset, types: ["stream"] },
-  { name: "x-consumer-timeout", check: isNotNegative, types: ["quorum"] },
+  { name: "x-consumer-timeout", check: isNotNegative, types: ["classic", "quorum"] },
   { name: "x-stream-filter", types: ["stream"] },
   { name: "x-stream-match-unfiltered", types: ["stream"] },
 ];
@@ -63,8 +63,9 @@ export function consume(channel: Channel, args: ConsumeArguments): Fault | undef
   if (isExclusive && queue.settings.mode === "failover") return inUse;
 
   const tag = tagOf(channel, args.consumerTag);
-  const consumer = new AmqpConsumer(channel, queue, tag, readsLog);
-  const accepted = channel.session.consume(queue, optionsOf(channel, args, readsLog, isExclusive), consumer);
+  const options = optionsOf(channel, queue, args, readsLog, isExclusive);
+  const consumer = new AmqpConsumer(channel, queue, tag, readsLog, options.leaseMs);
+  const accepted = channel.session.consume(queue, options, consumer);
   if ("refused" in accepted) return inUse;
   consumer.consumer = accepted;
   channel.consumerByTag.set(tag, consumer);
@@ -107,7 +108,13 @@ function checkConsume(channel: Channel, queue: Queue, type: QueueType, args: Con
   return undefined;
 }
 
-function optionsOf(channel: Channel, args: ConsumeArguments, readsLog: boolean, exclusive: boolean): ConsumeOptions {
+function optionsOf(
+  channel: Channel,
+  queue: Queue,
+  args: ConsumeArguments,
+  readsLog: boolean,
+  exclusive: boolean,
+): ConsumeOptions {
   const { arguments: table } = args;
   const { settings, broker } = channel.connection.hub;
   const filter = readsLog ? filterOf(table) : undefined;
@@ -116,7 +123,7 @@ function optionsOf(channel: Channel, args: ConsumeArguments, readsLog: boolean, 
     exclusive,
     priority: numberArgument(table, "x-priority") ?? 0,
     creditLimit: channel.prefetchCount,
-    leaseMs: args.noAck ? 0 : (numberArgument(table, "x-consumer-timeout") ?? settings.consumerTimeoutMs),
+    leaseMs: args.noAck ? 0 : (numberArgument(table, "x-consumer-timeout") ?? consumerTimeoutMs(queue, settings)),
     ...(readsLog ? { startAt: startOf(table, broker.clock.now()) } : {}),
     ...(filter === undefined ? {} : { filter }),
   };

@@ -9,7 +9,7 @@ import { booleanArgument } from "../arguments.ts";
 import type { Channel } from "../channel.ts";
 import { ContentParts, writeContent } from "../codec-hot.ts";
 import { partsOfEntry } from "../consumer.ts";
-import { queueDeclaration } from "../declaration.ts";
+import { consumerTimeoutMs, queueDeclaration } from "../declaration.ts";
 import { Fault, resource } from "../errors.ts";
 import { longNumber } from "../field-table.ts";
 import { withHeader } from "../format.ts";
@@ -26,6 +26,8 @@ export function get(channel: Channel, args: MethodArguments<"basic.get">): Fault
 
   queue.touch();
   connection.holdParsing();
+  const leaseMs = consumerTimeoutMs(queue, connection.hub.settings);
+  channel.session.limitGets(leaseMs, (ms) => channel.leaseTimedOut(ms));
   channel.session.get(queue, args.noAck, (lease, entry, isRedelivered, returns, failures) => {
     if (channel.state === "running") {
       if (entry === undefined) connection.send(channel.number, "basic.get-empty", { clusterId: "" });
