@@ -128,7 +128,14 @@ export class RunningCore implements Broker {
     this.#checkpointer.stop();
     this.core.commit.stop();
     if (!this.core.log.isVolatile) await this.core.commit.journal.close();
+    this.core.clock.stop();
     await this.core.log.close();
+  }
+
+  /** Gives up a stop that takes too long: nothing is written any more. What was confirmed is on disk. */
+  abandon(): void {
+    this.#checkpointer.stop();
+    this.core.commit.stop();
   }
 
   #settled(): Promise<void> {

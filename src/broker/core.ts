@@ -31,6 +31,7 @@ import { BlockCache } from "./durability/block-cache.ts";
 import { Committer } from "./durability/committer.ts";
 import { record } from "./durability/records.ts";
 import { EntryCursor, writeU32 } from "./entry.ts";
+import { OwnedClock } from "./owned-clock.ts";
 import { Publisher } from "./publisher.ts";
 import { Schedule } from "./schedule/schedule.ts";
 import { ConsumerState } from "./subscription/consumer-state.ts";
@@ -73,7 +74,7 @@ export interface CoreOptions {
 
 export class Core {
   readonly log: Log;
-  readonly clock: Clock;
+  readonly clock: OwnedClock;
   readonly random: Random;
   readonly logger: Logger;
   readonly settings: CoreSettings;
@@ -116,7 +117,8 @@ export class Core {
 
   constructor(options: CoreOptions) {
     this.log = options.log;
-    this.clock = this.#noticing(options.clock);
+    // When a timer fires, time has passed.
+    this.clock = new OwnedClock(options.clock, () => void (this.#isNowFresh = false));
     this.random = options.random;
     this.logger = options.logger;
     this.settings = options.settings;
@@ -164,20 +166,6 @@ export class Core {
   /** Recovery: the time is at least this. A clock that was set back while the broker was down changes nothing either. */
   notBefore(ms: number): void {
     this.#nowMs = Math.max(this.#nowMs, ms);
-  }
-
-  /** The clock that the core's parts are given: when one of its timers fires, time has passed. */
-  #noticing(clock: Clock): Clock {
-    return {
-      now: () => clock.now(),
-      setTimer: (atMs, run) =>
-        clock.setTimer(atMs, () => {
-          this.#isNowFresh = false;
-          run();
-        }),
-      clearTimer: (timer) => clock.clearTimer(timer),
-      defer: (run) => clock.defer(run),
-    };
   }
 
   nextId(): number {

@@ -280,3 +280,23 @@ test("memory of what is settled is given back, to the last block", async () => {
   }
   assert.ok(bottle.broker.core.cache.bytes <= 3 << 20, String(bottle.broker.core.cache.bytes));
 });
+
+test("a broker that was stopped leaves no timer behind, whatever it was waiting for", async () => {
+  for (const isVolatile of [false, true]) {
+    const bottle = await Bottle.open({ isVolatile, settings: { memoryHighBytes: 1 << 20 } });
+    bottle.declare("ttl", { ttlMs: 60_000, expiresMs: 90_000 });
+    bottle.declare("retry", { retry: { on: "all", minMs: 5000, maxMs: 5000, growth: "linear", jitter: 0 } });
+    bottle.declareLog("age", { maxAgeMs: 60_000, compact: true });
+    bottle.publish("ttl", "a");
+    bottle.publish("ttl", "b", { delayMs: 30_000 });
+    bottle.publish("retry", "c");
+    bottle.publish("age", "d", { key: "k" });
+    const taker = bottle.consume("retry", { leaseMs: 10_000 });
+    await bottle.settle();
+    taker.session.settle(1, false, "fail");
+    bottle.consume("ttl", { leaseMs: 10_000 });
+    await bottle.settle();
+    await bottle.stop();
+    assert.equal(bottle.clock.nextTimerMs(), undefined);
+  }
+});

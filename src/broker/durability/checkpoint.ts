@@ -10,7 +10,9 @@
  *
  * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
  * While a disk is short of space, checkpoints are taken before their time: what consumers settle is given back to the disk
- * only by them, and producers who are held back write no journal that would bring one about.
+ * only by them, and producers who are held back write no journal that would bring one about. When not even a record of the
+ * journal, or a checkpoint, finds room any more, the predecessor is given up with what only it needs: a broker that nothing
+ * can be taken from would stay full for ever. The one that is left was written, or verified at the start, by this process.
  */
 import type { TimerHandle } from "../../base/clock.ts";
 import type { RunMeta, SegmentBuilder, Span } from "../../log/log.ts";
@@ -51,7 +53,9 @@ export class Checkpointer {
   /** First journal block behind the newest checkpoint: what a fall back to it, once there is a newer one, begins with. */
   #previousSeq: number;
   /** Segments that the newest checkpoint does not name, and the one before it may. */
-  #unnamedSegments: number[] = [];
+  #unnamedSegments: number[];
+  #isPublishing = false;
+  #givingUp: Promise<void> | undefined;
   #retry: TimerHandle | undefined;
   #done: (() => void)[] = [];
   readonly #core: Core;
@@ -64,6 +68,7 @@ export class Checkpointer {
     this.#id = id;
     this.#nextSegment = nextSegment;
     this.#previousSeq = seq;
+    this.#unnamedSegments = [...core.segments].filter(([, { total }]) => total === 0).map(([segment]) => segment);
     core.onCommitted = (): void => this.#check();
     core.cache.onLow = (): void => this.#checkMemory();
   }
@@ -108,6 +113,7 @@ export class Checkpointer {
   /** The disk is short of space: takes a checkpoint if something has changed that could give some back. */
   makeRoom(): void {
     const core = this.#core;
+    if (core.commit.isFull) this.#giveUpPredecessor();
     if (this.#isRunning || core.clock.now() < this.#retryAtMs) return;
     if (core.commit.journal.bytesSinceRotate > 0) this.#roundsLeft = checkpointsToFree;
     if (this.#roundsLeft === 0) return;
@@ -149,6 +155,8 @@ export class Checkpointer {
       if ((error as NodeJS.ErrnoException).code !== "ENOSPC") return core.fatal(error);
       core.setDiskPressure("checkpoint", true);
       core.logger.error("no space for a checkpoint: it is tried again", { error });
+      this.#giveUpPredecessor();
+      core.commit.journal.giveBackSpare().catch(core.fatal);
       // By a timer of its own: producers that are held back commit nothing that would bring the next attempt about.
       this.#retryAtMs = core.clock.now() + retryMs;
       this.#retry = core.clock.setTimer(this.#retryAtMs, () => {
@@ -355,16 +363,45 @@ export class Checkpointer {
     }
   }
 
+  /** Leaves the newest checkpoint alone on a disk that is full. */
+  #giveUpPredecessor(): void {
+    if (this.#isPublishing || this.#givingUp !== undefined) return;
+    const { log, commit, segments, fatal } = this.#core;
+    const giveUp = async (): Promise<void> => {
+      // In this order: a checkpoint that is there has all it needs.
+      await log.checkpoints.removeBelow(Infinity, 1);
+      await commit.journal.trim(this.#previousSeq);
+      for (const segment of this.#unnamedSegments.splice(0)) {
+        await log.segments.remove(segment);
+        segments.delete(segment);
+      }
+    };
+    this.#givingUp = giveUp()
+      .catch(fatal)
+      .finally(() => (this.#givingUp = undefined));
+  }
+
   async #publish(snapshot: ReturnType<typeof snapshotOf>, inUse: readonly number[], firstSeq: number): Promise<void> {
     const core = this.#core;
-    const id = ++this.#id;
     // Those in use at the moment of the snapshot, and not those in use now: what has fired since is in no journal.
     const named = inUse.filter((segment) => core.segments.has(segment));
     const unnamed = [...core.segments.keys()].filter((segment) => !named.includes(segment));
     const stored = { ...snapshot, seq: firstSeq, nextSegment: this.#nextSegment, segments: named };
     // Messages that are left out were settled meanwhile: that has to be durable first, or a crash would know of neither.
     await new Promise<void>((resolve) => core.commit.whenDurable(core.commit.ticket, resolve));
-    await core.log.checkpoints.write(id, [Buffer.from(JSON.stringify(stored))]);
+    await this.#givingUp;
+    this.#isPublishing = true;
+    try {
+      await this.#replaceNewest(Buffer.from(JSON.stringify(stored)), unnamed, firstSeq);
+    } finally {
+      this.#isPublishing = false;
+    }
+  }
+
+  async #replaceNewest(stored: Buffer, unnamed: number[], firstSeq: number): Promise<void> {
+    const core = this.#core;
+    const id = ++this.#id;
+    await core.log.checkpoints.write(id, [stored]);
     await core.commit.journal.trim(this.#previousSeq);
     this.#previousSeq = firstSeq;
     await core.log.checkpoints.removeBelow(id - 1);

@@ -419,8 +419,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     }
     const readyAtMs = retryAtMs(retry, attempts, isFailure, this.#core);
     attempts.readyAtMs = readyAtMs;
-    if (this.partition.isDurable && (deliveryLimit >= 0 || retry !== undefined))
-      this.journal.recordReturned(offset, attempts);
+    if (this.partition.isDurable) this.journal.recordReturned(offset, attempts);
     if (readyAtMs > 0) this.#scheduleRetry(offset, attempts, readyAtMs);
     else this.#backInPlace(offset);
   }
