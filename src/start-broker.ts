@@ -157,8 +157,10 @@ function running(
     addresses[name] = showAddress(address);
   }
   const stop = async (): Promise<void> => {
-    await Promise.all([...listeners.values()].map((listener) => listener.stop(settings["shutdown.deadlineMs"] / 2)));
-    await core.stop();
+    const deadlineMs = settings["shutdown.deadlineMs"];
+    const began = systemClock().now();
+    await Promise.all([...listeners.values()].map((listener) => listener.stop(deadlineMs / 2)));
+    await stopWithin(core, deadlineMs - (systemClock().now() - began));
     await data.release();
   };
   let stopping: Promise<void> | undefined;
@@ -169,7 +171,17 @@ function running(
       const ms = typeof duration === "number" ? duration : parseDuration(duration);
       if (virtual === undefined) throw new Error("advance: this broker was not started with a virtual clock");
       if (ms === undefined) throw new Error(`advance: ${duration} is no duration, such as 15m or 1h30m`);
-      virtual.advance(ms);
+      // Timer by timer: what one sets off (a message that dies into a queue where its time begins) may set the next.
+      const endMs = virtual.now() + ms;
+      for (
+        let nextMs = virtual.nextTimerMs();
+        nextMs !== undefined && nextMs <= endMs;
+        nextMs = virtual.nextTimerMs()
+      ) {
+        virtual.advance(Math.max(0, nextMs - virtual.now()));
+        await settled(core);
+      }
+      virtual.advance(endMs - virtual.now());
       await settled(core);
     },
     redrive: async (name, countMax = Infinity) => {
@@ -179,6 +191,21 @@ function running(
     },
     stop: () => (stopping ??= stop()),
   };
+}
+
+/** Throws when the deadline has passed; the data directory stays locked then, for a write may be under way in it. */
+async function stopWithin(core: RunningCore, withinMs: number): Promise<void> {
+  const clock = systemClock();
+  const { promise: cutOff, reject } = Promise.withResolvers<never>();
+  const timer = clock.setTimer(clock.now() + withinMs, () => {
+    core.abandon();
+    reject(new Error("the disk did not take what was to be written before the deadline; what was confirmed is there"));
+  });
+  try {
+    await Promise.race([core.stop(), cutOff]);
+  } finally {
+    clock.clearTimer(timer);
+  }
 }
 
 /** What a passed time set off is durable, and has gone to the sockets. */

@@ -45,6 +45,21 @@ test("an hour passes by saying so, and no client is cut off by it", async () => 
   await broker.stop();
 });
 
+test("a message dies through a chain of queues in one advance", async () => {
+  const broker = await startBroker({ memory: true, listen: { amqp: 0 }, clock: "virtual" });
+  const connection = await connect(`amqp://127.0.0.1:${broker.ports["amqp"]}`);
+  const channel = await connection.createConfirmChannel();
+  await channel.assertQueue("c3");
+  await channel.assertQueue("c2", { messageTtl: 10_000, deadLetterExchange: "", deadLetterRoutingKey: "c3" });
+  await channel.assertQueue("c1", { messageTtl: 10_000, deadLetterExchange: "", deadLetterRoutingKey: "c2" });
+  channel.sendToQueue("c1", Buffer.from("old"));
+  await channel.waitForConfirms();
+  await broker.advance("60s");
+  assert.equal((await channel.checkQueue("c3")).messageCount, 1);
+  await connection.close();
+  await broker.stop();
+});
+
 test("what died can be sent back to where it came from", async () => {
   const broker = await startBroker({ memory: true, listen: { amqp: 0 } });
   const connection = await connect(`amqp://127.0.0.1:${broker.ports["amqp"]}`);
