@@ -1,6 +1,6 @@
 /**
  * Logging as everyone but main sees it: four levels, a sentence, and fields. Who writes it where, and in which form, is
- * decided once, in `src/server/logging.ts`. Nothing is logged per message: what happens a hundred thousand times a
+ * decided once, in `src/observe/line-logger.ts`. Nothing is logged per message: what happens a hundred thousand times a
  * second is counted.
  */
 
