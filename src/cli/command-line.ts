@@ -70,7 +70,9 @@ function withStartFlags(command: Command): Command {
 
 function pairs(given: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const at = given.indexOf("=");
-  if (at < 1) throw new InvalidArgumentError("It has the form NAME=VALUE.");
+  if (at < 1) {
+    throw new InvalidArgumentError("It lacks a value: log.level=info, say, or amqp=127.0.0.1:5672.");
+  }
   return { ...before, [given.slice(0, at)]: given.slice(at + 1) };
 }
 
