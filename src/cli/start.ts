@@ -25,7 +25,10 @@ export async function start(around: Surroundings, options: StartOptions): Promis
       .then((broker) => broker.stop())
       .then(
         () => end(exitStatus.done),
-        () => end(exitStatus.failed),
+        (error: Error) => {
+          around.writeError(`entrepot: stopped without an orderly end: ${error.message}\n`);
+          end(exitStatus.failed);
+        },
       );
   });
 

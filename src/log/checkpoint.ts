@@ -19,7 +19,7 @@ import { readU64, writeU64 } from "./u64.ts";
 const magic = 0x454e5443;
 const version = 1;
 const headerBytes = 32;
-const keptMin = 2;
+const keptMinUsual = 2;
 const namePattern = /^checkpoint-(\d{16})\.ckpt$/;
 
 const nameOf = (id: number): string => `checkpoint-${String(id).padStart(16, "0")}.ckpt`;
@@ -37,7 +37,7 @@ export function openCheckpoints(disk: Disk): CheckpointStore {
       }
       return { id: 0, damage };
     },
-    async removeBelow(id) {
+    async removeBelow(id, keptMin = keptMinUsual) {
       const old = (await checkpointIds(disk)).slice(keptMin);
       for (const one of old) if (one < id) await disk.remove(nameOf(one));
     },

@@ -184,6 +184,11 @@ export class SpareFiles {
     }
   }
 
+  /** Removes one, unless it is the last. */
+  async giveBack(): Promise<void> {
+    if (this.#names.length > 1) await this.#disk.remove(this.#names.pop()!);
+  }
+
   async close(): Promise<void> {
     await this.#making;
   }

@@ -45,7 +45,7 @@ export async function openJournal(
   await makeTailSafe(disk, recovered);
   const spares = new SpareFiles(disk, options, await disk.list());
   const identity = recovered.identity ?? random.bytes(IDENTITY_BYTES);
-  const journal = new DiskJournal(spares, options, recovered, identity, fromSeq);
+  const journal = new DiskJournal(spares, options, recovered, identity);
   spares.prepare();
   return { journal, damage: recovered.damage };
 }
@@ -65,7 +65,7 @@ class DiskJournal implements Journal {
   #rotateSeq = 1;
   /** The tail's file cannot grow. */
   #isTailFull = false;
-  #trimSeq: number;
+  #trimSeq = 0;
   #error: Error | undefined;
 
   // The append under way.
@@ -76,19 +76,12 @@ class DiskJournal implements Journal {
   #crc = 0;
   #whenIdle: (() => void) | undefined;
 
-  constructor(
-    spares: SpareFiles,
-    options: SpaceOptions,
-    recovered: RecoveredJournal,
-    identity: Buffer,
-    fromSeq: number,
-  ) {
+  constructor(spares: SpareFiles, options: SpaceOptions, recovered: RecoveredJournal, identity: Buffer) {
     this.#spares = spares;
     this.#options = options;
     this.#identity = identity;
     this.#files = recovered.files;
     this.#lastCrc = recovered.lastCrc;
-    this.#trimSeq = fromSeq;
     this.nextSeq = recovered.nextSeq;
     this.bytesSinceTrim = recovered.bytesReplayed;
     this.bytesSinceRotate = recovered.bytesReplayed;
@@ -127,6 +120,10 @@ class DiskJournal implements Journal {
     for (const file of this.#files) bytes += file.bytes;
     this.bytesSinceTrim = Math.min(this.bytesSinceTrim, bytes);
     for (const file of trimmed) await this.#spares.recycle(file.name, file.bytes);
+  }
+
+  giveBackSpare(): Promise<void> {
+    return this.#spares.giveBack();
   }
 
   async close(): Promise<void> {

@@ -93,6 +93,8 @@ export interface Journal {
    * newest block always stays, so that a journal that was lost can be told from one that was trimmed.
    */
   trim(seq: number): Promise<void>;
+  /** Gives the space of one file that waits for its turn back to the disk. The last one stays. */
+  giveBackSpare(): Promise<void>;
   /** Waits for an append that is under way. */
   close(): Promise<void>;
 }
@@ -147,8 +149,8 @@ export interface CheckpointStore {
   write(id: number, chunks: Buffer[]): Promise<void>;
   /** The newest that verifies. Newer ones that do not are in `damage`; id 0: there is none. */
   readNewest(): Promise<{ id: number; bytes: Buffer; damage: Damage[] } | { id: 0; damage: Damage[] }>;
-  /** The two newest stay, whatever the id. */
-  removeBelow(id: number): Promise<void>;
+  /** The two newest stay, or as many as `keptMin` says, whatever the id. */
+  removeBelow(id: number, keptMin?: number): Promise<void>;
 }
 
 /** A partition's entries in one segment, in offset order. Numbers of a run that stay in memory. */

@@ -64,6 +64,8 @@ class VolatileJournal implements Journal {
 
   async trim(): Promise<void> {}
 
+  async giveBackSpare(): Promise<void> {}
+
   async close(): Promise<void> {
     if (this.#done !== undefined) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
   }
