@@ -59,7 +59,7 @@ async function run(code: string): Promise<string[]> {
     const example = runInThisContext(`(async ({ channel, connection, broker, console }) => {\n${code}\n})`) as (
       given: unknown,
     ) => Promise<void>;
-    await example({ channel, connection, broker: { advance }, console: { log } });
+    await example({ channel, connection, broker: { advance, redrive: broker.redrive }, console: { log } });
   } finally {
     for (const step of undo) await step().catch(() => undefined);
   }
