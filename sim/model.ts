@@ -87,6 +87,10 @@ export class ModelQueue {
   readonly copies = new Map<number, Copy>();
   /** Offsets below were looked at. */
   seenNext = 0;
+  /** Its settings were changed, and whether the change outlives a crash is not known yet. */
+  reconfigured: { old: QueueSettings; when: When } | undefined;
+  /** It had a length limit once: what was dropped then may be seen late. */
+  wasLimited = false;
   /** Came and went between two looks: when. */
   readonly unseen = new Map<number, When>();
   /** Messages by offset, for readers: settled ones too. */
@@ -135,6 +139,9 @@ export class Model {
   /** Bits of a segment were flipped: what cannot be read back may be lost, if it was reported. */
   lossAllowed = 0;
   deliveries = 0;
+  /** Dead letters are on their way back just now. */
+  redrives = 0;
+  redriveEnded = false;
   recoveries = 0;
 
   get #commit(): RunningCore["core"]["commit"] {
@@ -183,9 +190,14 @@ export class Model {
       if (queue.isLog) this.#trimmed(queue);
       else this.#settledByItself(queue, exact ?? this.now());
     }
+    const dead = this.redrives > 0 ? this.queueByName("dead") : undefined;
+    if (dead !== undefined) this.#disturb(dead);
     for (const queue of this.queues.values()) queue.fresh.length = 0;
     for (const queue of this.queues.values()) if (queue.deleted === undefined && !queue.isLog) this.#checkCounts(queue);
     this.#openBefore = this.#commit.openTicket;
+    if (!this.redriveEnded) return;
+    this.redriveEnded = false;
+    this.redrives = 0;
   }
 
   registerAppends(queue: ModelQueue, exact?: When): void {
@@ -266,6 +278,13 @@ export class Model {
       }
       return;
     }
+    if (this.redrives > 0 && queue.name === "dead" && copy.path !== "") {
+      const from = copy.path.split("/").at(-1)!.split("@")[1]!;
+      const back = this.queueByName(from);
+      const arrived = back?.fresh.find((one) => one.number === copy.number && one.path === copy.path);
+      if (arrived !== undefined) arrived.origin = copy;
+      if (arrived !== undefined || (back !== undefined && back.unseen.size > 0)) return;
+    }
     const ttlMs = shorterTtl(copy.ttlMs, settings.ttlMs);
     const isExpired = ttlMs >= 0 && Math.max(copy.timestampMs, copy.deliverAtMs) + ttlMs <= this.maxMs;
     const isOver = (settings.maxLength >= 0 || settings.maxLengthBytes >= 0) && settings.overflow === "drop-head";
@@ -316,6 +335,7 @@ export class Model {
       if (copy.held !== undefined) leased++;
       else if (copy.isDying && !((subscription!.attempts.get(copy.offset)?.readyAtMs ?? 0) > 0)) dying++;
     }
+    if (this.redrives > 0 && queue.name === "dead") return;
     ensure(leasedCount === leased, `${queue.name} counts ${leasedCount} leased, there are ${leased}`);
     const counted = readyCount + subscription!.scheduledCount;
     const owed = live - leased - dying;
@@ -382,6 +402,8 @@ export class Model {
     const { queue } = copy;
     const { settings } = queue;
     const { settled, attempts } = queue.state.subscription!;
+    // Each would be compared with each.
+    if (queue.copies.size > 500 || (this.redrives > 0 && queue.name === "dead")) return;
     for (const other of queue.copies.values()) {
       if (other === copy || other.settled !== undefined) continue;
       if (settings.mode === "keyed") {
@@ -419,6 +441,20 @@ export class Model {
         if (deadLetter === undefined) copy.settled = when;
         else copy.isDying = true;
       }
+    }
+  }
+
+  redriveBegins(dead: ModelQueue): void {
+    this.redrives = 1;
+    this.#disturb(dead);
+  }
+
+  /** Redriving takes messages and gives some back: how often they came back is not ours to say. */
+  #disturb(dead: ModelQueue): void {
+    for (const copy of dead.copies.values()) {
+      copy.returns = -1;
+      copy.failures = -1;
+      copy.mayBeFlagged = true;
     }
   }
 
@@ -460,6 +496,8 @@ export class Model {
   recovered(broker: RunningCore, isClean: boolean): void {
     this.broker = broker;
     this.recoveries++;
+    this.redrives = 0;
+    this.redriveEnded = false;
     const cut = new Cut(this.durableTicket, isClean);
     for (const queue of this.queues.values()) this.#recoverQueue(queue, cut, isClean);
     this.#recoverBindings(cut);
@@ -494,16 +532,25 @@ export class Model {
     queue.created = before;
     queue.deleted = undefined;
     queue.state = state;
-    ensure(
-      JSON.stringify(state.settings) === JSON.stringify(queue.settings),
-      `${queue.name} came back with other settings`,
-    );
+    this.#recoverSettings(queue, state.settings, cut);
     for (const copy of queue.copies.values()) this.#recoverCopy(copy, cut);
     for (const copy of queue.copies.values()) this.#recoverPair(copy);
     this.#forgetGone(queue, isClean);
     if (!queue.isLog) this.#findGhosts(queue);
     queue.seenNext = state.partition.next;
     for (const offset of queue.history.keys()) if (offset >= state.partition.next) queue.history.delete(offset);
+  }
+
+  #recoverSettings(queue: ModelQueue, found: QueueSettings, cut: Cut): void {
+    const changed = queue.reconfigured;
+    queue.reconfigured = undefined;
+    const isNew = JSON.stringify(found) === JSON.stringify(queue.settings);
+    const isOld = changed !== undefined && JSON.stringify(found) === JSON.stringify(changed.old);
+    ensure(isNew || isOld, `${queue.name} came back with settings that it never had`);
+    if (changed === undefined || (isNew && isOld)) return;
+    if (isNew) cut.present(changed.when, undefined, `the change of ${queue.name}`);
+    else cut.absent(changed.when, undefined, `the change of ${queue.name}`);
+    if (!isNew) queue.settings = changed.old;
   }
 
   #isLive(copy: Copy): boolean {

@@ -13,5 +13,6 @@ export const regressions: readonly { readonly seed: number; readonly found: stri
   { seed: 3358, found: "a read that came late moved a reader back over what it had read" },
   { seed: 3671, found: "a stop ended before what had happened during its checkpoint was durable" },
   { seed: 3894, found: "a delayed message with a time to live died while it was read on its way to its queues" },
+  { seed: 5160, found: "half of an atomic group came back, completed by the first block of the next process" },
   { seed: 242, found: "a delayed message with a time to live did not expire" },
 ];

@@ -32,6 +32,7 @@ class Run {
   readonly #jumps: boolean;
   readonly #faults: boolean;
   readonly #crashes: boolean;
+  readonly #bursts: boolean;
   readonly #lives: number;
   readonly #stepsPerLife: number;
   readonly #bufferBytes: number;
@@ -44,6 +45,7 @@ class Run {
     this.#jumps = chance.is(0.2);
     this.#faults = chance.is(0.2);
     this.#crashes = chance.is(0.85);
+    this.#bursts = chance.is(0.03);
     this.#lives = chance.between(2, 6);
     this.#stepsPerLife = chance.pick([40, 120, 300]);
     this.#bufferBytes = chance.pick([16_384, 32_768, 65_536]);
@@ -138,6 +140,9 @@ class Run {
       [0.5, () => workload.purge()],
       [0.4, () => workload.redeclare()],
       [1, () => workload.rebind()],
+      [0.3, () => workload.configure()],
+      [0.3, () => workload.redrive()],
+      [this.#bursts ? 0.5 : 0, () => workload.burst()],
       [30, () => world.completeOne()],
       [20, () => world.endTurn()],
       [4, () => world.quiet(() => this.#model.observe())],

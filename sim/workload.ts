@@ -335,6 +335,57 @@ export class Workload {
     }
   }
 
+  /** Many at once: past the steps and slices that few messages never reach. */
+  burst(): void {
+    const { chance, broker, model } = this;
+    const queue = chance.pick(this.#queues.filter(({ settings }) => settings.overflow === "drop-head"));
+    const namespace = broker.namespace("/")!;
+    const p = emptyPublication(namespace.exchange("")!);
+    const count = chance.between(1000, 6000);
+    model.observe();
+    this.say?.(`publish ${count} messages to ${queue.name}`);
+    for (let i = 0; i < count; i++) {
+      const body = bodyOf(this.#nextNumber++, 8);
+      const isDurable = chance.is(0.95);
+      Object.assign(p, { format: simFormatId, durable: isDurable, routingKey: queue.name, body, bodyEnd: body.length });
+      p.key = chance.pick(keys);
+      namespace.publish(p, this.#outcome);
+    }
+  }
+
+  /** Other limits for a queue that is there. */
+  configure(): void {
+    const { chance, model } = this;
+    const queue = chance.pick(this.#queues.filter(({ isLog }) => !isLog));
+    if (queue.reconfigured !== undefined) return;
+    model.observe();
+    const changes = chance.pick([
+      { ttlMs: chance.pick([-1, 100, 3000]) },
+      { maxLength: chance.pick([-1, 3, 10]) },
+      { deliveryLimit: chance.pick([-1, 1, 5]) },
+    ]);
+    const old = queue.settings;
+    queue.settings = { ...old, ...changes };
+    queue.wasLimited ||= queue.settings.maxLength >= 0;
+    queue.state.configure(queue.settings);
+    queue.reconfigured = { old, when: this.#when() };
+    this.say?.(`configure ${queue.name}: ${JSON.stringify(changes)}`);
+  }
+
+  /** The dead return to where they came from. */
+  redrive(): void {
+    const { model, broker } = this;
+    const dead = model.queueByName("dead");
+    if (dead === undefined || model.redrives > 0) return;
+    model.observe();
+    model.redriveBegins(dead);
+    this.say?.("redrive");
+    void broker.redrive(dead.state, this.chance.between(1, 20)).then((moved) => {
+      this.say?.(`  redrive has moved ${moved}`);
+      if (model.broker === broker) model.redriveEnded = true;
+    });
+  }
+
   purge(): void {
     const queues = this.#queues.filter((queue) => !queue.isLog);
     const queue = this.chance.pick(queues);
