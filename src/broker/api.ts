@@ -279,7 +279,7 @@ export interface Session {
   /** The peer takes no more for now (its socket is full) / takes again. Held deliveries wait in the queue. */
   pause(): void;
   resume(): void;
-  /** Cancels consumers and returns what is unsettled. `failed`: the attempt counts against delivery limits (peer crashed). */
+  /** Cancels consumers and returns what is unsettled; the attempts count against delivery limits. */
   close(): void;
 }
 

@@ -120,7 +120,11 @@ export class RunningCore implements Broker {
     this.#isStopped = true;
     if (this.#diskCheck !== undefined) this.clock.clearTimer(this.#diskCheck);
     this.core.schedule.stop();
-    for (const session of [...this.core.sessions]) session.close();
+    for (const session of [...this.core.sessions]) {
+      // Nobody failed: that the broker stops is no attempt.
+      session.settle(0, true, "release");
+      session.close();
+    }
     await this.#settled();
     await this.#checkpointer.take(true);
     // A message that had to be read to be dropped may have come late.

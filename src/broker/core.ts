@@ -72,6 +72,17 @@ export interface CoreOptions {
   readonly fatal: (error: Error) => void;
 }
 
+/** What is left of a segment. */
+export interface SegmentState {
+  /** Entries that are wanted, and entries that it was written with. */
+  live: number;
+  readonly total: number;
+  /** Sum of the entries' lengths: what several queues share counts for each. */
+  readonly bytes: number;
+  /** What it takes of the disk. */
+  readonly fileBytes: number;
+}
+
 export class Core {
   readonly log: Log;
   readonly clock: OwnedClock;
@@ -92,7 +103,7 @@ export class Core {
   readonly definitions = new Map<string, Map<string, unknown>>();
   readonly pressure: { memory: boolean; disk: boolean } = { memory: false, disk: false };
   /** Live entries by segment, and what each held at first. */
-  readonly segments = new Map<number, { live: number; total: number; bytes: number }>();
+  readonly segments = new Map<number, SegmentState>();
   /** Clean pages in the order in which they may be dropped. */
   readonly evictable: { partition: Partition; base: number }[] = [];
   /** Partitions with entries that are in no segment yet. */

@@ -144,6 +144,16 @@ test("attempts are counted across a crash", async () => {
   assert.equal(bottle.queue("dead").readyCount, 1);
 });
 
+test("stopping the broker is nobody's failure", async () => {
+  const bottle = await withDead({ deliveryLimit: 0 });
+  bottle.publish("q", "a");
+  bottle.consume("q");
+  await bottle.settle();
+  await bottle.restart();
+  const [again] = await bottle.drainDeliveries("q");
+  assert.deepEqual([again?.isRedelivered, again?.failures], [true, 0]);
+});
+
 test("a message that comes round to the queue where it died is dropped there, unless somebody rejected it", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q", { ttlMs: 10, deadLetter: { exchange: "", routingKey: "r" } });

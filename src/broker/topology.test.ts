@@ -148,6 +148,29 @@ test("messages that were bound for two queues stay in the one when the other is 
   assert.deepEqual(await bottle.drain("c"), numbers(0, 500));
 });
 
+test("a fan-out that most of its queues have settled is not written out once for each of the others", async () => {
+  const bottle = await Bottle.open();
+  bottle.ns.createExchange("e", { ...plainExchange, kind: "fanout" }, {});
+  for (let i = 0; i < 10; i++) bottle.ns.bind("e", { queue: bottle.declare(`q${i}`) }, "", {});
+  for (let i = 0; i < 200; i++) bottle.publish("", "", { exchange: "e", body: Buffer.alloc(5000, i) });
+  await bottle.settle();
+  await bottle.evict();
+  const segmentBytes = async (): Promise<number> =>
+    (await bottle.disk.list())
+      .filter((name) => name.startsWith("segment"))
+      .reduce((sum, name) => sum + bottle.disk.bytesOf(name).length, 0);
+  const before = await segmentBytes();
+  for (let i = 0; i < 7; i++) await bottle.drain(`q${i}`);
+  for (let i = 0; i < 3; i++) await bottle.checkpoint();
+  assert.ok((await segmentBytes()) <= before);
+  for (const queue of ["q7", "q8"]) assert.equal((await bottle.drain(queue)).length, 200);
+  for (let i = 0; i < 150; i++) await bottle.get("q9");
+  for (let i = 0; i < 3; i++) await bottle.checkpoint();
+  assert.ok((await segmentBytes()) < before / 3);
+  await bottle.crash();
+  assert.equal((await bottle.drain("q9")).length, 50);
+});
+
 test("queues that are deleted while a checkpoint copies them, and what waits for its time in them, are gone", async () => {
   const bottle = await Bottle.open();
   for (const name of ["a", "b"]) {

@@ -198,8 +198,8 @@ export class Checkpointer {
         await core.schedule.writeRuns(timerBuilder, timers, () => this.#pause());
         timerMetas = await timerBuilder.finish();
       }
-      this.#register(id, metas);
-      this.#register(timerId, timerMetas);
+      this.#register(id, metas, builder.bytes);
+      this.#register(timerId, timerMetas, timerBuilder?.bytes ?? 0);
       this.#adopt(metas, partitions, rewritten);
       core.schedule.persisted(timerMetas);
       await this.#publish(snapshot, [...inUse, id, timerId], firstSeq);
@@ -272,8 +272,11 @@ export class Checkpointer {
     const core = this.#core;
     const chosen = new Set<number>();
     let budget = compactBytesMax;
-    for (const [segment, { live, total, bytes }] of core.segments) {
-      if (live <= 0 || live >= total * compactBelow || bytes > budget) continue;
+    for (const [segment, { live, total, bytes, fileBytes }] of core.segments) {
+      const liveBytes = (bytes * live) / total;
+      // What a fan-out shares is written once for each queue here: it has to be worth it.
+      if (live <= 0 || live >= total * compactBelow || liveBytes >= fileBytes * compactBelow) continue;
+      if (bytes > budget && chosen.size > 0) continue;
       budget -= bytes;
       chosen.add(segment);
     }
@@ -319,11 +322,11 @@ export class Checkpointer {
     });
   }
 
-  #register(segment: number, metas: readonly RunMeta[]): void {
+  #register(segment: number, metas: readonly RunMeta[], fileBytes: number): void {
     if (metas.length === 0) return;
     const total = metas.reduce((sum, meta) => sum + meta.count, 0);
     const bytes = metas.reduce((sum, meta) => sum + meta.bytes, 0);
-    this.#core.segments.set(segment, { live: total, total, bytes });
+    this.#core.segments.set(segment, { live: total, total, bytes, fileBytes });
   }
 
   /** The segment is durable: partitions read from it from now on. */

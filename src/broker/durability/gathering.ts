@@ -13,6 +13,8 @@ import type { EntryPlace } from "../topic/partition.ts";
 
 const sparseBelow = 0.25;
 const againMs = 1000;
+/** The share of the time that looking may take while producers are held back is one in so many. */
+const shareOfTime = 20;
 
 export class Gathering {
   readonly #core: Core;
@@ -42,12 +44,15 @@ export class Gathering {
   readonly #run = (): void => {
     const core = this.#core;
     this.#timer = undefined;
+    const startMs = core.clock.now();
     this.#gather();
+    const endMs = core.clock.now();
     this.#isDeferred = false;
     this.#aboveBytes = Math.max(core.settings.memoryHighBytes / 2, core.cache.bytes * 1.5);
     if (!core.pressure.memory) return;
     this.#isDeferred = true;
-    this.#timer = core.clock.setTimer(core.clock.now() + againMs, this.#run);
+    const afterMs = Math.max(againMs, (endMs - startMs) * shareOfTime);
+    this.#timer = core.clock.setTimer(endMs + afterMs, this.#run);
   };
 
   #gather(): void {

@@ -102,14 +102,14 @@ async function restoreSegments(core: Core, snapshot: StoredSnapshot): Promise<vo
   for (const id of await core.log.segments.list()) {
     if (named.has(id)) continue;
     if (id >= snapshot.nextSegment) await core.log.segments.remove(id);
-    else core.segments.set(id, { live: 0, total: 0, bytes: 0 });
+    else core.segments.set(id, { live: 0, total: 0, bytes: 0, fileBytes: 0 });
   }
   for (const id of snapshot.segments) {
     try {
-      const { runs, damage } = await core.log.segments.open(id);
+      const { runs, bytes: fileBytes, damage } = await core.log.segments.open(id);
       report(core, damage);
       const total = runs.reduce((sum, run) => sum + run.count, 0);
-      core.segments.set(id, { live: total, total, bytes: runs.reduce((sum, run) => sum + run.bytes, 0) });
+      core.segments.set(id, { live: total, total, bytes: runs.reduce((sum, run) => sum + run.bytes, 0), fileBytes });
       for (const run of runs) restoreRun(core, run);
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
