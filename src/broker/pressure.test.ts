@@ -174,3 +174,20 @@ test("without a disk, they are moved together before producers are held back", a
   assert.deepEqual(seen, []);
   for (let i = 0; i < 120; i++) assert.deepEqual(await bottle.drain(`slow${i}`), [String(i)]);
 });
+
+test("traffic that is consumed leaves a bounded journal behind, however long it goes on", async () => {
+  const bottle = await Bottle.open({ settings: { checkpointBytes: 4 << 20 } });
+  bottle.declare("q");
+  const taker = bottle.consume("q");
+  taker.acceptsAll = true;
+  let most = 0;
+  for (let i = 0; i < 40; i++) {
+    for (let message = 0; message < 10; message++) bottle.publish("q", "", { body: Buffer.alloc(100_000) });
+    await bottle.settle();
+    most = Math.max(most, bottle.disk.bytesUsed());
+    taker.deliveries.length = 0;
+  }
+  assert.ok(most < 20 << 20, String(most));
+  await bottle.crash();
+  assert.equal(bottle.queue("q").readyCount, 0);
+});
