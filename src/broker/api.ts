@@ -393,9 +393,23 @@ export interface LiveChannels {
   publish(message: LiveMessage, input: RouteInput): number;
 }
 
+/**
+ * Told of each change to what there is, right after it, whoever made it: a client, a time that was up, a last consumer
+ * that left. Not told of what a recovery restores.
+ */
+export interface CatalogObserver {
+  queueCreated(queue: Queue): void;
+  queueDeleted(queue: Queue): void;
+  exchangeCreated(exchange: Exchange): void;
+  exchangeDeleted(exchange: Exchange): void;
+  bindingCreated(binding: BindingView): void;
+  bindingDeleted(binding: BindingView): void;
+}
+
 export interface Namespace {
   readonly name: string;
   readonly live: LiveChannels;
+  observe(observer: CatalogObserver): void;
   exchange(name: string): Exchange | undefined;
   exchanges(): Iterable<Exchange>;
   createExchange(name: string, settings: ExchangeSettings, declaration: unknown): Exchange;

@@ -2,6 +2,7 @@
 import { must } from "../../base/assert.ts";
 import type {
   BindingView,
+  CatalogObserver,
   Exchange,
   ExchangeSettings,
   Namespace,
@@ -62,6 +63,7 @@ export class NamespaceState implements Namespace {
   readonly hiddenByName = new Map<string, QueueState>();
   readonly exchangeByName = new Map<string, ExchangeState>();
   readonly #core: Core;
+  readonly #observers: CatalogObserver[] = [];
 
   constructor(core: Core, name: string) {
     this.#core = core;
@@ -69,6 +71,10 @@ export class NamespaceState implements Namespace {
     this.live = new LiveChannelsState(() => core.random.next());
     this.router = new Router<QueueState>(() => core.random.next());
     this.exchangeByName.set("", new ExchangeState(0, "", defaultExchangeSettings, undefined, undefined));
+  }
+
+  observe(observer: CatalogObserver): void {
+    this.#observers.push(observer);
   }
 
   exchange(name: string): ExchangeState | undefined {
@@ -84,6 +90,7 @@ export class NamespaceState implements Namespace {
     if (settings.durable)
       this.#core.define({ op: "exchange", ns: this.name, name, id: exchange.id, settings, declaration });
     if (settings.historyLength > 0) this.#addHistory(exchange);
+    for (const observer of this.#observers) observer.exchangeCreated(exchange);
     return exchange;
   }
 
@@ -93,6 +100,8 @@ export class NamespaceState implements Namespace {
     const removed = this.router.removeExchange(name);
     if (exchange.settings.durable) this.#core.define({ op: "exchange-deleted", ns: this.name, name });
     if (exchange.history !== undefined) this.deleteQueue(exchange.history);
+    this.#tellUnbound(removed);
+    for (const observer of this.#observers) observer.exchangeDeleted(exchange);
     for (const { source } of removed) if (source !== name) this.#deleteIfUnused(source);
   }
 
@@ -107,6 +116,7 @@ export class NamespaceState implements Namespace {
   createQueue(name: string, settings: QueueSettings, declaration: unknown): QueueState {
     const queue = this.addQueue(this.#core.nextId(), name, settings, declaration, false);
     if (settings.durable) this.#core.define({ op: "queue", ns: this.name, name, id: queue.id, settings, declaration });
+    for (const observer of this.#observers) observer.queueCreated(queue);
     return queue;
   }
 
@@ -125,6 +135,7 @@ export class NamespaceState implements Namespace {
       this.#core.define({ op: "bind", ...this.bindingJson(source, destination, key, args) });
     if (exchange.history !== undefined && "queue" in destination)
       this.#core.replayHistory(exchange.history, destination.queue as QueueState);
+    for (const observer of this.#observers) observer.bindingCreated({ source, destination, key, args });
     return answer;
   }
 
@@ -134,6 +145,7 @@ export class NamespaceState implements Namespace {
     if (answer === "absent" || exchange === undefined) return answer;
     if (this.#isDurableBinding(exchange, destination))
       this.#core.define({ op: "unbind", ...this.bindingJson(source, destination, key, args) });
+    this.#tellUnbound([{ source, destination, key, args }]);
     this.#deleteIfUnused(source);
     return answer;
   }
@@ -195,8 +207,10 @@ export class NamespaceState implements Namespace {
     if (queue.isHidden) this.hiddenByName.delete(queue.name);
     else this.queueByName.delete(queue.name);
     const removed = this.router.removeQueue(queue);
+    this.#tellUnbound(removed);
     queue.destroy();
     this.#core.queueRemoved(queue);
+    if (!queue.isHidden) for (const observer of this.#observers) observer.queueDeleted(queue);
     for (const { source } of removed) this.#deleteIfUnused(source);
   }
 
@@ -246,6 +260,10 @@ export class NamespaceState implements Namespace {
   /** Where messages of delaying exchanges wait. */
   delayed(): QueueState {
     return this.hiddenByName.get(delayedName) ?? this.#createHidden(delayedName, hiddenSettings);
+  }
+
+  #tellUnbound(removed: readonly BindingView[]): void {
+    for (const observer of this.#observers) for (const binding of removed) observer.bindingDeleted(binding);
   }
 
   #addHistory(exchange: ExchangeState): void {

@@ -145,6 +145,7 @@ export class Channel implements ReplyTarget {
       return;
     }
     this.consumerByTag.delete(consumer.tag);
+    connection.hub.events.consumerDeleted(this, consumer);
     if (!connection.capabilities.consumerCancelNotify || this.state !== "running") return;
     // Behind the reply, if it is this connection that deletes the queue.
     connection.afterReply(() => {
@@ -207,6 +208,8 @@ export class Channel implements ReplyTarget {
 
   /** Gives back what it holds of the broker. */
   release(): void {
+    const { events } = this.connection.hub;
+    const consumers = [...this.consumerByTag.values()];
     this.takeNoReplies();
     this.transaction = undefined;
     this.confirms = undefined;
@@ -215,5 +218,7 @@ export class Channel implements ReplyTarget {
     this.#publishing = undefined;
     this.expected = "method";
     this.session.close();
+    for (const consumer of consumers) events.consumerDeleted(this, consumer);
+    if (this.state === "running") events.channelClosed(this);
   }
 }

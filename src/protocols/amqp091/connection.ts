@@ -17,10 +17,12 @@ import type { Connection, Peer, PeerAddress } from "../../server/protocol.ts";
 import type { Output } from "../../wire/output.ts";
 import { Channel } from "./channel.ts";
 import { ChannelTable } from "./channel-table.ts";
+import { ClientCapabilities } from "./client-capabilities.ts";
 import { methodIdAt, parseSettlement, Settlement } from "./codec-hot.ts";
 import { FrameParser } from "./codec-parser.ts";
 import { decodeMethod, fitShortString, MethodFault, writeHeartbeat, writeMethod } from "./codec.ts";
 import { Fault } from "./errors.ts";
+import type { FieldTable } from "./field-table.ts";
 import { misplacedFrame, notAFrame, undecodableMethod, unexpectedContent } from "./frame-faults.ts";
 import {
   ackId,
@@ -52,13 +54,6 @@ export type ConnectionState =
   /** We have said or answered close; everything but close and close-ok is dropped. */
   | "closed";
 
-/** What a client says that it can do. */
-export interface ClientCapabilities {
-  consumerCancelNotify: boolean;
-  connectionBlocked: boolean;
-  authenticationFailureClose: boolean;
-}
-
 /** Deliveries stop above this many bytes that the peer has not taken, and go on when it has taken all. */
 const deliveryBytesMax = 1_048_576;
 /** A peer that sends and does not read is not read either above this. */
@@ -71,16 +66,14 @@ export class AmqpConnection implements Connection, CommitWaiter {
   readonly address: PeerAddress;
   readonly output: Output;
   readonly parser = new FrameParser();
-  readonly capabilities: ClientCapabilities = {
-    consumerCancelNotify: false,
-    connectionBlocked: false,
-    authenticationFailureClose: false,
-  };
+  readonly capabilities = new ClientCapabilities();
   state: ConnectionState = "header";
   /** Agreed on; 0: no limit. */
   frameMaxBytes = 0;
   channelMax = 0;
   heartbeatMs = 0;
+  /** What the client said of itself. */
+  clientProperties: FieldTable = [];
   /** Of SASL, between start-ok and secure-ok. */
   mechanism = "";
   /** Who is logged in; set before any method of a channel is handled, as are the next two. */
@@ -277,7 +270,8 @@ export class AmqpConnection implements Connection, CommitWaiter {
       this.whenDurable(this.publishedTicket, () => this.#dispatch(channel, method));
       return;
     }
-    this.#refuseIf(channel, handleOnChannel(channel, method), methods[method.name].id);
+    const handle = (): Fault | undefined => handleOnChannel(channel, method);
+    this.#refuseIf(channel, this.hub.events.actingFor(this, handle), methods[method.name].id);
   }
 
   #openChannel(number: number): Channel | undefined {
@@ -493,6 +487,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
     this.#isGone = true;
     this.#forgetPressure();
     this.release();
+    this.hub.events.connectionClosed(this);
     this.parser.close();
     this.#intake.close();
   }

@@ -9,6 +9,7 @@ import type { ExchangeDeclaration } from "./declaration.ts";
 import { dedupOf } from "./declare-queue.ts";
 import { compareArguments, compareField } from "./equivalence.ts";
 import { erlangValue, Fault, resource, shownValue } from "./errors.ts";
+import { eventExchange } from "./events.ts";
 import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 
 const kindByType: Readonly<Record<string, ExchangeSettings["kind"]>> = {
@@ -22,6 +23,8 @@ const kindByType: Readonly<Record<string, ExchangeSettings["kind"]>> = {
   "x-local-random": "random",
   "x-recent-history": "fanout",
   "x-message-deduplication": "fanout",
+  // What the event exchange was in its first versions.
+  "x-event": "topic",
 };
 
 const delayedType = "x-delayed-message";
@@ -37,6 +40,7 @@ export const firstExchanges: readonly { readonly name: string; readonly type: st
   { name: "amq.headers", type: "headers", internal: false },
   { name: "amq.match", type: "headers", internal: false },
   { name: "amq.rabbitmq.trace", type: "topic", internal: true },
+  { name: eventExchange, type: "topic", internal: true },
 ];
 
 export function checkExchangeType(type: string): Fault | undefined {

@@ -10,6 +10,7 @@ import { LoginPenalty } from "../../auth/penalty.ts";
 import type { Users } from "../../auth/users.ts";
 import type { Broker, Namespace, Queue } from "../../broker/api.ts";
 import type { Logger } from "../../observe/log.ts";
+import { Events } from "./events.ts";
 import { tableOf, type FieldTable } from "./field-table.ts";
 import type { ReplyTargets } from "./reply-to.ts";
 
@@ -56,6 +57,7 @@ export class Hub {
   readonly settings: AmqpSettings;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly events: Events;
   readonly penalty = new LoginPenalty();
   readonly replyTargets: ReplyTargets;
   readonly serverProperties: FieldTable;
@@ -66,6 +68,7 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.broker = options.broker;
+    this.events = new Events(options.broker, defaultVhost);
     this.users = options.users;
     this.settings = options.settings;
     this.clock = options.clock;

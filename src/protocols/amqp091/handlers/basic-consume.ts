@@ -69,6 +69,8 @@ export function consume(channel: Channel, args: ConsumeArguments): Fault | undef
   if ("refused" in accepted) return inUse;
   consumer.consumer = accepted;
   channel.consumerByTag.set(tag, consumer);
+  const asked = { ...args, exclusive: isExclusive, prefetchCount: channel.prefetchCount };
+  channel.connection.hub.events.consumerCreated(channel, consumer, asked);
   if (!args.noWait) channel.connection.send(channel.number, "basic.consume-ok", { consumerTag: tag });
   return undefined;
 }
@@ -168,6 +170,7 @@ export function cancel(channel: Channel, args: MethodArguments<"basic.cancel">):
   if (consumer !== undefined) {
     channel.consumerByTag.delete(args.consumerTag);
     consumer.consumer?.cancel();
+    channel.connection.hub.events.consumerDeleted(channel, consumer);
   } else if (channel.replyAddress !== undefined && channel.replyConsumerTag === args.consumerTag) {
     channel.takeNoReplies();
   }

@@ -81,6 +81,7 @@ function startOk(connection: AmqpConnection, args: MethodArguments<"connection.s
   connection.capabilities.connectionBlocked = can("connection.blocked");
   connection.capabilities.authenticationFailureClose = can("authentication_failure_close");
   connection.mechanism = args.mechanism;
+  connection.clientProperties = args.clientProperties;
   connection.state = "securing";
   const hasCertificate = connection.address.certificateName !== undefined;
   if (!["PLAIN", "AMQPLAIN", "ANONYMOUS", ...(hasCertificate ? ["EXTERNAL"] : [])].includes(args.mechanism)) {
@@ -93,19 +94,26 @@ function startOk(connection: AmqpConnection, args: MethodArguments<"connection.s
 function login(connection: AmqpConnection, response: Buffer): Fault | undefined {
   const { hub, mechanism, address } = connection;
   let user: User | undefined;
+  let name: string | undefined;
   if (mechanism === "EXTERNAL") {
-    user = address.certificateName === undefined ? undefined : hub.users.find(address.certificateName);
+    name = address.certificateName;
+    user = name === undefined ? undefined : hub.users.find(name);
   } else if (mechanism === "ANONYMOUS") {
-    user = hub.users.find(anonymousUser);
+    name = anonymousUser;
+    user = hub.users.find(name);
   } else {
     const credentials = mechanism === "PLAIN" ? readPlain(response) : readAmqpPlain(response);
     if (credentials === undefined) return new Fault("syntaxError", `malformed ${mechanism} response`);
-    user = hub.users.login(credentials.user, credentials.password);
+    name = credentials.user;
+    user = hub.users.login(name, credentials.password);
   }
   if (user === undefined || !hub.users.mayConnectFrom(user, address.isLoopback)) {
+    const why = user === undefined ? "- invalid credentials" : "can only connect via localhost";
+    hub.events.loginRefused(connection, name, `user '${name ?? ""}' ${why}`);
     refuseLogin(connection);
     return undefined;
   }
+  hub.events.loggedIn(connection, user.name);
   hub.penalty.succeeded(address.remoteAddress);
   connection.user = user;
   connection.state = "tuning";
@@ -174,11 +182,13 @@ function checkNegotiated(name: string, value: number, min: number, max: number):
 }
 
 function open(connection: AmqpConnection, args: MethodArguments<"connection.open">): Fault | undefined {
-  const namespace = connection.hub.namespace(args.virtualHost);
+  const { hub } = connection;
+  const namespace = hub.namespace(args.virtualHost);
   if (namespace === undefined) return new Fault("notAllowed", `vhost ${args.virtualHost} not found`);
   connection.vhost = args.virtualHost;
   connection.namespace = namespace;
   connection.state = "running";
+  hub.events.connectionCreated(connection);
   connection.send(0, "connection.open-ok", { knownHosts: "" });
   return undefined;
 }

@@ -1,0 +1,6 @@
+/** What a client says that it can do. */
+export class ClientCapabilities {
+  consumerCancelNotify = false;
+  connectionBlocked = false;
+  authenticationFailureClose = false;
+}
