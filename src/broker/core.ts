@@ -38,7 +38,8 @@ import { ConsumerState } from "./subscription/consumer-state.ts";
 import type { LeaseOwner } from "./subscription/lease-owner.ts";
 import { LogReader } from "./subscription/log-reader.ts";
 import type { SessionState } from "./subscription/session.ts";
-import type { GetDone, Subscription } from "./subscription/subscription.ts";
+import type { GetDone } from "./subscription/lease-owner.ts";
+import type { Subscription } from "./subscription/subscription.ts";
 import { Partition } from "./topic/partition.ts";
 
 export interface CoreSettings {

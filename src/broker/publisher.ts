@@ -132,7 +132,8 @@ export class Publisher {
       this.#write(targets, from, Math.min(targets.length, from + targetsMax), p);
     }
     this.#depth--;
-    outcome.ticket = this.#core.commit.openTicket;
+    // Not the open one: where everything was refused or seen before, there may be nothing open that would ever be written.
+    outcome.ticket = this.#core.commit.ticket;
   }
 
   #routeByName(namespace: NamespaceState, p: Publication): readonly QueueState[] {

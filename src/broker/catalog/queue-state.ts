@@ -284,11 +284,9 @@ export class QueueState implements Queue, Wakeable {
       end = meta.lastOffset + 1;
     }
     while (over > 0 && end < partition.visibleEnd) {
-      if (partition.look(end, this.#entry)) {
-        const length = this.#entry.bodyEnd - this.#entry.exchangeStart;
-        if (over < length) return end;
-        over -= length;
-      }
+      const length = partition.entryLength(end);
+      if (over < length) return end;
+      over -= length;
       end++;
     }
     return end;

@@ -1,7 +1,9 @@
 /**
  * One party's leases, numbered from 1 in order of delivery, in a ring of parallel arrays: granting and settling touch a
  * few array elements and allocate nothing. A slot is emptied when its lease is settled; the head moves over empty slots,
- * so the ring is as long as the distance from the oldest outstanding lease to the newest.
+ * so the ring is as long as the distance from the oldest outstanding lease to the newest. Where that is long and few are
+ * outstanding (one job of an hour among a million of a millisecond), the oldest are put aside into a map, and the ring
+ * stays as it is.
  */
 import { assert } from "../../base/assert.ts";
 import type { TimerHandle } from "../../base/clock.ts";
@@ -9,6 +11,18 @@ import type { ConsumeOptions, ConsumeRefusal, Consumer, Entry, Queue, Receiver, 
 import type { Core } from "../core.ts";
 import type { ConsumerState } from "./consumer-state.ts";
 import type { LeaseOwner } from "./lease-owner.ts";
+
+/** A ring of this many slots is not doubled while less than a quarter of it is in use. */
+const sparseSlots = 4096;
+
+/** An old lease that is not in the ring any more. */
+interface Straggler {
+  readonly owner: LeaseOwner;
+  readonly holder: ConsumerState | undefined;
+  readonly offset: number;
+  readonly grantedMs: number;
+  limitMs: number;
+}
 
 /** How often leases are looked at for being overdue, at most. */
 const deadlineCheckMs = 60_000;
@@ -25,8 +39,10 @@ export class SessionState implements Session {
   /** How long each may be outstanding; 0: as long as it takes. Kept, with the time above, while #deadline is set. */
   #limitMs = new Float64Array(16);
   #mask = 15;
-  /** Oldest lease that may be outstanding. */
+  /** Oldest lease in the ring that may be outstanding. */
   #head = 1;
+  /** Leases below the head, in order. */
+  readonly #stragglers = new Map<number, Straggler>();
   /** The next lease's number. */
   #next = 1;
   #creditLimit = 0;
@@ -93,10 +109,10 @@ export class SessionState implements Session {
     const lease = this.#next++;
     if (owner === undefined) {
       if (this.#head === lease) this.#head = this.#next;
-      else if (lease - this.#head > this.#mask) this.#grow();
+      else if (lease - this.#head > this.#mask) this.#makeRoom();
       return lease;
     }
-    if (lease - this.#head > this.#mask) this.#grow();
+    if (lease - this.#head > this.#mask) this.#makeRoom();
     const at = lease & this.#mask;
     this.#owners[at] = owner;
     this.#holders[at] = consumer;
@@ -111,7 +127,8 @@ export class SessionState implements Session {
   }
 
   holds(lease: number): boolean {
-    return lease >= this.#head && lease < this.#next && this.#owners[lease & this.#mask] !== undefined;
+    if (lease < this.#head) return this.#stragglers.has(lease);
+    return lease < this.#next && this.#owners[lease & this.#mask] !== undefined;
   }
 
   settle(lease: number, multiple: boolean, settlement: Settlement): number {
@@ -123,6 +140,11 @@ export class SessionState implements Session {
     }
     const last = lease === 0 ? this.#next - 1 : Math.min(lease, this.#next - 1);
     let count = 0;
+    for (const one of this.#stragglers.keys()) {
+      if (one > last) break;
+      this.#settleOne(one, settlement);
+      count++;
+    }
     for (let one = this.#head; one <= last; one++) {
       if (this.#owners[one & this.#mask] === undefined) continue;
       this.#settleOne(one, settlement);
@@ -148,6 +170,7 @@ export class SessionState implements Session {
 
   /** Adds the offsets that are leased from `owner`. */
   leasedOf(owner: LeaseOwner, offsets: number[]): void {
+    for (const straggler of this.#stragglers.values()) if (straggler.owner === owner) offsets.push(straggler.offset);
     for (let lease = this.#head; lease < this.#next; lease++) {
       const at = lease & this.#mask;
       if (this.#owners[at] === owner) offsets.push(this.#offsets[at]!);
@@ -155,15 +178,24 @@ export class SessionState implements Session {
   }
 
   #settleOne(lease: number, settlement: Settlement): void {
+    if (lease < this.#head) {
+      const { owner, holder, offset } = this.#stragglers.get(lease)!;
+      this.#stragglers.delete(lease);
+      return this.#end(owner, holder, offset, settlement);
+    }
     const at = lease & this.#mask;
     const owner = this.#owners[at]!;
-    const consumer = this.#holders[at];
+    const holder = this.#holders[at];
     this.#owners[at] = undefined;
     this.#holders[at] = undefined;
+    this.#end(owner, holder, this.#offsets[at]!, settlement);
+  }
+
+  #end(owner: LeaseOwner, holder: ConsumerState | undefined, offset: number, settlement: Settlement): void {
     this.leasedCount--;
     if (this.#creditLimit > 0 && this.leasedCount === this.#creditLimit - 1) this.#wakeAll();
-    if (consumer !== undefined) consumer.leasedCount--;
-    owner.settle(this.#offsets[at]!, settlement, consumer);
+    if (holder !== undefined) holder.leasedCount--;
+    owner.settle(offset, settlement, holder);
   }
 
   #moveHead(): void {
@@ -172,6 +204,24 @@ export class SessionState implements Session {
 
   #wakeAll(): void {
     for (const consumer of this.consumers) consumer.source.regained(consumer);
+  }
+
+  /** The ring is too short for the lease that was just numbered. */
+  #makeRoom(): void {
+    const slots = this.#mask + 1;
+    if (slots < sparseSlots || (this.leasedCount - this.#stragglers.size) * 4 > slots) return this.#grow();
+    const end = this.#head + slots / 2;
+    for (let lease = this.#head; lease < end; lease++) {
+      const at = lease & this.#mask;
+      const owner = this.#owners[at];
+      if (owner === undefined) continue;
+      const limitMs = this.#deadline === undefined ? 0 : this.#limitMs[at]!;
+      const [offset, grantedMs] = [this.#offsets[at]!, this.#grantedMs[at]!];
+      this.#stragglers.set(lease, { owner, holder: this.#holders[at], offset, grantedMs, limitMs });
+      this.#owners[at] = undefined;
+      this.#holders[at] = undefined;
+    }
+    this.#head = end;
   }
 
   #grow(): void {
@@ -207,6 +257,7 @@ export class SessionState implements Session {
     } else {
       // Until now nothing had a limit, and what was granted then has none.
       this.#limitMs.fill(0);
+      for (const straggler of this.#stragglers.values()) straggler.limitMs = 0;
       this.#checkEveryMs = deadlineCheckMs;
     }
     this.#checkEveryMs = Math.min(leaseMs, this.#checkEveryMs);
@@ -221,14 +272,19 @@ export class SessionState implements Session {
 
   #checkDeadlines(): void {
     const now = this.#core.now();
+    for (const { holder, grantedMs, limitMs } of this.#stragglers.values()) {
+      if (limitMs > 0 && now - grantedMs >= limitMs) return this.#overdue(holder, limitMs);
+    }
     for (let lease = this.#head; lease < this.#next; lease++) {
       const at = lease & this.#mask;
       const limitMs = this.#limitMs[at]!;
       if (this.#owners[at] === undefined || limitMs === 0 || now - this.#grantedMs[at]! < limitMs) continue;
-      const holder = this.#holders[at];
-      if (holder !== undefined) holder.receiver.ended("lease-timeout");
-      else this.#getTimedOut?.(limitMs);
-      return;
+      return this.#overdue(this.#holders[at], limitMs);
     }
+  }
+
+  #overdue(holder: ConsumerState | undefined, limitMs: number): void {
+    if (holder !== undefined) holder.receiver.ended("lease-timeout");
+    else this.#getTimedOut?.(limitMs);
   }
 }

@@ -21,7 +21,7 @@ import type { Partition, Wakeable } from "../topic/partition.ts";
 import type { ConsumerState, Source } from "./consumer-state.ts";
 import { ConsumerSet } from "./consumer-set.ts";
 import { Expiry } from "./expiry.ts";
-import type { LeaseOwner } from "./lease-owner.ts";
+import type { GetDone, LeaseOwner } from "./lease-owner.ts";
 import { createReady, type ReadySource } from "./ready.ts";
 import { type Attempts, newAttempts, retryAtMs } from "./attempts.ts";
 import { LengthLimit } from "./length-limit.ts";
@@ -32,14 +32,6 @@ import { horizonStep, SubscriptionJournal } from "./subscription-journal.ts";
 
 /** A message whose dead-letter target is full is tried again after this. */
 const deadLetterRetryMs = 1000;
-export type GetDone = (
-  lease: number,
-  entry: Entry | undefined,
-  isRedelivered: boolean,
-  returns: number,
-  failures: number,
-) => void;
-
 export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly id: number;
   readonly partition: Partition;
@@ -440,7 +432,12 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** The message at #entry dies: dead-lettered and settled in one batch, or kept if its target refuses it. */
   #die(offset: number, reason: DeathReason): void {
-    if (this.settings.deadLetter !== undefined && !this.#core.deadLetter(this, this.#entry, reason)) {
+    if (this.settings.deadLetter === undefined) this.#finish(offset);
+    else this.#core.commit.atomically(() => this.#deadLetter(offset, reason));
+  }
+
+  #deadLetter(offset: number, reason: DeathReason): void {
+    if (!this.#core.deadLetter(this, this.#entry, reason)) {
       // At least once, and a target is full: it stays, out of the way, and is tried again.
       const attempts = this.attempts.get(offset) ?? newAttempts(0, 0, 0);
       attempts.death = reason;

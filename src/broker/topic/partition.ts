@@ -152,6 +152,14 @@ export class Partition {
     return page.words[(offset - page.base) * 4]!;
   }
 
+  /** Bytes of the whole entry; 0 when it is not in memory. */
+  entryLength(offset: number): number {
+    const page = this.pageOf(offset);
+    if (page === undefined) return 0;
+    const at = (offset - page.base) * 4;
+    return page.words[at] === 0 ? 0 : page.words[at + 2]!;
+  }
+
   /** Length of the body in bytes; -1 when the entry is not in memory. */
   bodyLength(offset: number): number {
     const page = this.pageOf(offset);
