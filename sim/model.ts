@@ -55,6 +55,8 @@ export class Copy {
   held: Held | undefined;
   /** Rejected or over its limit, and perhaps not settled yet, since its bytes have to be read first. */
   isDying = false;
+  /** It failed, and how often before is not known: it may be over its limit. */
+  mayDie = false;
   isDelivered = false;
   /** Known since the last restart only: -1 is unknown. */
   returns = 0;
@@ -288,7 +290,7 @@ export class Model {
     const ttlMs = shorterTtl(copy.ttlMs, settings.ttlMs);
     const isExpired = ttlMs >= 0 && Math.max(copy.timestampMs, copy.deliverAtMs) + ttlMs <= this.maxMs;
     const isOver = (settings.maxLength >= 0 || settings.maxLengthBytes >= 0) && settings.overflow === "drop-head";
-    if (!copy.isDying && !isExpired && !isOver) {
+    if (!copy.isDying && !copy.mayDie && !isExpired && !isOver) {
       ensure(this.lossAllowed > 0, `${copy.text} vanished`);
       this.lossAllowed--;
       return;
@@ -330,7 +332,7 @@ export class Model {
         const attempts = subscription!.attempts.get(copy.offset);
         const isTriedAgain = queue.settings.retry !== undefined || attempts?.death !== undefined;
         const isRetried = attempts?.readyAtMs === 0 && isTriedAgain;
-        if (isRetried || (copy.deliverAtMs > 0 && copy.deliverAtMs <= this.maxMs)) loading++;
+        if (isRetried || copy.mayDie || (copy.deliverAtMs > 0 && copy.deliverAtMs <= this.maxMs)) loading++;
       }
       if (copy.held !== undefined) leased++;
       else if (copy.isDying && !((subscription!.attempts.get(copy.offset)?.readyAtMs ?? 0) > 0)) dying++;
@@ -378,6 +380,7 @@ export class Model {
     this.#checkOrder(copy);
     copy.isDelivered = true;
     copy.isDying = false;
+    copy.mayDie = false;
     if (given.noAck) copy.settled = this.now();
     else copy.held = { ...held, copy };
     return { ...held, copy };
@@ -437,6 +440,7 @@ export class Model {
     } else {
       if (copy.returns >= 0) copy.returns++;
       if (settlement === "fail" && copy.failures >= 0) copy.failures++;
+      copy.mayDie = deliveryLimit >= 0 && copy.failures < 0;
       if (deliveryLimit >= 0 && copy.failures > deliveryLimit) {
         if (deadLetter === undefined) copy.settled = when;
         else copy.isDying = true;
