@@ -57,6 +57,10 @@ export class SessionState implements Session {
     core.sessions.add(this);
   }
 
+  get firstLease(): number {
+    return this.#head;
+  }
+
   get lastLease(): number {
     return this.#next - 1;
   }
