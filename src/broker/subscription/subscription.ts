@@ -70,6 +70,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   mayExpire = false;
   #isLoading = false;
   #isDispatching = false;
+  /** Their time has come, and they are not durable yet. */
+  #early: number[] = [];
 
   constructor(id: number, queueName: string, partition: Partition, settings: QueueSettings, core: Core) {
     this.id = id;
@@ -149,6 +151,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** The time of a message that was published for later has come. */
   due(offset: number): void {
     if (this.isDeleted || this.settled.has(offset)) return;
+    if (offset >= this.partition.visibleEnd) {
+      this.#early.push(offset);
+      return;
+    }
     this.scheduledCount--;
     if (this.onDue !== undefined) return this.#withEntry(offset, () => this.#passOn(offset));
     if (this.ready.needsScan) return this.#withEntry(offset, () => this.#becomeReady(offset));
@@ -230,6 +236,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   dispatch(): void {
     if (this.#isDispatching || this.isDeleted || this.isBuilding) return;
     this.#isDispatching = true;
+    if (this.#early.length > 0) for (const offset of this.#early.splice(0)) this.due(offset);
     if (this.#gets.length > 0) this.#answerGets();
     for (;;) {
       const consumer = this.#consumers.next(this.#isFailover);
