@@ -14,7 +14,7 @@
  * Settlements are collected as ranges and written once per block.
  */
 import { assert } from "../../base/assert.ts";
-import type { ConsumeRefusal, DeathReason, Entry, QueueSettings, Settlement } from "../api.ts";
+import type { ConsumeRefusal, DeathReason, QueueSettings, Settlement } from "../api.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
