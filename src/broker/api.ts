@@ -267,6 +267,8 @@ export interface Session {
   limitGets(leaseMs: number, timedOut: (leaseMs: number) => void): void;
   /** True when `lease` is outstanding. */
   holds(lease: number): boolean;
+  /** No lease below this number is outstanding. */
+  readonly firstLease: number;
   /** Highest lease number given out. */
   readonly lastLease: number;
   /**

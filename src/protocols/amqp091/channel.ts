@@ -18,6 +18,9 @@ import { Publishing, type Expected } from "./publishing.ts";
 import type { ReplyTarget } from "./reply-to.ts";
 import type { Transaction } from "./transaction.ts";
 
+/** Replies to a peer are dropped above this many bytes that it has not taken. */
+const replyBytesMax = 16_777_216;
+
 export class Channel implements ReplyTarget {
   readonly connection: AmqpConnection;
   readonly number: number;
@@ -177,7 +180,9 @@ export class Channel implements ReplyTarget {
 
   deliverReply(parts: ContentParts): void {
     if (this.#replyTag === undefined || this.state !== "running") return;
-    const { output, frameMaxBytes } = this.connection;
+    const { output, frameMaxBytes, peer } = this.connection;
+    // Replies come at most once: who does not read them holds back nobody who answers, and fills no memory.
+    if (peer.unsentBytes > replyBytesMax) return;
     // Its tag is that of the next delivery, and is not used up: nothing can be settled by it.
     const tag = this.session.lastLease + 1;
     writeDeliver(output, this.number, frameMaxBytes, this.#replyTag, tag, false, parts);
@@ -211,6 +216,7 @@ export class Channel implements ReplyTarget {
     const { events } = this.connection.hub;
     const consumers = [...this.consumerByTag.values()];
     this.takeNoReplies();
+    this.transaction?.rollback();
     this.transaction = undefined;
     this.confirms = undefined;
     this.consumerByTag.clear();

@@ -84,6 +84,8 @@ export class AmqpConnection implements Connection, CommitWaiter {
   readonly exclusiveQueues = new Set<Queue>();
   /** Of bodies that are not complete, over all channels. */
   gatheredBytes = 0;
+  /** Of messages that transactions hold back, over all channels. */
+  heldBytes = 0;
   /** The highest ticket of what was published here. */
   publishedTicket = 0;
   readonly #channels = new ChannelTable();

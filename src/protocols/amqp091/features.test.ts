@@ -188,6 +188,46 @@ test("an answer finds the channel that asked, without a queue", async () => {
   assert.equal(answer?.properties?.correlationId, "9");
 });
 
+test("replies to a client that does not read them are dropped, and who answers is not held back", async () => {
+  const house = await open();
+  const [asker, responder] = [house.client(), house.client()];
+  responder.declare("work");
+  asker.consume("amq.rabbitmq.reply-to", {}, true);
+  asker.publish("work", "?", { replyTo: "amq.rabbitmq.reply-to" });
+  asker.take();
+  responder.take();
+  const address = responder.get("work")!.properties!.replyTo!;
+  for (let i = 0; i < 300; i++) responder.publish(address, "x".repeat(100_000));
+  assert.ok(asker.unsentBytes < 20_000_000);
+  assert.equal(responder.isReadingPaused, false);
+  assert.ok(bodies(asker.take()).length < 200);
+  responder.publish(address, "late");
+  assert.deepEqual(bodies(asker.take()), ["late"]);
+});
+
+test("a transaction that holds back more than one message may have is refused", async () => {
+  const house = await open({ messageBytesMax: 100_000 });
+  const client = house.client();
+  client.declare("q");
+  client.send(1, "tx.select", {});
+  const half = "x".repeat(45_000);
+  for (const end of ["tx.rollback", "tx.commit"] as const) {
+    client.publish("q", half);
+    client.publish("q", half);
+    client.send(1, end, {});
+  }
+  assert.equal(client.take().at(-1)?.name, "tx.commit-ok");
+  for (let i = 0; i < 3; i++) client.publish("q", half);
+  const text = "PRECONDITION_FAILED - uncommitted messages exceed the maximum of 100000 bytes";
+  assert.equal(closedFor(client), text);
+  client.send(1, "channel.close-ok", {});
+  client.send(1, "channel.open", { outOfBand: "" });
+  client.send(1, "tx.select", {});
+  client.publish("q", "x".repeat(100_000));
+  client.send(1, "tx.commit", {});
+  assert.deepEqual(client.names(), ["channel.open-ok", "tx.select-ok", "tx.commit-ok"]);
+});
+
 test("priorities are obeyed", async () => {
   const house = await open();
   const client = house.client();

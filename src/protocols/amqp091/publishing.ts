@@ -199,13 +199,13 @@ export class Publishing {
 
   /** All of the message is there. */
   #complete(body: Buffer, bodyStart: number, bodyEnd: number): Fault | undefined {
-    const fault = this.#findExchange() ?? this.#readHead();
+    let fault = this.#findExchange() ?? this.#readHead();
     if (fault === undefined) {
       const publication = this.#publication;
       publication.body = body;
       publication.bodyStart = bodyStart;
       publication.bodyEnd = bodyEnd;
-      if (this.#exchangeName !== "" || !this.#replyDirectly(publication)) this.#publish(publication);
+      if (this.#exchangeName !== "" || !this.#replyDirectly(publication)) fault = this.#publish(publication);
       publication.body = none;
       publication.head = none;
     }
@@ -366,12 +366,9 @@ export class Publishing {
     return true;
   }
 
-  #publish(publication: Publication): void {
+  #publish(publication: Publication): Fault | undefined {
     const channel = this.#channel;
-    if (channel.transaction !== undefined) {
-      channel.transaction.publish(publication, this.#isMandatory);
-      return;
-    }
+    if (channel.transaction !== undefined) return channel.transaction.publish(publication, this.#isMandatory);
     channel.connection.namespace.publish(publication, outcome);
     if (outcome.routed === 0 && this.#isMandatory) {
       channel.returnMessage(partsOf(publication));
@@ -380,6 +377,7 @@ export class Publishing {
     // Where nothing was written (refused, seen before), it waits for what was before it and no more.
     const ticket = Math.min(outcome.ticket, channel.connection.hub.broker.ticket);
     channel.published(ticket, outcome.refused);
+    return undefined;
   }
 }
 

@@ -1,6 +1,9 @@
 /**
  * What a channel in tx mode holds back: messages, copied, and settlements. A commit does all of it as one atomic group,
  * messages first, as RabbitMQ does; a rollback forgets the messages, and the deliveries are unsettled as before.
+ *
+ * What is held back lies in memory, so all transactions of a connection together may hold as much as the largest message;
+ * more is refused, and with it the channel. RabbitMQ has no such bound.
  */
 
 import type { Publication, PublishOutcome, Queue, Settlement } from "../../broker/api.ts";
@@ -20,6 +23,9 @@ interface HeldSettlement {
   readonly settlement: Settlement;
 }
 
+/** What a message that is held back takes beside its own bytes, about. */
+const heldBytesEach = 512;
+
 const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
 
 export class Transaction {
@@ -27,19 +33,32 @@ export class Transaction {
   #publishes: HeldPublish[] = [];
   #settlements: HeldSettlement[] = [];
   readonly #settledTags = new Set<number>();
+  /** Of what is held back; in the connection's count. */
+  #heldBytes = 0;
 
   constructor(channel: Channel) {
     this.#channel = channel;
   }
 
-  publish(publication: Publication, isMandatory: boolean): void {
-    const head = Buffer.from(publication.head.subarray(publication.headStart, publication.headEnd));
-    const body = Buffer.from(publication.body.subarray(publication.bodyStart, publication.bodyEnd));
+  publish(publication: Publication, isMandatory: boolean): Fault | undefined {
+    const { connection } = this.#channel;
+    const { headStart, headEnd, bodyStart, bodyEnd } = publication;
+    const bytes = headEnd - headStart + bodyEnd - bodyStart + heldBytesEach;
+    const bytesMax = connection.hub.settings.messageBytesMax;
+    // A single message of any size that is allowed otherwise is allowed here.
+    if (connection.heldBytes > 0 && connection.heldBytes + bytes > bytesMax) {
+      return new Fault("preconditionFailed", `uncommitted messages exceed the maximum of ${bytesMax} bytes`);
+    }
+    connection.heldBytes += bytes;
+    this.#heldBytes += bytes;
+    const head = Buffer.from(publication.head.subarray(headStart, headEnd));
+    const body = Buffer.from(publication.body.subarray(bodyStart, bodyEnd));
     const copy = { head, headStart: 0, headEnd: head.length, body, bodyStart: 0, bodyEnd: body.length };
     const { delays, dedup, historyLength } = publication.exchange.settings;
     const isPlain = !delays && dedup === undefined && historyLength === 0;
-    const routes = isPlain ? this.#channel.connection.namespace.routesOf(publication) : undefined;
+    const routes = isPlain ? connection.namespace.routesOf(publication) : undefined;
     this.#publishes.push({ publication: { ...publication, ...copy }, isMandatory, routes });
+    return undefined;
   }
 
   /** Notes a settlement; answers false when no such delivery is outstanding. */
@@ -50,7 +69,7 @@ export class Transaction {
     if (tag !== 0 && !isOpen(tag)) return false;
     if (isMultiple) {
       const last = tag === 0 ? session.lastLease : tag;
-      for (let lease = 1; lease <= last; lease++) if (isOpen(lease)) tags.push(lease);
+      for (let lease = session.firstLease; lease <= last; lease++) if (isOpen(lease)) tags.push(lease);
     } else if (tag === 0) {
       return false;
     } else {
@@ -82,7 +101,10 @@ export class Transaction {
     return isRefused ? new Fault("preconditionFailed", "partial tx completion") : undefined;
   }
 
+  /** Forgets all of it. */
   rollback(): void {
+    this.#channel.connection.heldBytes -= this.#heldBytes;
+    this.#heldBytes = 0;
     this.#publishes = [];
     this.#settlements = [];
     this.#settledTags.clear();
