@@ -95,6 +95,32 @@ test("an id is on disk with its message or not at all, wherever blocks end", asy
   }
 });
 
+test("ids of exchange and queue, and ids and keys of any length, go with their message", async () => {
+  const bottle = await Bottle.open();
+  const dedup = { windowMs: 0, maxIds: 1_000_000 };
+  bottle.ns.createExchange("e", { ...plainExchange, kind: "fanout", dedup }, {});
+  for (const name of ["a", "b"]) bottle.ns.bind("e", { queue: bottle.declare(name, { dedup }) }, "", {});
+  await bottle.settle();
+  for (let i = 0; i < 100; i++) {
+    const text = `${"ä".repeat(90_000)}${i}`;
+    bottle.publish("", String(i), { exchange: "e", dedupId: text, key: text });
+  }
+  for (let i = 0; i < 8; i++) {
+    const twin = await bottle.fork();
+    const { queueById } = twin.broker.core;
+    for (const { dedup: window, readyCount } of queueById.values()) assert.equal(window!.toJson().length, readyCount);
+    await bottle.step();
+  }
+  await bottle.settle();
+  for (let round = 0; round < 2; round++) {
+    await bottle.crash();
+    for (let i = 0; i < 3; i++) bottle.publish("", "", { exchange: "e", dedupId: `${"ä".repeat(90_000)}${i}` });
+    await bottle.settle();
+    assert.equal(bottle.queue("a").readyCount, 100);
+    await bottle.checkpoint();
+  }
+});
+
 test("a delaying exchange remembers the ids of what waits", async () => {
   const bottle = await Bottle.open();
   bottle.ns.createExchange("e", { ...plainExchange, delays: true, dedup: { windowMs: 0, maxIds: 100 } }, {});

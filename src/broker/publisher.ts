@@ -17,6 +17,8 @@ import type { RouteInput } from "./router/route-input.ts";
 import type { Headers } from "./router/values.ts";
 
 const targetBytes = 10;
+/** Longest dedup id and key, in UTF-16 units: 65,535 octets at most. */
+const textMax = 20_000;
 /** Targets of one record; a wider fan-out is written as several. */
 const targetsMax = 60_000;
 
@@ -48,6 +50,13 @@ class PublicationInput implements RouteInput {
   }
 }
 
+/** A queue or an exchange, as far as it remembers ids. */
+interface Remembering {
+  readonly id: number;
+  readonly dedup: DedupWindow | undefined;
+  readonly isDurable: boolean;
+}
+
 interface Scratch {
   readonly routed: QueueState[];
   readonly one: QueueState[];
@@ -71,6 +80,8 @@ export class Publisher {
   publish(namespace: NamespaceState, p: Publication, outcome: PublishOutcome): void {
     const exchange = p.exchange as ExchangeState;
     outcome.refused = false;
+    if (p.dedupId !== undefined && p.dedupId.length > textMax) p.dedupId = shortened(p.dedupId);
+    if (p.key !== undefined && p.key.length > textMax) p.key = shortened(p.key);
     const window = p.dedupId === undefined ? undefined : exchange.dedup;
     if (window !== undefined && window.has(p.dedupId!, this.#core.now())) {
       outcome.routed = 1;
@@ -126,8 +137,11 @@ export class Publisher {
       targets = this.#withoutRefusing(targets, p, outcome);
       break;
     }
-    // Remembered with the message or not at all: a message that was refused somewhere is to be sent again.
-    if (window !== undefined && !outcome.refused) this.#remember(exchangeId, window, p, isDurable, targets.length);
+    if (p.dedupId !== undefined) {
+      // Remembered with the message or not at all: a message that was refused somewhere is to be sent again.
+      const owner = window === undefined || outcome.refused ? undefined : { id: exchangeId, dedup: window, isDurable };
+      this.#rememberAll(targets, p, owner);
+    }
     for (let from = 0; from < targets.length; from += targetsMax) {
       this.#write(targets, from, Math.min(targets.length, from + targetsMax), p);
     }
@@ -164,30 +178,31 @@ export class Publisher {
         if (queue.settings.overflow === "reject-publish-dead-letter") this.#core.deadLetterRefused(queue, p);
       }
     }
-    if (p.dedupId === undefined) return taking;
-    for (const { dedup, id, isDurable } of taking) {
-      if (dedup !== undefined) this.#remember(id, dedup, p, isDurable, taking.length);
-    }
     return taking;
   }
 
-  /** Room for the message itself is made too: what guards it and what it is must not come to lie in different blocks. */
-  #remember(id: number, window: DedupWindow, p: Publication, isDurable: boolean, targets: number): void {
-    const dedupId = p.dedupId!;
+  #rememberAll(targets: readonly QueueState[], p: Publication, exchange: Remembering | undefined): void {
+    const windows: Remembering[] = targets.filter(({ dedup }) => dedup !== undefined);
+    if (exchange !== undefined) windows.push(exchange);
+    if (windows.length === 0) return;
+    // Room for the message is made too: what guards it and what it is must not come to lie in different blocks.
+    const idBytes = (13 + p.dedupId!.length * 3) * windows.length;
+    this.#core.commit.reserve(idBytes + 7 + Math.min(targets.length, targetsMax) * targetBytes + entryBytesMax(p));
+    for (const one of windows) this.#remember(one, p.dedupId!);
+  }
+
+  #remember({ id, dedup, isDurable }: Remembering, dedupId: string): void {
     const now = this.#core.now();
-    if (isDurable) {
-      const { commit } = this.#core;
-      const recordBytes = 13 + dedupId.length * 3;
-      commit.reserve((targets + 1) * recordBytes + 7 + Math.min(targets, targetsMax) * targetBytes + entryBytesMax(p));
-      const { buffer, at } = commit;
-      buffer[at] = record.dedup;
-      writeU32(buffer, at + 1, id);
-      writeU48(buffer, at + 5, now);
-      const end = writeText(buffer, at + 13, dedupId);
-      writeU16(buffer, at + 11, end - at - 13);
-      commit.at = end;
-    }
-    window.add(dedupId, now);
+    dedup!.add(dedupId, now);
+    if (!isDurable) return;
+    const { commit } = this.#core;
+    const { buffer, at } = commit;
+    buffer[at] = record.dedup;
+    writeU32(buffer, at + 1, id);
+    writeU48(buffer, at + 5, now);
+    const end = writeText(buffer, at + 13, dedupId);
+    writeU16(buffer, at + 11, end - at - 13);
+    commit.at = end;
   }
 
   #write(targets: readonly QueueState[], from: number, to: number, p: Publication): void {
@@ -272,6 +287,11 @@ export class Publisher {
     if (scratch.offsets.length < count) scratch.offsets = new Float64Array(count * 2);
     return scratch;
   }
+}
+
+/** For texts whose length has to go into 16 bits. Who sends two that differ in the middle alone has one. */
+function shortened(text: string): string {
+  return `${text.slice(0, textMax / 4)}\u0000${text.length}\u0000${text.slice(-textMax / 4)}`;
 }
 
 /** A log that outlives the process has no holes: what is appended to it is durable, whatever its producer asks for. */

@@ -3,11 +3,14 @@
  * nothing but a name with the offset of the entry that it reads next, and what its protocol wants to remember beside it.
  * Each commit is a record of its own, so that a position is as durable as the ticket that answers it.
  */
+import { assert } from "../../base/assert.ts";
 import type { CommittedPosition } from "../api.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
 import { readU16, readU32, readU48, writeText, writeU16, writeU32, writeU48 } from "../entry.ts";
 
+/** In UTF-16 units: 65,535 octets at most. */
+const textMax = 21_845;
 /** In place of an offset: the group is forgotten. */
 const forgotten = 0xffff_ffff_ffff;
 
@@ -58,6 +61,7 @@ export class Positions {
 function writePosition(core: Core, queueId: number, group: string, position: CommittedPosition | undefined): void {
   const { commit } = core;
   const metadata = position?.metadata ?? "";
+  assert(group.length <= textMax && metadata.length <= textMax, "what goes with a position is short");
   commit.reserve(21 + (group.length + metadata.length) * 3);
   const { buffer, at } = commit;
   buffer[at] = record.position;
