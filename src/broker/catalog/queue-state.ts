@@ -67,7 +67,7 @@ export class QueueState implements Queue, Wakeable {
     this.isHidden = isHidden;
     this.#usedMs = core.now();
     if (settings.mode !== "offset") {
-      this.subscription = new Subscription(id, name, partition, settings, core);
+      this.subscription = new Subscription(id, partition, settings, core);
       this.subscription.onUnused = (): void => this.consumersLeft();
       const { subscription } = this;
       partition.isGone = (offset): boolean => !subscription.keepsHistory && subscription.settled.has(offset);

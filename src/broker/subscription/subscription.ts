@@ -32,10 +32,10 @@ import { horizonStep, SubscriptionJournal } from "./subscription-journal.ts";
 
 /** A message whose dead-letter target is full is tried again after this. */
 const deadLetterRetryMs = 1000;
+
 export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly id: number;
   readonly partition: Partition;
-  readonly queueName: string;
   settings: QueueSettings;
   settled = new SettledSet();
   ready: ReadySource;
@@ -73,9 +73,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** Their time has come, and they are not durable yet. */
   #early: number[] = [];
 
-  constructor(id: number, queueName: string, partition: Partition, settings: QueueSettings, core: Core) {
+  constructor(id: number, partition: Partition, settings: QueueSettings, core: Core) {
     this.id = id;
-    this.queueName = queueName;
     this.partition = partition;
     this.settings = settings;
     this.#core = core;
@@ -151,13 +150,9 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** The time of a message that was published for later has come. */
   due(offset: number): void {
     if (this.isDeleted || this.settled.has(offset)) return;
-    if (offset >= this.partition.visibleEnd) {
-      this.#early.push(offset);
-      return;
-    }
+    if (offset >= this.partition.visibleEnd) return void this.#early.push(offset);
     this.scheduledCount--;
     if (this.onDue !== undefined) return this.#withEntry(offset, () => this.#passOn(offset));
-    if (this.ready.needsScan) return this.#withEntry(offset, () => this.#becomeReady(offset));
     this.#becomeReady(offset);
   }
 
@@ -169,7 +164,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.scheduledCount--;
     const { death } = attempts;
     if (death !== undefined) this.#withEntry(offset, () => this.#die(offset, death));
-    else if (this.ready.needsScan) this.#withEntry(offset, () => this.#becomeReady(offset));
     else this.#becomeReady(offset);
   }
 
@@ -181,12 +175,14 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   }
 
   #becomeReady(offset: number): void {
+    const { needsScan } = this.ready;
+    if (needsScan && !this.partition.look(offset, this.#entry)) {
+      return this.#withEntry(offset, () => this.#becomeReady(offset));
+    }
     this.readyCount++;
     this.readyBytes += Math.max(0, this.partition.bodyLength(offset));
-    if (!this.ready.isAhead(offset)) {
-      const isKnown = this.ready.needsScan && this.partition.look(offset, this.#entry);
-      this.ready.due(offset, isKnown ? this.#entry.priority : 0, isKnown ? this.#entry.key() : undefined);
-    }
+    if (needsScan) this.ready.due(offset, this.#entry.priority, this.#entry.key());
+    else if (!this.ready.isAhead(offset)) this.ready.due(offset, 0, undefined);
     this.wake();
   }
 
