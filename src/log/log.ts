@@ -59,6 +59,7 @@ export interface DiskFile {
   ): void;
   /** After an error nothing is known of what was written before: the caller must not go on. */
   sync(done: (error: Error | undefined) => void): void;
+  /** Nothing happens when it is closed already. */
   close(): Promise<void>;
 }
 

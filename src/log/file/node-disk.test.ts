@@ -100,3 +100,14 @@ test("what is written is read, up to the end", async (context) => {
   assert.ok((await disk.freeBytes()) > 0);
   await disk.unlock();
 });
+
+test("a file that is closed twice does not close another one that got its number", async (context) => {
+  const disk = await openNodeDisk(newDirectory(context));
+  const first = await disk.open("first", "synced");
+  await first.close();
+  const second = await disk.open("second", "synced");
+  await first.close();
+  assert.equal(await second.size(), 0);
+  await second.close();
+  await disk.unlock();
+});

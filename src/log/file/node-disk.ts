@@ -62,6 +62,7 @@ const declinedWrites = 1000;
 class NodeFile implements DiskFile {
   readonly #fd: number;
   readonly #syncsEachWrite: boolean;
+  #isClosed = false;
   /** How long writeNow() takes, ms, smoothed. */
   #heldUpMs = 0;
   #declined = 0;
@@ -144,6 +145,9 @@ class NodeFile implements DiskFile {
   }
 
   close(): Promise<void> {
+    // By then the number may be another file's: closing it again would take the journal's from under it.
+    if (this.#isClosed) return Promise.resolve();
+    this.#isClosed = true;
     return new Promise((resolve, reject) => {
       fs.close(this.#fd, (error) => (error ? reject(error) : resolve()));
     });
