@@ -32,6 +32,8 @@ export interface DueTarget {
   due(offset: number): void;
   retryDue(offset: number): void;
   readonly settled: { has(offset: number): boolean };
+  /** Those that came back, and have no delay any more. */
+  readonly attempts: { has(offset: number): boolean };
 }
 
 interface ScheduleRun {
@@ -203,14 +205,15 @@ export class Schedule {
   async countWaiting(id: number): Promise<number> {
     const timeline = this.#timelines.get(id)!;
     let count = 0;
-    timeline.fresh.forEach((_due, offset) => void (timeline.target.settled.has(offset) || count++));
+    const { settled, attempts } = timeline.target;
+    timeline.fresh.forEach((_due, offset) => void (settled.has(offset) || attempts.has(offset) || count++));
     for (const run of timeline.runs) {
       let index = 0;
       while (index < run.meta.count) {
         const read = await this.#readPairs(run.meta, index);
         for (let i = 0; i < read.count; i++) {
-          if (!this.hasFired(id, read.dues[i]!, read.offsets[i]!) && !timeline.target.settled.has(read.offsets[i]!))
-            count++;
+          const offset = read.offsets[i]!;
+          if (!this.hasFired(id, read.dues[i]!, offset) && !settled.has(offset) && !attempts.has(offset)) count++;
         }
         index = read.nextIndex;
       }

@@ -17,8 +17,9 @@ export async function scan(core: Core, subscription: Subscription): Promise<void
     else if (partition.look(offset, cursor)) {
       const isDelayed =
         cursor.deliverAtMs > cursor.timestampMs && !core.schedule.hasFired(id, cursor.deliverAtMs, offset);
-      if ((attempts.get(offset)?.readyAtMs ?? 0) > 0) ready.heldBack(offset, cursor.priority, cursor.key());
-      else if (!isDelayed) {
+      const tried = attempts.get(offset);
+      if (tried !== undefined && tried.readyAtMs > 0) ready.heldBack(offset, cursor.priority, cursor.key());
+      else if (tried !== undefined || !isDelayed) {
         ready.appended(offset, cursor.priority, cursor.key());
         subscription.readyBytes += cursor.bodyEnd - cursor.bodyStart;
       }

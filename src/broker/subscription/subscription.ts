@@ -149,7 +149,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** The time of a message that was published for later has come. */
   due(offset: number): void {
-    if (this.isDeleted || this.settled.has(offset)) return;
+    // One that came back was delivered: its time had come before the crash that made the schedule forget it.
+    if (this.isDeleted || this.settled.has(offset) || this.attempts.has(offset)) return;
     if (offset >= this.partition.visibleEnd) return void this.#early.push(offset);
     this.scheduledCount--;
     if (this.onDue !== undefined) return this.#withEntry(offset, () => this.#passOn(offset));
@@ -298,9 +299,9 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** The cursor passes over it: the schedule will bring it. */
   #isScheduled(offset: number, entry: EntryCursor): boolean {
-    if (entry.deliverAtMs > entry.timestampMs && !this.#core.schedule.hasFired(this.id, entry.deliverAtMs, offset))
-      return true;
-    return this.attempts.size > 0 && (this.attempts.get(offset)?.readyAtMs ?? 0) > 0;
+    const attempts = this.attempts.size > 0 ? this.attempts.get(offset) : undefined;
+    if (attempts !== undefined) return attempts.readyAtMs > 0;
+    return entry.deliverAtMs > entry.timestampMs && !this.#core.schedule.hasFired(this.id, entry.deliverAtMs, offset);
   }
 
   /** False: the answer comes later. True: the offset is a hole that is now accounted for. */
