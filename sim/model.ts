@@ -138,8 +138,8 @@ export class Model {
   /** Highest time that the broker may have seen. */
   maxMs = 0;
   hasJumpedBack = false;
-  /** Bits of a segment were flipped: what cannot be read back may be lost, if it was reported. */
-  lossAllowed = 0;
+  /** Bits of a segment were flipped: answers how much damage was reported. What cannot be read back may be lost then. */
+  reports: (() => number) | undefined;
   deliveries = 0;
   /** Dead letters are on their way back just now. */
   redrives = 0;
@@ -153,6 +153,11 @@ export class Model {
   /** What is done now has this ticket. */
   now(): When {
     return { low: this.#openBefore, high: this.#commit.openTicket };
+  }
+
+  /** Damage was done, and reported. */
+  get mayLose(): boolean {
+    return (this.reports?.() ?? 0) > 0;
   }
 
   noteTime(): void {
@@ -291,8 +296,7 @@ export class Model {
     const isExpired = ttlMs >= 0 && Math.max(copy.timestampMs, copy.deliverAtMs) + ttlMs <= this.maxMs;
     const isOver = (settings.maxLength >= 0 || settings.maxLengthBytes >= 0) && settings.overflow === "drop-head";
     if (!copy.isDying && !copy.mayDie && !isExpired && !isOver) {
-      ensure(this.lossAllowed > 0, `${copy.text} vanished`);
-      this.lossAllowed--;
+      ensure(this.mayLose, `${copy.text} vanished`);
       return;
     }
     ensure(copy.held === undefined, `${copy.text} died while it was leased`);
@@ -311,6 +315,7 @@ export class Model {
       arrived.origin = copy;
       return;
     }
+    if (this.mayLose) return;
     const { maxLength, maxLengthBytes, ttlMs } = target.settings;
     ensure(
       maxLength >= 0 || maxLengthBytes >= 0 || ttlMs >= 0,
@@ -488,7 +493,7 @@ export class Model {
     for (let offset = last + 1; offset < entry.offset; offset++) {
       const missed = queue.copies.get(offset);
       ensure(
-        missed === undefined || offset < queue.state.partition.first,
+        missed === undefined || offset < queue.state.partition.first || this.mayLose,
         `a reader of ${queue.name} missed ${offset}`,
       );
     }

@@ -33,6 +33,7 @@ class Run {
   readonly #faults: boolean;
   readonly #crashes: boolean;
   readonly #bursts: boolean;
+  readonly #rots: boolean;
   readonly #lives: number;
   readonly #stepsPerLife: number;
   readonly #bufferBytes: number;
@@ -46,6 +47,7 @@ class Run {
     this.#faults = chance.is(0.2);
     this.#crashes = chance.is(0.85);
     this.#bursts = chance.is(0.03);
+    this.#rots = chance.is(0.08);
     this.#lives = chance.between(2, 6);
     this.#stepsPerLife = chance.pick([40, 120, 300]);
     this.#bufferBytes = chance.pick([16_384, 32_768, 65_536]);
@@ -89,13 +91,15 @@ class Run {
     }
     await this.#start(isClean, true);
     await this.#drain();
-    await this.#restartEmpty();
+    if (!this.#model.mayLose) await this.#restartEmpty();
     return { steps: this.#world.steps, deliveries: this.#model.deliveries, recoveries: this.#model.recoveries };
   }
 
   async #start(wasClean: boolean, isRestart: boolean): Promise<void> {
-    const { disk } = this.#world;
     let isClean = wasClean;
+    if (this.#rots && isRestart && this.#chance.is(0.4) && (await this.#world.rot())) {
+      this.#model.reports = () => this.#world.reports.length;
+    }
     for (let attempt = 0; ; attempt++) {
       this.#world.disk.faults = { write: 0, sync: 0, read: this.#faults && attempt === 0 ? 0.01 : 0 };
       this.#world.disk.inner.bytesMax = Number.MAX_SAFE_INTEGER;
@@ -109,11 +113,10 @@ class Run {
         this.#workload.begin(broker);
         return;
       }
-      isClean &&= false;
+      isClean = false;
       this.#trace?.("the start fails");
       this.#world.crash(this.#chance.pick(["power", "kill"]));
     }
-    void disk;
   }
 
   async #live(): Promise<void> {
@@ -209,30 +212,29 @@ class Run {
     this.#free();
     this.#setClockRight();
     for (const session of this.#workload.sessions.splice(0)) this.#workload.close(session);
-    let isStopped = false;
-    let failed: Error | undefined;
     const broker = world.broker!;
+    const stop: { isDone: boolean; error: Error | undefined } = { isDone: false, error: undefined };
     void broker.stop().then(
-      () => (isStopped = true),
-      (error: Error) => (failed = error),
+      () => (stop.isDone = true),
+      (error: Error) => (stop.error = error),
     );
     const dies = this.#crashes && this.#chance.is(0.3) ? this.#chance.between(0, 30) : Infinity;
-    for (let step = 0; !isStopped && failed === undefined && step < dies; step++) {
+    for (let step = 0; !stop.isDone && stop.error === undefined && step < dies; step++) {
       ensure(step < 20_000, "a stop comes to an end");
       await world.endTurn();
-      if (world.fatal !== undefined || failed !== undefined) break;
+      if (world.fatal !== undefined || stop.error !== undefined) break;
       this.#model.observe();
-      if (!(await world.completeOne()) && !isStopped) await world.advance(100);
+      if (!(await world.completeOne()) && !stop.isDone) await world.advance(100);
       if (world.fatal !== undefined) break;
-      if (!isStopped) this.#model.observe();
+      if (!stop.isDone) this.#model.observe();
     }
-    if (failed !== undefined && (failed as NodeJS.ErrnoException).code !== "EIO") throw failed;
-    this.#trace?.(isStopped ? "stopped" : "the stop is cut short");
-    if (isStopped) {
+    if (stop.error !== undefined && (stop.error as NodeJS.ErrnoException).code !== "EIO") throw stop.error;
+    this.#trace?.(stop.isDone ? "stopped" : "the stop is cut short");
+    if (stop.isDone) {
       ensure(broker.durableTicket >= broker.ticket, "a stop leaves nothing undone");
     }
     world.crash(this.#chance.pick(["power", "kill"]));
-    return isStopped;
+    return stop.isDone;
   }
 
   /** Takes everything out, in order, and looks at what is left. */
@@ -262,12 +264,14 @@ class Run {
           ? []
           : [...queue.copies.values()].filter((copy) => copy.settled === undefined),
       );
-      if (waiting.length === 0) break;
+      // Damage may hit the list of what is to be delivered when, too.
+      if (waiting.length === 0 || (round > 300 && this.#model.mayLose)) break;
       ensure(round < 3000, `${waiting.length} messages are never delivered, ${waiting[0]!.text} is the first`);
       if (round === 100 && model.maxMs > world.clock.now()) world.clock.jumpTo(model.maxMs);
       await world.advance(100);
       model.observe();
     }
+    if (model.mayLose) return;
     for (const queue of model.queues.values()) {
       if (queue.deleted !== undefined) continue;
       const { readyCount, leasedCount } = queue.state;
@@ -312,7 +316,7 @@ class Run {
     const segments = names.filter((name) => name.startsWith("segment"));
     ensure(
       segments.length <= 2,
-      `${segments.length} segments are kept for nothing: ${segments} ${JSON.stringify([...core.segments])}`,
+      `${segments.length} segments are kept for nothing: ${segments.join()} ${JSON.stringify([...core.segments])}`,
     );
     if (this.#model.durableTicket < this.#world.broker!.ticket) throw new Violation("something never becomes durable");
   }

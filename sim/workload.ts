@@ -79,7 +79,7 @@ export class Workload {
   // ---- operations
 
   publish(): void {
-    const { chance, broker, model } = this;
+    const { broker, model } = this;
     const p = this.#publication();
     const namespace = broker.namespace("/")!;
     const targets = this.#targetsOf(p);
@@ -105,7 +105,6 @@ export class Workload {
     if (p.dedupId !== undefined && !isKnown && !targets.some((queue) => isFullNow(wasFull, targets, queue))) {
       model.dedupIds.set(dedupKey, { when: { low: ticket, high: ticket }, isSure: true });
     }
-    void chance;
   }
 
   #publication(): Publication {
@@ -236,9 +235,7 @@ export class Workload {
         ? "first"
         : chance.pick(["next", "last"] as const)
       : undefined;
-    const receiver = isReader
-      ? this.#reader(holder, queue, noAck, accepts)
-      : this.#receiver(holder, queue, noAck, accepts);
+    const receiver = isReader ? this.#reader(holder, queue, noAck) : this.#receiver(holder, queue, noAck);
     const consumer = holder.session.consume(
       queue.state,
       {
@@ -257,7 +254,7 @@ export class Workload {
     if (!("refused" in consumer)) holder.consumers.push({ consumer, queue });
   }
 
-  #receiver(holder: SimSession, queue: ModelQueue, noAck: boolean, accepts: boolean): Receiver {
+  #receiver(holder: SimSession, queue: ModelQueue, noAck: boolean): Receiver {
     return {
       deliver: (lease, entry, isRedelivered, returns, failures) => {
         this.say?.(
@@ -266,13 +263,12 @@ export class Workload {
         const given = { isRedelivered, returns, failures, noAck, isGet: false };
         const held = this.model.delivered(queue, entry, { lease, copy: undefined }, given);
         if (!noAck) holder.held.set(lease, held);
-        void accepts;
       },
       ended: (reason) => this.say?.(`  ${holder.name} has lost ${queue.name}: ${reason}`),
     };
   }
 
-  #reader(holder: SimSession, queue: ModelQueue, noAck: boolean, _accepts: boolean): Receiver {
+  #reader(holder: SimSession, queue: ModelQueue, noAck: boolean): Receiver {
     let last = -1;
     return {
       deliver: (lease, entry) => {

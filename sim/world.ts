@@ -10,7 +10,7 @@ import { openBroker, type RunningCore } from "../src/broker/broker.ts";
 import type { CoreSettings } from "../src/broker/core.ts";
 import { openDiskLog } from "../src/log/disk-log.ts";
 import type { LogFields, Logger } from "../src/observe/log.ts";
-import { Chance } from "./chance.ts";
+import type { Chance } from "./chance.ts";
 import { simFormat } from "./message.ts";
 import { ensure, Violation } from "./model.ts";
 import { SimDisk } from "./sim-disk.ts";
@@ -149,6 +149,19 @@ export class World {
       if (this.fatal !== undefined || !(await this.completeOne())) return;
       observe();
     }
+  }
+
+  /** A bit of a finished segment flips while nobody looks. Answers whether there was one. */
+  async rot(): Promise<boolean> {
+    const segments = (await this.disk.list()).filter((name) => name.endsWith(".seg"));
+    if (segments.length === 0) return false;
+    const name = this.chance.pick(segments);
+    const bytes = Buffer.from(this.disk.inner.bytesOf(name));
+    const at = this.chance.between(0, bytes.length);
+    bytes[at]! ^= 1 << this.chance.between(0, 8);
+    this.disk.inner.plant(name, bytes);
+    this.trace?.(`a bit flips in ${name} at ${at}`);
+    return true;
   }
 
   /** The process is killed, or the power goes. */
