@@ -88,10 +88,12 @@ test("with not a byte left consumers go on for a good while, in what the journal
   await producer.sendAll(2000);
   scene.disk.fill();
   await producer.sendUntilBlocked();
+  // Also what the broker has given back meanwhile.
+  scene.disk.fill();
   t.diagnostic(`free: ${scene.disk.freeBytes} bytes`);
 
   const first = await drain(scene.amqp, queue, 1000);
-  assert.equal(await scene.broker.kill("SIGKILL"), null);
+  assert.equal(await scene.broker.kill("SIGKILL"), null, scene.broker.log());
   await scene.start(reserve);
   const second = await drain(scene.amqp, queue);
   for (const number of first.redeliveredByNumber.keys()) {
@@ -117,7 +119,7 @@ for (const isRelieved of [true, false]) {
     await producer.sendAll(1000);
     scene.disk.fill();
     await producer.sendUntilBlocked();
-    assert.equal(await scene.broker.kill("SIGKILL"), null);
+    assert.equal(await scene.broker.kill("SIGKILL"), null, scene.broker.log());
     const confirmed = new Set(producer.confirmed);
 
     if (isRelieved) scene.disk.relieve();
@@ -150,9 +152,45 @@ test("without a reserve the journal itself runs out: no confirm, no loss, and it
   await producer.unblocked();
   assert.ok(await held);
   await producer.sendAll(100);
-  assert.equal(await scene.broker.kill("SIGKILL"), null);
+  assert.equal(await scene.broker.kill("SIGKILL"), null, scene.broker.log());
   await scene.start(noReserve);
   const { redeliveredByNumber } = await drain(scene.amqp, queue);
   assertNothingLost(producer.confirmed, redeliveredByNumber);
+  assert.equal(await scene.broker.kill("SIGTERM"), 0, scene.broker.log());
+});
+
+test("a disk that the broker itself filled to the last byte is drained after a restart, and taken from again", async (t) => {
+  const scene = Scene.set(t, 64);
+  if (scene === undefined) return;
+  await scene.start(noReserve);
+  const producer = await Producer.open(scene.amqp, { queue, sizeBytes: 8000 });
+  await producer.sendUntilBlocked();
+  assert.equal(await scene.broker.kill("SIGKILL"), null, scene.broker.log());
+  t.diagnostic(`free: ${scene.disk.freeBytes} bytes after ${producer.confirmed.size} confirms`);
+
+  await scene.start(noReserve);
+  const first = await drain(scene.amqp, queue);
+  const next = await Producer.open(scene.amqp, { queue, sizeBytes: 8000, after: producer });
+  await next.sendAll(500);
+  const second = await drain(scene.amqp, queue);
+  assertNothingLost(next.confirmed, first.redeliveredByNumber, second.redeliveredByNumber);
+  assert.equal(await scene.broker.kill("SIGTERM"), 0, scene.broker.log());
+});
+
+test("SIGTERM when nothing can be written any more ends at the deadline, with a word and without a loss", async (t) => {
+  const scene = Scene.set(t, 64);
+  if (scene === undefined) return;
+  // Without a checkpoint there is nothing of its own that the broker could give up for room.
+  await scene.start({ ...noReserve, "journal.checkpointBytes": "64MiB", "shutdown.deadlineMs": "1s" });
+  const producer = await Producer.open(scene.amqp, { queue, sizeBytes: 8000 });
+  await producer.sendAll(500);
+  scene.disk.fill();
+  await producer.sendUntilBlocked();
+  assert.equal(await scene.broker.kill("SIGTERM"), 1);
+  assert.match(scene.broker.log(), /stopped without an orderly end: the disk did not take/);
+
+  scene.disk.relieve();
+  await scene.start(noReserve);
+  assertNothingLost(producer.confirmed, (await drain(scene.amqp, queue)).redeliveredByNumber);
   assert.equal(await scene.broker.kill("SIGTERM"), 0, scene.broker.log());
 });
