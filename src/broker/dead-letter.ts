@@ -168,7 +168,7 @@ export function replayHistory(core: Core, history: QueueState, queue: QueueState
         );
         core.publisher.append([queue], p, { routed: 0, refused: false, ticket: 0 });
       } else if (!subscription!.settled.has(at)) {
-        partition.load(at, false, (coveredEnd) => step(Math.max(at, partition.bodyLength(at) < 0 ? coveredEnd : at)));
+        partition.load(at, false, (coveredEnd) => step(partition.firstInMemory(at, coveredEnd)));
         return;
       }
     }

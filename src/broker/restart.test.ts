@@ -222,6 +222,56 @@ test("a damaged newest checkpoint is reported, and the one before it with its jo
   assert.deepEqual(await bottle.drain("q"), numbers(3, 30));
 });
 
+test("a damaged entry is reported and lost, and nothing beside it", async () => {
+  const bottle = await Bottle.open();
+  bottle.ns.createExchange("e", { ...plainExchange, kind: "fanout", historyLength: 20 }, {});
+  for (const [name, settings] of [
+    ["plain", {}],
+    ["priority", { maxPriority: 3 }],
+    ["keyed", { mode: "keyed" }],
+    ["bytes", { maxLengthBytes: 10_000 }],
+  ] as const) {
+    bottle.declare(name, settings);
+    bottle.publishAll(
+      name,
+      numbers(0, 20).map((body) => `${name} ${body}`),
+      { key: "k" },
+    );
+  }
+  bottle.declareLog("log");
+  bottle.publishAll(
+    "log",
+    numbers(0, 20).map((body) => `log ${body}`),
+  );
+  bottle.publishAll(
+    "e",
+    numbers(0, 20).map((body) => `history ${body}`),
+    { exchange: "e" },
+  );
+  await bottle.settle();
+  await bottle.checkpoint();
+  for (const file of await bottle.disk.list()) {
+    if (!file.startsWith("segment")) continue;
+    const bytes = bottle.disk.bytesOf(file).slice();
+    for (const name of ["plain", "priority", "keyed", "bytes", "log", "history"])
+      bytes[bytes.indexOf(`${name} 5`)]! ^= 1;
+    bottle.disk.plant(file, bytes);
+  }
+  await bottle.crash();
+  bottle.ns.bind("e", { queue: bottle.declare("history") }, "", {});
+  const keyed = bottle.consume("keyed");
+  keyed.acceptsAll = true;
+  const reader = bottle.consume("log", { startAt: "first" });
+  await bottle.settle();
+  const left = (name: string): string[] => numbers(0, 20).flatMap((body) => (body === "5" ? [] : `${name} ${body}`));
+  for (const name of ["plain", "priority", "bytes", "history"]) {
+    assert.deepEqual(await bottle.drain(name), left(name));
+    assert.equal(bottle.queue(name).readyCount, 0, name);
+  }
+  assert.deepEqual([keyed.bodies, reader.bodies], [left("keyed"), left("log")]);
+  assert.ok(bottle.logged.filter((line) => line.includes("a message is lost")).length >= 6);
+});
+
 test("when no checkpoint can be read the broker refuses to start, and removes nothing", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q");

@@ -77,9 +77,7 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
     const from = this.#position;
     this.#partition.load(from, false, (coveredEnd) => {
       this.#isLoading = false;
-      let at = from;
-      while (at < coveredEnd && at < this.#partition.visibleEnd && this.#partition.bodyLength(at) < 0) at++;
-      // A trim may have moved the reader on meanwhile.
+      const at = this.#partition.firstInMemory(from, Math.min(coveredEnd, this.#partition.visibleEnd));
       this.#position = Math.max(at, this.#position, this.#partition.first);
       if (!isSync) this.wake();
     });

@@ -31,7 +31,9 @@ export async function scan(core: Core, subscription: Subscription): Promise<void
       const coveredEnd = await new Promise<number>((resolve) => {
         partition.load(at, false, resolve);
       });
-      if (!partition.look(at, cursor)) offset = Math.max(at + 1, Math.min(coveredEnd, next));
+      // Holes end where something was read back: a damaged entry must not hide those behind it.
+      offset = partition.firstInMemory(at, Math.min(coveredEnd, next));
+      for (let hole = at; hole < offset; hole++) if (!settled.has(hole)) subscription.vanished(hole, true);
     }
     if (subscription.isDeleted) return;
   }

@@ -314,7 +314,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       if (this.isDeleted) return;
       for (let hole = offset; hole < coveredEnd && hole < this.partition.visibleEnd; hole++) {
         if (this.partition.pageOf(hole) !== undefined && this.partition.bodyLength(hole) >= 0) break;
-        if (!this.settled.has(hole)) this.#vanished(hole, true);
+        if (!this.settled.has(hole)) this.vanished(hole, true);
       }
       if (!isSync) this.wake();
     });
@@ -323,7 +323,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   }
 
   /** An entry that should be there is not: it was never durable, or its bytes are damaged (and were reported). */
-  #vanished(offset: number, wasReady: boolean): void {
+  vanished(offset: number, wasReady: boolean): void {
     if (!this.settled.add(offset)) return;
     if (wasReady && this.readyCount > 0) this.readyCount--;
     this.journal.noteSettled(offset, 1);
@@ -458,7 +458,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.partition.load(offset, true, (coveredEnd) => {
       if (this.isDeleted || this.settled.has(offset)) return;
       if (this.partition.look(offset, this.#entry)) run();
-      else if (coveredEnd > offset) this.#vanished(offset, false);
+      else if (coveredEnd > offset) this.vanished(offset, false);
       else this.#withEntry(offset, run);
     });
   }

@@ -108,9 +108,7 @@ export class Compaction {
     this.#core.evict();
     this.#partition.load(offset, false, (coveredEnd) => {
       // What is covered and not there does not exist.
-      let at = offset;
-      while (at < coveredEnd && at < this.#partition.visibleEnd && this.#partition.bodyLength(at) < 0) at++;
-      this.#at = at;
+      this.#at = this.#partition.firstInMemory(offset, Math.min(coveredEnd, this.#partition.visibleEnd));
       this.#core.clock.defer(this.#pass);
     });
   }

@@ -168,6 +168,13 @@ export class Partition {
     return page.words[at] === 0 ? -1 : page.words[at + 3]!;
   }
 
+  /** The first offset from `offset` on whose entry is in memory; `end` if there is none below. */
+  firstInMemory(offset: number, end: number): number {
+    let at = offset;
+    while (at < end && this.bodyLength(at) < 0) at++;
+    return at;
+  }
+
   /** The entry is not needed any more. */
   remove(offset: number): void {
     if (offset < this.persistedEnd) this.#removeFromRun(offset);
