@@ -299,6 +299,7 @@ export class Checkpointer {
     while (offset <= run.meta.lastOffset && !partition.isDeleted) {
       const span = await this.#read(run.meta, offset);
       if (span === undefined) break;
+      if (span.damage.length > 0) this.#core.damaged(partition, span.damage);
       for (let i = 0; i < span.count; i++) {
         const at = span.offsets[i]!;
         if (at < partition.first || partition.isGone(at)) continue;
