@@ -410,8 +410,8 @@ export class Model {
     const { queue } = copy;
     const { settings } = queue;
     const { settled, attempts } = queue.state.subscription!;
-    // Each would be compared with each.
-    if (queue.copies.size > 500 || (this.redrives > 0 && queue.name === "dead")) return;
+    // Each would be compared with each; and what cannot be read is passed over.
+    if (this.mayLose || queue.copies.size > 500 || (this.redrives > 0 && queue.name === "dead")) return;
     for (const other of queue.copies.values()) {
       if (other === copy || other.settled !== undefined) continue;
       if (settings.mode === "keyed") {
@@ -578,6 +578,7 @@ export class Model {
       return;
     }
     if (isLive) cut.present(copy.appended, copy.settled, copy.text);
+    else if (copy.settled === undefined && this.mayLose) return;
     else cut.absent(copy.appended, copy.settled, copy.text);
   }
 
