@@ -15,6 +15,14 @@ export async function open(amqp: string): Promise<ChannelModel> {
   return connection;
 }
 
+/** The reply code that the broker's close carries, once it comes. */
+export function closeCode(connection: ChannelModel): Promise<unknown> {
+  return new Promise((resolve) => {
+    connection.on("error", (error: Error & { code?: number }) => resolve(error.code));
+    connection.on("close", (error?: Error & { code?: number }) => resolve(error?.code));
+  });
+}
+
 export class Producer {
   /** Bodies' numbers that the broker confirmed. */
   readonly confirmed: Set<number>;

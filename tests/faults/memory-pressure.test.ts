@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { spawnBroker } from "../interop/broker.ts";
-import { assertNothingLost, drain, Producer } from "./clients.ts";
+import { assertNothingLost, closeCode, drain, Producer } from "./clients.ts";
 
 const queue = "work";
 
@@ -24,4 +24,16 @@ test("in memory, above the high watermark producers are blocked, and a drain let
   const last = await drain(broker.amqp, queue);
   assertNothingLost(producer.confirmed, first.redeliveredByNumber, rest.redeliveredByNumber, last.redeliveredByNumber);
   assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
+});
+
+test("a producer that is blocked when the broker stops answers the close, and does not hold up the stop", async (t) => {
+  const broker = await spawnBroker({ set: { "memory.highWatermarkBytes": "64MiB", "shutdown.deadlineMs": "30s" } });
+  t.after(() => broker.kill("SIGKILL"));
+  const producer = await Producer.open(broker.amqp, { queue, sizeBytes: 100_000 });
+  await producer.sendUntilBlocked();
+  const code = closeCode(producer.connection);
+  const began = performance.now();
+  assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
+  assert.ok(performance.now() - began < 5000, "the broker waited for an answer that it did not read");
+  assert.equal(await code, 320);
 });

@@ -8,9 +8,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { ChannelModel } from "amqplib";
 import { spawnBroker } from "../interop/broker.ts";
-import { assertNothingLost, drain, numberOf, open, Producer } from "./clients.ts";
+import { assertNothingLost, closeCode, drain, numberOf, open, Producer } from "./clients.ts";
 
 const deadlineMs = 5000;
 const set = {
@@ -18,14 +17,6 @@ const set = {
   "journal.checkpointBytes": "4MiB",
   "shutdown.deadlineMs": `${deadlineMs}ms`,
 };
-
-/** The reply code that the broker's close carries, once it comes. */
-function closeCode(connection: ChannelModel): Promise<unknown> {
-  return new Promise((resolve) => {
-    connection.on("error", (error: Error & { code?: number }) => resolve(error.code));
-    connection.on("close", (error?: Error & { code?: number }) => resolve(error?.code));
-  });
-}
 
 test("SIGTERM under load: status 0, clients are told, nothing confirmed is lost, and flags are right", async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), "entrepot-faults-"));

@@ -376,6 +376,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
     this.#liveness.closing(this.hub.clock.now());
     const replyText = fitShortString(fault.replyText);
     this.send(0, "connection.close", { replyCode: fault.code, replyText, classId, methodId });
+    this.#intake.finish();
   }
 
   // Bytes out

@@ -30,6 +30,7 @@ export class Intake {
   #holds = 0;
   #isReadingPaused = false;
   #isHandling = false;
+  #isFinishing = false;
   #isClosed = false;
   #unread: Buffer[] = [];
 
@@ -56,7 +57,7 @@ export class Intake {
 
   /** The socket is not read, so the peer's silence is not its own. */
   get isStopped(): boolean {
-    return this.#holds > 0 || this.#reasons !== 0;
+    return !this.#isFinishing && (this.#holds > 0 || this.#reasons !== 0);
   }
 
   isPausedFor(reason: number): boolean {
@@ -101,6 +102,18 @@ export class Intake {
     if (!this.#isHandling) this.#goOn();
   }
 
+  /**
+   * Nothing waits any more: all that comes is dropped but for the peer's answer to our close, and that one must not stand
+   * behind what is never read.
+   */
+  finish(): void {
+    if (this.#isFinishing) return;
+    this.#isFinishing = true;
+    if (this.#isHandling || this.#isClosed) return;
+    this.#run(undefined);
+    this.#goOn();
+  }
+
   /** Nothing is handled any more. */
   close(): void {
     this.#isClosed = true;
@@ -110,7 +123,8 @@ export class Intake {
   #run(chunk: Buffer | undefined): void {
     const parser = this.#parser;
     this.#isHandling = true;
-    while (this.#holds === 0 && !this.#isClosed && parser.next()) this.#handle(parser.buffer === chunk);
+    while ((this.#holds === 0 || this.#isFinishing) && !this.#isClosed && parser.next())
+      this.#handle(parser.buffer === chunk);
     this.#isHandling = false;
     this.#afterChunk();
   }
