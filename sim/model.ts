@@ -15,113 +15,9 @@ import { EntryCursor } from "../src/broker/entry.ts";
 import type { Entry, QueueSettings } from "../src/broker/api.ts";
 import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
+import { type Binding, Copy, type Held, ModelQueue } from "./copies.ts";
+import { before, Cut, ensure, Violation, type When } from "./cut.ts";
 import { numberOf, pathOf } from "./message.ts";
-
-/** When something was done, in tickets of this boot. 0 to 0: it is durable and was before this boot. */
-export interface When {
-  readonly low: number;
-  readonly high: number;
-}
-
-const before: When = { low: 0, high: 0 };
-
-/** A broken promise. */
-export class Violation extends Error {
-  override readonly name = "Violation";
-}
-
-export function ensure(claim: boolean, message: string): asserts claim {
-  if (!claim) throw new Violation(message);
-}
-
-export interface Held {
-  readonly lease: number;
-  readonly copy: Copy | undefined;
-}
-
-export class Copy {
-  readonly queue: ModelQueue;
-  readonly offset: number;
-  readonly number: number;
-  readonly path: string;
-  isDurable = false;
-  priority = 0;
-  key: string | undefined;
-  timestampMs = 0;
-  ttlMs = -1;
-  deliverAtMs = 0;
-  appended: When;
-  settled: When | undefined;
-  held: Held | undefined;
-  /** Rejected or over its limit, and perhaps not settled yet, since its bytes have to be read first. */
-  isDying = false;
-  /** It failed, and how often before is not known: it may be over its limit. */
-  mayDie = false;
-  isDelivered = false;
-  /** Known since the last restart only: -1 is unknown. */
-  returns = 0;
-  failures = 0;
-  mayBeFlagged = false;
-  /** What this is the dead-lettered or delayed copy of. */
-  origin: Copy | undefined;
-
-  constructor(queue: ModelQueue, offset: number, number: number, path: string, appended: When) {
-    this.queue = queue;
-    this.offset = offset;
-    this.number = number;
-    this.path = path;
-    this.appended = appended;
-  }
-
-  get text(): string {
-    return `message ${this.number}${this.path === "" ? "" : ` (${this.path})`} at ${this.queue.name}#${this.queue.id}/${this.offset}`;
-  }
-}
-
-export class ModelQueue {
-  readonly id: number;
-  readonly name: string;
-  settings: QueueSettings;
-  readonly isHidden: boolean;
-  state: QueueState;
-  created: When;
-  deleted: When | undefined;
-  readonly copies = new Map<number, Copy>();
-  /** Offsets below were looked at. */
-  seenNext = 0;
-  /** Its settings were changed, and whether the change outlives a crash is not known yet. */
-  reconfigured: { old: QueueSettings; when: When } | undefined;
-  /** It had a length limit once: what was dropped then may be seen late. */
-  wasLimited = false;
-  /** Came and went between two looks: when. */
-  readonly unseen = new Map<number, When>();
-  /** Messages by offset, for readers: settled ones too. */
-  readonly history = new Map<number, number>();
-  readonly fresh: Copy[] = [];
-
-  constructor(state: QueueState, created: When) {
-    this.id = state.id;
-    this.name = state.name;
-    this.settings = state.settings;
-    this.isHidden = state.isHidden;
-    this.state = state;
-    this.created = created;
-  }
-
-  get isLog(): boolean {
-    return this.settings.mode === "offset";
-  }
-
-  get readsHistory(): boolean {
-    return this.isLog || this.settings.retention.maxAgeMs > 0;
-  }
-}
-
-export interface Binding {
-  readonly queue: ModelQueue;
-  bound: When;
-  unbound: When | undefined;
-}
 
 export class Model {
   readonly queues = new Map<number, ModelQueue>();
@@ -652,52 +548,6 @@ export class Model {
       bound.delete(queue.id);
     }
     ensure(bound.size === 0, "there is a binding that nobody made");
-  }
-}
-
-/** The ticket up to which everything happened: bounds from what is found. */
-class Cut {
-  #low: number;
-  #high = Number.MAX_SAFE_INTEGER;
-  #lowWhy = "it was acknowledged";
-  #highWhy = "";
-
-  constructor(durableTicket: number, isClean: boolean) {
-    this.#low = isClean ? Number.MAX_SAFE_INTEGER - 1 : durableTicket;
-  }
-
-  /** It is there: made before the cut, ended behind it. */
-  present(made: When, ended: When | undefined, what: string): void {
-    this.#atLeast(made.low, `${what} is there`);
-    if (ended !== undefined) this.#below(ended.high, `${what} is still there`);
-  }
-
-  absent(made: When, ended: When | undefined, what: string): void {
-    if (ended === undefined) this.#below(made.high, `${what} is lost`);
-    else if (made.high <= this.#low) this.#atLeast(ended.low, `${what} is gone`);
-  }
-
-  get text(): string {
-    return `cut between ${this.#low} (${this.#lowWhy}) and ${this.#high} (${this.#highWhy})`;
-  }
-
-  check(): void {
-    ensure(
-      this.#low <= this.#high,
-      `${this.#highWhy}, but ${this.#lowWhy} (ticket ${this.#low} happened, ${this.#high + 1} did not)`,
-    );
-  }
-
-  #atLeast(ticket: number, why: string): void {
-    if (ticket <= this.#low) return;
-    this.#low = ticket;
-    this.#lowWhy = why;
-  }
-
-  #below(ticket: number, why: string): void {
-    if (ticket - 1 >= this.#high) return;
-    this.#high = ticket - 1;
-    this.#highWhy = why;
   }
 }
 

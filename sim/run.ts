@@ -3,7 +3,8 @@
  * the model. At the end all is taken out, and nothing may be left: not a message, not a count, not a buffer.
  */
 import { Chance } from "./chance.ts";
-import { ensure, Model, Violation } from "./model.ts";
+import { ensure, Violation } from "./cut.ts";
+import { Model } from "./model.ts";
 import { kindNames } from "./topology.ts";
 import { Workload } from "./workload.ts";
 import { World } from "./world.ts";

@@ -10,7 +10,9 @@ import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import type { Chance } from "./chance.ts";
 import { bodyOf, simFormatId } from "./message.ts";
-import { ensure, type Held, type Model, type ModelQueue, type When } from "./model.ts";
+import type { Held, ModelQueue } from "./copies.ts";
+import { ensure, type When } from "./cut.ts";
+import type { Model } from "./model.ts";
 import { deadSettings, fanSettings, settingsOf } from "./topology.ts";
 
 export interface SimSession {

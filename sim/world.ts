@@ -12,7 +12,7 @@ import { openDiskLog } from "../src/log/disk-log.ts";
 import type { LogFields, Logger } from "../src/observe/log.ts";
 import type { Chance } from "./chance.ts";
 import { simFormat } from "./message.ts";
-import { ensure, Violation } from "./model.ts";
+import { ensure, Violation } from "./cut.ts";
 import { SimDisk } from "./sim-disk.ts";
 
 export interface WorldSettings {
