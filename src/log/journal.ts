@@ -31,7 +31,8 @@ import type { SpaceOptions, TailFile } from "./journal-space.ts";
 import type { Damage, Disk, Journal, JournalBlock } from "./log.ts";
 
 const MB = 1024 * 1024;
-export const journalDefaults: SpaceOptions = { fileBytesMax: 64 * MB, aheadBytes: 4 * MB, stepBytes: MB };
+/** Zeros go in small pieces: large ones hold up the appends between them, and leave large pages, dear to write 4 KB of. */
+export const journalDefaults: SpaceOptions = { fileBytesMax: 64 * MB, aheadBytes: 4 * MB, stepBytes: 64 * 1024 };
 
 /** See OpenJournal. `random` makes the identity of a journal that is new. */
 export async function openJournal(
