@@ -1,23 +1,7 @@
 /** Queues of every kind, and the exchanges before them. One word names a kind; the name of a queue begins with it. */
 import type { ExchangeSettings, QueueSettings } from "../src/broker/api.ts";
+import { plainQueueSettings as plain } from "../src/broker/catalog/plain-queue.ts";
 import type { Chance } from "./chance.ts";
-
-const plain: QueueSettings = {
-  durable: true,
-  retention: { untilSettled: true, maxAgeMs: 0, maxBytes: 0, maxCount: 0, compact: false },
-  mode: "shared",
-  maxPriority: 0,
-  ttlMs: -1,
-  expiresMs: 0,
-  maxLength: -1,
-  maxLengthBytes: -1,
-  overflow: "drop-head",
-  deadLetter: undefined,
-  deliveryLimit: -1,
-  retry: undefined,
-  dedup: undefined,
-  autoDelete: false,
-};
 
 const toDead = { exchange: "", routingKey: "dead" };
 

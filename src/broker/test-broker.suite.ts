@@ -3,6 +3,7 @@
  * clock that moves when told to. `crash()` leaves what the disk had synced, `restart()` stops in good order first.
  * Nothing here sleeps: `settle()` runs what is deferred until nothing is left to run.
  */
+import { plainQueueSettings } from "./catalog/plain-queue.ts";
 import { VirtualClock } from "../base/clock.ts";
 import { seededRandom } from "../base/random.ts";
 import { openDiskLog } from "../log/disk-log.ts";
@@ -33,22 +34,7 @@ import type { HeaderValue, Headers } from "./router/values.ts";
 export const untilSettled: Retention = { untilSettled: true, maxAgeMs: 0, maxBytes: 0, maxCount: 0, compact: false };
 export const forever: Retention = { ...untilSettled, untilSettled: false };
 
-export const plainQueue: QueueSettings = {
-  durable: true,
-  retention: untilSettled,
-  mode: "shared",
-  maxPriority: 0,
-  ttlMs: -1,
-  expiresMs: 0,
-  maxLength: -1,
-  maxLengthBytes: -1,
-  overflow: "drop-head",
-  deadLetter: undefined,
-  deliveryLimit: -1,
-  retry: undefined,
-  dedup: undefined,
-  autoDelete: false,
-};
+export const plainQueue: QueueSettings = plainQueueSettings;
 
 export const plainLog: QueueSettings = { ...plainQueue, mode: "offset", retention: forever };
 

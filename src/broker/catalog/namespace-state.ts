@@ -17,6 +17,7 @@ import { Router } from "../router/router.ts";
 import type { Headers } from "../router/values.ts";
 import { headersToJson } from "./definition.ts";
 import { ExchangeState } from "./exchange-state.ts";
+import { plainQueueSettings } from "./plain-queue.ts";
 import { QueueState } from "./queue-state.ts";
 
 type Destination = { queue: Queue } | { exchange: string };
@@ -31,24 +32,6 @@ const defaultExchangeSettings: ExchangeSettings = {
   delays: false,
   historyLength: 0,
   dedup: undefined,
-};
-
-/** Settings of the places that the core keeps for itself. */
-const hiddenSettings: QueueSettings = {
-  durable: true,
-  retention: { untilSettled: true, maxAgeMs: 0, maxBytes: 0, maxCount: 0, compact: false },
-  mode: "shared",
-  maxPriority: 0,
-  ttlMs: -1,
-  expiresMs: 0,
-  maxLength: -1,
-  maxLengthBytes: -1,
-  overflow: "drop-head",
-  deadLetter: undefined,
-  deliveryLimit: -1,
-  retry: undefined,
-  dedup: undefined,
-  autoDelete: false,
 };
 
 /** Where messages of delaying exchanges wait. No client can have a queue of this name. */
@@ -259,7 +242,7 @@ export class NamespaceState implements Namespace {
 
   /** Where messages of delaying exchanges wait. */
   delayed(): QueueState {
-    return this.hiddenByName.get(delayedName) ?? this.#createHidden(delayedName, hiddenSettings);
+    return this.hiddenByName.get(delayedName) ?? this.#createHidden(delayedName, plainQueueSettings);
   }
 
   #tellUnbound(removed: readonly BindingView[]): void {
@@ -269,7 +252,7 @@ export class NamespaceState implements Namespace {
   #addHistory(exchange: ExchangeState): void {
     const { historyLength, durable } = exchange.settings;
     exchange.history = this.#createHidden(historyPrefix + exchange.name, {
-      ...hiddenSettings,
+      ...plainQueueSettings,
       durable,
       maxLength: historyLength,
     });
