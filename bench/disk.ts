@@ -8,10 +8,12 @@
 
 import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Histogram } from "./histogram.ts";
 
-export type SyncMode = "dsync" | "append";
+/** "woken" differs from "dsync" by the name of its file. */
+export type SyncMode = "dsync" | "woken" | "append";
 
 /** A file to which synced writes are timed. Removed by `close`. */
 export class SyncProbe {
@@ -28,8 +30,8 @@ export class SyncProbe {
     this.#mode = mode;
     this.#block = Buffer.alloc(blockBytes, 0x2e);
     this.#fileBytes = fileBytes;
-    if (mode === "dsync") preallocate(this.#path, fileBytes);
-    const flags = mode === "dsync" ? constants.O_RDWR | constants.O_DSYNC : constants.O_RDWR | constants.O_CREAT;
+    if (mode !== "append") preallocate(this.#path, fileBytes);
+    const flags = mode !== "append" ? constants.O_RDWR | constants.O_DSYNC : constants.O_RDWR | constants.O_CREAT;
     this.#fd = openSync(this.#path, flags, 0o600);
   }
 
@@ -41,7 +43,15 @@ export class SyncProbe {
       if (this.#mode === "append") fdatasyncSync(this.#fd);
       this.latency.record((performance.now() - startMs) * 1000);
       this.#at += this.#block.length;
-      if (this.#mode === "dsync" && this.#at + this.#block.length > this.#fileBytes) this.#at = 0;
+      if (this.#mode !== "append" && this.#at + this.#block.length > this.#fileBytes) this.#at = 0;
+    }
+  }
+
+  /** The same with a pause of a millisecond before each, in which the thread sleeps: as any server's does between requests. */
+  async writeWoken(count: number): Promise<void> {
+    for (let written = 0; written < count; written++) {
+      await setTimeout(1);
+      this.write(1);
     }
   }
 

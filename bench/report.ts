@@ -144,13 +144,15 @@ function latencyTable(latency: Special["latency"]): string {
   add("Entrepot, confirm", latency.Entrepot, "confirmUs");
   const either = latency.Entrepot ?? latency.RabbitMQ;
   add("the disk: one synced write of 4 KB into a preallocated file", either, "syncedWriteUs");
+  add("the disk: the same by a thread that was asleep, as a server's is", either, "wokenWriteUs");
   add("the disk: 100 B appended, then fdatasync", either, "appendUs");
   add("RabbitMQ, the same to a transient queue (no disk)", latency.RabbitMQ, "loopUs");
   add("Entrepot, the same to a transient queue (no disk)", latency.Entrepot, "loopUs");
   const ratio = (field: string): string => medianOf(latency.Entrepot, field).toFixed(2);
   const claim = latency.Entrepot?.length
     ? `\n\nEntrepot's confirm costs ${ratio("p50OfSyncedWrite")} × one synced write at p50 (bar 1.5) and ` +
-      `${ratio("p99OfSyncedWrite")} × at p99 (bar 3).`
+      `${ratio("p99OfSyncedWrite")} × at p99 (bar 3); of one by a thread that was asleep, ${ratio("p50OfWokenWrite")} × ` +
+      `and ${ratio("p99OfWokenWrite")} ×.`
     : "";
   return table(head, body) + claim;
 }

@@ -12,8 +12,12 @@
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Headers } from "./router/values.ts";
+import type { BrokerStatistics, ExchangeCounters, QueueCounters } from "./statistics.ts";
 import type { MatcherKind } from "./router/matcher.ts";
-import type { RouteInput } from "./router/route-input.ts";
+import type { LiveChannels } from "./live.ts";
+
+export type { LiveChannels, LiveMessage, LiveSubscriber } from "./live.ts";
+export type { BrokerStatistics, Distribution, ExchangeCounters, QueueCounters } from "./statistics.ts";
 
 /** What a client asks to have done with a message that it holds a lease on. */
 export type Settlement =
@@ -287,6 +291,7 @@ export interface Session {
 
 export interface Exchange {
   readonly name: string;
+  readonly counters: ExchangeCounters;
   readonly settings: ExchangeSettings;
   /** What the declaring protocol wants to remember (type name, arguments); JSON. */
   readonly declaration: unknown;
@@ -336,8 +341,13 @@ export interface Queue {
   readonly leasedCount: number;
   readonly readyBytes: number;
   readonly consumerCount: number;
+  /** Messages that wait for their time. */
+  readonly scheduledCount: number;
   readonly firstOffset: number;
   readonly nextOffset: number;
+  readonly counters: QueueCounters;
+  /** When the message that would be delivered next was appended, ms since 1970; undefined: none is ready, or it is not in memory. */
+  readonly oldestReadyMs: number | undefined;
   /** Notes use, for expiresMs. */
   touch(): void;
   configure(settings: QueueSettings): void;
@@ -368,33 +378,6 @@ export interface Queue {
   lag(group: string): number;
 }
 
-/** A message that is not stored. The ranges are valid during the call that hands it over. */
-export interface LiveMessage {
-  /** Of the MessageFormat whose raw form head and body are. */
-  readonly format: number;
-  readonly channel: string;
-  readonly head: Buffer;
-  readonly headStart: number;
-  readonly headEnd: number;
-  readonly body: Buffer;
-  readonly bodyStart: number;
-  readonly bodyEnd: number;
-}
-
-export interface LiveSubscriber {
-  /** `pattern`: that of the subscription which it met. May unsubscribe nobody and subscribe nobody during the call. */
-  receive(message: LiveMessage, pattern: string): void;
-}
-
-/** At-most-once fan-out to who is connected now. */
-export interface LiveChannels {
-  readonly subscriptionCount: number;
-  /** Answers the function that ends it. The same subscriber may subscribe more than once, and gets as many copies. */
-  subscribe(kind: MatcherKind, pattern: string, subscriber: LiveSubscriber, args?: Headers): () => void;
-  /** Hands the message to each subscription that `input` meets; answers to how many. */
-  publish(message: LiveMessage, input: RouteInput): number;
-}
-
 /**
  * Told of each change to what there is, right after it, whoever made it: a client, a time that was up, a last consumer
  * that left. Not told of what a recovery restores.
@@ -416,6 +399,8 @@ export interface Namespace {
   exchanges(): Iterable<Exchange>;
   createExchange(name: string, settings: ExchangeSettings, declaration: unknown): Exchange;
   deleteExchange(name: string): void;
+  /** Changes what may be changed without being declared anew: `alternate`. */
+  configureExchange(name: string, settings: ExchangeSettings): void;
   queue(name: string): Queue | undefined;
   queues(): Iterable<Queue>;
   createQueue(name: string, settings: QueueSettings, declaration: unknown): Queue;
@@ -469,6 +454,12 @@ export interface Broker {
   /** Persistent identity of this broker, e.g. for names of a cluster. */
   readonly id: string;
   namespace(name: string): Namespace | undefined;
+  namespaces(): Iterable<Namespace>;
+  /** Durable with the broker's ticket. It must not exist. */
+  createNamespace(name: string): Namespace;
+  /** Deletes all that is in it, and then it. Its consumers are told; who publishes to one of its exchanges is not heard. */
+  deleteNamespace(name: string): void;
+  readonly statistics: BrokerStatistics;
   registerFormat(format: MessageFormat): void;
   createSession(): Session;
   /** Everything up to this ticket is durable. */

@@ -1,7 +1,16 @@
 /** The core behind the door: opens a log, recovers, and answers as `Broker`. */
 import type { Random } from "../base/random.ts";
 import type { Clock, TimerHandle } from "../base/clock.ts";
-import type { Broker, CommitListener, Definitions, MessageFormat, Namespace, Pressure, Session } from "./api.ts";
+import type {
+  Broker,
+  BrokerStatistics,
+  CommitListener,
+  Definitions,
+  MessageFormat,
+  Namespace,
+  Pressure,
+  Session,
+} from "./api.ts";
 import { Core, type CoreOptions, type CoreSettings } from "./core.ts";
 import { Checkpointer } from "./durability/checkpoint.ts";
 import { recover } from "./durability/recovery.ts";
@@ -71,6 +80,23 @@ export class RunningCore implements Broker {
 
   get isCongested(): boolean {
     return this.core.isCongested;
+  }
+
+  get statistics(): BrokerStatistics {
+    throw new Error("not built yet");
+  }
+
+  namespaces(): Iterable<Namespace> {
+    return this.core.namespaceByName.values();
+  }
+
+  createNamespace(name: string): Namespace {
+    this.core.define({ op: "namespace", name });
+    return this.core.addNamespace(name);
+  }
+
+  deleteNamespace(_name: string): void {
+    throw new Error("not built yet");
   }
 
   namespace(name: string): Namespace | undefined {

@@ -7,6 +7,7 @@
  * disk is idle, and the woken are dispatched. When a block is durable its entries become visible, which wakes their
  * readers, and commit listeners send confirms.
  */
+import { putU32 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { must } from "../base/assert.ts";
@@ -30,7 +31,7 @@ import { deadLetter, deadLetterRefused, replayHistory, republish } from "./dead-
 import { BlockCache } from "./durability/block-cache.ts";
 import { Committer } from "./durability/committer.ts";
 import { record } from "./durability/records.ts";
-import { EntryCursor, writeU32 } from "./entry.ts";
+import { EntryCursor } from "./entry.ts";
 import { OwnedClock } from "./owned-clock.ts";
 import { Publisher } from "./publisher.ts";
 import { Schedule } from "./schedule/schedule.ts";
@@ -193,7 +194,7 @@ export class Core {
     const { commit } = this;
     commit.reserve(5 + json.length);
     commit.buffer[commit.at] = record.define;
-    writeU32(commit.buffer, commit.at + 1, json.length);
+    putU32(commit.buffer, commit.at + 1, json.length);
     json.copy(commit.buffer, commit.at + 5);
     commit.at += 5 + json.length;
   }

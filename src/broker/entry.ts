@@ -13,6 +13,7 @@
  *
  * `marks` bit 0: more than one queue points to these bytes. `count` is for batches that span several offsets.
  */
+import { getU16, getU32, putU16, putU32 } from "../base/bytes.ts";
 import type { Entry, Publication } from "./api.ts";
 
 export const entryFlag = { durable: 1, ttl: 2, deliverAt: 4, key: 8, count: 16, moreKeys: 32 } as const;
@@ -23,31 +24,11 @@ export function writeU48(buffer: Buffer, at: number, value: number): void {
   const high = Math.floor(value / 0x1_0000_0000);
   buffer[at] = high >>> 8;
   buffer[at + 1] = high;
-  writeU32(buffer, at + 2, value);
-}
-
-export function writeU32(buffer: Buffer, at: number, value: number): void {
-  buffer[at] = value >>> 24;
-  buffer[at + 1] = value >>> 16;
-  buffer[at + 2] = value >>> 8;
-  buffer[at + 3] = value;
-}
-
-export function writeU16(buffer: Buffer, at: number, value: number): void {
-  buffer[at] = value >>> 8;
-  buffer[at + 1] = value;
+  putU32(buffer, at + 2, value);
 }
 
 export function readU48(buffer: Buffer, at: number): number {
-  return ((buffer[at]! << 8) | buffer[at + 1]!) * 0x1_0000_0000 + readU32(buffer, at + 2);
-}
-
-export function readU32(buffer: Buffer, at: number): number {
-  return ((buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!) >>> 0;
-}
-
-export function readU16(buffer: Buffer, at: number): number {
-  return (buffer[at]! << 8) | buffer[at + 1]!;
+  return ((buffer[at]! << 8) | buffer[at + 1]!) * 0x1_0000_0000 + getU32(buffer, at + 2);
 }
 
 /** Writes a string as UTF-8; answers the position behind it. Short ASCII, the usual, is faster by hand. */
@@ -78,10 +59,10 @@ function writeMoreKeys(target: Buffer, at: number, keys: readonly string[]): num
   let to = at + 4;
   for (const key of keys) {
     const end = writeText(target, to + 2, key);
-    writeU16(target, to, end - to - 2);
+    putU16(target, to, end - to - 2);
     to = end;
   }
-  writeU32(target, at, to - at - 4);
+  putU32(target, at, to - at - 4);
   return to;
 }
 
@@ -109,7 +90,7 @@ export function writeEntry(
   if (p.key !== undefined) {
     flags |= entryFlag.key;
     const end = writeText(target, to + 2, p.key);
-    writeU16(target, to, end - to - 2);
+    putU16(target, to, end - to - 2);
     to = end;
   }
   if (carriesMoreKeys(p)) {
@@ -122,11 +103,11 @@ export function writeEntry(
   target[at + 3] = isShared ? entryMark.shared : 0;
   writeU48(target, at + 4, nowMs);
   const exchangeEnd = writeText(target, to, p.exchange.name);
-  writeU16(target, at + 10, exchangeEnd - to);
+  putU16(target, at + 10, exchangeEnd - to);
   const keyEnd = writeText(target, exchangeEnd, p.routingKey);
-  writeU16(target, at + 12, keyEnd - exchangeEnd);
+  putU16(target, at + 12, keyEnd - exchangeEnd);
   const headBytes = p.headEnd - p.headStart;
-  writeU32(target, at + 14, headBytes);
+  putU32(target, at + 14, headBytes);
   p.head.copy(target, keyEnd, p.headStart, p.headEnd);
   p.body.copy(target, keyEnd + headBytes, p.bodyStart, p.bodyEnd);
   return keyEnd + headBytes + (p.bodyEnd - p.bodyStart);
@@ -174,13 +155,13 @@ export class EntryCursor implements Entry {
     this.deliverAtMs = 0;
     if ((flags & ~entryFlag.durable) !== 0) at = this.#setOptional(buffer, at, flags);
     this.exchangeStart = at;
-    at += readU16(buffer, start + 10);
+    at += getU16(buffer, start + 10);
     this.exchangeEnd = at;
     this.routingKeyStart = at;
-    at += readU16(buffer, start + 12);
+    at += getU16(buffer, start + 12);
     this.routingKeyEnd = at;
     this.headStart = at;
-    at += readU32(buffer, start + 14);
+    at += getU32(buffer, start + 14);
     this.headEnd = at;
     this.bodyStart = at;
     this.bodyEnd = end;
@@ -199,13 +180,13 @@ export class EntryCursor implements Entry {
     }
     if (flags & entryFlag.key) {
       this.#keyStart = at + 2;
-      this.#keyEnd = at + 2 + readU16(buffer, at);
+      this.#keyEnd = at + 2 + getU16(buffer, at);
       at = this.#keyEnd;
     }
     if (flags & entryFlag.count) at += 4;
     if (flags & entryFlag.moreKeys) {
       this.#moreKeysAt = at;
-      at += 4 + readU32(buffer, at);
+      at += 4 + getU32(buffer, at);
     }
     return at;
   }
@@ -222,9 +203,9 @@ export class EntryCursor implements Entry {
   moreKeys(): readonly string[] | undefined {
     if ((this.flags & entryFlag.moreKeys) === 0) return undefined;
     const keys: string[] = [];
-    const end = this.#moreKeysAt + 4 + readU32(this.buffer, this.#moreKeysAt);
-    for (let at = this.#moreKeysAt + 4; at < end; at += 2 + readU16(this.buffer, at)) {
-      keys.push(this.buffer.toString("utf8", at + 2, at + 2 + readU16(this.buffer, at)));
+    const end = this.#moreKeysAt + 4 + getU32(this.buffer, this.#moreKeysAt);
+    for (let at = this.#moreKeysAt + 4; at < end; at += 2 + getU16(this.buffer, at)) {
+      keys.push(this.buffer.toString("utf8", at + 2, at + 2 + getU16(this.buffer, at)));
     }
     return keys;
   }

@@ -100,11 +100,12 @@ test("a full disk stops confirms and loses nothing that was confirmed; freed spa
   const { durableTicket } = bottle.broker;
   const confirmed = tickets.filter((ticket) => ticket <= durableTicket).length;
   assert.ok(confirmed > 5 && confirmed < 60, String(confirmed));
-  assert.deepEqual(seen, ["disk"]);
+  // In between, a spare file that was given up may have made room for a while.
+  assert.equal(seen.at(-1), "disk");
   const twin = await bottle.fork();
   assert.ok(twin.queue("q").readyCount >= confirmed);
   await bottle.advance(3000);
-  assert.deepEqual(seen, ["disk"]);
+  assert.equal(seen.at(-1), "disk");
   assert.equal(bottle.broker.durableTicket, durableTicket);
   bottle.disk.bytesMax = Number.MAX_SAFE_INTEGER;
   await bottle.advance(3000);

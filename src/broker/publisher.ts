@@ -5,6 +5,7 @@
  * and the queues that are not durable point to the same bytes. A message that no durable queue wants durably goes to the
  * side buffer instead and never to disk. Nothing here allocates per message; the arrays are reused.
  */
+import { putU16, putU32 } from "../base/bytes.ts";
 import type { Publication, PublishOutcome } from "./api.ts";
 import type { ExchangeState } from "./catalog/exchange-state.ts";
 import type { NamespaceState } from "./catalog/namespace-state.ts";
@@ -12,7 +13,7 @@ import type { QueueState } from "./catalog/queue-state.ts";
 import type { Core } from "./core.ts";
 import type { DedupWindow } from "./dedup-window.ts";
 import { record } from "./durability/records.ts";
-import { entryBytesMax, writeEntry, writeText, writeU16, writeU32, writeU48 } from "./entry.ts";
+import { entryBytesMax, writeEntry, writeText, writeU48 } from "./entry.ts";
 import type { RouteInput } from "./router/route-input.ts";
 import type { Headers } from "./router/values.ts";
 
@@ -198,10 +199,10 @@ export class Publisher {
     const { commit } = this.#core;
     const { buffer, at } = commit;
     buffer[at] = record.dedup;
-    writeU32(buffer, at + 1, id);
+    putU32(buffer, at + 1, id);
     writeU48(buffer, at + 5, now);
     const end = writeText(buffer, at + 13, dedupId);
-    writeU16(buffer, at + 11, end - at - 13);
+    putU16(buffer, at + 11, end - at - 13);
     commit.at = end;
   }
 
@@ -220,10 +221,10 @@ export class Publisher {
       commit.reserve(7 + durable * targetBytes + entryBytesMax(p));
       const { buffer, at } = commit;
       buffer[at] = record.entry;
-      writeU16(buffer, at + 1, durable);
+      putU16(buffer, at + 1, durable);
       start = at + 7 + durable * targetBytes;
       end = writeEntry(buffer, start, p, true, isShared, now);
-      writeU32(buffer, start - 4, end - start);
+      putU32(buffer, start - 4, end - start);
       commit.at = end;
       slot = commit.slot;
       this.#place(targets, from, to, slot, start, end, p, buffer, at + 3);
@@ -261,7 +262,7 @@ export class Publisher {
       if (!partition.isDurable) continue;
       if (recordBuffer === undefined) partition.fleeting.add(offset, offset + 1);
       else {
-        writeU32(recordBuffer, recordAt, id);
+        putU32(recordBuffer, recordAt, id);
         writeU48(recordBuffer, recordAt + 4, offset);
         recordAt += targetBytes;
       }

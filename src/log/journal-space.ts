@@ -20,12 +20,18 @@ export interface SpaceOptions {
   fileBytesMax: number;
   /** How far zeros are written ahead of the tail. */
   aheadBytes: number;
-  /** Zeros of one write. */
+  /**
+   * Zeros of one write, at least. Small ones keep a lone append from waiting, and its page cache in small pieces; a file
+   * that is appended to in large blocks gets more, or the zeros would be half of all its writes.
+   */
   stepBytes: number;
 }
 
 const spareName = /^journal-spare-(\d+)\.log$/;
 const sparesMax = 2;
+/** Zeros of one write, at most, and as a multiple of the last append. */
+const stepBytesMax = 1024 * 1024;
+const stepAppends = 8;
 
 /** A file that is written from start to end. */
 export class TailFile {
@@ -36,6 +42,7 @@ export class TailFile {
   /** Up to here the file has space. */
   #allocated: number;
   #underWay = 0;
+  #lastLength = 0;
   #zerosFrom = -1;
   #zerosDone: (() => void) | undefined;
   #retryZerosAt = 0;
@@ -57,6 +64,7 @@ export class TailFile {
     if (isLone && this.#zerosFrom < 0 && this.position + length <= this.#allocated) {
       const written = this.#file.writeNow?.(buffer, 0, length, this.position);
       if (written === true) {
+        this.#lastLength = length;
         this.position += length;
         this.prepare();
         done(undefined);
@@ -65,6 +73,7 @@ export class TailFile {
       if (written !== undefined) return done(written);
     }
     this.#underWay = length;
+    this.#lastLength = length;
     this.#file.write(buffer, 0, length, this.position, (error) => {
       this.#underWay = 0;
       if (error === undefined) this.position += length;
@@ -79,7 +88,8 @@ export class TailFile {
     const tail = this.position + this.#underWay;
     const from = Math.max(this.#allocated, tail);
     if (this.#isClosing || this.#zerosFrom >= 0 || from - tail >= aheadBytes) return;
-    const length = Math.min(stepBytes, fileBytesMax - from);
+    const step = Math.max(stepBytes, Math.min(stepBytesMax, stepAppends * this.#lastLength));
+    const length = Math.min(step, fileBytesMax - from);
     if (length <= 0 || tail < this.#retryZerosAt) return;
     this.#zerosFrom = from;
     this.#file.write(zerosOf(length), 0, length, from, (error) => {

@@ -11,6 +11,7 @@
  * only grow.
  */
 
+import { putU32 } from "../base/bytes.ts";
 import { assert } from "../base/assert.ts";
 import { crc32 } from "../base/crc.ts";
 import { writeAt } from "./disk-read.ts";
@@ -230,10 +231,10 @@ class IndexBuilder {
     if (this.#entries === 0) this.#beginPage(offset, timestamp);
     const delta = offset - this.#base;
     const at = this.length + PAGE_HEADER_BYTES + this.#entries * INDEX_ENTRY_BYTES;
-    this.buffer.writeUInt32BE(delta, at);
-    this.buffer.writeUInt32BE(position, at + 4);
-    this.buffer.writeUInt32BE(length, at + 8);
-    this.buffer.writeUInt32BE(entryCheck(crc, delta), at + 12);
+    putU32(this.buffer, at, delta);
+    putU32(this.buffer, at + 4, position);
+    putU32(this.buffer, at + 8, length);
+    putU32(this.buffer, at + 12, entryCheck(crc, delta));
     this.#entries++;
     this.#runEntries++;
     this.#runBytes += length;

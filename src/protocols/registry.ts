@@ -5,9 +5,10 @@ import type { Users } from "../auth/users.ts";
 import type { Broker, MessageFormat } from "../broker/api.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Protocol } from "../server/protocol.ts";
-import { amqpFormat } from "./amqp091/format.ts";
-import type { AmqpSettings } from "./amqp091/hub.ts";
-import { createAmqp } from "./amqp091/index.ts";
+import { amqpFormat } from "./rabbitmq/model/format.ts";
+import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
+import { RabbitServer } from "./rabbitmq/model/server.ts";
+import { createAmqp } from "./rabbitmq/amqp091/index.ts";
 
 /** What protocols are made of. */
 export interface ProtocolParts {
@@ -24,7 +25,7 @@ export interface ProtocolParts {
 export const messageFormats: readonly MessageFormat[] = [amqpFormat];
 
 export const protocolByName = {
-  amqp: (parts: ProtocolParts): Protocol => createAmqp({ ...parts, settings: parts.settings.amqp }),
+  amqp: (parts: ProtocolParts): Protocol => createAmqp(new RabbitServer(parts), parts.settings.amqp),
 } as const;
 
 export type ProtocolName = keyof typeof protocolByName;

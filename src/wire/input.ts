@@ -11,7 +11,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import { getU16, getU32 } from "./bytes.ts";
+import { getU16, getU32 } from "../base/bytes.ts";
 
 /** What was wrong with a piece of input. A value to be returned, not thrown. */
 export class Malformed {

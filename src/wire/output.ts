@@ -15,7 +15,7 @@
  * a chunk after a take (needs a count of references per chunk, to save what the small size saves), and Buffer.concat.
  */
 
-import { copyBytes, putU16, putU32, putU64 } from "./bytes.ts";
+import { copyBytes, putU16, putU32, putU64 } from "../base/bytes.ts";
 
 const smallBytes = 4096;
 const largeBytes = 65_536;

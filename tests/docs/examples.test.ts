@@ -17,7 +17,7 @@ import { runInThisContext } from "node:vm";
 import { connect } from "amqplib";
 import { startBroker } from "../../src/start-broker.ts";
 
-const root = new URL("../../", import.meta.url);
+const root = new URL("../..", import.meta.url);
 
 interface Example {
   readonly heading: string;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { cacheFolder, clientSuite, run } from "./client-suite.ts";
 
-const source = new URL("./go/", import.meta.url);
+const source = new URL("./go", import.meta.url);
 
 clientSuite("amqp091-go", async () => {
   if ((await run("go", ["version"])).status !== 0) return { missing: "there is no Go on this machine" };

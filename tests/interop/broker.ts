@@ -38,7 +38,7 @@ export interface BrokerProcess {
   log(): string;
 }
 
-const root = new URL("../../", import.meta.url);
+const root = new URL("../..", import.meta.url);
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");

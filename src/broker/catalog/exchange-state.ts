@@ -7,7 +7,8 @@ import type { QueueState } from "./queue-state.ts";
 export class ExchangeState implements Exchange {
   readonly id: number;
   readonly name: string;
-  readonly settings: ExchangeSettings;
+  settings: ExchangeSettings;
+  readonly counters = { publishedIn: 0, routedOut: 0 };
   readonly declaration: unknown;
   readonly routing: RoutingExchange<QueueState> | undefined;
   readonly dedup: DedupWindow | undefined;

@@ -88,6 +88,11 @@ export class NamespaceState implements Namespace {
     for (const { source } of removed) if (source !== name) this.#deleteIfUnused(source);
   }
 
+  configureExchange(name: string, settings: ExchangeSettings): void {
+    const exchange = must(this.exchangeByName.get(name), "the exchange exists");
+    exchange.settings = settings;
+  }
+
   queue(name: string): QueueState | undefined {
     return this.queueByName.get(name);
   }

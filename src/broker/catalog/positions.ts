@@ -3,11 +3,12 @@
  * nothing but a name with the offset of the entry that it reads next, and what its protocol wants to remember beside it.
  * Each commit is a record of its own, so that a position is as durable as the ticket that answers it.
  */
+import { getU16, getU32, putU16, putU32 } from "../../base/bytes.ts";
 import { assert } from "../../base/assert.ts";
 import type { CommittedPosition } from "../api.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
-import { readU16, readU32, readU48, writeText, writeU16, writeU32, writeU48 } from "../entry.ts";
+import { readU48, writeText, writeU48 } from "../entry.ts";
 
 /** In UTF-16 units: 65,535 octets at most. */
 const textMax = 21_845;
@@ -30,8 +31,8 @@ export class Positions {
 
   /** Applies a record that begins at `at`; answers the position behind it. */
   static restore(positionsOf: (queueId: number) => Positions | undefined, buffer: Buffer, at: number): number {
-    const groupEnd = at + 19 + readU16(buffer, at + 17);
-    const end = groupEnd + 2 + readU16(buffer, groupEnd);
+    const groupEnd = at + 19 + getU16(buffer, at + 17);
+    const end = groupEnd + 2 + getU16(buffer, groupEnd);
     const offset = readU48(buffer, at + 5);
     const position = {
       offset,
@@ -39,7 +40,7 @@ export class Positions {
       metadata: buffer.toString("utf8", groupEnd + 2, end),
     };
     const group = buffer.toString("utf8", at + 19, groupEnd);
-    const positions = positionsOf(readU32(buffer, at + 1));
+    const positions = positionsOf(getU32(buffer, at + 1));
     if (positions !== undefined) positions.#set(group, offset === forgotten ? undefined : position);
     return end;
   }
@@ -65,12 +66,12 @@ function writePosition(core: Core, queueId: number, group: string, position: Com
   commit.reserve(21 + (group.length + metadata.length) * 3);
   const { buffer, at } = commit;
   buffer[at] = record.position;
-  writeU32(buffer, at + 1, queueId);
+  putU32(buffer, at + 1, queueId);
   writeU48(buffer, at + 5, position?.offset ?? forgotten);
   writeU48(buffer, at + 11, position?.timeMs ?? 0);
   const groupEnd = writeText(buffer, at + 19, group);
-  writeU16(buffer, at + 17, groupEnd - at - 19);
+  putU16(buffer, at + 17, groupEnd - at - 19);
   const end = writeText(buffer, groupEnd + 2, metadata);
-  writeU16(buffer, groupEnd, end - groupEnd - 2);
+  putU16(buffer, groupEnd, end - groupEnd - 2);
   commit.at = end;
 }

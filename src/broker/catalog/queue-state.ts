@@ -2,6 +2,7 @@
  * A queue: a partition, the subscription that reads it (a log has none), and the rules that are about neither alone: how
  * long settled entries stay, when an unused queue goes, which publishes are refused.
  */
+import { putU32 } from "../../base/bytes.ts";
 import { assert } from "../../base/assert.ts";
 import type { TimerHandle } from "../../base/clock.ts";
 import type { CommittedPosition, Queue, QueueSettings, SubscriptionSettings, SubscriptionView } from "../api.ts";
@@ -9,7 +10,7 @@ import type { Core } from "../core.ts";
 import { Compaction } from "../topic/compaction.ts";
 import { DedupWindow } from "../dedup-window.ts";
 import { record } from "../durability/records.ts";
-import { EntryCursor, writeU32, writeU48 } from "../entry.ts";
+import { EntryCursor, writeU48 } from "../entry.ts";
 import type { ConsumerState } from "../subscription/consumer-state.ts";
 import { Subscription } from "../subscription/subscription.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
@@ -27,6 +28,20 @@ export class QueueState implements Queue, Wakeable {
   /** Consumers that read it as a log. */
   readonly readers = new Set<ConsumerState>();
   settings: QueueSettings;
+  readonly counters = {
+    published: 0,
+    delivered: 0,
+    deliveredNoAck: 0,
+    got: 0,
+    gotNoAck: 0,
+    getEmpty: 0,
+    redelivered: 0,
+    settled: 0,
+    expired: 0,
+    rejected: 0,
+    overflowed: 0,
+    deliveryLimited: 0,
+  };
   isDeleted = false;
   isWoken = false;
   dedup: DedupWindow | undefined;
@@ -73,6 +88,14 @@ export class QueueState implements Queue, Wakeable {
       partition.isGone = (offset): boolean => !subscription.keepsHistory && subscription.settled.has(offset);
     }
     this.#applySettings();
+  }
+
+  get scheduledCount(): number {
+    return this.subscription?.scheduledCount ?? 0;
+  }
+
+  get oldestReadyMs(): number | undefined {
+    return undefined;
   }
 
   get readyCount(): number {
@@ -219,7 +242,7 @@ export class QueueState implements Queue, Wakeable {
     const { commit } = this.#core;
     commit.reserve(11);
     commit.buffer[commit.at] = record.trimmed;
-    writeU32(commit.buffer, commit.at + 1, this.id);
+    putU32(commit.buffer, commit.at + 1, this.id);
     writeU48(commit.buffer, commit.at + 5, to);
     commit.at += 11;
   }

@@ -1,4 +1,5 @@
 /** Journal records, applied in order to what the checkpoint left. */
+import { getU16, getU32 } from "../../base/bytes.ts";
 import type { JournalBlock } from "../../log/log.ts";
 import { headersFromJson, type Definition } from "../catalog/definition.ts";
 import { Positions } from "../catalog/positions.ts";
@@ -6,7 +7,7 @@ import { addNamedSubscription, removeNamedSubscription } from "../catalog/named-
 import type { Subscription } from "../subscription/subscription.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
-import { EntryCursor, readU16, readU32, readU48 } from "../entry.ts";
+import { EntryCursor, readU48 } from "../entry.ts";
 import { restoreAttempts, restoreHorizon, restoreSettled } from "../subscription/subscription-snapshot.ts";
 import { blockBegins, blockContinued, record } from "./records.ts";
 
@@ -129,16 +130,16 @@ export class Replay {
       else if (kind === record.settled) at = this.#settled(buffer, at);
       else if (kind === record.position) at = Positions.restore((id) => this.#queue(id)?.positions, buffer, at);
       else if (kind === record.horizon) {
-        const subscription = this.#subscription(readU32(buffer, at + 1));
+        const subscription = this.#subscription(getU32(buffer, at + 1));
         if (subscription !== undefined) restoreHorizon(subscription, readU48(buffer, at + 5));
         at += 11;
       } else if (kind === record.returned) at = this.#returned(buffer, at);
       else if (kind === record.trimmed) {
-        const queue = this.#queue(readU32(buffer, at + 1));
+        const queue = this.#queue(getU32(buffer, at + 1));
         queue?.partition.trimTo(readU48(buffer, at + 5));
         at += 11;
       } else if (kind === record.define) {
-        const length = readU32(buffer, at + 1);
+        const length = getU32(buffer, at + 1);
         applyDefinition(this.#core, JSON.parse(buffer.toString("utf8", at + 5, at + 5 + length)) as Definition);
         at += 5 + length;
       } else if (kind === record.dedup) at = this.#dedup(buffer, at);
@@ -158,13 +159,13 @@ export class Replay {
   }
 
   #entry(buffer: Buffer, at: number): number {
-    const targets = readU16(buffer, at + 1);
+    const targets = getU16(buffer, at + 1);
     const start = at + 7 + targets * 10;
-    const length = readU32(buffer, start - 4);
+    const length = getU32(buffer, start - 4);
     const cursor = this.#cursor.set(buffer, start, start + length, 0);
     const bodyLength = cursor.bodyEnd - cursor.bodyStart;
     for (let i = 0; i < targets; i++) {
-      const queue = this.#queue(readU32(buffer, at + 3 + i * 10));
+      const queue = this.#queue(getU32(buffer, at + 3 + i * 10));
       if (queue === undefined) continue;
       const offset = readU48(buffer, at + 7 + i * 10);
       const { partition, subscription } = queue;
@@ -192,13 +193,13 @@ export class Replay {
   }
 
   #settled(buffer: Buffer, at: number): number {
-    const id = readU32(buffer, at + 1);
+    const id = getU32(buffer, at + 1);
     const subscription = this.#subscription(id);
-    const ranges = readU16(buffer, at + 5);
+    const ranges = getU16(buffer, at + 5);
     for (let i = 0; i < ranges; i++) {
       const range = at + 7 + i * 10;
       const start = readU48(buffer, range);
-      const count = readU32(buffer, range + 6);
+      const count = getU32(buffer, range + 6);
       if (subscription !== undefined) restoreSettled(subscription, start, count);
       else this.#queue(id)?.compaction?.restore(start, count);
     }
@@ -206,24 +207,18 @@ export class Replay {
   }
 
   #returned(buffer: Buffer, at: number): number {
-    const subscription = this.#subscription(readU32(buffer, at + 1));
+    const subscription = this.#subscription(getU32(buffer, at + 1));
     if (subscription !== undefined) {
       const offset = readU48(buffer, at + 5);
-      restoreAttempts(
-        subscription,
-        offset,
-        readU16(buffer, at + 11),
-        readU16(buffer, at + 13),
-        readU48(buffer, at + 15),
-      );
+      restoreAttempts(subscription, offset, getU16(buffer, at + 11), getU16(buffer, at + 13), readU48(buffer, at + 15));
     }
     return at + 21;
   }
 
   #dedup(buffer: Buffer, at: number): number {
-    const length = readU16(buffer, at + 11);
+    const length = getU16(buffer, at + 11);
     const id = buffer.toString("utf8", at + 13, at + 13 + length);
-    const owner = readU32(buffer, at + 1);
+    const owner = getU32(buffer, at + 1);
     const seenMs = readU48(buffer, at + 5);
     const queue = this.#queue(owner);
     if (queue !== undefined) queue.dedup?.add(id, seenMs);

@@ -3,9 +3,10 @@
  * Collecting costs an array element per run of neighbours; the records are written when the block is sealed, so that a
  * thousand acknowledgements in order are one range.
  */
+import { putU16, putU32 } from "../../base/bytes.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
-import { writeU16, writeU32, writeU48 } from "../entry.ts";
+import { writeU48 } from "../entry.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -74,7 +75,7 @@ export class SubscriptionJournal {
     const { commit } = this.#core;
     commit.reserve(11);
     commit.buffer[commit.at] = record.horizon;
-    writeU32(commit.buffer, commit.at + 1, id);
+    putU32(commit.buffer, commit.at + 1, id);
     writeU48(commit.buffer, commit.at + 5, this.horizonWritten);
     commit.at += 11;
     this.#core.horizonWritten(this.#subscription, this.horizonWritten);
@@ -86,10 +87,10 @@ export class SubscriptionJournal {
     commit.reserve(21);
     const { buffer, at } = commit;
     buffer[at] = record.returned;
-    writeU32(buffer, at + 1, this.#subscription.id);
+    putU32(buffer, at + 1, this.#subscription.id);
     writeU48(buffer, at + 5, offset);
-    writeU16(buffer, at + 11, Math.min(attempts.returns, 65_535));
-    writeU16(buffer, at + 13, Math.min(attempts.failures, 65_535));
+    putU16(buffer, at + 11, Math.min(attempts.returns, 65_535));
+    putU16(buffer, at + 13, Math.min(attempts.failures, 65_535));
     writeU48(buffer, at + 15, attempts.readyAtMs);
     commit.at = at + 21;
   }
@@ -109,12 +110,12 @@ export class SubscriptionJournal {
       const { buffer } = commit;
       let { at } = commit;
       buffer[at] = record.settled;
-      writeU32(buffer, at + 1, id);
-      writeU16(buffer, at + 5, count);
+      putU32(buffer, at + 1, id);
+      putU16(buffer, at + 5, count);
       at += 7;
       for (let i = from; i < from + count; i++) {
         writeU48(buffer, at, this.#starts[i]!);
-        writeU32(buffer, at + 6, this.#counts[i]!);
+        putU32(buffer, at + 6, this.#counts[i]!);
         at += 10;
       }
       commit.at = at;

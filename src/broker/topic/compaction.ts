@@ -10,10 +10,11 @@
  * key, not for each entry. Rejected: superseding at the append, which would hide values from followers and cost a map
  * look-up on the hot path.
  */
+import { putU16, putU32 } from "../../base/bytes.ts";
 import type { TimerHandle } from "../../base/clock.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
-import { EntryCursor, writeU16, writeU32, writeU48 } from "../entry.ts";
+import { EntryCursor, writeU48 } from "../entry.ts";
 import { SettledSet } from "../subscription/settled-set.ts";
 import type { Partition } from "./partition.ts";
 
@@ -126,12 +127,12 @@ export class Compaction {
     const { buffer } = commit;
     let { at } = commit;
     buffer[at] = record.settled;
-    writeU32(buffer, at + 1, id);
-    writeU16(buffer, at + 5, offsets.length);
+    putU32(buffer, at + 1, id);
+    putU16(buffer, at + 5, offsets.length);
     at += 7;
     for (const offset of offsets) {
       writeU48(buffer, at, offset);
-      writeU32(buffer, at + 6, 1);
+      putU32(buffer, at + 6, 1);
       at += 10;
     }
     commit.at = at;

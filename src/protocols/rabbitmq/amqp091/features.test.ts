@@ -1,0 +1,297 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fieldValue, plainTable, tableOf, type FieldValue } from "../model/field-table.ts";
+import { publishFrames, WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
+
+const open = WireHouse.open;
+
+function bodies(received: readonly Received[]): (string | undefined)[] {
+  return received.filter(({ name }) => name === "basic.deliver").map(({ body }) => body);
+}
+
+function exchange(client: WireClient, name: string, type: string, args: Parameters<typeof tableOf>[0] = {}): void {
+  const flags = { passive: false, durable: true, autoDelete: false, internal: false, noWait: false };
+  client.send(1, "exchange.declare", { ticket: 0, exchange: name, type, ...flags, arguments: tableOf(args) });
+}
+
+function bind(client: WireClient, queue: string, from: string, routingKey: string): void {
+  client.send(1, "queue.bind", { ticket: 0, queue, exchange: from, routingKey, noWait: false, arguments: [] });
+}
+
+function texts(...words: string[]): FieldValue {
+  return { type: "A", value: words.map((value) => ({ type: "S", value })) };
+}
+
+test("a delivery that is not settled in time closes its channel, and is delivered again", async () => {
+  const house = await open({ consumerTimeoutMs: 60_000 });
+  const client = house.client();
+  client.declare("q");
+  client.publish("q", "slow");
+  client.consume("q");
+  client.take();
+  house.clock.advance(61_000);
+  const close = client.take().find(({ name }) => name === "channel.close");
+  assert.equal(close?.args["replyCode"], 406);
+  assert.match(String(close?.args["replyText"]), /delivery acknowledgement on channel 1 timed out/);
+  assert.equal(house.client().get("q")?.args["redelivered"], true);
+});
+
+/** The text with which the channel was closed. */
+function closedFor(client: WireClient): string {
+  return String(client.take().find(({ name }) => name === "channel.close")?.args["replyText"]);
+}
+
+test("a queue says how long its deliveries may take, and a consumer says it better", async () => {
+  const house = await open({ consumerTimeoutMs: 1_800_000 });
+  const [byQueue, byConsumer] = [house.client(), house.client()];
+  byQueue.declare("q", { "x-consumer-timeout": 5000 });
+  for (const body of ["one", "two"]) byQueue.publish("q", body);
+  byQueue.send(1, "basic.qos", { prefetchSize: 0, prefetchCount: 1, global: false });
+  byQueue.consume("q");
+  byConsumer.consume("q", { "x-consumer-timeout": 2000 });
+  byConsumer.take();
+  house.clock.advance(2100);
+  assert.match(closedFor(byConsumer), /on channel 1 timed out\. Timeout value used: 2000 ms/);
+  assert.deepEqual(bodies(byQueue.take()), ["one"]);
+  house.clock.advance(3000);
+  assert.match(closedFor(byQueue), /Timeout value used: 5000 ms/);
+});
+
+test("what was taken one by one, or by a consumer that has left, is to be settled in time as well", async () => {
+  const house = await open({ consumerTimeoutMs: 30_000 });
+  const [getter, leaver] = [house.client(), house.client()];
+  getter.declare("q");
+  getter.declare("slow", { "x-consumer-timeout": 50_000 });
+  for (const queue of ["slow", "slow", "q"]) getter.publish(queue, "m");
+  getter.take();
+  getter.get("slow", false);
+  house.clock.advance(40_000);
+  assert.equal(getter.get("q", false)?.name, "basic.get-ok");
+  getter.send(1, "basic.ack", { deliveryTag: 1, multiple: false });
+  leaver.consume("slow");
+  leaver.send(1, "basic.cancel", { consumerTag: "c", noWait: false });
+  leaver.take();
+  house.clock.advance(29_000);
+  assert.deepEqual(getter.names(), []);
+  house.clock.advance(31_000);
+  assert.match(closedFor(getter), /Timeout value used: 30000 ms/);
+  house.clock.advance(50_000);
+  assert.match(closedFor(leaver), /Timeout value used: 50000 ms/);
+  assert.equal(house.client().get("slow")?.args["redelivered"], true);
+});
+
+test("a quorum queue delays what is returned, a little more each time", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("q", {
+    "x-queue-type": "quorum",
+    "x-delayed-retry-type": "all",
+    "x-delayed-retry-min": 1000,
+    "x-delayed-retry-max": 1500,
+  });
+  client.publish("q", "try");
+  client.consume("q");
+  assert.deepEqual(bodies(client.take()), ["try"]);
+  for (const [tag, delayMs] of [
+    [1, 1000],
+    [2, 1500],
+    [3, 1500],
+  ] as const) {
+    client.send(1, "basic.nack", { deliveryTag: tag, multiple: false, requeue: true });
+    house.clock.advance(delayMs - 50);
+    assert.deepEqual(bodies(client.take()), []);
+    house.clock.advance(100);
+    const [again] = client.take();
+    assert.equal(fieldValue(again!.properties!.headers!, "x-delivery-count")?.value, tag);
+  }
+});
+
+test("a stream is read through a filter", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("s", { "x-queue-type": "stream" });
+  for (const [body, value] of [
+    ["one", "a"],
+    ["two", "b"],
+    ["three", "a"],
+  ]) {
+    client.publish("s", body!, { headers: tableOf({ "x-stream-filter-value": value! }) });
+  }
+  client.publish("s", "plain");
+  client.send(1, "basic.qos", { prefetchSize: 0, prefetchCount: 10, global: false });
+  client.consume("s", { "x-stream-offset": "first", "x-stream-filter": "a" });
+  assert.deepEqual(bodies(client.take()), ["one", "three"]);
+  client.send(1, "basic.cancel", { consumerTag: "c", noWait: false });
+  const filter = { "x-stream-filter": texts("b", "c"), "x-stream-match-unfiltered": true };
+  client.consume("s", { "x-stream-offset": "first", ...filter });
+  assert.deepEqual(bodies(client.take()), ["two", "plain"]);
+});
+
+test("a new binding gets an exchange's last messages, but not those that say no", async () => {
+  const house = await open();
+  const client = house.client();
+  exchange(client, "recent", "x-recent-history", { "x-recent-history-length": 2 });
+  for (const body of ["one", "two", "three"]) client.publish("", body, {}, "recent");
+  client.publish("", "unkept", { headers: tableOf({ "x-recent-history-no-store": true }) }, "recent");
+  client.declare("q");
+  bind(client, "q", "recent", "");
+  client.take();
+  assert.equal(client.get("q")?.body, "two");
+  assert.equal(client.get("q")?.body, "three");
+  assert.equal(client.get("q")?.name, "basic.get-empty");
+});
+
+test("an exchange drops what it has seen within its window", async () => {
+  const house = await open();
+  const client = house.client();
+  exchange(client, "once", "direct", { "x-message-deduplication": true, "x-cache-ttl": 1000 });
+  client.declare("q");
+  bind(client, "q", "once", "k");
+  const headers = tableOf({ "x-deduplication-header": "7" });
+  client.publish("k", "first", { headers }, "once");
+  client.publish("k", "again", { headers }, "once");
+  house.clock.advance(2000);
+  client.publish("k", "later", { headers }, "once");
+  client.take();
+  assert.equal(client.get("q")?.body, "first");
+  assert.equal(client.get("q")?.body, "later");
+  assert.equal(client.get("q")?.name, "basic.get-empty");
+});
+
+test("CC and BCC go to more queues, and nobody sees BCC", async () => {
+  const house = await open();
+  const client = house.client();
+  for (const queue of ["to", "cc", "bcc"]) client.declare(queue);
+  client.publish("to", "all", { headers: tableOf({ CC: texts("cc"), BCC: texts("bcc"), kept: 1 }) });
+  client.take();
+  for (const queue of ["to", "cc", "bcc"]) {
+    const got = client.get(queue);
+    assert.deepEqual([...plainTable(got!.properties!.headers!).keys()], ["CC", "kept"]);
+  }
+});
+
+test("an answer finds the channel that asked, without a queue", async () => {
+  const house = await open();
+  const asker = house.client();
+  const responder = house.client();
+  responder.declare("work");
+  asker.consume("amq.rabbitmq.reply-to", {}, true);
+  asker.publish("work", "how much?", { replyTo: "amq.rabbitmq.reply-to", correlationId: "9" });
+  asker.take();
+  responder.take();
+  const request = responder.get("work");
+  const address = request!.properties!.replyTo!;
+  assert.match(address, /^amq\.rabbitmq\.reply-to\.g-/);
+  responder.publish(address, "42", { correlationId: "9" });
+  const [answer] = asker.take();
+  assert.equal(answer?.body, "42");
+  assert.equal(answer?.properties?.correlationId, "9");
+});
+
+test("replies to a client that does not read them are dropped, and who answers is not held back", async () => {
+  const house = await open();
+  const [asker, responder] = [house.client(), house.client()];
+  responder.declare("work");
+  asker.consume("amq.rabbitmq.reply-to", {}, true);
+  asker.publish("work", "?", { replyTo: "amq.rabbitmq.reply-to" });
+  asker.take();
+  responder.take();
+  const address = responder.get("work")!.properties!.replyTo!;
+  for (let i = 0; i < 300; i++) responder.publish(address, "x".repeat(100_000));
+  assert.ok(asker.unsentBytes < 20_000_000);
+  assert.equal(responder.isReadingPaused, false);
+  assert.ok(bodies(asker.take()).length < 200);
+  responder.publish(address, "late");
+  assert.deepEqual(bodies(asker.take()), ["late"]);
+});
+
+test("a transaction that holds back more than one message may have is refused", async () => {
+  const house = await open({ messageBytesMax: 100_000 });
+  const client = house.client();
+  client.declare("q");
+  client.send(1, "tx.select", {});
+  const half = "x".repeat(45_000);
+  for (const end of ["tx.rollback", "tx.commit"] as const) {
+    client.publish("q", half);
+    client.publish("q", half);
+    client.send(1, end, {});
+  }
+  assert.equal(client.take().at(-1)?.name, "tx.commit-ok");
+  for (let i = 0; i < 3; i++) client.publish("q", half);
+  const text = "PRECONDITION_FAILED - uncommitted messages exceed the maximum of 100000 bytes";
+  assert.equal(closedFor(client), text);
+  client.send(1, "channel.close-ok", {});
+  client.send(1, "channel.open", { outOfBand: "" });
+  client.send(1, "tx.select", {});
+  client.publish("q", "x".repeat(100_000));
+  client.send(1, "tx.commit", {});
+  assert.deepEqual(client.names(), ["channel.open-ok", "tx.select-ok", "tx.commit-ok"]);
+});
+
+test("priorities are obeyed", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("q", { "x-max-priority": 10 });
+  for (const priority of [1, 9, 5]) client.publish("q", `p${priority}`, { priority });
+  client.take();
+  assert.deepEqual(
+    [1, 2, 3].map(() => client.get("q")?.body),
+    ["p9", "p5", "p1"],
+  );
+});
+
+test("a certificate logs in by its common name", async () => {
+  const house = await open();
+  const client = house.peer({ isTls: true, certificateName: "guest" });
+  client.raw(Buffer.from("AMQP\0\0\x09\x01", "latin1"));
+  assert.match(String(client.take()[0]?.args["mechanisms"]), /EXTERNAL/);
+  client.send(0, "connection.start-ok", { clientProperties: [], mechanism: "EXTERNAL", response: "", locale: "en_US" });
+  assert.deepEqual(client.names(), ["connection.tune"]);
+  const plain = house.peer();
+  plain.raw(Buffer.from("AMQP\0\0\x09\x01", "latin1"));
+  plain.take();
+  plain.send(0, "connection.start-ok", { clientProperties: [], mechanism: "EXTERNAL", response: "", locale: "en_US" });
+  assert.equal(plain.isEnded, true);
+});
+
+test("a body over the limit closes the channel before it is taken in", async () => {
+  const house = await open({ messageBytesMax: 1000 });
+  const client = house.client();
+  client.declare("q");
+  client.take();
+  client.publish("q", "x".repeat(1001));
+  const [close] = client.take();
+  assert.equal(
+    close?.args["replyText"],
+    "PRECONDITION_FAILED - message size 1001 is larger than configured max size 1000",
+  );
+  client.send(1, "channel.close-ok", {});
+  client.send(1, "channel.open", { outOfBand: "" });
+  assert.deepEqual(client.names(), ["channel.open-ok"]);
+});
+
+test("half messages on many channels do not add up without end", async () => {
+  const house = await open({ messageBytesMax: 10_000 });
+  const client = house.client();
+  const half = publishFrames("q", "x".repeat(8000));
+  // Header and a first body frame of 6000 bytes: the rest never comes.
+  const methodAndHeader = half.subarray(0, half.length - 8008);
+  for (const channel of [1, 2]) {
+    if (channel === 2) client.send(2, "channel.open", { outOfBand: "" });
+    const bytes = Buffer.concat([
+      methodAndHeader,
+      Buffer.from([3, 0, 1, 0, 0, 6000 >> 8, 6000 & 255]),
+      Buffer.alloc(6000),
+      Buffer.from([206]),
+    ]);
+    let at = 0;
+    while (at < bytes.length) {
+      bytes.writeUInt16BE(channel, at + 1);
+      at += bytes.readUInt32BE(at + 3) + 8;
+    }
+    client.raw(bytes);
+  }
+  const [, close] = client.take();
+  assert.equal(close?.name, "connection.close");
+  assert.equal(close?.args["replyCode"], 506);
+});

@@ -1,0 +1,121 @@
+/**
+ * What all AMQP connections of a broker share: settings, users, who owns which exclusive queue, who waits for which
+ * reply, and the one listener that tells connections of commits.
+ *
+ * Only connections that wait for a commit are told of it, so that ten thousand idle ones cost a commit nothing.
+ */
+
+import type { Clock } from "../../../base/clock.ts";
+import { LoginPenalty } from "../../../auth/penalty.ts";
+import type { Users } from "../../../auth/users.ts";
+import type { Broker, Namespace, Queue } from "../../../broker/api.ts";
+import type { Logger } from "../../../observe/log.ts";
+import type { Events } from "../model/events.ts";
+import { spokenProduct, spokenVersion, type RabbitServer } from "../model/server.ts";
+import { defaultVhost } from "../model/vhosts.ts";
+import { must } from "../../../base/assert.ts";
+import { tableOf, type FieldTable } from "../model/field-table.ts";
+import type { ReplyTargets } from "./reply-to.ts";
+
+export interface AmqpSettings {
+  /** Largest frame offered to clients, overhead included. */
+  readonly frameMaxBytes: number;
+  /** Most channels of one connection offered to clients. */
+  readonly channelMax: number;
+  /** Offered to clients; 0: none. */
+  readonly heartbeatSeconds: number;
+  readonly messageBytesMax: number;
+  /** ms a delivery may stay unsettled; 0: no limit. */
+  readonly consumerTimeoutMs: number;
+}
+
+/** One who waits for commits: an AMQP connection. */
+export interface CommitWaiter {
+  /** Answers whether it waits for another one. */
+  committed(durableTicket: number): boolean;
+}
+
+export interface HubOptions {
+  readonly server: RabbitServer;
+  readonly settings: AmqpSettings;
+  readonly replyTargets: ReplyTargets;
+}
+
+export class Hub {
+  readonly server: RabbitServer;
+  readonly broker: Broker;
+  readonly users: Users;
+  readonly settings: AmqpSettings;
+  /** Heartbeats and time-outs run by it, whatever the broker's clock is. */
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: Events;
+  readonly penalty = new LoginPenalty();
+  readonly replyTargets: ReplyTargets;
+  readonly serverProperties: FieldTable;
+  /** Exclusive queues and the connections that declared them. */
+  readonly ownerByQueue = new Map<Queue, object>();
+  #waiting: CommitWaiter[] = [];
+  #spare: CommitWaiter[] = [];
+
+  constructor(options: HubOptions) {
+    const { server } = options;
+    this.server = server;
+    this.broker = server.broker;
+    this.events = must(server.vhosts.find(defaultVhost), "there is a default virtual host").events;
+    this.users = server.users;
+    this.settings = options.settings;
+    this.clock = server.clock;
+    this.logger = server.logger;
+    this.replyTargets = options.replyTargets;
+    this.serverProperties = serverProperties(server.nodeName, server.version);
+    this.broker.addCommitListener(this);
+  }
+
+  /** The namespace of a virtual host. */
+  namespace(vhost: string): Namespace | undefined {
+    return this.server.vhosts.find(vhost)?.namespace;
+  }
+
+  /** Tells `waiter` of the next commit. It must not be waiting already. */
+  awaitCommit(waiter: CommitWaiter): void {
+    this.#waiting.push(waiter);
+  }
+
+  committed(durableTicket: number): void {
+    if (this.#waiting.length === 0) return;
+    const told = this.#waiting;
+    this.#waiting = this.#spare;
+    for (const waiter of told) if (waiter.committed(durableTicket)) this.#waiting.push(waiter);
+    told.length = 0;
+    this.#spare = told;
+  }
+
+  /** A name that nobody can guess: `prefix` and 132 bits. */
+  uniqueName(prefix: string): string {
+    return `${prefix}-${this.broker.random.bytes(16).toString("base64url")}`;
+  }
+}
+
+function serverProperties(clusterName: string, version: string): FieldTable {
+  const capabilities = tableOf({
+    publisher_confirms: true,
+    exchange_exchange_bindings: true,
+    "basic.nack": true,
+    consumer_cancel_notify: true,
+    "connection.blocked": true,
+    consumer_priorities: true,
+    authentication_failure_close: true,
+    per_consumer_qos: true,
+    direct_reply_to: true,
+  });
+  return tableOf({
+    capabilities: { type: "F", value: capabilities },
+    cluster_name: clusterName,
+    copyright: "Copyright (c) the Entrepot contributors",
+    information: "Licensed under the Apache License 2.0.",
+    platform: `Entrepot ${version}`,
+    product: spokenProduct,
+    version: spokenVersion,
+  });
+}

@@ -1,0 +1,112 @@
+/**
+ * What a channel in tx mode holds back: messages, copied, and settlements. A commit does all of it as one atomic group,
+ * messages first, as RabbitMQ does; a rollback forgets the messages, and the deliveries are unsettled as before.
+ *
+ * What is held back lies in memory, so all transactions of a connection together may hold as much as the largest message;
+ * more is refused, and with it the channel. RabbitMQ has no such bound.
+ */
+
+import type { Publication, PublishOutcome, Queue, Settlement } from "../../../broker/api.ts";
+import type { Channel } from "./channel.ts";
+import { Fault } from "../model/errors.ts";
+import { partsOf } from "./publishing.ts";
+
+interface HeldPublish {
+  readonly publication: Publication;
+  readonly isMandatory: boolean;
+  /** Decided when it was published, as in RabbitMQ; undefined where the exchange does more than route. */
+  readonly routes: readonly Queue[] | undefined;
+}
+
+interface HeldSettlement {
+  readonly tags: readonly number[];
+  readonly settlement: Settlement;
+}
+
+/** What a message that is held back takes beside its own bytes, about. */
+const heldBytesEach = 512;
+
+const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
+
+export class Transaction {
+  readonly #channel: Channel;
+  #publishes: HeldPublish[] = [];
+  #settlements: HeldSettlement[] = [];
+  readonly #settledTags = new Set<number>();
+  /** Of what is held back; in the connection's count. */
+  #heldBytes = 0;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  publish(publication: Publication, isMandatory: boolean): Fault | undefined {
+    const { connection } = this.#channel;
+    const { headStart, headEnd, bodyStart, bodyEnd } = publication;
+    const bytes = headEnd - headStart + bodyEnd - bodyStart + heldBytesEach;
+    const bytesMax = connection.hub.settings.messageBytesMax;
+    // A single message of any size that is allowed otherwise is allowed here.
+    if (connection.heldBytes > 0 && connection.heldBytes + bytes > bytesMax) {
+      return new Fault("preconditionFailed", `uncommitted messages exceed the maximum of ${bytesMax} bytes`);
+    }
+    connection.heldBytes += bytes;
+    this.#heldBytes += bytes;
+    const head = Buffer.from(publication.head.subarray(headStart, headEnd));
+    const body = Buffer.from(publication.body.subarray(bodyStart, bodyEnd));
+    const copy = { head, headStart: 0, headEnd: head.length, body, bodyStart: 0, bodyEnd: body.length };
+    const { delays, dedup, historyLength } = publication.exchange.settings;
+    const isPlain = !delays && dedup === undefined && historyLength === 0;
+    const routes = isPlain ? connection.namespace.routesOf(publication) : undefined;
+    this.#publishes.push({ publication: { ...publication, ...copy }, isMandatory, routes });
+    return undefined;
+  }
+
+  /** Notes a settlement; answers false when no such delivery is outstanding. */
+  settle(tag: number, isMultiple: boolean, settlement: Settlement): boolean {
+    const { session } = this.#channel;
+    const isOpen = (lease: number): boolean => session.holds(lease) && !this.#settledTags.has(lease);
+    const tags: number[] = [];
+    if (tag !== 0 && !isOpen(tag)) return false;
+    if (isMultiple) {
+      const last = tag === 0 ? session.lastLease : tag;
+      for (let lease = session.firstLease; lease <= last; lease++) if (isOpen(lease)) tags.push(lease);
+    } else if (tag === 0) {
+      return false;
+    } else {
+      tags.push(tag);
+    }
+    for (const settled of tags) this.#settledTags.add(settled);
+    this.#settlements.push({ tags, settlement });
+    return true;
+  }
+
+  /** Does it all. The answer goes out when the broker's ticket is durable. */
+  commit(): Fault | undefined {
+    const { session, connection } = this.#channel;
+    let isRefused = false;
+    const publishes = this.#publishes;
+    const settlements = this.#settlements;
+    this.rollback();
+    connection.hub.broker.atomically(() => {
+      const { namespace } = connection;
+      for (const { publication, isMandatory, routes } of publishes) {
+        if (routes === undefined) namespace.publish(publication, outcome);
+        else namespace.publishTo(routes, publication, outcome);
+        const routed = routes === undefined ? outcome.routed : routes.length;
+        if (routed === 0 && isMandatory) this.#channel.returnMessage(partsOf(publication));
+        isRefused ||= outcome.refused;
+      }
+      for (const { tags, settlement } of settlements) for (const tag of tags) session.settle(tag, false, settlement);
+    });
+    return isRefused ? new Fault("preconditionFailed", "partial tx completion") : undefined;
+  }
+
+  /** Forgets all of it. */
+  rollback(): void {
+    this.#channel.connection.heldBytes -= this.#heldBytes;
+    this.#heldBytes = 0;
+    this.#publishes = [];
+    this.#settlements = [];
+    this.#settledTags.clear();
+  }
+}

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { plainTable, tableOf, type PlainValue } from "./field-table.ts";
+import { WireHouse, type WireClient } from "../amqp091/wire-house.suite.ts";
+
+interface Seen {
+  readonly key: unknown;
+  readonly headers: ReadonlyMap<string, PlainValue>;
+}
+
+/** A client to which all events come, and what it was told since the last time. */
+async function watched(): Promise<{ house: WireHouse; events: () => Seen[]; watcher: WireClient }> {
+  const house = await WireHouse.open();
+  const watcher = house.client();
+  watcher.declare("events");
+  watcher.send(1, "queue.bind", {
+    ticket: 0,
+    queue: "events",
+    exchange: "amq.rabbitmq.event",
+    routingKey: "#",
+    noWait: false,
+    arguments: [],
+  });
+  watcher.consume("events", {}, true);
+  const events = (): Seen[] =>
+    watcher
+      .take()
+      .filter(({ name }) => name === "basic.deliver")
+      .map(({ args, properties }) => {
+        assert.equal(args["exchange"], "amq.rabbitmq.event");
+        assert.equal(properties?.deliveryMode, 2);
+        return { key: args["routingKey"], headers: plainTable(properties.headers!) };
+      });
+  assert.deepEqual(
+    events().map(({ key }) => key),
+    ["binding.created", "consumer.created"],
+  );
+  return { house, events, watcher };
+}
+
+function keysOf(events: readonly Seen[]): unknown[] {
+  return events.map(({ key }) => key);
+}
+
+test("the life of a connection, its channel and its consumer is told", async () => {
+  const { house, events } = await watched();
+  const client = house.client();
+  const [login, created, channel] = events();
+  assert.equal(login!.key, "user.authentication.success");
+  assert.equal(login!.headers.get("name"), "guest");
+  assert.equal(created!.key, "connection.created");
+  assert.equal(created!.headers.get("user"), "guest");
+  assert.equal(created!.headers.get("peer_host"), "{127,0,0,1}");
+  assert.match(String(created!.headers.get("client_properties")), /^{<<"capabilities">>,table,\[/);
+  assert.equal(channel!.key, "channel.created");
+  assert.equal(channel!.headers.get("connection"), created!.headers.get("pid"));
+
+  client.declare("q");
+  client.consume("q", { "x-priority": 3 });
+  const [queue, consumer] = events();
+  assert.equal(queue!.headers.get("type"), "rabbit_classic_queue");
+  assert.equal(consumer!.key, "consumer.created");
+  assert.equal(consumer!.headers.get("ack_required"), true);
+  assert.deepEqual(consumer!.headers.get("arguments"), ['{<<"x-priority">>,signedint,3}']);
+  client.send(1, "channel.close", { replyCode: 200, replyText: "", classId: 0, methodId: 0 });
+  client.send(0, "connection.close", { replyCode: 200, replyText: "", classId: 0, methodId: 0 });
+  client.destroy();
+  const last = events();
+  assert.deepEqual(keysOf(last), ["consumer.deleted", "channel.closed", "connection.closed"]);
+  assert.equal(last[2]!.headers.get("pid"), created!.headers.get("pid"));
+});
+
+test("what is declared, bound and deleted is told, and by whom", async () => {
+  const { house, events, watcher } = await watched();
+  const exchange = { passive: false, durable: true, autoDelete: false, internal: false, noWait: false };
+  const declared = { ticket: 0, exchange: "x", type: "x-event", ...exchange, arguments: [] };
+  watcher.send(1, "exchange.declare", declared);
+  watcher.declare("q", { "x-max-length": 10 });
+  const ends = { ticket: 0, queue: "q", exchange: "x", routingKey: "a.*" };
+  watcher.send(1, "queue.bind", { ...ends, noWait: false, arguments: tableOf({ n: 3 }) });
+  const [, queue, binding] = events();
+  assert.deepEqual(queue!.headers.get("arguments"), ['{<<"x-max-length">>,signedint,10}']);
+  assert.equal(queue!.headers.get("user_who_performed_action"), "guest");
+  assert.equal(binding!.headers.get("destination_name"), "q");
+  assert.equal(binding!.headers.get("routing_key"), "a.*");
+  assert.deepEqual(binding!.headers.get("arguments"), ['{<<"n">>,long,3}']);
+  watcher.publish("a.b", "routed", {}, "x");
+  assert.equal(house.client().get("q")?.body, "routed");
+  events();
+  watcher.send(1, "queue.delete", { ticket: 0, queue: "q", ifUnused: false, ifEmpty: false, noWait: false });
+  watcher.send(1, "exchange.delete", { ticket: 0, exchange: "x", ifUnused: false, noWait: false });
+  assert.deepEqual(keysOf(events()), ["binding.deleted", "queue.deleted", "exchange.deleted"]);
+});
+
+test("what goes by itself is told as well", async () => {
+  const { house, events, watcher } = await watched();
+  watcher.declare("short", { "x-expires": 1000 });
+  const owner = house.client();
+  const flags = { passive: false, durable: false, exclusive: true, autoDelete: false, noWait: false };
+  owner.send(1, "queue.declare", { ticket: 0, queue: "mine", ...flags, arguments: [] });
+  const created = events().find(({ key, headers }) => key === "queue.created" && headers.get("name") === "mine");
+  assert.match(String(created!.headers.get("owner_pid")), /127\.0\.0\.1/);
+  owner.destroy();
+  const gone = events();
+  assert.deepEqual(keysOf(gone), ["channel.closed", "queue.deleted", "connection.closed"]);
+  assert.equal(gone[1]!.headers.get("user_who_performed_action"), "rmq-internal");
+  house.clock.advance(1100);
+  const [expired] = events();
+  assert.equal(expired!.key, "queue.deleted");
+  assert.equal(expired!.headers.get("name"), "short");
+});
+
+test("a failed login is told", async () => {
+  const { house, events } = await watched();
+  house.peer().logIn("wrong");
+  const [failure] = events();
+  assert.equal(failure!.key, "user.authentication.failure");
+  assert.equal(failure!.headers.get("error"), "user 'guest' - invalid credentials");
+});
+
+test("nobody publishes to the events' exchange but the broker", async () => {
+  const { watcher, events } = await watched();
+  watcher.publish("queue.created", "forged", {}, "amq.rabbitmq.event");
+  assert.deepEqual(events(), []);
+});

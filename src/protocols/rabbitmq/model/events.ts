@@ -1,0 +1,371 @@
+/**
+ * What happens in the broker, as messages: RabbitMQ's event exchange. Each event is published to the topic exchange
+ * `amq.rabbitmq.event`, by the routing key and the headers that the plug-in of that name gives it: queue.created,
+ * queue.deleted, exchange and binding likewise, connection.created, connection.closed, channel likewise,
+ * consumer.created, consumer.deleted, user.authentication.success and failure. The body is empty.
+ *
+ * Queues, exchanges and bindings are told of by the core, so that what goes by itself (expired, auto-deleted) and what
+ * another protocol makes is seen too. An event is put together only when something is bound to the exchange: until
+ * then it costs one look. It is published at once and not waited for; nobody is held back or fails for it.
+ *
+ * As in the plug-in, a list of arguments is an array of texts, each one argument as Erlang prints it, and an address is
+ * an Erlang tuple. Where a `pid` is asked for, which names something for as long as it lives, there is the name of the
+ * connection, or of the channel. The reason of a failed login is a text; the plug-in sends an array of its characters.
+ */
+
+import type { BindingView, Broker, CatalogObserver, Exchange, Publication, Queue } from "../../../broker/api.ts";
+import type { PeerAddress } from "../../../server/protocol.ts";
+import { exchangeDeclaration, queueDeclaration } from "./declaration.ts";
+import { erlangBinary, erlangValue } from "./errors.ts";
+import { fieldTypeNames, fieldValue, longNumber, tableOf, type FieldTable, type FieldValue } from "./field-table.ts";
+import { amqpFormat } from "./format.ts";
+import type { Headers } from "./mapping.ts";
+import { encodeProperties } from "./properties.ts";
+
+export const eventExchange = "amq.rabbitmq.event";
+
+/** A connection, as its events show it. */
+export interface EventConnection {
+  readonly address: PeerAddress;
+  readonly clientProperties: FieldTable;
+  readonly mechanism: string;
+  readonly user: { readonly name: string } | undefined;
+  readonly vhost: string;
+  readonly heartbeatMs: number;
+  readonly frameMaxBytes: number;
+  readonly channelMax: number;
+}
+
+/** A channel, as its events show it. */
+export interface EventChannel {
+  readonly connection: EventConnection;
+  readonly number: number;
+}
+
+export interface EventConsumer {
+  readonly tag: string;
+  readonly queue: Queue;
+}
+
+type Values = Readonly<Record<string, string | number | boolean | FieldValue>>;
+
+/** Who does what nobody asked for. */
+const internalUser = "rmq-internal";
+const noBytes = Buffer.alloc(0);
+
+export class Events implements CatalogObserver {
+  readonly #broker: Broker;
+  readonly #vhost: string;
+  readonly #outcome = { routed: 0, refused: false, ticket: 0 };
+  #acting: EventConnection | undefined;
+
+  /** @param vhost whose exchange is published to, whatever virtual host it happens in. */
+  constructor(broker: Broker, vhost: string) {
+    this.#broker = broker;
+    this.#vhost = vhost;
+    broker.namespace(vhost)?.observe(this);
+  }
+
+  /** What `run` does to queues, exchanges and bindings is done by this connection's user. */
+  actingFor<T>(connection: EventConnection, run: () => T): T {
+    const before = this.#acting;
+    this.#acting = connection;
+    try {
+      return run();
+    } finally {
+      this.#acting = before;
+    }
+  }
+
+  // Queues, exchanges and bindings
+
+  queueCreated(queue: Queue): void {
+    if (!this.#isHeard) return;
+    const { type, durable, autoDelete, exclusive, arguments: args } = queueDeclaration(queue);
+    this.#publish("queue.created", {
+      vhost: queue.namespace.name,
+      name: queue.name,
+      durable,
+      auto_delete: autoDelete,
+      arguments: shown(args),
+      owner_pid: exclusive && this.#acting !== undefined ? nameOf(this.#acting) : "",
+      exclusive,
+      type: `rabbit_${type}_queue`,
+      user_who_performed_action: this.#actor,
+    });
+  }
+
+  queueDeleted(queue: Queue): void {
+    if (!this.#isHeard) return;
+    this.#publish("queue.deleted", {
+      vhost: queue.namespace.name,
+      name: queue.name,
+      type: `rabbit_${queueDeclaration(queue).type}_queue`,
+      user_who_performed_action: this.#actor,
+    });
+  }
+
+  exchangeCreated(exchange: Exchange): void {
+    if (!this.#isHeard) return;
+    const { type, internal, arguments: args } = exchangeDeclaration(exchange);
+    this.#publish("exchange.created", {
+      vhost: this.#vhost,
+      name: exchange.name,
+      type,
+      durable: exchange.settings.durable,
+      auto_delete: exchange.settings.autoDelete,
+      internal,
+      arguments: shown(args),
+      policy: "",
+      user_who_performed_action: this.#actor,
+    });
+  }
+
+  exchangeDeleted(exchange: Exchange): void {
+    if (!this.#isHeard) return;
+    const named = { vhost: this.#vhost, name: exchange.name };
+    this.#publish("exchange.deleted", { ...named, user_who_performed_action: this.#actor });
+  }
+
+  bindingCreated(binding: BindingView): void {
+    if (this.#isHeard) this.#publish("binding.created", this.#shownBinding(binding));
+  }
+
+  bindingDeleted(binding: BindingView): void {
+    if (this.#isHeard) this.#publish("binding.deleted", this.#shownBinding(binding));
+  }
+
+  #shownBinding({ source, destination, key, args }: BindingView): Values {
+    const isQueue = "queue" in destination;
+    return {
+      source_name: source,
+      source_kind: "exchange",
+      destination_name: isQueue ? destination.queue.name : destination.exchange,
+      destination_kind: isQueue ? "queue" : "exchange",
+      routing_key: key,
+      arguments: shown(tableOfHeaders(args)),
+      vhost: this.#vhost,
+      user_who_performed_action: this.#actor,
+    };
+  }
+
+  // Connections, channels and consumers
+
+  loggedIn(connection: EventConnection, name: string): void {
+    if (this.#isHeard) this.#publish("user.authentication.success", login(connection, name));
+  }
+
+  /** @param name as the client gave it; undefined: it gave none. */
+  loginRefused(connection: EventConnection, name: string | undefined, error: string): void {
+    if (this.#isHeard) this.#publish("user.authentication.failure", { ...login(connection, name), error });
+  }
+
+  connectionCreated(connection: EventConnection): void {
+    if (!this.#isHeard) return;
+    const { address, mechanism, heartbeatMs, frameMaxBytes, channelMax, clientProperties } = connection;
+    this.#publish("connection.created", {
+      ...givenName(connection),
+      type: "network",
+      pid: nameOf(connection),
+      name: nameOf(connection),
+      port: address.localPort,
+      peer_port: address.remotePort,
+      host: erlangAddress(address.localAddress),
+      peer_host: erlangAddress(address.remoteAddress),
+      ssl: address.isTls,
+      auth_mechanism: mechanism,
+      protocol: "{0,9,1}",
+      user: userOf(connection),
+      vhost: connection.vhost,
+      timeout: heartbeatMs / 1000,
+      frame_max: frameMaxBytes,
+      channel_max: channelMax,
+      client_properties: shown(clientProperties),
+      connected_at: this.#broker.clock.now(),
+      node: this.#node,
+      user_who_performed_action: userOf(connection),
+    });
+  }
+
+  connectionClosed(connection: EventConnection): void {
+    if (!this.#isHeard) return;
+    this.#publish("connection.closed", {
+      ...givenName(connection),
+      name: nameOf(connection),
+      pid: nameOf(connection),
+      node: this.#node,
+      client_properties: shown(connection.clientProperties),
+    });
+  }
+
+  channelCreated(channel: EventChannel): void {
+    if (!this.#isHeard) return;
+    const { connection, number } = channel;
+    this.#publish("channel.created", {
+      pid: channelName(channel),
+      name: channelName(channel),
+      connection: nameOf(connection),
+      number,
+      user: userOf(connection),
+      vhost: connection.vhost,
+      user_who_performed_action: userOf(connection),
+    });
+  }
+
+  channelClosed(channel: EventChannel): void {
+    if (!this.#isHeard) return;
+    const user = userOf(channel.connection);
+    this.#publish("channel.closed", { pid: channelName(channel), user_who_performed_action: user });
+  }
+
+  consumerCreated(channel: EventChannel, consumer: EventConsumer, asked: ConsumeAsked): void {
+    if (!this.#isHeard) return;
+    this.#publish("consumer.created", {
+      exclusive: asked.exclusive,
+      ack_required: !asked.noAck,
+      ...this.#shownConsumer(channel, consumer),
+      prefetch_count: asked.prefetchCount,
+      arguments: shown(asked.arguments),
+    });
+  }
+
+  consumerDeleted(channel: EventChannel, consumer: EventConsumer): void {
+    if (this.#isHeard) this.#publish("consumer.deleted", this.#shownConsumer(channel, consumer));
+  }
+
+  #shownConsumer(channel: EventChannel, { tag, queue }: EventConsumer): Values {
+    return {
+      consumer_tag: tag,
+      channel: channelName(channel),
+      vhost: queue.namespace.name,
+      queue: queue.name,
+      user_who_performed_action: userOf(channel.connection),
+    };
+  }
+
+  // Publishing
+
+  get #isHeard(): boolean {
+    const namespace = this.#broker.namespace(this.#vhost);
+    if (namespace?.exchange(eventExchange) === undefined) return false;
+    for (const _ of namespace.bindingsFrom(eventExchange)) return true;
+    return false;
+  }
+
+  get #actor(): string {
+    return this.#acting === undefined ? internalUser : userOf(this.#acting);
+  }
+
+  get #node(): string {
+    return `entrepot@${this.#broker.id}`;
+  }
+
+  #publish(routingKey: string, values: Values): void {
+    const namespace = this.#broker.namespace(this.#vhost)!;
+    const nowMs = this.#broker.clock.now();
+    const typed = Object.entries({ ...values, timestamp_in_ms: nowMs }).map(
+      ([name, value]) => [name, typeof value === "number" ? longNumber(value) : value] as const,
+    );
+    const headers = tableOf(Object.fromEntries(typed));
+    const head = encodeProperties({ headers, deliveryMode: 2, timestamp: Math.floor(nowMs / 1000) });
+    const publication: Publication = {
+      format: amqpFormat.id,
+      durable: true,
+      priority: 0,
+      ttlMs: -1,
+      deliverAtMs: 0,
+      key: undefined,
+      dedupId: undefined,
+      skipsHistory: false,
+      exchange: namespace.exchange(eventExchange)!,
+      routingKey,
+      extraKeys: undefined,
+      head,
+      headStart: 0,
+      headEnd: head.length,
+      body: noBytes,
+      bodyStart: 0,
+      bodyEnd: 0,
+    };
+    namespace.publish(publication, this.#outcome);
+  }
+}
+
+export interface ConsumeAsked {
+  readonly exclusive: boolean;
+  readonly noAck: boolean;
+  readonly prefetchCount: number;
+  readonly arguments: FieldTable;
+}
+
+/** `127.0.0.1:40000 -> 127.0.0.1:5672` */
+function nameOf({ address }: EventConnection): string {
+  const { remoteAddress, remotePort, localAddress, localPort } = address;
+  return `${remoteAddress}:${remotePort} -> ${localAddress}:${localPort}`;
+}
+
+function channelName({ connection, number }: EventChannel): string {
+  return `${nameOf(connection)} (${number})`;
+}
+
+function userOf(connection: EventConnection): string {
+  return connection.user?.name ?? "";
+}
+
+function givenName({ clientProperties }: EventConnection): Values {
+  const name = fieldValue(clientProperties, "connection_name");
+  return name?.type === "S" ? { user_provided_name: name } : {};
+}
+
+function login(connection: EventConnection, name: string | undefined): Values {
+  const { address, mechanism } = connection;
+  return {
+    connection_type: "network",
+    ...(name === undefined ? {} : { name }),
+    host: erlangAddress(address.localAddress),
+    connection_name: nameOf(connection),
+    peer_host: erlangAddress(address.remoteAddress),
+    peer_port: address.remotePort,
+    protocol: "{0,9,1}",
+    auth_mechanism: mechanism,
+    ssl: address.isTls,
+  };
+}
+
+/** IPv4 as a tuple of Erlang; anything else as it is. */
+function erlangAddress(address: string): string {
+  const plain = address.replace(/^::ffff:/, "");
+  return /^[\d.]+$/.test(plain) ? `{${plain.replaceAll(".", ",")}}` : address;
+}
+
+/** Each field as Erlang prints it: `{<<"x-max-length">>,long,10}`. */
+function shown(table: FieldTable): FieldValue {
+  const texts = table.map(({ name, value }): FieldValue => {
+    const text = `{${erlangBinary(Buffer.from(name))},${fieldTypeNames[value.type]},${erlangValue(value)}}`;
+    return { type: "S", value: text };
+  });
+  return { type: "A", value: texts };
+}
+
+/** A binding's arguments are kept by value: how wide a number was is not known any more. */
+function tableOfHeaders(headers: Headers): FieldTable {
+  return Object.entries(headers).map(([name, value]) => ({ name, value: fieldOf(value) }));
+}
+
+function fieldOf(value: Headers[string]): FieldValue {
+  switch (typeof value) {
+    case "string":
+      return { type: "S", value };
+    case "boolean":
+      return { type: "t", value };
+    case "bigint":
+      return longNumber(value);
+    case "number":
+      return Number.isSafeInteger(value) ? longNumber(value) : { type: "d", value };
+    default:
+  }
+  if (value === null || value === undefined) return { type: "V", value: null };
+  if (value instanceof Uint8Array) return { type: "S", value: Buffer.from(value) };
+  if (Array.isArray(value)) return { type: "A", value: value.map(fieldOf) };
+  return { type: "F", value: tableOfHeaders(value as Headers) };
+}

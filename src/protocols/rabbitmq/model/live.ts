@@ -1,0 +1,144 @@
+/**
+ * What is connected now, as the management of a RabbitMQ sees it: connections, their channels, their consumers. Each protocol of the family
+ * puts its connections in here; who lists them reads what is there at that moment, and nothing is kept up for readers.
+ * Counters only rise; rates are the business of whoever samples them.
+ */
+
+import type { Queue } from "../../../broker/api.ts";
+import type { PeerAddress } from "../../../server/protocol.ts";
+import type { FieldTable } from "./field-table.ts";
+
+/** Of a connection's socket. */
+export interface TrafficCounters {
+  receivedBytes: number;
+  receivedFrames: number;
+  sentBytes: number;
+  sentFrames: number;
+}
+
+/** Of a channel, under the names that RabbitMQ's statistics use. */
+export interface ChannelCounters {
+  publish: number;
+  confirm: number;
+  returnUnroutable: number;
+  dropUnroutable: number;
+  deliver: number;
+  deliverNoAck: number;
+  get: number;
+  getNoAck: number;
+  getEmpty: number;
+  redeliver: number;
+  ack: number;
+}
+
+export interface LiveConsumer {
+  readonly tag: string;
+  readonly queue: Queue;
+  readonly noAck: boolean;
+  readonly exclusive: boolean;
+  /** Unsettled deliveries at most; 0: no limit. */
+  readonly prefetchCount: number;
+  readonly arguments: FieldTable;
+  readonly isActive: boolean;
+  /** Whether it is the one that a single active consumer's queue serves, or waits. */
+  readonly activityStatus: "up" | "single_active" | "waiting" | "suspected_down";
+}
+
+export interface LiveChannel {
+  readonly number: number;
+  readonly state: "starting" | "running" | "closing";
+  readonly prefetchCount: number;
+  readonly globalPrefetchCount: number;
+  readonly isConfirming: boolean;
+  readonly isTransactional: boolean;
+  readonly unacknowledgedCount: number;
+  readonly unconfirmedCount: number;
+  readonly uncommittedCount: number;
+  readonly uncommittedAckCount: number;
+  readonly consumerCount: number;
+  /** ms since 1970 since which it neither sent nor got anything. */
+  readonly idleSinceMs: number;
+  readonly counters: ChannelCounters;
+  consumers(): Iterable<LiveConsumer>;
+}
+
+export interface LiveConnection {
+  /** `127.0.0.1:40022 -> 127.0.0.1:5672`, unique. */
+  readonly name: string;
+  /** `AMQP 0-9-1`, as RabbitMQ shows it. */
+  readonly protocol: string;
+  readonly state:
+    | "starting"
+    | "tuning"
+    | "opening"
+    | "running"
+    | "flow"
+    | "blocking"
+    | "blocked"
+    | "closing"
+    | "closed";
+  readonly user: string;
+  readonly vhost: string;
+  readonly address: PeerAddress;
+  readonly mechanism: string;
+  readonly clientProperties: FieldTable;
+  readonly channelMax: number;
+  readonly frameMaxBytes: number;
+  readonly heartbeatSeconds: number;
+  readonly connectedAtMs: number;
+  readonly unsentBytes: number;
+  readonly channelCount: number;
+  readonly traffic: TrafficCounters;
+  channels(): Iterable<LiveChannel>;
+  /** Ends it with CONNECTION_FORCED and this reason, as an operator would. */
+  close(reason: string): void;
+}
+
+/** Told of comings and goings, after the fact. */
+export interface LiveObserver {
+  connectionOpened(connection: LiveConnection): void;
+  connectionClosed(connection: LiveConnection): void;
+  channelOpened(connection: LiveConnection, channel: LiveChannel): void;
+  channelClosed(connection: LiveConnection, channel: LiveChannel): void;
+}
+
+/** All connections of the family's protocols, in order of their coming. */
+export class LiveConnections {
+  readonly #byName = new Map<string, LiveConnection>();
+  readonly #observers: LiveObserver[] = [];
+
+  observe(observer: LiveObserver): void {
+    this.#observers.push(observer);
+  }
+
+  add(connection: LiveConnection): void {
+    this.#byName.set(connection.name, connection);
+    for (const observer of this.#observers) observer.connectionOpened(connection);
+  }
+
+  remove(connection: LiveConnection): void {
+    if (this.#byName.get(connection.name) !== connection) return;
+    this.#byName.delete(connection.name);
+    for (const observer of this.#observers) observer.connectionClosed(connection);
+  }
+
+  channelOpened(connection: LiveConnection, channel: LiveChannel): void {
+    for (const observer of this.#observers) observer.channelOpened(connection, channel);
+  }
+
+  channelClosed(connection: LiveConnection, channel: LiveChannel): void {
+    for (const observer of this.#observers) observer.channelClosed(connection, channel);
+  }
+
+  get count(): number {
+    return this.#byName.size;
+  }
+
+  find(name: string): LiveConnection | undefined {
+    return this.#byName.get(name);
+  }
+
+  all(): Iterable<LiveConnection> {
+    return this.#byName.values();
+  }
+}

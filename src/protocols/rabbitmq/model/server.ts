@@ -1,0 +1,49 @@
+/**
+ * What all protocols of the RabbitMQ family share: the broker, virtual hosts, who may do what, and who is connected. One for
+ * each broker; AMQP connections, the management API and shovels are handed it.
+ */
+
+import type { Clock } from "../../../base/clock.ts";
+import type { Users } from "../../../auth/users.ts";
+import type { Broker } from "../../../broker/api.ts";
+import type { Logger } from "../../../observe/log.ts";
+import { LiveConnections } from "./live.ts";
+import { Vhosts } from "./vhosts.ts";
+
+export interface RabbitServerOptions {
+  readonly broker: Broker;
+  readonly users: Users;
+  /** Of the network: it goes on when the broker's stands still. */
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Of this software, for those who look. */
+  readonly version: string;
+}
+
+/** What clients and tools take us for: some choose their behaviour by product and version. */
+export const spokenProduct = "RabbitMQ";
+export const spokenVersion = "3.10.8";
+
+export class RabbitServer {
+  readonly broker: Broker;
+  readonly users: Users;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly vhosts: Vhosts;
+  readonly live = new LiveConnections();
+  /** The name of the one node of the cluster of one. */
+  readonly nodeName: string;
+  readonly startedAtMs: number;
+
+  constructor(options: RabbitServerOptions) {
+    this.broker = options.broker;
+    this.users = options.users;
+    this.clock = options.clock;
+    this.logger = options.logger;
+    this.version = options.version;
+    this.vhosts = new Vhosts(options.broker);
+    this.nodeName = `entrepot@${options.broker.id}`;
+    this.startedAtMs = options.clock.now();
+  }
+}
