@@ -106,7 +106,7 @@ test("a full disk stops confirms and loses nothing that was confirmed; freed spa
   assert.ok(twin.queue("q").readyCount >= confirmed);
   await bottle.advance(3000);
   assert.equal(seen.at(-1), "disk");
-  assert.equal(bottle.broker.durableTicket, durableTicket);
+  assert.ok(bottle.broker.durableTicket < tickets.at(-1)!);
   bottle.disk.bytesMax = Number.MAX_SAFE_INTEGER;
   await bottle.advance(3000);
   assert.ok(bottle.broker.durableTicket >= tickets.at(-1)!);
