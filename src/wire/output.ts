@@ -61,6 +61,8 @@ export class Output {
   #closed: Buffer[] = [];
   #closedBytes = 0;
   #takenBytes = 0;
+  #takenBytesEver = 0;
+  #takes = 0;
   readonly #pool: ChunkPool;
 
   constructor(pool: ChunkPool) {
@@ -70,6 +72,15 @@ export class Output {
   /** How much was written and not yet taken. */
   get bytes(): number {
     return this.#closedBytes + this.position;
+  }
+
+  /** How much was ever written, and how often it was taken. */
+  get bytesEver(): number {
+    return this.#takenBytesEver + this.bytes;
+  }
+
+  get takes(): number {
+    return this.#takes;
   }
 
   /** Makes room for `bytes` in one piece and counts them as written: the caller fills them in `buffer`, at the result. */
@@ -116,6 +127,8 @@ export class Output {
   /** Hands over all that was written, in order. To be given to `release` once the socket is done with it. */
   take(): Buffer[] {
     this.#takenBytes = this.bytes;
+    this.#takenBytesEver += this.#takenBytes;
+    this.#takes++;
     this.#closeChunk();
     const taken = this.#closed;
     this.#closed = [];

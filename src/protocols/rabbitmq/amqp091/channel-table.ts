@@ -12,6 +12,10 @@ export class ChannelTable {
     return this.#channelByNumber.size;
   }
 
+  all(): Iterable<Channel> {
+    return this.#channelByNumber.values();
+  }
+
   find(number: number): Channel | undefined {
     if (number === this.#lastNumber) return this.#lastChannel;
     const channel = this.#channelByNumber.get(number);
@@ -50,6 +54,10 @@ export class ChannelTable {
     for (const channel of this.#channelByNumber.values()) {
       if (channel.state === "running") channel.session.resume();
     }
+  }
+
+  tick(nowMs: number): void {
+    for (const channel of this.#channelByNumber.values()) channel.tick(nowMs);
   }
 
   /** Gives back what they hold of the broker, and forgets them. */

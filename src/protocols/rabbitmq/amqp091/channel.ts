@@ -13,6 +13,7 @@ import { Confirms } from "./confirms.ts";
 import type { AmqpConnection } from "./connection.ts";
 import type { AmqpConsumer } from "./consumer.ts";
 import { Fault, notFound, resource } from "../model/errors.ts";
+import { ChannelCounters, type LiveChannel, type LiveConsumer } from "../model/live.ts";
 import { replyCodes } from "../model/reply-codes.ts";
 import { Publishing, type Expected } from "./publishing.ts";
 import type { ReplyTarget } from "./reply-to.ts";
@@ -21,7 +22,7 @@ import type { Transaction } from "./transaction.ts";
 /** Replies to a peer are dropped above this many bytes that it has not taken. */
 const replyBytesMax = 16_777_216;
 
-export class Channel implements ReplyTarget {
+export class Channel implements ReplyTarget, LiveChannel {
   readonly connection: AmqpConnection;
   readonly number: number;
   readonly session: Session;
@@ -42,7 +43,11 @@ export class Channel implements ReplyTarget {
   replyAddress: string | undefined;
   replyConsumerTag = "";
   /** In the connection's list of channels that owe confirms. */
-  isConfirming = false;
+  isOwed = false;
+  readonly counters = new ChannelCounters();
+  /** Something came or went since the last tick. */
+  #isBusy = true;
+  idleSinceMs: number;
   #publishing: Publishing | undefined;
   #replyTag: Buffer | undefined;
 
@@ -50,6 +55,14 @@ export class Channel implements ReplyTarget {
     this.connection = connection;
     this.number = number;
     this.session = connection.hub.broker.createSession();
+    this.idleSinceMs = connection.hub.clock.now();
+  }
+
+  opened(): void {
+    const { hub, shown } = this.connection;
+    this.state = "running";
+    hub.server.live.channelOpened(shown!, this);
+    hub.events.channelCreated(this);
   }
 
   // Publishing
@@ -87,9 +100,10 @@ export class Channel implements ReplyTarget {
   /** A message went to the broker and is durable with `ticket`. */
   published(ticket: number, isRefused: boolean): void {
     if (ticket > this.connection.publishedTicket) this.connection.publishedTicket = ticket;
+    this.counters.publish++;
     if (this.confirms === undefined) return;
     this.confirms.published(ticket, isRefused);
-    if (!this.isConfirming) this.connection.owesConfirms(this);
+    if (!this.isOwed) this.connection.owesConfirms(this);
   }
 
   /** Writes what was not routed back to its publisher. */
@@ -104,6 +118,7 @@ export class Channel implements ReplyTarget {
       routingKey: names.toString("utf8", parts.routingKeyStart, parts.routingKeyEnd),
     });
     writeContent(output, this.number, frameMaxBytes, parts);
+    this.counters.returnUnroutable++;
     this.connection.flush();
   }
 
@@ -119,11 +134,16 @@ export class Channel implements ReplyTarget {
     const settlement = asked.isAck ? "accept" : asked.isRequeue ? "fail" : "reject";
     if (!asked.isAck && this.#readsOnlyLogs()) return this.#refuseForLogs();
     let isKnown: boolean;
-    if (this.transaction !== undefined) isKnown = this.transaction.settle(tag, isMultiple, settlement);
-    else if (isMultiple && tag === 0) isKnown = this.session.settle(0, true, settlement) >= 0;
-    // An unknown tag is refused even with multiple, and then nothing is settled.
-    else if (isMultiple) isKnown = this.session.holds(tag) && this.session.settle(tag, true, settlement) > 0;
-    else isKnown = tag !== 0 && this.session.settle(tag, false, settlement) > 0;
+    let settled = 0;
+    if (this.transaction !== undefined) {
+      isKnown = this.transaction.settle(tag, isMultiple, settlement);
+    } else {
+      // An unknown tag is refused even with multiple, and then nothing is settled.
+      const isForMany = isMultiple && (tag === 0 || this.session.holds(tag));
+      if (isForMany || (!isMultiple && tag !== 0)) settled = this.session.settle(tag, isMultiple, settlement);
+      isKnown = settled > 0 || (isMultiple && tag === 0);
+    }
+    if (asked.isAck) this.counters.ack += settled;
     return isKnown ? undefined : new Fault("preconditionFailed", `unknown delivery tag ${tag}`);
   }
 
@@ -139,7 +159,70 @@ export class Channel implements ReplyTarget {
     return new Fault("notImplemented", `basic.nack and basic.reject not supported by stream queues ${what}`);
   }
 
+  // As it is shown
+
+  get isConfirming(): boolean {
+    return this.confirms !== undefined;
+  }
+
+  get isTransactional(): boolean {
+    return this.transaction !== undefined;
+  }
+
+  get unacknowledgedCount(): number {
+    return this.session.leasedCount;
+  }
+
+  get unconfirmedCount(): number {
+    return this.confirms?.openCount ?? 0;
+  }
+
+  get uncommittedCount(): number {
+    return this.transaction?.publishCount ?? 0;
+  }
+
+  get uncommittedAckCount(): number {
+    return this.transaction?.settledCount ?? 0;
+  }
+
+  get consumerCount(): number {
+    return this.consumerByTag.size;
+  }
+
+  consumers(): Iterable<LiveConsumer> {
+    return this.consumerByTag.values();
+  }
+
+  /** A frame came for it. */
+  heard(): void {
+    this.#isBusy = true;
+  }
+
+  tick(nowMs: number): void {
+    if (this.#isBusy) this.idleSinceMs = nowMs;
+    this.#isBusy = false;
+  }
+
   // Consuming
+
+  /** A delivery was written. */
+  delivered(noAck: boolean, isRedelivered: boolean): void {
+    const { counters } = this;
+    if (noAck) counters.deliverNoAck++;
+    else counters.deliver++;
+    if (isRedelivered) counters.redeliver++;
+    this.#isBusy = true;
+    this.connection.delivered();
+  }
+
+  /** A basic.get was answered. */
+  got(isFound: boolean, noAck: boolean, isRedelivered: boolean): void {
+    const { counters } = this;
+    if (!isFound) counters.getEmpty++;
+    else if (noAck) counters.getNoAck++;
+    else counters.get++;
+    if (isFound && isRedelivered) counters.redeliver++;
+  }
 
   consumerEnded(consumer: AmqpConsumer, reason: "queue-deleted" | "lease-timeout"): void {
     const { connection } = this;
@@ -213,7 +296,8 @@ export class Channel implements ReplyTarget {
 
   /** Gives back what it holds of the broker. */
   release(): void {
-    const { events } = this.connection.hub;
+    const { shown, hub } = this.connection;
+    const { events } = hub;
     const consumers = [...this.consumerByTag.values()];
     this.takeNoReplies();
     this.transaction?.rollback();
@@ -225,6 +309,8 @@ export class Channel implements ReplyTarget {
     this.expected = "method";
     this.session.close();
     for (const consumer of consumers) events.consumerDeleted(this, consumer);
-    if (this.state === "running") events.channelClosed(this);
+    if (this.state !== "running") return;
+    hub.server.live.channelClosed(shown!, this);
+    events.channelClosed(this);
   }
 }

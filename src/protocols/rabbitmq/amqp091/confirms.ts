@@ -29,6 +29,11 @@ export class Confirms {
     return this.#count > 0;
   }
 
+  /** How many publishes are not answered yet. */
+  get openCount(): number {
+    return this.#lastTag - this.#answeredTag;
+  }
+
   /** Notes the next publish. */
   published(ticket: number, isRefused: boolean): void {
     const tag = ++this.#lastTag;
@@ -50,14 +55,15 @@ export class Confirms {
     this.#refused[at] = isRefused ? 1 : 0;
   }
 
-  /** Writes the answers to all that waits for no more than this ticket. */
-  answer(output: Output, channel: number, durableTicket: number): void {
+  /** Writes the answers to all that waits for no more than this ticket; says how many were positive. */
+  answer(output: Output, channel: number, durableTicket: number): number {
+    let ackedCount = 0;
     const mask = this.#tickets.length - 1;
     let ackedTag = this.#answeredTag;
     while (this.#count > 0 && this.#tickets[this.#head]! <= durableTicket) {
       const tag = this.#lastTags[this.#head]!;
       if (this.#refused[this.#head] === 1) {
-        this.#ack(output, channel, ackedTag);
+        ackedCount += this.#ack(output, channel, ackedTag);
         writeNack(output, channel, tag, tag - this.#answeredTag > 1);
         this.#answeredTag = tag;
       }
@@ -65,13 +71,15 @@ export class Confirms {
       this.#head = (this.#head + 1) & mask;
       this.#count--;
     }
-    this.#ack(output, channel, ackedTag);
+    return ackedCount + this.#ack(output, channel, ackedTag);
   }
 
-  #ack(output: Output, channel: number, tag: number): void {
-    if (tag === this.#answeredTag) return;
-    writeAck(output, channel, tag, tag - this.#answeredTag > 1);
+  #ack(output: Output, channel: number, tag: number): number {
+    const tags = tag - this.#answeredTag;
+    if (tags === 0) return 0;
+    writeAck(output, channel, tag, tags > 1);
     this.#answeredTag = tag;
+    return tags;
   }
 
   #grow(): void {

@@ -15,6 +15,7 @@ import type { Namespace, Queue } from "../../../broker/api.ts";
 import type { User } from "../../../auth/users.ts";
 import type { Connection, Peer, PeerAddress } from "../../../server/protocol.ts";
 import type { Output } from "../../../wire/output.ts";
+import { Blocking } from "./blocking.ts";
 import { Channel } from "./channel.ts";
 import { ChannelTable } from "./channel-table.ts";
 import { ClientCapabilities } from "./client-capabilities.ts";
@@ -39,6 +40,7 @@ import { handleOnChannel, waitsForPublished } from "./handlers/table.ts";
 import { greet, handleOnConnection } from "./handlers/connection.ts";
 import type { CommitWaiter, Hub } from "./hub.ts";
 import { Intake, pauses } from "./intake.ts";
+import { ShownConnection } from "./live-connection.ts";
 import { Liveness } from "./liveness.ts";
 import { OwedConfirms } from "./owed-confirms.ts";
 
@@ -88,18 +90,21 @@ export class AmqpConnection implements Connection, CommitWaiter {
   heldBytes = 0;
   /** The highest ticket of what was published here. */
   publishedTicket = 0;
-  readonly #channels = new ChannelTable();
+  readonly channels = new ChannelTable();
+  receivedBytes = 0;
+  receivedPackets = 0;
+  /** Set when it was let into its virtual host. */
+  shown: ShownConnection | undefined;
   readonly #owed = new OwedConfirms();
   #isAwaitingCommit = false;
   #afterReply: (() => void)[] = [];
   #hasPublished = false;
-  #isBlockedSent = false;
   #isGone = false;
   /** The channel whose message is not complete, so that its head may have to be kept. */
   #midContent: Channel | undefined;
   readonly #intake: Intake;
   readonly #liveness: Liveness;
-  readonly #forgetPressure: () => void;
+  readonly #blocking: Blocking;
 
   constructor(hub: Hub, peer: Peer) {
     this.hub = hub;
@@ -113,12 +118,17 @@ export class AmqpConnection implements Connection, CommitWaiter {
       (isStable) => this.#frame(isStable),
       () => this.#afterChunk(),
     );
-    this.#forgetPressure = hub.broker.onPressure(() => this.#pressureChanged());
+    this.#blocking = new Blocking(hub, this.#intake, (reason) => {
+      if (reason === undefined) this.send(0, "connection.unblocked", {});
+      else this.send(0, "connection.blocked", { reason });
+    });
   }
 
   // Bytes in
 
   receive(chunk: Buffer): void {
+    this.receivedBytes += chunk.length;
+    this.receivedPackets++;
     this.#liveness.heard();
     this.#intake.receive(chunk);
   }
@@ -135,8 +145,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
     if (this.#hasPublished) {
       this.#hasPublished = false;
       if (broker.isCongested) intake.pause(pauses.congested);
-      const { memory, disk } = broker.pressure;
-      if (memory || disk) this.#block();
+      if (this.state === "running") this.#blocking.apply(this.capabilities.connectionBlocked);
     }
     if (this.peer.unsentBytes > outputBytesMax) intake.pause(pauses.outputFull);
     if (this.#isOwing) this.#awaitCommit();
@@ -228,8 +237,9 @@ export class AmqpConnection implements Connection, CommitWaiter {
       this.#frameOutsideOfChannels(type, number);
       return;
     }
-    const channel = this.#channels.find(number) ?? this.#openChannel(number);
+    const channel = this.channels.find(number) ?? this.#openChannel(number);
     if (channel === undefined) return;
+    channel.heard();
     if (type === frameTypes.method) this.#methodFrame(channel);
     else this.#contentFrame(channel, type, isStable);
   }
@@ -277,13 +287,13 @@ export class AmqpConnection implements Connection, CommitWaiter {
   }
 
   #openChannel(number: number): Channel | undefined {
-    if (this.channelMax !== 0 && this.#channels.size >= this.channelMax) {
-      const text = `number of channels opened (${this.#channels.size}) has reached the negotiated channel_max (${this.channelMax})`;
+    if (this.channelMax !== 0 && this.channels.size >= this.channelMax) {
+      const text = `number of channels opened (${this.channels.size}) has reached the negotiated channel_max (${this.channelMax})`;
       this.refuse(new Fault("notAllowed", text), 0, 0);
       return undefined;
     }
     const channel = new Channel(this, number);
-    this.#channels.add(channel);
+    this.channels.add(channel);
     return channel;
   }
 
@@ -395,18 +405,19 @@ export class AmqpConnection implements Connection, CommitWaiter {
   /** A delivery was written. */
   delivered(): void {
     this.flush();
-    if (!this.#channels.arePaused && this.peer.unsentBytes > deliveryBytesMax) this.#channels.pause();
+    if (!this.channels.arePaused && this.peer.unsentBytes > deliveryBytesMax) this.channels.pause();
   }
 
   drained(): void {
     if (this.#isGone) return;
-    this.#channels.resume();
+    this.channels.resume();
     this.#intake.resume(pauses.outputFull);
   }
 
   // Time and pressure
 
   tick(nowMs: number): void {
+    this.channels.tick(nowMs);
     const verdict = this.#liveness.tick(nowMs, this.#phase, this.heartbeatMs, this.#intake.isStopped);
     switch (verdict) {
       case "fine":
@@ -432,37 +443,21 @@ export class AmqpConnection implements Connection, CommitWaiter {
     return this.state === "closing" || this.state === "closed" ? "closing" : "handshake";
   }
 
-  /** Publishers are held back: those that publish are not read any more. */
-  #block(): void {
-    if (this.state !== "running") return;
-    this.#intake.pause(pauses.blocked);
-    if (this.#isBlockedSent || !this.capabilities.connectionBlocked) return;
-    this.#isBlockedSent = true;
-    const { memory, disk } = this.hub.broker.pressure;
-    const reasons = [...(memory ? ["memory"] : []), ...(disk ? ["disk"] : [])];
-    this.send(0, "connection.blocked", { reason: `low on ${reasons.join(" & ")}` });
-  }
-
-  #pressureChanged(): void {
-    const { memory, disk } = this.hub.broker.pressure;
-    if (memory || disk || this.#isGone) return;
-    if (this.#isBlockedSent) {
-      this.#isBlockedSent = false;
-      this.send(0, "connection.unblocked", {});
-    }
-    this.#intake.resume(pauses.blocked);
+  /** How a running connection fares. */
+  get flow(): "running" | "flow" | "blocking" | "blocked" {
+    return this.#blocking.state ?? (this.#intake.isPausedFor(pauses.congested) ? "flow" : "running");
   }
 
   // Ending
 
   /** The channel is no more: its number may be opened again. */
   forget(channel: Channel): void {
-    this.#channels.remove(channel);
+    this.channels.remove(channel);
   }
 
   /** Gives back what the connection holds of the broker: deliveries, consumers, exclusive queues. */
   release(): void {
-    this.#channels.release();
+    this.channels.release();
     this.#owed.clear();
     for (const queue of this.exclusiveQueues) {
       this.hub.ownerByQueue.delete(queue);
@@ -476,10 +471,24 @@ export class AmqpConnection implements Connection, CommitWaiter {
     this.peer.end();
   }
 
+  /** Let into its virtual host: from now on it is listed. */
+  opened(): void {
+    this.state = "running";
+    this.shown = new ShownConnection(this);
+    this.hub.server.live.add(this.shown);
+    this.hub.events.connectionCreated(this);
+  }
+
+  /** Ends it for a reason that is not the client's. */
+  force(reason: string): void {
+    if (this.state !== "running") return;
+    this.release();
+    this.sendClose(new Fault("connectionForced", reason), 0, 0);
+  }
+
   shutdown(): void {
     if (this.state === "running") {
-      this.release();
-      this.sendClose(new Fault("connectionForced", "broker forced connection closure with reason 'shutdown'"), 0, 0);
+      this.force("broker forced connection closure with reason 'shutdown'");
     } else if (this.state !== "closing" && this.state !== "closed") {
       this.peer.destroy();
     }
@@ -488,8 +497,9 @@ export class AmqpConnection implements Connection, CommitWaiter {
   closed(): void {
     if (this.#isGone) return;
     this.#isGone = true;
-    this.#forgetPressure();
+    this.#blocking.end();
     this.release();
+    if (this.shown !== undefined) this.hub.server.live.remove(this.shown);
     this.hub.events.connectionClosed(this);
     this.parser.close();
     this.#intake.close();

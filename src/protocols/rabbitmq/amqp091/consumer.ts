@@ -4,33 +4,62 @@ import type { Consumer, Entry, Queue, Receiver } from "../../../broker/api.ts";
 import type { Channel } from "./channel.ts";
 import { ContentParts, writeDeliver } from "./codec-hot.ts";
 import { queueDeclaration } from "../model/declaration.ts";
-import { longNumber } from "../model/field-table.ts";
+import { longNumber, type FieldTable } from "../model/field-table.ts";
 import { withHeader } from "../model/format.ts";
+import type { LiveConsumer } from "../model/live.ts";
 
 // Used for one delivery at a time by all consumers of the thread.
 const parts = new ContentParts();
 
-export class AmqpConsumer implements Receiver {
+/** What a consumer was asked to be. */
+export interface ConsumerRequest {
+  readonly tag: string;
+  readonly noAck: boolean;
+  readonly exclusive: boolean;
+  readonly prefetchCount: number;
+  readonly arguments: FieldTable;
+  /** It reads a log from an offset, and shows each entry's. */
+  readonly readsLog: boolean;
+  /** ms a delivery may stay unsettled; 0: no limit. */
+  readonly leaseMs: number;
+}
+
+export class AmqpConsumer implements Receiver, LiveConsumer {
   readonly tag: string;
   readonly queue: Queue;
+  readonly noAck: boolean;
+  readonly exclusive: boolean;
+  readonly prefetchCount: number;
+  readonly arguments: FieldTable;
   /** Set as soon as the broker has accepted the consumer. */
   consumer: Consumer | undefined;
   readonly #channel: Channel;
   readonly #tagBytes: Buffer;
   readonly #countsFailures: boolean;
-  /** It reads a log from an offset, and shows each entry's. */
   readonly readsLog: boolean;
-  /** ms a delivery may stay unsettled; 0: no limit. */
   readonly leaseMs: number;
 
-  constructor(channel: Channel, queue: Queue, tag: string, readsLog: boolean, leaseMs: number) {
+  constructor(channel: Channel, queue: Queue, asked: ConsumerRequest) {
     this.#channel = channel;
     this.queue = queue;
-    this.tag = tag;
-    this.#tagBytes = Buffer.from(tag);
+    this.tag = asked.tag;
+    this.noAck = asked.noAck;
+    this.exclusive = asked.exclusive;
+    this.prefetchCount = asked.prefetchCount;
+    this.arguments = asked.arguments;
+    this.#tagBytes = Buffer.from(asked.tag);
     this.#countsFailures = queueDeclaration(queue).type === "quorum";
-    this.readsLog = readsLog;
-    this.leaseMs = leaseMs;
+    this.readsLog = asked.readsLog;
+    this.leaseMs = asked.leaseMs;
+  }
+
+  get isActive(): boolean {
+    return this.consumer?.isActive ?? true;
+  }
+
+  get activityStatus(): LiveConsumer["activityStatus"] {
+    if (this.queue.settings.mode !== "failover") return "up";
+    return this.isActive ? "single_active" : "waiting";
   }
 
   deliver(lease: number, entry: Entry, isRedelivered: boolean, returns: number, failures: number): void {
@@ -40,7 +69,7 @@ export class AmqpConsumer implements Receiver {
     else if (this.#countsFailures && returns + failures > 0) addHeader("x-delivery-count", Math.max(returns, failures));
     const { output, frameMaxBytes } = connection;
     writeDeliver(output, this.#channel.number, frameMaxBytes, this.#tagBytes, lease, isRedelivered, parts);
-    connection.delivered();
+    this.#channel.delivered(this.noAck, isRedelivered);
   }
 
   ended(reason: "queue-deleted" | "lease-timeout"): void {

@@ -11,7 +11,7 @@ export class OwedConfirms {
   }
 
   add(channel: Channel): void {
-    channel.isConfirming = true;
+    channel.isOwed = true;
     this.#channels.push(channel);
   }
 
@@ -20,9 +20,10 @@ export class OwedConfirms {
     const channels = this.#channels;
     let open = 0;
     for (const channel of channels) {
-      channel.confirms?.answer(output, channel.number, durableTicket);
-      if (channel.confirms?.isPending === true) channels[open++] = channel;
-      else channel.isConfirming = false;
+      const { confirms } = channel;
+      if (confirms !== undefined) channel.counters.confirm += confirms.answer(output, channel.number, durableTicket);
+      if (confirms?.isPending === true) channels[open++] = channel;
+      else channel.isOwed = false;
     }
     channels.length = open;
   }

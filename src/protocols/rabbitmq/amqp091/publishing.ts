@@ -394,14 +394,20 @@ export class Publishing {
     const channel = this.#channel;
     if (channel.transaction !== undefined) return channel.transaction.publish(publication, this.#isMandatory);
     channel.connection.namespace.publish(publication, outcome);
-    if (outcome.routed === 0 && this.#isMandatory) {
-      channel.returnMessage(partsOf(publication));
-      replyParts.clear();
-    }
+    if (outcome.routed === 0) this.#unroutable(publication);
     // Where nothing was written (refused, seen before), it waits for what was before it and no more.
     const ticket = Math.min(outcome.ticket, channel.connection.hub.broker.ticket);
     channel.published(ticket, outcome.refused);
     return undefined;
+  }
+
+  #unroutable(publication: Publication): void {
+    if (!this.#isMandatory) {
+      this.#channel.counters.dropUnroutable++;
+      return;
+    }
+    this.#channel.returnMessage(partsOf(publication));
+    replyParts.clear();
   }
 }
 

@@ -40,6 +40,14 @@ export class Transaction {
     this.#channel = channel;
   }
 
+  get publishCount(): number {
+    return this.#publishes.length;
+  }
+
+  get settledCount(): number {
+    return this.#settledTags.size;
+  }
+
   publish(publication: Publication, isMandatory: boolean): Fault | undefined {
     const { connection } = this.#channel;
     const { headStart, headEnd, bodyStart, bodyEnd } = publication;
@@ -82,7 +90,7 @@ export class Transaction {
 
   /** Does it all. The answer goes out when the broker's ticket is durable. */
   commit(): Fault | undefined {
-    const { session, connection } = this.#channel;
+    const { session, connection, counters } = this.#channel;
     let isRefused = false;
     const publishes = this.#publishes;
     const settlements = this.#settlements;
@@ -93,10 +101,15 @@ export class Transaction {
         if (routes === undefined) namespace.publish(publication, outcome);
         else namespace.publishTo(routes, publication, outcome);
         const routed = routes === undefined ? outcome.routed : routes.length;
+        counters.publish++;
         if (routed === 0 && isMandatory) this.#channel.returnMessage(partsOf(publication));
+        else if (routed === 0) counters.dropUnroutable++;
         isRefused ||= outcome.refused;
       }
-      for (const { tags, settlement } of settlements) for (const tag of tags) session.settle(tag, false, settlement);
+      for (const { tags, settlement } of settlements) {
+        for (const tag of tags) session.settle(tag, false, settlement);
+        if (settlement === "accept") counters.ack += tags.length;
+      }
     });
     return isRefused ? new Fault("preconditionFailed", "partial tx completion") : undefined;
   }

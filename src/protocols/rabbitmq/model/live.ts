@@ -8,27 +8,27 @@ import type { Queue } from "../../../broker/api.ts";
 import type { PeerAddress } from "../../../server/protocol.ts";
 import type { FieldTable } from "./field-table.ts";
 
-/** Of a connection's socket. */
+/** Of a connection's socket. A packet is what one read gave or one write took, as in RabbitMQ's `recv_cnt` and `send_cnt`. */
 export interface TrafficCounters {
-  receivedBytes: number;
-  receivedFrames: number;
-  sentBytes: number;
-  sentFrames: number;
+  readonly receivedBytes: number;
+  readonly receivedPackets: number;
+  readonly sentBytes: number;
+  readonly sentPackets: number;
 }
 
-/** Of a channel, under the names that RabbitMQ's statistics use. */
-export interface ChannelCounters {
-  publish: number;
-  confirm: number;
-  returnUnroutable: number;
-  dropUnroutable: number;
-  deliver: number;
-  deliverNoAck: number;
-  get: number;
-  getNoAck: number;
-  getEmpty: number;
-  redeliver: number;
-  ack: number;
+/** Of a channel, under the names that RabbitMQ's statistics use. Plain fields: they are raised once a message. */
+export class ChannelCounters {
+  publish = 0;
+  confirm = 0;
+  returnUnroutable = 0;
+  dropUnroutable = 0;
+  deliver = 0;
+  deliverNoAck = 0;
+  get = 0;
+  getNoAck = 0;
+  getEmpty = 0;
+  redeliver = 0;
+  ack = 0;
 }
 
 export interface LiveConsumer {
@@ -102,9 +102,16 @@ export interface LiveObserver {
   channelClosed(connection: LiveConnection, channel: LiveChannel): void;
 }
 
-/** All connections of the family's protocols, in order of their coming. */
+/**
+ * All connections of the family's protocols that were let into a virtual host, in order of their coming. Those whose
+ * handshake is under way are not here, as RabbitMQ's management does not show them.
+ */
 export class LiveConnections {
+  readonly #connections = new Set<LiveConnection>();
   readonly #byName = new Map<string, LiveConnection>();
+  readonly #countByVhost = new Map<string, number>();
+  readonly #countByUser = new Map<string, number>();
+  readonly #channelCountByUser = new Map<string, number>();
   readonly #observers: LiveObserver[] = [];
 
   observe(observer: LiveObserver): void {
@@ -112,26 +119,46 @@ export class LiveConnections {
   }
 
   add(connection: LiveConnection): void {
+    this.#connections.add(connection);
     this.#byName.set(connection.name, connection);
+    count(this.#countByVhost, connection.vhost, 1);
+    count(this.#countByUser, connection.user, 1);
     for (const observer of this.#observers) observer.connectionOpened(connection);
   }
 
   remove(connection: LiveConnection): void {
-    if (this.#byName.get(connection.name) !== connection) return;
-    this.#byName.delete(connection.name);
+    if (!this.#connections.delete(connection)) return;
+    if (this.#byName.get(connection.name) === connection) this.#byName.delete(connection.name);
+    count(this.#countByVhost, connection.vhost, -1);
+    count(this.#countByUser, connection.user, -1);
     for (const observer of this.#observers) observer.connectionClosed(connection);
   }
 
   channelOpened(connection: LiveConnection, channel: LiveChannel): void {
+    count(this.#channelCountByUser, connection.user, 1);
     for (const observer of this.#observers) observer.channelOpened(connection, channel);
   }
 
   channelClosed(connection: LiveConnection, channel: LiveChannel): void {
+    count(this.#channelCountByUser, connection.user, -1);
     for (const observer of this.#observers) observer.channelClosed(connection, channel);
   }
 
   get count(): number {
-    return this.#byName.size;
+    return this.#connections.size;
+  }
+
+  countInVhost(vhost: string): number {
+    return this.#countByVhost.get(vhost) ?? 0;
+  }
+
+  countOfUser(user: string): number {
+    return this.#countByUser.get(user) ?? 0;
+  }
+
+  /** Over all connections of the user. */
+  channelCountOfUser(user: string): number {
+    return this.#channelCountByUser.get(user) ?? 0;
   }
 
   find(name: string): LiveConnection | undefined {
@@ -139,6 +166,17 @@ export class LiveConnections {
   }
 
   all(): Iterable<LiveConnection> {
-    return this.#byName.values();
+    return this.#connections;
   }
+
+  /** Ends those for which `isMeant` is true, as an operator would. */
+  closeWhere(isMeant: (connection: LiveConnection) => boolean, reason: string): void {
+    for (const connection of [...this.#connections]) if (isMeant(connection)) connection.close(reason);
+  }
+}
+
+function count(byKey: Map<string, number>, key: string, change: number): void {
+  const counted = (byKey.get(key) ?? 0) + change;
+  if (counted === 0) byKey.delete(key);
+  else byKey.set(key, counted);
 }

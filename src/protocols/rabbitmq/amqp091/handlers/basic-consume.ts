@@ -64,12 +64,14 @@ export function consume(channel: Channel, args: ConsumeArguments): Fault | undef
 
   const tag = tagOf(channel, args.consumerTag);
   const options = optionsOf(channel, queue, args, readsLog, isExclusive);
-  const consumer = new AmqpConsumer(channel, queue, tag, readsLog, options.leaseMs);
+  const { noAck, arguments: table } = args;
+  const { prefetchCount } = channel;
+  const asked = { tag, noAck, exclusive: isExclusive, prefetchCount, arguments: table, readsLog };
+  const consumer = new AmqpConsumer(channel, queue, { ...asked, leaseMs: options.leaseMs });
   const accepted = channel.session.consume(queue, options, consumer);
   if ("refused" in accepted) return inUse;
   consumer.consumer = accepted;
   channel.consumerByTag.set(tag, consumer);
-  const asked = { ...args, exclusive: isExclusive, prefetchCount: channel.prefetchCount };
   channel.connection.hub.events.consumerCreated(channel, consumer, asked);
   if (!args.noWait) channel.connection.send(channel.number, "basic.consume-ok", { consumerTag: tag });
   return undefined;

@@ -30,6 +30,7 @@ export function get(channel: Channel, args: MethodArguments<"basic.get">): Fault
   channel.session.limitGets(leaseMs, (ms) => channel.leaseTimedOut(ms));
   channel.session.get(queue, args.noAck, (lease, entry, isRedelivered, returns, failures) => {
     if (channel.state === "running") {
+      channel.got(entry !== undefined, args.noAck, isRedelivered);
       if (entry === undefined) connection.send(channel.number, "basic.get-empty", { clusterId: "" });
       else writeGot(channel, queue, lease, entry, isRedelivered, Math.max(returns, failures));
     }

@@ -14,8 +14,7 @@ export function channelOpen(channel: Channel): Fault | undefined {
   if (channel.state !== "starting") {
     return channel.state === "closing" ? undefined : new Fault("channelError", "second 'channel.open' seen");
   }
-  channel.state = "running";
-  channel.connection.hub.events.channelCreated(channel);
+  channel.opened();
   channel.connection.send(channel.number, "channel.open-ok", { channelId: "" });
   return undefined;
 }

@@ -187,8 +187,7 @@ function open(connection: AmqpConnection, args: MethodArguments<"connection.open
   if (namespace === undefined) return new Fault("notAllowed", `vhost ${args.virtualHost} not found`);
   connection.vhost = args.virtualHost;
   connection.namespace = namespace;
-  connection.state = "running";
-  hub.events.connectionCreated(connection);
+  connection.opened();
   connection.send(0, "connection.open-ok", { knownHosts: "" });
   return undefined;
 }
