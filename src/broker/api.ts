@@ -393,6 +393,11 @@ export interface CatalogObserver {
 
 export interface Namespace {
   readonly name: string;
+  /**
+   * Deleted: it is as empty as a new one, what is published to it reaches nobody, and nothing can be created in it. One
+   * that is created later under its name is another.
+   */
+  readonly isDeleted: boolean;
   readonly live: LiveChannels;
   observe(observer: CatalogObserver): void;
   exchange(name: string): Exchange | undefined;
@@ -457,7 +462,10 @@ export interface Broker {
   namespaces(): Iterable<Namespace>;
   /** Durable with the broker's ticket. It must not exist. */
   createNamespace(name: string): Namespace;
-  /** Deletes all that is in it, and then it. Its consumers are told; who publishes to one of its exchanges is not heard. */
+  /**
+   * Deletes all that is in it, and it. Its consumers and its observers are told of each; who publishes to one of its
+   * exchanges from now on reaches nobody. It must exist. Durable with the broker's ticket.
+   */
   deleteNamespace(name: string): void;
   readonly statistics: BrokerStatistics;
   registerFormat(format: MessageFormat): void;

@@ -1,5 +1,6 @@
 /** The core behind the door: opens a log, recovers, and answers as `Broker`. */
 import type { Random } from "../base/random.ts";
+import { assert } from "../base/assert.ts";
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import type {
   Broker,
@@ -91,12 +92,16 @@ export class RunningCore implements Broker {
   }
 
   createNamespace(name: string): Namespace {
+    assert(!this.core.namespaceByName.has(name), "a namespace is created once");
     this.core.define({ op: "namespace", name });
     return this.core.addNamespace(name);
   }
 
-  deleteNamespace(_name: string): void {
-    throw new Error("not built yet");
+  deleteNamespace(name: string): void {
+    assert(this.core.namespaceByName.has(name), "the namespace exists");
+    // One record, whatever is in it. It goes first: a checkpoint may be taken between a record and what it says.
+    this.core.define({ op: "namespace-deleted", name });
+    this.core.removeNamespace(name);
   }
 
   namespace(name: string): Namespace | undefined {
@@ -195,14 +200,14 @@ export async function openBroker(options: BrokerOptions): Promise<RunningCore> {
   const recovered = await recover(core);
   core.commit.start(recovered.journal);
   const checkpointer = new Checkpointer(core, recovered.checkpointId, recovered.nextSegment, recovered.seq);
-  for (const name of options.namespaces ?? ["/"]) {
-    if (core.namespaceByName.has(name)) continue;
-    core.addNamespace(name);
-    core.define({ op: "namespace", name });
-  }
   const broker = new RunningCore(core, checkpointer, freeBytes);
-  if (broker.definitions.get("broker", "id") === undefined)
-    broker.definitions.put("broker", "id", core.random.bytes(16).toString("hex"));
+  // At the first start and never again: a namespace that was deleted stays so. A broker that has an id has had its first.
+  if (broker.definitions.get("broker", "id") === undefined) {
+    core.commit.atomically(() => {
+      for (const name of options.namespaces ?? ["/"]) if (!core.namespaceByName.has(name)) broker.createNamespace(name);
+      broker.definitions.put("broker", "id", core.random.bytes(16).toString("hex"));
+    });
+  }
   core.clock.defer(() => core.schedule.start());
   for (const queue of core.queueById.values()) {
     queue.subscription?.wake();

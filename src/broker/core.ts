@@ -207,6 +207,13 @@ export class Core {
     return namespace;
   }
 
+  /** All that is in it goes with it, without a word to the journal. */
+  removeNamespace(name: string): void {
+    const namespace = this.namespaceByName.get(name);
+    this.namespaceByName.delete(name);
+    namespace?.destroy();
+  }
+
   createPartition(id: number, isDurable: boolean): Partition {
     return new Partition(id, isDurable && !this.log.isVolatile, {
       cache: this.cache,

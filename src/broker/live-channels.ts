@@ -53,9 +53,15 @@ export class LiveChannelsState implements LiveChannels {
     matcher.add(binding);
     let isSubscribed = true;
     return () => {
-      if (isSubscribed) matcher.remove(binding);
+      // After a clear() it is another matcher's turn.
+      if (isSubscribed && this.#matcherByKind.get(kind) === matcher) matcher.remove(binding);
       isSubscribed = false;
     };
+  }
+
+  /** Ends every subscription. */
+  clear(): void {
+    this.#matcherByKind.clear();
   }
 
   publish(message: LiveMessage, input: RouteInput): number {

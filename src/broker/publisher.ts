@@ -81,6 +81,11 @@ export class Publisher {
   publish(namespace: NamespaceState, p: Publication, outcome: PublishOutcome): void {
     const exchange = p.exchange as ExchangeState;
     outcome.refused = false;
+    if (namespace.isDeleted) {
+      outcome.routed = 0;
+      outcome.ticket = 0;
+      return;
+    }
     if (p.dedupId !== undefined && p.dedupId.length > textMax) p.dedupId = shortened(p.dedupId);
     if (p.key !== undefined && p.key.length > textMax) p.key = shortened(p.key);
     const window = p.dedupId === undefined ? undefined : exchange.dedup;

@@ -18,6 +18,7 @@ export interface BindingDefinition {
 
 export type Definition =
   | { readonly op: "namespace"; readonly name: string }
+  | { readonly op: "namespace-deleted"; readonly name: string }
   | {
       readonly op: "queue";
       readonly ns: string;

@@ -1,5 +1,5 @@
 /** One namespace: its exchanges, queues and bindings, each change of which is written to the journal if it is durable. */
-import { must } from "../../base/assert.ts";
+import { assert, must } from "../../base/assert.ts";
 import type {
   BindingView,
   CatalogObserver,
@@ -39,6 +39,7 @@ const delayedName = "\u0000delayed";
 
 export class NamespaceState implements Namespace {
   readonly name: string;
+  isDeleted = false;
   readonly router: Router<QueueState>;
   readonly live: LiveChannelsState;
   readonly queueByName = new Map<string, QueueState>();
@@ -69,6 +70,7 @@ export class NamespaceState implements Namespace {
   }
 
   createExchange(name: string, settings: ExchangeSettings, declaration: unknown): ExchangeState {
+    assert(!this.isDeleted, "nothing is created in a namespace that is deleted");
     const exchange = this.addExchange(this.#core.nextId(), name, settings, declaration);
     if (settings.durable)
       this.#core.define({ op: "exchange", ns: this.name, name, id: exchange.id, settings, declaration });
@@ -83,8 +85,8 @@ export class NamespaceState implements Namespace {
     const removed = this.router.removeExchange(name);
     if (exchange.settings.durable) this.#core.define({ op: "exchange-deleted", ns: this.name, name });
     if (exchange.history !== undefined) this.deleteQueue(exchange.history);
-    this.#tellUnbound(removed);
-    for (const observer of this.#observers) observer.exchangeDeleted(exchange);
+    exchange.history = undefined;
+    this.#tellDeleted(exchange, removed);
     for (const { source } of removed) if (source !== name) this.#deleteIfUnused(source);
   }
 
@@ -102,6 +104,7 @@ export class NamespaceState implements Namespace {
   }
 
   createQueue(name: string, settings: QueueSettings, declaration: unknown): QueueState {
+    assert(!this.isDeleted, "nothing is created in a namespace that is deleted");
     const queue = this.addQueue(this.#core.nextId(), name, settings, declaration, false);
     if (settings.durable) this.#core.define({ op: "queue", ns: this.name, name, id: queue.id, settings, declaration });
     for (const observer of this.#observers) observer.queueCreated(queue);
@@ -110,7 +113,7 @@ export class NamespaceState implements Namespace {
 
   deleteQueue(queue: Queue): void {
     const state = queue as QueueState;
-    if (state.isDeleted) return;
+    if (state.isDeleted || this.isDeleted) return;
     if (state.isDurable) this.#core.define({ op: "queue-deleted", id: state.id });
     this.removeQueue(state);
   }
@@ -207,6 +210,22 @@ export class NamespaceState implements Namespace {
     this.router.removeExchange(name);
   }
 
+  /** Empties it for good. What else was to be written of its queues and exchanges is not: the namespace's end says it. */
+  destroy(): void {
+    this.isDeleted = true;
+    for (const queue of [...this.queueByName.values(), ...this.hiddenByName.values()]) this.removeQueue(queue);
+    for (const exchange of [...this.exchangeByName.values()]) {
+      if (exchange.routing === undefined) continue;
+      this.exchangeByName.delete(exchange.name);
+      exchange.history = undefined;
+      const removed = this.router.removeExchange(exchange.name);
+      // Who holds it may ask for its routes in the namespace that comes after this one.
+      exchange.routing.alternate = undefined;
+      this.#tellDeleted(exchange, removed);
+    }
+    this.live.clear();
+  }
+
   addBinding(source: string, destination: Destination, key: string, args: Headers): "bound" | "existed" {
     const answer = this.router.bind(source, destination as { queue: QueueState } | { exchange: string }, key, args);
     const exchange = this.exchangeByName.get(source);
@@ -250,6 +269,11 @@ export class NamespaceState implements Namespace {
     return this.hiddenByName.get(delayedName) ?? this.#createHidden(delayedName, plainQueueSettings);
   }
 
+  #tellDeleted(exchange: ExchangeState, removed: readonly BindingView[]): void {
+    this.#tellUnbound(removed);
+    for (const observer of this.#observers) observer.exchangeDeleted(exchange);
+  }
+
   #tellUnbound(removed: readonly BindingView[]): void {
     for (const observer of this.#observers) for (const binding of removed) observer.bindingDeleted(binding);
   }
@@ -287,7 +311,7 @@ export class NamespaceState implements Namespace {
 
   #deleteIfUnused(name: string): void {
     // The journal says what went. Bindings that are not in it may have kept the exchange.
-    if (this.#core.isRecovering) return;
+    if (this.#core.isRecovering || this.isDeleted) return;
     const exchange = this.exchangeByName.get(name);
     if (exchange?.routing === undefined || !exchange.settings.autoDelete || !exchange.hadBinding) return;
     if (exchange.routing.bindingCount === 0) this.deleteExchange(name);

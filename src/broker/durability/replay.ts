@@ -20,6 +20,9 @@ export function applyDefinition(core: Core, definition: Definition): void {
     case "namespace":
       core.addNamespace(definition.name);
       return;
+    case "namespace-deleted":
+      core.removeNamespace(definition.name);
+      return;
     case "queue": {
       const namespace = core.addNamespace(definition.ns);
       core.lastId = Math.max(core.lastId, definition.id);
@@ -61,7 +64,7 @@ export function applyDefinition(core: Core, definition: Definition): void {
         .addExchange(definition.id, definition.name, definition.settings, definition.declaration);
       return;
     case "exchange-deleted":
-      core.addNamespace(definition.ns).removeExchange(definition.name);
+      core.namespaceByName.get(definition.ns)?.removeExchange(definition.name);
       return;
     case "bind":
     case "unbind":
