@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { systemClock, parseDuration, VirtualClock, type Clock } from "./base/clock.ts";
 import { systemRandom } from "./base/random.ts";
 import { Users } from "./auth/users.ts";
+import { BrokerPorts } from "./broker-ports.ts";
 import { openBroker, type RunningCore } from "./broker/broker.ts";
 import { showAddress } from "./config/kinds.ts";
 import type { Settings } from "./config/options.ts";
@@ -20,8 +21,7 @@ import type { Log } from "./log/log.ts";
 import { createMemoryLog } from "./log/memory/memory-log.ts";
 import { lineLogger } from "./observe/line-logger.ts";
 import { silentLogger, type Logger } from "./observe/log.ts";
-import { messageFormats, protocolByName, type ProtocolName, type ProtocolParts } from "./protocols/registry.ts";
-import { Listener } from "./server/listener.ts";
+import { createProtocols, messageFormats, type Protocols } from "./protocols/registry.ts";
 
 export type { RunningBroker, StartOptions } from "./config/start-options.ts";
 
@@ -36,13 +36,17 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
   const logger = loggerFor(options, values, clock);
   for (const warning of warnings) logger.warn(warning);
 
-  const data = await openData(values, clock);
-  const undo: (() => Promise<void>)[] = [data.release];
+  const ports = new BrokerPorts(values, logger);
+  const undo: (() => Promise<void>)[] = [() => ports.close()];
   try {
-    const core = await openCore(options, values, data.log, clock, logger);
+    await ports.openHttp();
+    const data = await openData(values, clock);
+    undo.push(data.release);
+    const core = await openCore(options, values, data.log, clock, logger, () => ports.failed());
     undo.push(() => core.stop());
-    const listeners = await openListeners(values, core, logger, undo);
-    return running(listeners, core, data, values, virtual);
+    undo.push(() => ports.drain(0));
+    await ports.openAll(core, protocolsOf(values, core, logger, ports));
+    return running(ports, core, data, values, virtual);
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => undefined);
     throw error;
@@ -74,11 +78,13 @@ async function openCore(
   log: Log,
   clock: Clock,
   logger: Logger,
+  failed: () => void,
 ): Promise<RunningCore> {
   let hasFailed = false;
   const fatal = (error: Error): void => {
     if (hasFailed) return;
     hasFailed = true;
+    failed();
     logger.error("the broker cannot go on", { error });
     if (options.onFailure === undefined) throw error;
     options.onFailure(error);
@@ -100,21 +106,17 @@ async function openCore(
   return core;
 }
 
-async function openListeners(
-  settings: Settings,
-  core: RunningCore,
-  logger: Logger,
-  undo: (() => Promise<void>)[],
-): Promise<Map<ProtocolName, Listener>> {
+function protocolsOf(settings: Settings, core: RunningCore, logger: Logger, ports: BrokerPorts): Protocols {
   const random = systemRandom();
   const users = new Users(core.definitions, (count) => random.bytes(count));
   users.createFirst();
-  const parts: ProtocolParts = {
+  return createProtocols({
     broker: core,
     users,
     clock: systemClock(),
     logger,
     version: packageVersion(),
+    ports: () => ports.open(),
     settings: {
       amqp: {
         frameMaxBytes: settings["amqp.frameMaxBytes"],
@@ -124,27 +126,11 @@ async function openListeners(
         consumerTimeoutMs: settings["amqp.consumerTimeoutMs"],
       },
     },
-  };
-  const listeners = new Map<ProtocolName, Listener>();
-  for (const name of Object.keys(protocolByName) as ProtocolName[]) {
-    const address = settings[`listen.${name}`];
-    if (address === null) continue;
-    const listener = await Listener.open({
-      protocol: protocolByName[name](parts),
-      host: address.host,
-      port: address.port,
-      connectionsMax: settings["connections.max"],
-      clock: systemClock(),
-      logger,
-    });
-    undo.push(() => listener.stop(0));
-    listeners.set(name, listener);
-  }
-  return listeners;
+  });
 }
 
 function running(
-  listeners: ReadonlyMap<ProtocolName, Listener>,
+  listeners: BrokerPorts,
   core: RunningCore,
   data: Data,
   settings: Settings,
@@ -152,16 +138,20 @@ function running(
 ): RunningBroker {
   const ports: Record<string, number> = {};
   const addresses: Record<string, string> = {};
-  for (const [name, { address }] of listeners) {
-    ports[name] = address.port;
-    addresses[name] = showAddress(address);
+  for (const { name, host, port } of listeners.open()) {
+    ports[name] = port;
+    addresses[name] = showAddress({ host, port });
   }
   const stop = async (): Promise<void> => {
     const deadlineMs = settings["shutdown.deadlineMs"];
     const began = systemClock().now();
-    await Promise.all([...listeners.values()].map((listener) => listener.stop(deadlineMs / 2)));
-    await stopWithin(core, deadlineMs - (systemClock().now() - began));
-    await data.release();
+    await listeners.drain(deadlineMs / 2);
+    try {
+      await stopWithin(core, deadlineMs - (systemClock().now() - began));
+      await data.release();
+    } finally {
+      await listeners.close();
+    }
   };
   let stopping: Promise<void> | undefined;
   return {

@@ -38,6 +38,16 @@ export const options = {
     "127.0.0.1:5672",
     "AMQP 0-9-1. As soon as one listen option is set anywhere, only those that are set listen.",
   ),
+  "listen.http": option(
+    address("127.0.0.1"),
+    "127.0.0.1:15672",
+    "HTTP: RabbitMQ's management API under /api, /metrics for Prometheus, /health/live and /health/ready.",
+  ),
+  "listen.prometheus": option(
+    address("127.0.0.1"),
+    "off",
+    "HTTP for scrapers alone: /metrics and /health, nothing that asks for a password. RabbitMQ's port for it is 15692.",
+  ),
   "log.level": option(choice("debug", "info", "warn", "error"), "info", "The least that is logged, to standard error."),
   "log.format": option(choice("text", "json"), "text", "How it is logged: a line to read, or a JSON object a line."),
   "journal.fileBytes": option(

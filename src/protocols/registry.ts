@@ -1,10 +1,14 @@
-/** The protocols that exist: one line each. The name is that of `--listen NAME=HOST:PORT`. */
+/**
+ * The protocols that exist: one line each. Their names are those of `--listen NAME=HOST:PORT`. Protocols of one family share
+ * what they know: a queue that is declared over one is listed by the other.
+ */
 
 import type { Clock } from "../base/clock.ts";
 import type { Users } from "../auth/users.ts";
 import type { Broker, MessageFormat } from "../broker/api.ts";
 import type { Logger } from "../observe/log.ts";
-import type { Protocol } from "../server/protocol.ts";
+import type { HttpHandler } from "../server/http-listener.ts";
+import type { OpenPort, Protocol } from "../server/protocol.ts";
 import { amqpFormat } from "./rabbitmq/model/format.ts";
 import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
 import { RabbitServer } from "./rabbitmq/model/server.ts";
@@ -18,14 +22,34 @@ export interface ProtocolParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly version: string;
+  /** What is listened on at the moment. */
+  readonly ports: () => readonly OpenPort[];
   readonly settings: { readonly amqp: AmqpSettings };
 }
 
 /** Of all protocols: whatever listens, the core must understand what it has stored. */
 export const messageFormats: readonly MessageFormat[] = [amqpFormat];
 
-export const protocolByName = {
-  amqp: (parts: ProtocolParts): Protocol => createAmqp(new RabbitServer(parts), parts.settings.amqp),
-} as const;
+/** What answers over HTTP. */
+export interface HttpHandlers {
+  /** RabbitMQ's management API. */
+  readonly management: HttpHandler | undefined;
+  /** For Prometheus. */
+  readonly metrics: HttpHandler | undefined;
+}
 
-export type ProtocolName = keyof typeof protocolByName;
+/** The protocols of one broker. */
+export interface Protocols {
+  /** By the name of the listener. */
+  readonly onSockets: Readonly<Record<"amqp", Protocol>>;
+  /** Loads and makes what answers over HTTP: a large part of the program, of which a broker without such a port knows nothing. */
+  loadHttp(): Promise<HttpHandlers>;
+}
+
+export function createProtocols(parts: ProtocolParts): Protocols {
+  const rabbit = new RabbitServer(parts);
+  return {
+    onSockets: { amqp: createAmqp(rabbit, parts.settings.amqp) },
+    loadHttp: async () => ({ management: undefined, metrics: undefined }),
+  };
+}

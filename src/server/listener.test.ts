@@ -32,7 +32,15 @@ function echo(seen: Peer[] = []): Protocol {
 
 async function listen(protocol: Protocol, connectionsMax = 100): Promise<Listener> {
   const clock = systemClock();
-  return Listener.open({ protocol, host: "127.0.0.1", port: 0, connectionsMax, clock, logger: silentLogger });
+  return Listener.open({
+    name: "echo",
+    protocol,
+    host: "127.0.0.1",
+    port: 0,
+    connectionsMax,
+    clock,
+    logger: silentLogger,
+  });
 }
 
 async function dial(listener: Listener): Promise<net.Socket> {

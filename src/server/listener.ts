@@ -8,10 +8,13 @@ import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import type { Logger } from "../observe/log.ts";
 import { ChunkPool } from "../wire/output.ts";
+import { connectionsRefused, CountedWarning } from "./counted-warning.ts";
 import type { Protocol } from "./protocol.ts";
 import { FlushQueue, SocketPeer } from "./socket-peer.ts";
 
 export interface ListenerOptions {
+  /** As in `--listen NAME=HOST:PORT` */
+  readonly name: string;
   readonly protocol: Protocol;
   readonly host: string;
   /** 0 picks a free one. */
@@ -31,11 +34,14 @@ export class Listener {
   readonly #pool = new ChunkPool();
   readonly #queue: FlushQueue;
   readonly #peers = new Set<SocketPeer>();
+  readonly #refusals: CountedWarning;
+  #address = { host: "", port: 0 };
   #timer: TimerHandle | undefined;
   #whenEmpty: (() => void) | undefined;
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#refusals = new CountedWarning(options.clock, options.logger, connectionsRefused);
     this.#queue = new FlushQueue(options.clock);
     const settings = { noDelay: true, keepAlive: true, pauseOnConnect: true };
     this.#server =
@@ -51,15 +57,20 @@ export class Listener {
     listener.#server.once("error", reject);
     listener.#server.listen({ host: options.host, port: options.port, backlog }, resolve);
     await promise;
+    const { address, port } = listener.#server.address() as AddressInfo;
+    listener.#address = { host: address, port };
     listener.#server.on("error", (error) => options.logger.error("a listener failed", { error }));
     listener.#setTimer();
     return listener;
   }
 
-  /** Where it listens. */
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** Where it listens, or listened. */
   get address(): { readonly host: string; readonly port: number } {
-    const { address, port } = this.#server.address() as AddressInfo;
-    return { host: address, port };
+    return this.#address;
   }
 
   get connectionCount(): number {
@@ -81,14 +92,12 @@ export class Listener {
       clock.clearTimer(timer);
     }
     if (this.#timer !== undefined) clock.clearTimer(this.#timer);
+    this.#refusals.close();
   }
 
   #accept(socket: Socket): void {
     if (this.#peers.size >= this.#options.connectionsMax) {
-      this.#options.logger.warn("a connection was refused: there are as many as allowed", {
-        protocol: this.#options.protocol.name,
-        connectionsMax: this.#options.connectionsMax,
-      });
+      this.#refusals.warn({ listener: this.#options.name, connectionsMax: this.#options.connectionsMax });
       socket.destroy();
       return;
     }

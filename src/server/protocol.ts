@@ -55,3 +55,15 @@ export interface Protocol {
   readonly name: string;
   open(peer: Peer): Connection;
 }
+
+/** A port that accepts, for those who list them. */
+export interface OpenPort {
+  /** As in `--listen NAME=HOST:PORT` */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly isTls: boolean;
+  /** When the certificate that it shows ends, ms since 1970; undefined without TLS. */
+  readonly certificateEndsAtMs: number | undefined;
+  readonly connectionCount: number;
+}

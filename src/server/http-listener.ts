@@ -1,0 +1,143 @@
+/**
+ * A port on which HTTP is spoken. What is asked is answered by the handler that is mounted at the time, so that the port
+ * can be opened before there is anything behind it: whoever probes a broker that reads its journal hears "starting", and
+ * not a refused connection.
+ *
+ * Everything has a bound: connections, headers, the time that a request may take to arrive, the time that a peer may
+ * neither send nor read. Bodies are bounded by who reads them. Stopping lets the requests that are under way end.
+ */
+
+import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../observe/log.ts";
+import { connectionsRefused, CountedWarning } from "./counted-warning.ts";
+
+/** Answers a request, sooner or later. Must not throw. */
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+export interface HttpListenerOptions {
+  /** As in `--listen NAME=HOST:PORT` */
+  readonly name: string;
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly handler: HttpHandler;
+  readonly connectionsMax: number;
+  readonly tls?: TlsOptions;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const limits = {
+  maxHeaderSize: 32_768,
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 2_000,
+} as const;
+const headersMax = 200;
+/** How long a peer may neither send nor take anything. */
+const silenceMs = 120_000;
+const backlog = 1024;
+
+export class HttpListener {
+  readonly name: string;
+  readonly #clock: Clock;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #refusals: CountedWarning;
+  #handler: HttpHandler;
+  #address = { host: "", port: 0 };
+  #underWay = 0;
+  #whenIdle: (() => void) | undefined;
+  #isStopping = false;
+
+  private constructor(options: HttpListenerOptions) {
+    const { clock, logger } = options;
+    this.name = options.name;
+    this.#clock = clock;
+    this.#handler = options.handler;
+    const answer = (request: IncomingMessage, response: ServerResponse): void => this.#answer(request, response);
+    const settings = { ...limits, noDelay: true, keepAlive: true };
+    this.#server =
+      options.tls === undefined
+        ? createPlainServer(settings, answer)
+        : createTlsServer({ ...settings, ...options.tls }, answer);
+    this.#server.maxHeadersCount = headersMax;
+    this.#server.maxConnections = options.connectionsMax;
+    this.#server.timeout = silenceMs;
+    this.#refusals = new CountedWarning(clock, logger, connectionsRefused);
+    this.#server.on("drop", () =>
+      this.#refusals.warn({ listener: options.name, connectionsMax: options.connectionsMax }),
+    );
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Listens, or rejects with the system's error (EADDRINUSE, EACCES). */
+  static async open(options: HttpListenerOptions): Promise<HttpListener> {
+    const listener = new HttpListener(options);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    listener.#server.once("error", reject);
+    listener.#server.listen({ host: options.host, port: options.port, backlog }, resolve);
+    await promise;
+    const { address, port } = listener.#server.address() as AddressInfo;
+    listener.#address = { host: address, port };
+    listener.#server.off("error", reject);
+    listener.#server.on("error", (error) => options.logger.error("a listener failed", { error }));
+    return listener;
+  }
+
+  /** Where it listens, or listened. */
+  get address(): { readonly host: string; readonly port: number } {
+    return this.#address;
+  }
+
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
+  /** From now on `handler` answers; what was begun by the one before is ended by it. */
+  mount(handler: HttpHandler): void {
+    this.#handler = handler;
+  }
+
+  /** Resolves when no request is under way, or after `deadlineMs`. More may be accepted meanwhile. */
+  async quiet(deadlineMs: number): Promise<void> {
+    if (this.#underWay === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whenIdle = resolve;
+    const timer = this.#clock.setTimer(this.#clock.now() + deadlineMs, resolve);
+    await promise;
+    this.#clock.clearTimer(timer);
+    this.#whenIdle = undefined;
+  }
+
+  /** Accepts no more, lets requests end, and after `deadlineMs` cuts off those that are left. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#isStopping = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    this.#server.closeIdleConnections();
+    await this.quiet(deadlineMs);
+    // Not closeAllConnections: it does not know of sockets that have sent nothing, nor of handshakes under way.
+    for (const socket of this.#sockets) socket.destroy();
+    await promise;
+    this.#refusals.close();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    this.#underWay++;
+    response.once("close", () => {
+      this.#underWay--;
+      if (this.#underWay === 0) this.#whenIdle?.();
+    });
+    if (this.#isStopping) response.setHeader("connection", "close");
+    this.#handler(request, response);
+  }
+}
