@@ -12,8 +12,6 @@ import type { Broker, Namespace, Queue } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { Events } from "../model/events.ts";
 import { spokenProduct, spokenVersion, type RabbitServer } from "../model/server.ts";
-import { defaultVhost } from "../model/vhosts.ts";
-import { must } from "../../../base/assert.ts";
 import { tableOf, type FieldTable } from "../model/field-table.ts";
 import type { ReplyTargets } from "./reply-to.ts";
 
@@ -62,7 +60,7 @@ export class Hub {
     const { server } = options;
     this.server = server;
     this.broker = server.broker;
-    this.events = must(server.vhosts.find(defaultVhost), "there is a default virtual host").events;
+    this.events = server.events;
     this.users = server.users;
     this.settings = options.settings;
     this.clock = server.clock;

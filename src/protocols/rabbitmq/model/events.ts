@@ -1,28 +1,75 @@
 /**
  * What happens in the broker, as messages: RabbitMQ's event exchange. Each event is published to the topic exchange
- * `amq.rabbitmq.event`, by the routing key and the headers that the plug-in of that name gives it: queue.created,
- * queue.deleted, exchange and binding likewise, connection.created, connection.closed, channel likewise,
- * consumer.created, consumer.deleted, user.authentication.success and failure. The body is empty.
+ * `amq.rabbitmq.event` of the default virtual host, wherever it happened, by the routing key and the headers that the
+ * plug-in of that name gives it; `eventNames` lists the keys. The body is empty.
  *
  * Queues, exchanges and bindings are told of by the core, so that what goes by itself (expired, auto-deleted) and what
- * another protocol makes is seen too. An event is put together only when something is bound to the exchange: until
- * then it costs one look. It is published at once and not waited for; nobody is held back or fails for it.
+ * another protocol makes is seen too; of the rest, whoever does it says so by `emit`. An event is put together only when
+ * something is bound to the exchange: until then it costs one look. It is published at once and not waited for; nobody is
+ * held back or fails for it.
  *
  * As in the plug-in, a list of arguments is an array of texts, each one argument as Erlang prints it, and an address is
  * an Erlang tuple. Where a `pid` is asked for, which names something for as long as it lives, there is the name of the
  * connection, or of the channel. The reason of a failed login is a text; the plug-in sends an array of its characters.
  */
 
-import type { BindingView, Broker, CatalogObserver, Exchange, Publication, Queue } from "../../../broker/api.ts";
+import type { BindingView, Broker, Exchange, Namespace, Publication, Queue } from "../../../broker/api.ts";
 import type { PeerAddress } from "../../../server/protocol.ts";
 import { exchangeDeclaration, queueDeclaration } from "./declaration.ts";
 import { erlangBinary, erlangValue } from "./errors.ts";
-import { fieldTypeNames, fieldValue, longNumber, tableOf, type FieldTable, type FieldValue } from "./field-table.ts";
+import { fieldTypeNames, fieldValue, longNumber, type FieldTable, type FieldValue } from "./field-table.ts";
 import { amqpFormat } from "./format.ts";
 import type { Headers } from "./mapping.ts";
 import { encodeProperties } from "./properties.ts";
 
 export const eventExchange = "amq.rabbitmq.event";
+
+/** Every event that there is, as its routing key. */
+export const eventNames = [
+  "queue.created",
+  "queue.deleted",
+  "exchange.created",
+  "exchange.deleted",
+  "binding.created",
+  "binding.deleted",
+  "connection.created",
+  "connection.closed",
+  "channel.created",
+  "channel.closed",
+  "consumer.created",
+  "consumer.deleted",
+  "user.authentication.success",
+  "user.authentication.failure",
+  "vhost.created",
+  "vhost.updated",
+  "vhost.deleted",
+  "vhost.limits.set",
+  "vhost.limits.cleared",
+  "user.created",
+  "user.deleted",
+  "user.password.changed",
+  "user.password.cleared",
+  "user.tags.set",
+  "user.limits.set",
+  "user.limits.cleared",
+  "permission.created",
+  "permission.deleted",
+  "topic.permission.created",
+  "topic.permission.deleted",
+  "policy.set",
+  "policy.cleared",
+  "operator.policy.cleared",
+  "queue.policy.updated",
+  "queue.policy.cleared",
+  "parameter.set",
+  "parameter.cleared",
+  "alarm.set",
+  "alarm.cleared",
+  "shovel.worker.status",
+  "shovel.worker.removed",
+] as const;
+
+export type EventName = (typeof eventNames)[number];
 
 /** A connection, as its events show it. */
 export interface EventConnection {
@@ -50,26 +97,53 @@ export interface EventConsumer {
 type Values = Readonly<Record<string, string | number | boolean | FieldValue>>;
 
 /** Who does what nobody asked for. */
-const internalUser = "rmq-internal";
+export const internalUser = "rmq-internal";
+/** The virtual host in whose exchange all events are. */
+const eventVhost = "/";
 const noBytes = Buffer.alloc(0);
 
-export class Events implements CatalogObserver {
-  readonly #broker: Broker;
-  readonly #vhost: string;
-  readonly #outcome = { routed: 0, refused: false, ticket: 0 };
-  #acting: EventConnection | undefined;
+/** In whose name something happens. */
+interface Actor {
+  readonly user: string;
+  /** Of the connection that asked for it; empty if none did. */
+  readonly connection: string;
+}
 
-  /** @param vhost whose exchange is published to, whatever virtual host it happens in. */
-  constructor(broker: Broker, vhost: string) {
+export class Events {
+  readonly #broker: Broker;
+  readonly #outcome = { routed: 0, refused: false, ticket: 0 };
+  #acting: Actor | undefined;
+
+  constructor(broker: Broker) {
     this.#broker = broker;
-    this.#vhost = vhost;
-    broker.namespace(vhost)?.observe(this);
+  }
+
+  /** Tells of its queues, exchanges and bindings from now on. */
+  observe(namespace: Namespace): void {
+    const vhost = namespace.name;
+    namespace.observe({
+      queueCreated: (queue) => this.#queueCreated(queue),
+      queueDeleted: (queue) => this.#queueDeleted(queue),
+      exchangeCreated: (exchange) => this.#exchangeCreated(vhost, exchange),
+      exchangeDeleted: (exchange) => this.#exchangeDeleted(vhost, exchange),
+      bindingCreated: (binding) => this.#binding("binding.created", vhost, binding),
+      bindingDeleted: (binding) => this.#binding("binding.deleted", vhost, binding),
+    });
   }
 
   /** What `run` does to queues, exchanges and bindings is done by this connection's user. */
   actingFor<T>(connection: EventConnection, run: () => T): T {
+    return this.#acted({ user: userOf(connection), connection: nameOf(connection) }, run);
+  }
+
+  /** What `run` does is done by this user, over no connection of a protocol: by an HTTP request, say. */
+  actingAs<T>(user: string, run: () => T): T {
+    return this.#acted({ user, connection: "" }, run);
+  }
+
+  #acted<T>(actor: Actor, run: () => T): T {
     const before = this.#acting;
-    this.#acting = connection;
+    this.#acting = actor;
     try {
       return run();
     } finally {
@@ -77,9 +151,25 @@ export class Events implements CatalogObserver {
     }
   }
 
+  /**
+   * Tells of anything else. Fields are values as JSON has them: whole numbers become `long`, others `double`, objects
+   * tables; what is undefined is left out. Who did it is added, unless the fields say who.
+   */
+  emit(name: EventName, fields: Readonly<Record<string, unknown>>): void {
+    if (!this.#isHeard) return;
+    const values: Record<string, FieldValue> = {};
+    for (const [key, value] of Object.entries(fields)) if (value !== undefined) values[key] = jsonField(value);
+    this.#publish(name, { user_who_performed_action: this.actor, ...values });
+  }
+
+  /** In whose name something happens just now. */
+  get actor(): string {
+    return this.#acting?.user ?? internalUser;
+  }
+
   // Queues, exchanges and bindings
 
-  queueCreated(queue: Queue): void {
+  #queueCreated(queue: Queue): void {
     if (!this.#isHeard) return;
     const { type, durable, autoDelete, exclusive, arguments: args } = queueDeclaration(queue);
     this.#publish("queue.created", {
@@ -88,28 +178,28 @@ export class Events implements CatalogObserver {
       durable,
       auto_delete: autoDelete,
       arguments: shown(args),
-      owner_pid: exclusive && this.#acting !== undefined ? nameOf(this.#acting) : "",
+      owner_pid: exclusive ? (this.#acting?.connection ?? "") : "",
       exclusive,
       type: `rabbit_${type}_queue`,
-      user_who_performed_action: this.#actor,
+      user_who_performed_action: this.actor,
     });
   }
 
-  queueDeleted(queue: Queue): void {
+  #queueDeleted(queue: Queue): void {
     if (!this.#isHeard) return;
     this.#publish("queue.deleted", {
       vhost: queue.namespace.name,
       name: queue.name,
       type: `rabbit_${queueDeclaration(queue).type}_queue`,
-      user_who_performed_action: this.#actor,
+      user_who_performed_action: this.actor,
     });
   }
 
-  exchangeCreated(exchange: Exchange): void {
+  #exchangeCreated(vhost: string, exchange: Exchange): void {
     if (!this.#isHeard) return;
     const { type, internal, arguments: args } = exchangeDeclaration(exchange);
     this.#publish("exchange.created", {
-      vhost: this.#vhost,
+      vhost,
       name: exchange.name,
       type,
       durable: exchange.settings.durable,
@@ -117,36 +207,29 @@ export class Events implements CatalogObserver {
       internal,
       arguments: shown(args),
       policy: "",
-      user_who_performed_action: this.#actor,
+      user_who_performed_action: this.actor,
     });
   }
 
-  exchangeDeleted(exchange: Exchange): void {
+  #exchangeDeleted(vhost: string, exchange: Exchange): void {
     if (!this.#isHeard) return;
-    const named = { vhost: this.#vhost, name: exchange.name };
-    this.#publish("exchange.deleted", { ...named, user_who_performed_action: this.#actor });
+    const { name } = exchange;
+    this.#publish("exchange.deleted", { vhost, name, user_who_performed_action: this.actor });
   }
 
-  bindingCreated(binding: BindingView): void {
-    if (this.#isHeard) this.#publish("binding.created", this.#shownBinding(binding));
-  }
-
-  bindingDeleted(binding: BindingView): void {
-    if (this.#isHeard) this.#publish("binding.deleted", this.#shownBinding(binding));
-  }
-
-  #shownBinding({ source, destination, key, args }: BindingView): Values {
+  #binding(event: EventName, vhost: string, { source, destination, key, args }: BindingView): void {
+    if (!this.#isHeard) return;
     const isQueue = "queue" in destination;
-    return {
+    this.#publish(event, {
       source_name: source,
       source_kind: "exchange",
       destination_name: isQueue ? destination.queue.name : destination.exchange,
       destination_kind: isQueue ? "queue" : "exchange",
       routing_key: key,
       arguments: shown(tableOfHeaders(args)),
-      vhost: this.#vhost,
-      user_who_performed_action: this.#actor,
-    };
+      vhost,
+      user_who_performed_action: this.actor,
+    });
   }
 
   // Connections, channels and consumers
@@ -246,27 +329,22 @@ export class Events implements CatalogObserver {
   // Publishing
 
   get #isHeard(): boolean {
-    const namespace = this.#broker.namespace(this.#vhost);
+    const namespace = this.#broker.namespace(eventVhost);
     if (namespace?.exchange(eventExchange) === undefined) return false;
     for (const _ of namespace.bindingsFrom(eventExchange)) return true;
     return false;
-  }
-
-  get #actor(): string {
-    return this.#acting === undefined ? internalUser : userOf(this.#acting);
   }
 
   get #node(): string {
     return `entrepot@${this.#broker.id}`;
   }
 
-  #publish(routingKey: string, values: Values): void {
-    const namespace = this.#broker.namespace(this.#vhost)!;
+  #publish(routingKey: EventName, values: Values): void {
+    const namespace = this.#broker.namespace(eventVhost)!;
     const nowMs = this.#broker.clock.now();
-    const typed = Object.entries({ ...values, timestamp_in_ms: nowMs }).map(
-      ([name, value]) => [name, typeof value === "number" ? longNumber(value) : value] as const,
-    );
-    const headers = tableOf(Object.fromEntries(typed));
+    const headers = Object.entries({ ...values, timestamp_in_ms: nowMs }).map(([name, value]) => {
+      return { name, value: isField(value) ? value : jsonField(value) };
+    });
     const head = encodeProperties({ headers, deliveryMode: 2, timestamp: Math.floor(nowMs / 1000) });
     const publication: Publication = {
       format: amqpFormat.id,
@@ -368,4 +446,23 @@ function fieldOf(value: Headers[string]): FieldValue {
   if (value instanceof Uint8Array) return { type: "S", value: Buffer.from(value) };
   if (Array.isArray(value)) return { type: "A", value: value.map(fieldOf) };
   return { type: "F", value: tableOfHeaders(value as Headers) };
+}
+
+function isField(value: Values[string]): value is FieldValue {
+  return typeof value === "object";
+}
+
+function jsonField(value: unknown): FieldValue {
+  switch (typeof value) {
+    case "string":
+      return { type: "S", value };
+    case "boolean":
+      return { type: "t", value };
+    case "number":
+      return Number.isSafeInteger(value) ? longNumber(value) : { type: "d", value };
+    default:
+  }
+  if (value === null || typeof value !== "object") return { type: "V", value: null };
+  if (Array.isArray(value)) return { type: "A", value: value.map(jsonField) };
+  return { type: "F", value: Object.entries(value).map(([name, element]) => ({ name, value: jsonField(element) })) };
 }

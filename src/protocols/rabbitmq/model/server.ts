@@ -7,6 +7,8 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Users } from "../../../auth/users.ts";
 import type { Broker } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
+import type { OpenPort } from "../../../server/protocol.ts";
+import { Events } from "./events.ts";
 import { LiveConnections } from "./live.ts";
 import { Vhosts } from "./vhosts.ts";
 
@@ -18,6 +20,8 @@ export interface RabbitServerOptions {
   readonly logger: Logger;
   /** Of this software, for those who look. */
   readonly version: string;
+  /** What is listened on at the moment; nothing, unless given. */
+  readonly ports?: () => readonly OpenPort[];
 }
 
 /** What clients and tools take us for: some choose their behaviour by product and version. */
@@ -30,6 +34,9 @@ export class RabbitServer {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly version: string;
+  /** What is listened on at the moment. */
+  readonly ports: () => readonly OpenPort[];
+  readonly events: Events;
   readonly vhosts: Vhosts;
   readonly live = new LiveConnections();
   /** The name of the one node of the cluster of one. */
@@ -42,8 +49,15 @@ export class RabbitServer {
     this.clock = options.clock;
     this.logger = options.logger;
     this.version = options.version;
-    this.vhosts = new Vhosts(options.broker);
+    this.ports = options.ports ?? (() => []);
+    this.events = new Events(options.broker);
+    this.vhosts = new Vhosts(options.broker, this.events);
     this.nodeName = `entrepot@${options.broker.id}`;
     this.startedAtMs = options.clock.now();
+    this.vhosts.observe({ vhostDeleting: ({ name }) => this.#vhostDeleting(name) });
+  }
+
+  #vhostDeleting(name: string): void {
+    this.live.closeWhere(({ vhost }) => vhost === name, `vhost '${name}' is deleted`);
   }
 }
