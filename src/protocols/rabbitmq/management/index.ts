@@ -1,0 +1,201 @@
+/**
+ * RabbitMQ's management API, on any HTTP listener: finds the route, asks who it is, checks that they may, reads the body, runs
+ * the handler, waits until what it changed is durable, and answers. In this order, so that who may not do a thing learns
+ * nothing of it, and nobody who is not known makes the broker read a large body.
+ */
+
+import type { Identity } from "../../../auth/identity.ts";
+import { Refusal } from "../../../auth/refusal.ts";
+import { ForeignOrigins } from "../../../server/http/foreign-origin.ts";
+import type { HttpHandler } from "../../../server/http-listener.ts";
+import { serveHttp, type HttpAnswer, type HttpPeer, type HttpRequest } from "../../../server/http/http-handler.ts";
+import { RouteTable, type RouteMatch } from "../../../server/http/route-table.ts";
+import type { RabbitServer } from "../model/server.ts";
+import { checkAccess, foreignPage } from "./access.ts";
+import { Logins, type Credentials } from "./logins.ts";
+import { badRequest, httpAnswer, objectNotFound, refused, type Reply } from "./reply.ts";
+import type { Call, JsonObject, Route } from "./route.ts";
+import { createRoutes } from "./routes.ts";
+
+export interface ManagementOptions {
+  /** Sites whose pages may use the API, `https://ops.example.com`; `*`: all. */
+  readonly corsOrigins?: readonly string[];
+}
+
+const prefix = "/api";
+const bodyBytesMaxDefault = 1_000_000;
+const realm = 'Basic realm="RabbitMQ Management"';
+
+const commonHeaders = {
+  "cache-control": "no-cache",
+  "x-content-type-options": "nosniff",
+  vary: "origin",
+};
+
+export function createManagement(server: RabbitServer, options: ManagementOptions): HttpHandler {
+  const { clock, logger } = server;
+  const dispatcher = new Dispatcher(server, options);
+  return serveHttp((request) => dispatcher.answer(request), { clock, logger });
+}
+
+type Found = RouteMatch<Route> | Reply | undefined;
+
+/** Who asks where nobody is asked for. */
+const nobody: Identity = {
+  name: "",
+  tags: [],
+  version: 0,
+  expiresAtMs: Infinity,
+  connectionsMax: 0,
+  channelsMax: 0,
+  mayEnter: () => false,
+  may: () => false,
+  mayTopic: () => false,
+};
+
+function askAuthority(server: RabbitServer, credentials: Credentials, peer: HttpPeer) {
+  const proof =
+    "token" in credentials
+      ? ({ kind: "token", ...credentials } as const)
+      : ({ kind: "password", ...credentials } as const);
+  const { address: remoteAddress, isLoopback } = peer;
+  return server.authority.login({ proof, remoteAddress, isLoopback, protocol: "http" });
+}
+
+class Dispatcher {
+  readonly #server: RabbitServer;
+  readonly #routes: RouteTable<Route>;
+  readonly #origins: ForeignOrigins;
+  readonly #logins: Logins;
+
+  constructor(server: RabbitServer, options: ManagementOptions) {
+    this.#server = server;
+    this.#origins = new ForeignOrigins(options.corsOrigins ?? []);
+    this.#logins = new Logins({
+      check: (credentials, peer) => askAuthority(server, credentials, peer),
+      clock: server.clock,
+      logger: server.logger,
+      secret: server.broker.random.bytes(32),
+    });
+    this.#routes = new RouteTable(createRoutes(server, this.#logins));
+  }
+
+  async answer(request: HttpRequest): Promise<HttpAnswer> {
+    const found = this.#find(request.path);
+    const methods = found === undefined || "status" in found ? "" : methodsOf(found.routes);
+    const answered = httpAnswer(await this.#reply(request, found, methods));
+    const headers = { ...commonHeaders, ...answered.headers, ...this.#origins.headers(request, methods) };
+    return { ...answered, headers };
+  }
+
+  #find(path: string): Found {
+    if (path !== prefix && !path.startsWith(`${prefix}/`)) return objectNotFound;
+    const match = this.#routes.find(path.slice(prefix.length) || "/");
+    return match === "malformed" ? badRequest("The path is not percent-encoded UTF-8.") : match;
+  }
+
+  async #reply(request: HttpRequest, found: Found, methods: string): Promise<Reply> {
+    if (found === undefined) return objectNotFound;
+    if ("status" in found) return found;
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    if (method === "OPTIONS") return { status: 200, headers: { allow: methods } };
+    const route = found.routes.get(method);
+    if (route === undefined) return { status: 405, headers: { allow: methods } };
+    if (this.#origins.refuses(request)) return foreignPage;
+    const identity = route.access === "anyone" ? nobody : await this.#identify(request);
+    if ("status" in identity) return identity;
+    const vhost = this.#vhostOf(found.params, request);
+    const refusal = checkAccess(route.access, identity, vhost);
+    if (refusal !== undefined) return refusal;
+    const body = await readBody(request, route);
+    if ("status" in body) return body;
+    const call: Call = {
+      server: this.#server,
+      identity,
+      peer: request.peer,
+      method,
+      path: request.path,
+      params: found.params,
+      query: request.query,
+      ...body,
+      vhost,
+      header: (name) => request.header(name),
+    };
+    const answered = await route.handle(call);
+    if (method !== "GET") await this.#durable();
+    return answered;
+  }
+
+  async #identify(request: HttpRequest): Promise<Identity | Reply> {
+    const identity = await this.#logins.identify(request);
+    if (identity === "none") return { status: 401, headers: { "www-authenticate": realm } };
+    if (identity === "malformed") return badRequest("The Authorization header is neither Basic nor Bearer.");
+    return identity instanceof Refusal ? loginFailed(identity) : identity;
+  }
+
+  #vhostOf(params: Readonly<Record<string, string>>, request: HttpRequest): Call["vhost"] {
+    const name = params["vhost"] ?? request.header("x-vhost");
+    if (name === undefined || name === "") return undefined;
+    return this.#server.vhosts.find(name) ?? "missing";
+  }
+
+  #durable(): Promise<void> {
+    const { broker } = this.#server;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    broker.whenDurable(broker.ticket, resolve);
+    return promise;
+  }
+}
+
+export function loginFailed(refusal: Refusal): Reply {
+  if (refusal.cause === "loopback") return refused(401, "not_authorised", "User can only log in via localhost");
+  const failed = refused(401, "not_authorized", "Login failed");
+  return { ...failed, headers: { "www-authenticate": realm } };
+}
+
+function methodsOf(routes: ReadonlyMap<string, Route>): string {
+  const methods = [...routes.keys()];
+  return [...(routes.has("GET") ? ["HEAD"] : []), ...methods, "OPTIONS"].join(", ");
+}
+
+interface Body {
+  readonly body: JsonObject;
+  readonly raw: Buffer;
+}
+
+const noBytes = Buffer.alloc(0);
+const noBody: Body = { body: {}, raw: noBytes };
+
+async function readBody(request: HttpRequest, route: Route): Promise<Body | Reply> {
+  // Some clients send one with DELETE, where it means nothing but for bindings of old; RabbitMQ's own never do with GET.
+  if (route.method === "GET") return noBody;
+  const bytes = await request.body(route.bodyBytesMax ?? bodyBytesMaxDefault);
+  switch (bytes) {
+    case "too-large":
+      return badRequest("Exceeded HTTP request body size limit");
+    case "too-many":
+      return {
+        ...refused(503, "service_unavailable", "Too much is being sent at once."),
+        headers: { "retry-after": "5" },
+      };
+    case "timed-out":
+    case "cut-off":
+      return refused(408, "request_timeout", "The request's body did not come.");
+  }
+  if (route.takesRaw === true) return { body: {}, raw: bytes };
+  const text = bytes.toString();
+  // What some clients send for nothing.
+  if (text === "" || text === "null" || text === "undefined") return noBody;
+  const body = parseObject(text);
+  return body === undefined ? badRequest("not_json") : { body, raw: noBytes };
+}
+
+/** Undefined: it is no JSON, or JSON but no object. */
+export function parseObject(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+  } catch {
+    return undefined;
+  }
+}

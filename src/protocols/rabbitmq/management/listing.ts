@@ -1,0 +1,226 @@
+/**
+ * What lists have in common: order (`sort`, `sort_reverse`), pages (`page`, `page_size`, `name`, `use_regex`) and columns, as
+ * RabbitMQ's API has them, with its words for what is wrong.
+ *
+ * A list is of things, not of their JSON: with a page asked for, or no order that needs more than `cheap` knows, JSON is
+ * made only of the things that are answered. A page of 100 from 10,000 queues costs a filter, a sort of cheap values and 100
+ * objects; whoever sorts by a rate pays for reading that of each.
+ *
+ * Values are ordered as Erlang orders terms: numbers before words before lists before text; what is missing counts as 0.
+ */
+
+import { elapsedMs } from "../../../base/clock.ts";
+import { Pattern } from "../../../base/pattern.ts";
+import { PatternFault } from "../../../base/pattern-translation.ts";
+import type { Call, JsonObject } from "./route.ts";
+import { badRequest, refused, reply, type LazyList, type Reply } from "./reply.ts";
+
+export interface Listing<T> {
+  readonly things: readonly T[];
+  /** What `name` filters; undefined: the filter takes it. */
+  name(thing: T): string | undefined;
+  json(thing: T): JsonObject;
+  /** The value of a column that is known without making the JSON, or `notCheap`. */
+  cheap?(thing: T, column: string): unknown;
+  /** The order that comes with the list; `sort` puts its own before it. Dots lead into objects. */
+  readonly order: readonly string[];
+  /** False: the list has no pages, whatever is asked. */
+  readonly hasPages?: boolean;
+}
+
+export const notCheap: unique symbol = Symbol("not cheap");
+
+const pageSizeDefault = 100;
+const pageSizeMax = 500;
+const filterCharactersMax = 1024;
+const filterMsMax = 300;
+
+interface Page {
+  readonly page: number;
+  readonly pageSize: number;
+  readonly matches: ((name: string) => boolean) | undefined;
+}
+
+export function replyList<T>(call: Call, listing: Listing<T>): Reply {
+  const page = pageOf(call.query);
+  if (page !== undefined && "status" in page) return page;
+  const paged = listing.hasPages === false ? undefined : page;
+  const columns = columnsOf(call.query);
+  const sorted = sortedThings(call.query, listing);
+  const show = (thing: T): unknown => withColumns(listing.json(thing), columns);
+  if (paged === undefined) return { status: 200, list: { items: lazily(sorted, show) } };
+  const { matches, pageSize } = paged;
+  const found = matches === undefined ? sorted : filtered(sorted, (thing) => matches(listing.name(thing) ?? ""));
+  if (found === undefined) return refused(400, "invalid_pagination_parameters", "name filter regex takes too long");
+  const first = (paged.page - 1) * pageSize;
+  if (first > 0 && first >= found.length) return pageOutOfRange(paged, found.length);
+  const shown = found.slice(first, first + pageSize);
+  const list: LazyList = {
+    envelope: {
+      filtered_count: found.length,
+      item_count: shown.length,
+      page: paged.page,
+      page_count: Math.ceil(found.length / pageSize),
+      page_size: pageSize,
+      total_count: listing.things.length,
+    },
+    items: lazily(shown, show),
+  };
+  return { status: 200, list };
+}
+
+/** A list of ready objects. */
+export function replyObjects(call: Call, objects: readonly JsonObject[], order: readonly string[]): Reply {
+  return replyList(call, {
+    things: objects,
+    name: (object) => (typeof object["name"] === "string" ? object["name"] : undefined),
+    json: (object) => object,
+    cheap: valueOf,
+    order,
+    hasPages: false,
+  });
+}
+
+/** One object, with the columns that were asked for. */
+export function replyObject(call: Call, object: JsonObject): Reply {
+  return reply(withColumns(object, columnsOf(call.query)));
+}
+
+/** Undefined: it took too long. One match of a pattern is bounded; ten thousand of them are not. */
+function filtered<T>(things: readonly T[], matches: (thing: T) => boolean): readonly T[] | undefined {
+  const startMs = elapsedMs();
+  const found: T[] = [];
+  for (const thing of things) {
+    if (matches(thing)) found.push(thing);
+    if (elapsedMs() - startMs > filterMsMax) return undefined;
+  }
+  return found;
+}
+
+function* lazily<T>(things: readonly T[], show: (thing: T) => unknown): Iterable<unknown> {
+  for (const thing of things) yield show(thing);
+}
+
+function pageOf(query: URLSearchParams): Page | Reply | undefined {
+  const page = integer(query.get("page"));
+  const pageSize = integer(query.get("page_size"));
+  if (page === "malformed" || pageSize === "malformed") return badPages;
+  if (page === undefined) return undefined;
+  const name = query.get("name");
+  const isPattern = query.get("use_regex") === "true";
+  if (name !== null && isPattern && name.length > filterCharactersMax)
+    return refused(400, "invalid_pagination_parameters", "name filter regex is too long");
+  const size = pageSize ?? pageSizeDefault;
+  if (page < 1 || size < 1 || size > pageSizeMax) {
+    const text = `Invalid pagination parameters: page number ${page}, page size ${pageSize ?? "undefined"}`;
+    return refused(400, "invalid_pagination_parameters", text);
+  }
+  const matches = name === null || name === "" ? undefined : matcher(name, isPattern);
+  return matches === "malformed" ? badPages : { page, pageSize: size, matches };
+}
+
+const badPages = badRequest("Pagination parameters are invalid");
+
+function pageOutOfRange({ page, pageSize }: Page, count: number): Reply {
+  return refused(400, "page_out_of_range", `Page out of range, page: ${page} page size: ${pageSize}, len: ${count}`);
+}
+
+function integer(text: string | null): number | undefined | "malformed" {
+  if (text === null) return undefined;
+  return /^[+-]?\d{1,15}$/.test(text) ? Number(text) : "malformed";
+}
+
+/** Both kinds take capitals and small letters for the same. */
+function matcher(name: string, isPattern: boolean): ((name: string) => boolean) | "malformed" {
+  if (!isPattern) {
+    const wanted = name.toLowerCase();
+    return (each) => each.toLowerCase().includes(wanted);
+  }
+  const pattern = Pattern.read(`(?i)${name}`);
+  return pattern instanceof PatternFault ? "malformed" : (each) => pattern.matches(each);
+}
+
+function columnsOf(query: URLSearchParams): readonly (readonly string[])[] | undefined {
+  const columns = query.get("columns");
+  return columns === null
+    ? undefined
+    : columns
+        .split(",")
+        .filter((column) => column !== "")
+        .map((column) => column.split("."));
+}
+
+/** Undefined columns: all. */
+function withColumns(value: unknown, columns: readonly (readonly string[])[] | undefined): unknown {
+  if (columns === undefined || typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((element) => withColumns(element, columns));
+  const shown: Record<string, unknown> = {};
+  for (const [name, inner] of Object.entries(value)) {
+    const wanted = columns.filter(([first]) => first === name);
+    if (wanted.length === 0) continue;
+    const isWhole = wanted.some(({ length }) => length === 1);
+    shown[name] = isWhole
+      ? inner
+      : withColumns(
+          inner,
+          wanted.map((column) => column.slice(1)),
+        );
+  }
+  return shown;
+}
+
+function sortedThings<T>(query: URLSearchParams, listing: Listing<T>): readonly T[] {
+  const asked = query.get("sort");
+  const order = asked === null || asked === "" ? listing.order : [...new Set([asked, ...listing.order])];
+  if (order.length === 0) return listing.things;
+  const keyed = listing.things.map((thing) => ({ thing, keys: keysOf(thing, order, listing) }));
+  keyed.sort((a, b) => compareAll(a.keys, b.keys));
+  if (query.get("sort_reverse") === "true") keyed.reverse();
+  return keyed.map(({ thing }) => thing);
+}
+
+function keysOf<T>(thing: T, order: readonly string[], listing: Listing<T>): unknown[] {
+  let json: JsonObject | undefined;
+  return order.map((column) => {
+    const known = listing.cheap === undefined ? notCheap : listing.cheap(thing, column);
+    if (known !== notCheap) return known ?? 0;
+    json ??= listing.json(thing);
+    return valueOf(json, column) ?? 0;
+  });
+}
+
+/** The value at the end of a dotted way; undefined if there is none. */
+export function valueOf(object: JsonObject, column: string): unknown {
+  let value: unknown = object;
+  for (const name of column.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as JsonObject)[name];
+  }
+  return value;
+}
+
+function compareAll(a: readonly unknown[], b: readonly unknown[]): number {
+  for (const [index, value] of a.entries()) {
+    const order = compare(value, b[index]);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+function compare(a: unknown, b: unknown): number {
+  const rank = rankOf(a);
+  const difference = rank - rankOf(b);
+  if (difference !== 0) return difference;
+  if (rank === 2) return compareText(JSON.stringify(a), JSON.stringify(b));
+  return rank === 0 ? Number(a) - Number(b) : compareText(String(a), String(b));
+}
+
+function rankOf(value: unknown): number {
+  if (typeof value === "number" || typeof value === "bigint") return 0;
+  if (typeof value === "string") return 3;
+  return typeof value === "object" && value !== null ? 2 : 1;
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,75 @@
+/** What a handler answers, and the refusals in RabbitMQ's words. */
+
+import type { HttpAnswer } from "../../../server/http/http-handler.ts";
+
+export interface Reply {
+  readonly status: number;
+  /** To be sent as JSON; undefined: nothing. */
+  readonly value?: unknown;
+  /** To be sent as JSON, made piece by piece while it is sent. */
+  readonly list?: LazyList;
+  /** To be sent as it is. */
+  readonly text?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A JSON array whose elements are made when they are needed; in an object of other values if there are any. */
+export interface LazyList {
+  /** Stands before the array, under the names of its own; the array is its last field, `items`. */
+  readonly envelope?: Readonly<Record<string, unknown>>;
+  readonly items: Iterable<unknown>;
+}
+
+export const done: Reply = { status: 204 };
+export const created: Reply = { status: 201 };
+export const objectNotFound: Reply = { status: 404, value: { error: "Object Not Found", reason: "Not Found" } };
+export const vhostNotFound = refused(404, "not_found", "vhost_not_found");
+
+export function reply(value: unknown): Reply {
+  return { status: 200, value };
+}
+
+/** 201 for what was not there before, 204 for what was. */
+export function put(isNew: boolean): Reply {
+  return isNew ? created : done;
+}
+
+export function refused(status: number, error: string, reason: unknown): Reply {
+  return { status, value: { error, reason } };
+}
+
+export function badRequest(reason: unknown): Reply {
+  return refused(400, "bad_request", reason);
+}
+
+export function notAuthorised(reason: string): Reply {
+  return refused(401, "not_authorised", reason);
+}
+
+/** Text is sent when it has reached this size, in a turn of its own. */
+const pieceCharactersMin = 32_768;
+const jsonHeaders = { "content-type": "application/json" };
+
+export function httpAnswer({ status, value, list, text, headers }: Reply): HttpAnswer {
+  if (text !== undefined) return { status, headers: { ...headers }, body: text };
+  if (list !== undefined) return { status, headers: { ...jsonHeaders, ...headers }, body: pieces(list) };
+  if (value === undefined) return { status, headers: { ...headers } };
+  return { status, headers: { ...jsonHeaders, ...headers }, body: JSON.stringify(value) };
+}
+
+function* pieces({ envelope, items }: LazyList): Iterable<string> {
+  let text = "[";
+  if (envelope !== undefined) {
+    const before = JSON.stringify(envelope).slice(0, -1);
+    text = `${before}${before.length > 1 ? "," : ""}"items":[`;
+  }
+  let separator = "";
+  for (const item of items) {
+    text += separator + JSON.stringify(item);
+    separator = ",";
+    if (text.length < pieceCharactersMin) continue;
+    yield text;
+    text = "";
+  }
+  yield `${text}${envelope === undefined ? "]" : "]}"}`;
+}

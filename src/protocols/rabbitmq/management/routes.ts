@@ -1,0 +1,21 @@
+/** All of the API, as one table. The order does not matter: of two paths that fit, the one with the plainer segments wins. */
+
+import type { RabbitServer } from "../model/server.ts";
+import type { Logins } from "./logins.ts";
+import { aboutRoutes } from "./about/routes.ts";
+import type { Route } from "./route.ts";
+
+export function createRoutes(server: RabbitServer, logins: Logins): readonly Route[] {
+  const routes: Route[] = [...aboutRoutes(server, logins)];
+  routes.push({
+    method: "GET",
+    path: "/entrepot/routes",
+    access: "management",
+    about: "This table.",
+    handle: () => ({
+      status: 200,
+      value: routes.map(({ method, path, access, about }) => ({ method, path: `/api${path}`, access, about })),
+    }),
+  });
+  return routes;
+}
