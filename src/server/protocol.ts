@@ -5,6 +5,39 @@
 
 import type { Output } from "../wire/output.ts";
 
+/** What a certificate says of whom it was given to. Names are in RFC 4514's form: `CN=orders,OU=Sales,O=Example`. */
+export interface PeerCertificate {
+  readonly subject: string;
+  readonly issuer: string;
+  /** The first one; undefined if the subject has none. */
+  readonly commonName: string | undefined;
+  readonly alternativeNames: readonly AlternativeName[];
+  /** Hexadecimal. */
+  readonly serialNumber: string;
+  /** ms since 1970. */
+  readonly beginsAtMs: number;
+  readonly endsAtMs: number;
+}
+
+export interface AlternativeName {
+  readonly type: "dns" | "ip" | "email" | "uri" | "other";
+  readonly value: string;
+}
+
+/** How a connection is encrypted, and by what the client proved who it is. */
+export interface PeerTls {
+  /** `TLSv1.3` */
+  readonly version: string;
+  /** Of the suite: `ecdhe_rsa`, `any` for TLS 1.3. */
+  readonly keyExchange: string;
+  /** `aes_256_gcm` */
+  readonly cipher: string;
+  /** `aead`, `sha256` */
+  readonly hash: string;
+  /** The client's, if it sent one that was verified. */
+  readonly certificate: PeerCertificate | undefined;
+}
+
 /** Where a peer is and what it proved by its certificate. */
 export interface PeerAddress {
   readonly remoteAddress: string;
@@ -16,6 +49,8 @@ export interface PeerAddress {
   readonly isTls: boolean;
   /** Common name of the client's verified certificate. */
   readonly certificateName: string | undefined;
+  /** Of a connection with TLS. */
+  readonly tls?: PeerTls | undefined;
 }
 
 /** One accepted socket, as its connection sees it. */
