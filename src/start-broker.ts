@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { systemClock, parseDuration, VirtualClock, type Clock } from "./base/clock.ts";
 import { systemRandom } from "./base/random.ts";
-import { Users } from "./auth/users.ts";
+import { Authority, plainAuthSettings } from "./auth/authority.ts";
 import { BrokerPorts } from "./broker-ports.ts";
 import { openBroker, type RunningCore } from "./broker/broker.ts";
 import { showAddress } from "./config/kinds.ts";
@@ -108,11 +108,17 @@ async function openCore(
 
 function protocolsOf(settings: Settings, core: RunningCore, logger: Logger, ports: BrokerPorts): Protocols {
   const random = systemRandom();
-  const users = new Users(core.definitions, (count) => random.bytes(count));
-  users.createFirst();
+  const authority = new Authority({
+    store: core.definitions,
+    clock: systemClock(),
+    bytes: (count) => random.bytes(count),
+    logger,
+    settings: plainAuthSettings,
+  });
+  authority.createFirst();
   return createProtocols({
     broker: core,
-    users,
+    authority,
     clock: systemClock(),
     logger,
     version: packageVersion(),

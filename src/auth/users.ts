@@ -1,72 +1,218 @@
 /**
- * Who may log in. Users are definitions like any other: they go through the same journal as messages, and are read
- * where they are kept, so that a change counts for the next login.
+ * The users: who may log in, with which password, tags and limits. They are definitions like any other, and go through the
+ * same journal as messages; a change counts at once, also for who is logged in.
+ *
+ * Deleting a user deletes the permissions first. Should the machine fail in between, a user with fewer permissions is
+ * left, never permissions that wait for somebody to take the name again.
  */
 
-import { hashPassword, verifyPassword } from "./password.ts";
+import { Account, type Accounts, type UserLimits, type UserRecord } from "./account.ts";
+import type { ChangeListener, UserStore } from "./changes.ts";
+import { checkHash, defaultHashing, hashPassword, isHashingAlgorithm, type HashingAlgorithm } from "./password.ts";
+import { AuthFault } from "./refusal.ts";
 
-/** A user as kept. */
-export interface UserRecord {
-  readonly passwordHash: string;
-  /** `administrator`, `impersonator` (may publish in another's name), ... */
-  readonly tags: readonly string[];
-}
-
-/** Who is logged in. */
+/** A user as seen from outside. */
 export interface User {
   readonly name: string;
+  /** Base64; empty: no login by password. */
+  readonly passwordHash: string;
+  readonly hashingAlgorithm: HashingAlgorithm;
   readonly tags: readonly string[];
+  readonly limits: UserLimits;
 }
 
-/** Where users are kept: what the broker's definitions look like from here. */
-export interface UserStore {
-  get(kind: string, name: string): unknown;
-  entries(kind: string): Iterable<[string, unknown]>;
-  put(kind: string, name: string, value: unknown): void;
-  remove(kind: string, name: string): void;
+/** What to make of a user. Without password and hash, no login by password is possible. */
+export interface UserDraft {
+  readonly password?: string;
+  readonly passwordHash?: string;
+  /** Of the hash; the default is RabbitMQ's. */
+  readonly hashingAlgorithm?: string;
+  readonly tags: readonly string[];
+  /** Left as they are when absent. */
+  readonly limits?: UserLimits;
 }
 
 const kind = "user";
-const guest = "guest";
-
-/** Compared with when the user does not exist, so that the time taken does not tell. */
-const nobody: UserRecord = { passwordHash: hashPassword("", Buffer.alloc(4)), tags: [] };
+const tagsMax = 32;
+const limitNames = ["max-connections", "max-channels"] as const;
+export type LimitName = (typeof limitNames)[number];
 
 export class Users {
   readonly #store: UserStore;
+  readonly #accounts: Accounts;
   readonly #bytes: (count: number) => Buffer;
+  readonly #changed: ChangeListener;
+  readonly #clearPermissions: (account: Account) => void;
 
-  /** @param bytes a source of chance, for salts. */
-  constructor(store: UserStore, bytes: (count: number) => Buffer) {
+  /**
+   * @param bytes a source of chance, for salts.
+   * @param clearPermissions deletes all that an account may do.
+   */
+  constructor(
+    store: UserStore,
+    accounts: Accounts,
+    bytes: (count: number) => Buffer,
+    changed: ChangeListener,
+    clearPermissions: (account: Account) => void,
+  ) {
     this.#store = store;
+    this.#accounts = accounts;
     this.#bytes = bytes;
+    this.#changed = changed;
+    this.#clearPermissions = clearPermissions;
+    for (const [name, record] of store.entries(kind)) accounts.set(name, new Account(name, record as UserRecord));
   }
 
-  /** Creates guest / guest, an administrator, when there are no users: at the first start. */
-  createFirst(): void {
-    for (const _ of this.#store.entries(kind)) return;
-    this.put(guest, guest, ["administrator"]);
-  }
-
-  put(name: string, password: string, tags: readonly string[]): void {
-    const record: UserRecord = { passwordHash: hashPassword(password, this.#bytes(4)), tags };
-    this.#store.put(kind, name, record);
+  get count(): number {
+    return this.#accounts.size;
   }
 
   find(name: string): User | undefined {
-    const record = this.#store.get(kind, name) as UserRecord | undefined;
-    return record === undefined ? undefined : { name, tags: record.tags };
+    const account = this.#accounts.get(name);
+    return account && view(account);
   }
 
-  /** The user, if the password is theirs. */
-  login(name: string, password: string): User | undefined {
-    const record = this.#store.get(kind, name) as UserRecord | undefined;
-    const isRight = verifyPassword((record ?? nobody).passwordHash, password);
-    return isRight && record !== undefined ? { name, tags: record.tags } : undefined;
+  *all(): Iterable<User> {
+    for (const account of this.#accounts.values()) yield view(account);
   }
 
-  /** guest's password is known to everybody: it counts from this machine only. */
-  mayConnectFrom(user: User, isLoopback: boolean): boolean {
-    return isLoopback || user.name !== guest;
+  /** Creates a user, or sets password and tags of one that exists. Undefined: done. */
+  put(name: string, draft: UserDraft): AuthFault | undefined {
+    const secret = this.#secretOf(draft);
+    const fault = secret instanceof AuthFault ? secret : (checkTags(draft.tags) ?? checkLimits(draft.limits));
+    if (fault !== undefined) return fault;
+    const account = this.#accounts.get(name);
+    const limits = draft.limits ?? account?.record.limits ?? {};
+    const record: UserRecord = { ...(secret as Secret), tags: [...draft.tags], limits };
+    this.#store.put(kind, name, record);
+    if (account === undefined) {
+      this.#accounts.set(name, new Account(name, record));
+      this.#changed({ event: "user.created", name });
+    } else {
+      this.#replace(account, record);
+      const isCleared = record.passwordHash === "";
+      this.#changed({ event: isCleared ? "user.password.cleared" : "user.password.changed", name });
+    }
+    if (record.tags.length > 0 || account !== undefined)
+      this.#changed({ event: "user.tags.set", name, tags: record.tags });
+    if (draft.limits !== undefined) this.#changed({ event: "user.limits.set", name });
+    return undefined;
   }
+
+  /** Sets what is given and leaves the rest. */
+  update(name: string, change: Partial<UserDraft>): AuthFault | undefined {
+    const account = this.#accounts.get(name);
+    if (account === undefined) return noSuchUser(name);
+    const hasSecret = change.password !== undefined || change.passwordHash !== undefined;
+    const secret = hasSecret ? this.#secretOf(change) : {};
+    if (secret instanceof AuthFault) return secret;
+    const tags = change.tags ?? account.record.tags;
+    const fault = checkTags(tags) ?? checkLimits(change.limits);
+    if (fault !== undefined) return fault;
+    const record = {
+      ...account.record,
+      ...secret,
+      tags: [...tags],
+      limits: change.limits ?? account.record.limits ?? {},
+    };
+    this.#save(account, record);
+    if (hasSecret) {
+      const isCleared = record.passwordHash === "";
+      this.#changed({ event: isCleared ? "user.password.cleared" : "user.password.changed", name });
+    }
+    if (change.tags !== undefined) this.#changed({ event: "user.tags.set", name, tags });
+    if (change.limits !== undefined) this.#changed({ event: "user.limits.set", name });
+    return undefined;
+  }
+
+  /** With all permissions. Answers whether there was such a user. Connections are the listeners' to end. */
+  delete(name: string): boolean {
+    const account = this.#accounts.get(name);
+    if (account === undefined) return false;
+    this.#clearPermissions(account);
+    this.#store.remove(kind, name);
+    this.#accounts.delete(name);
+    account.isDeleted = true;
+    account.version++;
+    this.#changed({ event: "user.deleted", name });
+    return true;
+  }
+
+  /** Sets one limit; a negative value means none. */
+  setLimit(name: string, limit: string, value: unknown): AuthFault | undefined {
+    const account = this.#accounts.get(name);
+    if (account === undefined) return noSuchUser(name);
+    const fault = checkLimits({ [limit]: value });
+    if (fault !== undefined) return fault;
+    this.#save(account, { ...account.record, limits: { ...account.record.limits, [limit]: value } });
+    this.#changed({ event: "user.limits.set", name });
+    return undefined;
+  }
+
+  clearLimit(name: string, limit: LimitName | "all"): AuthFault | undefined {
+    const account = this.#accounts.get(name);
+    if (account === undefined) return noSuchUser(name);
+    const kept = Object.entries(account.record.limits ?? {}).filter(([each]) => limit !== "all" && each !== limit);
+    this.#save(account, { ...account.record, limits: Object.fromEntries(kept) });
+    this.#changed({ event: "user.limits.cleared", name });
+    return undefined;
+  }
+
+  /** The form in which a password would be kept. */
+  hash(password: string): string {
+    return hashPassword(password, this.#bytes(4));
+  }
+
+  #secretOf(draft: Partial<UserDraft>): Secret | AuthFault {
+    const { password, passwordHash, hashingAlgorithm = defaultHashing } = draft;
+    if (password !== undefined && passwordHash !== undefined)
+      return new AuthFault("contradiction", "both_password_and_password_hash_are_provided");
+    if (!isHashingAlgorithm(hashingAlgorithm))
+      return new AuthFault("badHash", `unknown hashing algorithm '${hashingAlgorithm}'`);
+    if (passwordHash !== undefined) {
+      const wrong = checkHash(passwordHash, hashingAlgorithm);
+      return wrong === undefined ? { passwordHash, hashingAlgorithm } : new AuthFault("badHash", wrong);
+    }
+    // RabbitMQ hashes an empty password as well, and refuses to let anybody in with it.
+    const isNone = password === undefined || password === "";
+    return { passwordHash: isNone ? "" : this.hash(password), hashingAlgorithm: defaultHashing };
+  }
+
+  #save(account: Account, record: UserRecord): void {
+    this.#store.put(kind, account.name, record);
+    this.#replace(account, record);
+  }
+
+  #replace(account: Account, record: UserRecord): void {
+    account.record = record;
+    account.version++;
+  }
+}
+
+type Secret = Required<Pick<UserRecord, "passwordHash" | "hashingAlgorithm">>;
+
+export function noSuchUser(name: string): AuthFault {
+  return new AuthFault("noSuchUser", `user '${name}' does not exist`);
+}
+
+function checkTags(tags: readonly string[]): AuthFault | undefined {
+  if (tags.length > tagsMax) return new AuthFault("badTags", `a user has ${tagsMax} tags at most`);
+  const long = tags.find((tag) => tag.length > 255);
+  return long === undefined ? undefined : new AuthFault("badTags", "a tag has 255 characters at most");
+}
+
+function checkLimits(limits: unknown): AuthFault | undefined {
+  if (limits === undefined) return undefined;
+  for (const [name, value] of Object.entries(limits as Record<string, unknown>)) {
+    if (!limitNames.includes(name as LimitName))
+      return new AuthFault("badLimit", `Unrecognised terms [{<<"${name}">>}] in user-limits`);
+    if (!Number.isSafeInteger(value))
+      return new AuthFault("badLimit", `${name} should be an integer, actually was ${JSON.stringify(value)}`);
+  }
+  return undefined;
+}
+
+function view({ name, record }: Account): User {
+  const { passwordHash, tags, hashingAlgorithm = defaultHashing, limits = {} } = record;
+  return { name, passwordHash, hashingAlgorithm, tags, limits };
 }

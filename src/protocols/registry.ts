@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import type { Users } from "../auth/users.ts";
+import type { Authority } from "../auth/authority.ts";
 import type { Broker, MessageFormat } from "../broker/api.ts";
 import type { Logger } from "../observe/log.ts";
 import type { HttpHandler } from "../server/http-listener.ts";
@@ -17,7 +17,7 @@ import { createAmqp } from "./rabbitmq/amqp091/index.ts";
 /** What protocols are made of. */
 export interface ProtocolParts {
   readonly broker: Broker;
-  readonly users: Users;
+  readonly authority: Authority;
   /** The machine's clock, for the network: it goes on when the broker's stands still. */
   readonly clock: Clock;
   readonly logger: Logger;

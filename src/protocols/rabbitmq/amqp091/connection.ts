@@ -12,7 +12,7 @@
  */
 
 import type { Namespace, Queue } from "../../../broker/api.ts";
-import type { User } from "../../../auth/users.ts";
+import type { Identity } from "../../../auth/identity.ts";
 import type { Connection, Peer, PeerAddress } from "../../../server/protocol.ts";
 import type { Output } from "../../../wire/output.ts";
 import { Blocking } from "./blocking.ts";
@@ -79,7 +79,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
   /** Of SASL, between start-ok and secure-ok. */
   mechanism = "";
   /** Who is logged in; set before any method of a channel is handled, as are the next two. */
-  user!: User;
+  user!: Identity;
   vhost = "";
   namespace!: Namespace;
   /** They go when it goes. */

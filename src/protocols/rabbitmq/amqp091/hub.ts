@@ -7,7 +7,7 @@
 
 import type { Clock } from "../../../base/clock.ts";
 import { LoginPenalty } from "../../../auth/penalty.ts";
-import type { Users } from "../../../auth/users.ts";
+import type { Authority } from "../../../auth/authority.ts";
 import type { Broker, Namespace, Queue } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { Events } from "../model/events.ts";
@@ -42,7 +42,7 @@ export interface HubOptions {
 export class Hub {
   readonly server: RabbitServer;
   readonly broker: Broker;
-  readonly users: Users;
+  readonly authority: Authority;
   readonly settings: AmqpSettings;
   /** Heartbeats and time-outs run by it, whatever the broker's clock is. */
   readonly clock: Clock;
@@ -61,7 +61,7 @@ export class Hub {
     this.server = server;
     this.broker = server.broker;
     this.events = server.events;
-    this.users = server.users;
+    this.authority = server.authority;
     this.settings = options.settings;
     this.clock = server.clock;
     this.logger = server.logger;

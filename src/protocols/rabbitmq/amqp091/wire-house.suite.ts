@@ -5,7 +5,7 @@
 
 import { VirtualClock } from "../../../base/clock.ts";
 import { seededRandom } from "../../../base/random.ts";
-import { Users } from "../../../auth/users.ts";
+import { Authority, plainAuthSettings } from "../../../auth/authority.ts";
 import { openBroker, type RunningCore } from "../../../broker/broker.ts";
 import { createMemoryLog } from "../../../log/memory/memory-log.ts";
 import { silentLogger } from "../../../observe/log.ts";
@@ -61,10 +61,16 @@ export class WireHouse {
   private constructor(clock: VirtualClock, core: RunningCore, settings: AmqpSettings) {
     this.clock = clock;
     this.core = core;
-    const users = new Users(core.definitions, (count) => core.random.bytes(count));
-    users.createFirst();
+    const authority = new Authority({
+      store: core.definitions,
+      clock,
+      bytes: (count) => core.random.bytes(count),
+      logger: silentLogger,
+      settings: plainAuthSettings,
+    });
+    authority.createFirst();
     this.protocol = createAmqp(
-      new RabbitServer({ broker: core, users, clock, logger: silentLogger, version: "0.0.0" }),
+      new RabbitServer({ broker: core, authority, clock, logger: silentLogger, version: "0.0.0" }),
       settings,
     );
     this.settle();

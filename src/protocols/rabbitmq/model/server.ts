@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../../../base/clock.ts";
-import type { Users } from "../../../auth/users.ts";
+import type { Authority } from "../../../auth/authority.ts";
 import type { Broker } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { OpenPort } from "../../../server/protocol.ts";
@@ -14,7 +14,7 @@ import { Vhosts } from "./vhosts.ts";
 
 export interface RabbitServerOptions {
   readonly broker: Broker;
-  readonly users: Users;
+  readonly authority: Authority;
   /** Of the network: it goes on when the broker's stands still. */
   readonly clock: Clock;
   readonly logger: Logger;
@@ -30,7 +30,7 @@ export const spokenVersion = "3.10.8";
 
 export class RabbitServer {
   readonly broker: Broker;
-  readonly users: Users;
+  readonly authority: Authority;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly version: string;
@@ -45,7 +45,7 @@ export class RabbitServer {
 
   constructor(options: RabbitServerOptions) {
     this.broker = options.broker;
-    this.users = options.users;
+    this.authority = options.authority;
     this.clock = options.clock;
     this.logger = options.logger;
     this.version = options.version;

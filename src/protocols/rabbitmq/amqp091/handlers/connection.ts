@@ -8,7 +8,8 @@
  */
 
 import { readPlain, type Credentials } from "../../../../auth/sasl.ts";
-import type { User } from "../../../../auth/users.ts";
+import type { LoginOutcome, Proof } from "../../../../auth/login.ts";
+import { Refusal } from "../../../../auth/refusal.ts";
 import { putU32 } from "../../../../base/bytes.ts";
 import { Malformed } from "../../../../wire/input.ts";
 import { textArgument } from "../../model/arguments.ts";
@@ -18,8 +19,6 @@ import type { AmqpConnection } from "../connection.ts";
 import { Fault } from "../../model/errors.ts";
 import { decodeTable, fieldValue, type FieldTable } from "../../model/field-table.ts";
 import { frameMaxLeastBytes, type Method, type MethodArguments } from "../frames.ts";
-
-const anonymousUser = "guest";
 
 /** Answers the eight bytes that a connection begins with; to any other protocol with ours, and a close. */
 export function greet(connection: AmqpConnection, buffer: Buffer, start: number): void {
@@ -92,30 +91,40 @@ function startOk(connection: AmqpConnection, args: MethodArguments<"connection.s
 }
 
 function login(connection: AmqpConnection, response: Buffer): Fault | undefined {
-  const { hub, mechanism, address } = connection;
-  let user: User | undefined;
-  let name: string | undefined;
-  if (mechanism === "EXTERNAL") {
-    name = address.certificateName;
-    user = name === undefined ? undefined : hub.users.find(name);
-  } else if (mechanism === "ANONYMOUS") {
-    name = anonymousUser;
-    user = hub.users.find(name);
-  } else {
-    const credentials = mechanism === "PLAIN" ? readPlain(response) : readAmqpPlain(response);
-    if (credentials === undefined) return new Fault("syntaxError", `malformed ${mechanism} response`);
-    name = credentials.user;
-    user = hub.users.login(name, credentials.password);
-  }
-  if (user === undefined || !hub.users.mayConnectFrom(user, address.isLoopback)) {
-    const why = user === undefined ? "- invalid credentials" : "can only connect via localhost";
-    hub.events.loginRefused(connection, name, `user '${name ?? ""}' ${why}`);
+  const { mechanism, address } = connection;
+  const proof = proofOf(connection, response);
+  if (proof === undefined) return new Fault("syntaxError", `malformed ${mechanism} response`);
+  const { remoteAddress, isLoopback } = address;
+  const outcome = connection.hub.authority.login({ proof, remoteAddress, isLoopback, protocol: "amqp091" });
+  if (!(outcome instanceof Promise)) return finishLogin(connection, outcome);
+  // A token, whose key may have to be fetched. The promise never rejects.
+  connection.holdParsing();
+  void outcome.then((late) => {
+    if (connection.state !== "securing") return;
+    finishLogin(connection, late);
+    if (!(late instanceof Refusal)) connection.resumeParsing();
+  });
+  return undefined;
+}
+
+/** Undefined if the response cannot be read. */
+function proofOf({ mechanism, address }: AmqpConnection, response: Buffer): Proof | undefined {
+  if (mechanism === "EXTERNAL") return { kind: "certificate", name: address.certificateName ?? "" };
+  if (mechanism === "ANONYMOUS") return { kind: "anonymous" };
+  const credentials = mechanism === "PLAIN" ? readPlain(response) : readAmqpPlain(response);
+  return credentials && { kind: "password", name: credentials.user, password: credentials.password };
+}
+
+function finishLogin(connection: AmqpConnection, outcome: LoginOutcome): undefined {
+  const { hub, address } = connection;
+  if (outcome instanceof Refusal) {
+    hub.events.loginRefused(connection, outcome.name, outcome.reason);
     refuseLogin(connection);
     return undefined;
   }
-  hub.events.loggedIn(connection, user.name);
+  hub.events.loggedIn(connection, outcome.name);
   hub.penalty.succeeded(address.remoteAddress);
-  connection.user = user;
+  connection.user = outcome;
   connection.state = "tuning";
   const { channelMax, frameMaxBytes, heartbeatSeconds } = hub.settings;
   connection.send(0, "connection.tune", { channelMax, frameMax: frameMaxBytes, heartbeat: heartbeatSeconds });

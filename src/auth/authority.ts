@@ -1,0 +1,162 @@
+/**
+ * Who may log in and what they may do: the one door to users, permissions and tokens.
+ *
+ * A login is tried with each back end in the configured order, and the first that accepts decides: `internal` (users of
+ * this broker, by password or certificate), `oauth2` (tokens). Passwords are judged at once; a token may need a key that
+ * is fetched first, so then the answer is a promise, which never rejects and always comes.
+ *
+ * Everything that an `Identity` answers is read from the live state, so nothing has to be told of a change for it to
+ * count. Who keeps answers watches `Identity.version`; who must act (end the connections of a deleted user) observes.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../observe/log.ts";
+import { Account, type Accounts } from "./account.ts";
+import { LoginAttempts } from "./attempts.ts";
+import type { AuthChange, ChangeListener, UserStore } from "./changes.ts";
+import { InternalIdentity } from "./internal-identity.ts";
+import type { Login, LoginOutcome, Proof } from "./login.ts";
+import { hashPassword, verifyPassword } from "./password.ts";
+import { Permissions } from "./permissions.ts";
+import { Refusal } from "./refusal.ts";
+import { TopicPermissions } from "./topic-permissions.ts";
+import { Users } from "./users.ts";
+
+export type AuthBackend = "internal" | "oauth2";
+
+export interface AuthSettings {
+  /** In the order in which they are asked. */
+  readonly backends: readonly AuthBackend[];
+  /** May log in from this machine only. */
+  readonly loopbackUsers: readonly string[];
+  /** Made at the first start, an administrator. */
+  readonly defaultUser: string;
+  readonly defaultPassword: string;
+  /** As whom somebody without a name is logged in, by this password; undefined: not at all. */
+  readonly anonymous: { readonly name: string; readonly password: string } | undefined;
+}
+
+export const plainAuthSettings: AuthSettings = {
+  backends: ["internal"],
+  loopbackUsers: ["guest"],
+  defaultUser: "guest",
+  defaultPassword: "guest",
+  anonymous: { name: "guest", password: "guest" },
+};
+
+export interface AuthorityOptions {
+  readonly store: UserStore;
+  /** Of the network: tokens end by it. */
+  readonly clock: Clock;
+  /** A source of chance, for salts. */
+  readonly bytes: (count: number) => Buffer;
+  readonly logger: Logger;
+  readonly settings: AuthSettings;
+}
+
+/** Compared with when the user does not exist, so that the time taken does not tell. */
+const nobody = hashPassword("", Buffer.alloc(4));
+const firstVhost = "/";
+
+export class Authority {
+  readonly users: Users;
+  readonly permissions: Permissions;
+  readonly topicPermissions: TopicPermissions;
+  readonly attempts = new LoginAttempts();
+  readonly settings: AuthSettings;
+  readonly #store: UserStore;
+  readonly #accounts: Accounts = new Map<string, Account>();
+  readonly #listeners = new Set<ChangeListener>();
+
+  constructor(options: AuthorityOptions) {
+    const { store } = options;
+    this.#store = store;
+    this.settings = options.settings;
+    const changed = (change: AuthChange): void => {
+      for (const listener of this.#listeners) listener(change);
+    };
+    this.users = new Users(store, this.#accounts, options.bytes, changed, (account) => {
+      this.permissions.clearUser(account);
+      this.topicPermissions.clearUser(account);
+    });
+    this.permissions = new Permissions(store, this.#accounts, changed);
+    this.topicPermissions = new TopicPermissions(store, this.#accounts, changed);
+  }
+
+  /** At the first start of all, creates the default user, an administrator who may do everything in the first virtual host. */
+  createFirst(): void {
+    if (this.#store.get("auth", "first") !== undefined) return;
+    const { defaultUser, defaultPassword } = this.settings;
+    if (this.users.count === 0) this.users.put(defaultUser, { password: defaultPassword, tags: ["administrator"] });
+    // Users from before there were permissions keep what they had.
+    for (const { name } of this.users.all())
+      this.permissions.set({ user: name, vhost: firstVhost, configure: ".*", write: ".*", read: ".*" });
+    this.#store.put("auth", "first", true);
+  }
+
+  /** Calls `listener` at each change; answers how to end that. */
+  observe(listener: ChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Deletes all permissions in a virtual host: it is deleted. */
+  deleteVhost(vhost: string): void {
+    this.permissions.clearVhost(vhost);
+    this.topicPermissions.clearVhost(vhost);
+  }
+
+  /** Judges a login, and counts it. A promise is for tokens only, and never rejects. */
+  login(login: Login): LoginOutcome | Promise<LoginOutcome> {
+    const outcome = this.#judge(login);
+    return outcome instanceof Promise ? outcome.then((late) => this.#close(login, late)) : this.#close(login, outcome);
+  }
+
+  #judge(login: Login): LoginOutcome | Promise<LoginOutcome> {
+    const proof = this.#named(login.proof);
+    if (proof instanceof Refusal) return proof;
+    let refusal = new Refusal(`no back end takes a ${proof.kind} from '${nameOf(proof) ?? ""}'`, nameOf(proof));
+    for (const backend of this.settings.backends) {
+      if (backend !== "internal" || proof.kind === "token") continue;
+      const outcome = this.#loginInternal(proof, login.clientId);
+      if (!(outcome instanceof Refusal)) return outcome;
+      refusal = outcome;
+    }
+    return refusal;
+  }
+
+  /** Somebody without a name is who the settings say. */
+  #named(proof: Proof): Exclude<Proof, { kind: "anonymous" }> | Refusal {
+    if (proof.kind !== "anonymous") return proof;
+    const { anonymous } = this.settings;
+    if (anonymous === undefined) return new Refusal("anonymous logins are switched off", undefined);
+    return { kind: "password", ...anonymous };
+  }
+
+  #loginInternal(proof: Exclude<Proof, { kind: "anonymous" | "token" }>, clientId: string | undefined): LoginOutcome {
+    const { name } = proof;
+    const account = this.#accounts.get(name);
+    if (proof.kind === "password") {
+      if (proof.password === "")
+        return new Refusal(`user '${name}' attempted to log in with a blank password, which is prohibited`, name);
+      const { passwordHash, hashingAlgorithm } = account?.record ?? { passwordHash: nobody };
+      const isRight = verifyPassword(passwordHash, proof.password, hashingAlgorithm);
+      if (!isRight || account === undefined) return new Refusal(`user '${name}' - invalid credentials`, name);
+    }
+    if (account === undefined) return new Refusal(`user '${name}' - invalid credentials`, name);
+    return new InternalIdentity(account, clientId);
+  }
+
+  /** What holds whoever accepted; counts the attempt. */
+  #close(login: Login, outcome: LoginOutcome): LoginOutcome {
+    let closed = outcome;
+    if (!(outcome instanceof Refusal) && !login.isLoopback && this.settings.loopbackUsers.includes(outcome.name))
+      closed = new Refusal(`user '${outcome.name}' can only connect via localhost`, outcome.name, "loopback");
+    this.attempts.note(login.protocol, login.remoteAddress, closed.name ?? "", !(closed instanceof Refusal));
+    return closed;
+  }
+}
+
+function nameOf(proof: Proof): string | undefined {
+  return "name" in proof ? proof.name : undefined;
+}
