@@ -31,6 +31,7 @@ interface Kept {
 }
 
 const declarationByQueue = new WeakMap<Queue, QueueDeclaration>();
+const effectiveArgumentsByQueue = new WeakMap<Queue, FieldTable>();
 const declarationByExchange = new WeakMap<Exchange, ExchangeDeclaration>();
 
 /** The JSON to keep. */
@@ -60,9 +61,25 @@ export function exchangeDeclaration(exchange: Exchange): ExchangeDeclaration {
   return declaration;
 }
 
+/** Whether it was declared by a protocol of this family: what another made, policies leave alone. */
+export function isDeclaredHere(kept: Queue | Exchange): boolean {
+  return (kept.declaration as Kept | null | undefined)?.amqp091 !== undefined;
+}
+
+/** The arguments that a queue works by: those of its declaration, with what policies make of them. */
+export function effectiveArgumentsOf(queue: Queue): FieldTable {
+  return effectiveArgumentsByQueue.get(queue) ?? queueDeclaration(queue).arguments;
+}
+
+/** Says what they are; undefined: those of its declaration. */
+export function setEffectiveArguments(queue: Queue, args: FieldTable | undefined): void {
+  if (args === undefined) effectiveArgumentsByQueue.delete(queue);
+  else effectiveArgumentsByQueue.set(queue, args);
+}
+
 /** ms that a delivery of this queue may stay unsettled, if its consumer does not say; 0: no limit. */
 export function consumerTimeoutMs(queue: Queue, settings: { readonly consumerTimeoutMs: number }): number {
-  return numberArgument(queueDeclaration(queue).arguments, "x-consumer-timeout") ?? settings.consumerTimeoutMs;
+  return numberArgument(effectiveArgumentsOf(queue), "x-consumer-timeout") ?? settings.consumerTimeoutMs;
 }
 
 function read(kept: unknown): { arguments: FieldTable } {

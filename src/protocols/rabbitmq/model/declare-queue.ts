@@ -118,12 +118,19 @@ const rules: readonly ArgumentRule[] = [
   { name: "x-cache-ttl", check: isNotNegative, types: queues },
 ];
 
+const ruleByName: ReadonlyMap<string, ArgumentRule> = new Map(rules.map((rule) => [rule.name, rule]));
+
 const segmentBytesMax = 3_000_000_000;
 
 /** A quorum queue orders by priority without being asked to, as RabbitMQ's do since 4.3. */
 const quorumPriorityMax = 255;
 
 const dedupDefaultIds = 100_000;
+
+/** Whether queues of this type know the argument. */
+export function isArgumentOf(type: QueueType, name: string): boolean {
+  return ruleByName.get(name)?.types.includes(type) === true;
+}
 
 export function queueType(args: FieldTable): QueueType {
   const named = textArgument(args, "x-queue-type");
@@ -207,7 +214,10 @@ export function queueSettings(declaration: QueueDeclaration): QueueSettings {
     maxLengthBytes: isStream ? -1 : maxLengthBytes,
     overflow: overflowOf(args),
     deadLetter: deadLetterOf(args),
-    deliveryLimit: numberArgument(args, "x-delivery-limit") ?? numberArgument(args, "x-retry-attempts") ?? -1,
+    deliveryLimit: Math.max(
+      -1,
+      numberArgument(args, "x-delivery-limit") ?? numberArgument(args, "x-retry-attempts") ?? -1,
+    ),
     retry: retryOf(args),
     dedup: booleanArgument(args, "x-message-deduplication") ? dedupOf(args) : undefined,
     autoDelete: declaration.autoDelete,

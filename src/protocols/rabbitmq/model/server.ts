@@ -5,11 +5,15 @@
 
 import type { Clock } from "../../../base/clock.ts";
 import type { Authority } from "../../../auth/authority.ts";
+import type { AuthChange } from "../../../auth/changes.ts";
 import type { Broker } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { OpenPort } from "../../../server/protocol.ts";
 import { Events } from "./events.ts";
 import { LiveConnections } from "./live.ts";
+import { Parameters } from "./parameters.ts";
+import { Policies } from "./policies.ts";
+import { VhostLimits } from "./vhost-limits.ts";
 import { Vhosts } from "./vhosts.ts";
 
 export interface RabbitServerOptions {
@@ -38,6 +42,9 @@ export class RabbitServer {
   readonly ports: () => readonly OpenPort[];
   readonly events: Events;
   readonly vhosts: Vhosts;
+  readonly parameters: Parameters;
+  readonly policies: Policies;
+  readonly vhostLimits: VhostLimits;
   readonly live = new LiveConnections();
   /** The name of the one node of the cluster of one. */
   readonly nodeName: string;
@@ -52,12 +59,34 @@ export class RabbitServer {
     this.ports = options.ports ?? (() => []);
     this.events = new Events(options.broker);
     this.vhosts = new Vhosts(options.broker, this.events);
+    this.parameters = new Parameters(options.broker);
+    this.policies = new Policies(options.broker, this.vhosts, this.parameters, this.events);
+    this.vhostLimits = new VhostLimits(this.parameters, this.vhosts);
     this.nodeName = `entrepot@${options.broker.id}`;
     this.startedAtMs = options.clock.now();
     this.vhosts.observe({ vhostDeleting: ({ name }) => this.#vhostDeleting(name) });
+    this.authority.observe((change) => this.#authChanged(change));
   }
 
   #vhostDeleting(name: string): void {
+    this.parameters.clearVhost(name);
     this.live.closeWhere(({ vhost }) => vhost === name, `vhost '${name}' is deleted`);
+    this.authority.deleteVhost(name);
   }
+
+  #authChanged(change: AuthChange): void {
+    this.events.emit(change.event, announced(change));
+    if (change.event === "user.deleted") {
+      this.live.closeWhere(({ user }) => user === change.name, `user '${change.name}' is deleted`);
+    }
+  }
+}
+
+/** The fields of a change's event, as the plug-in names them. */
+function announced({ event, ...fields }: AuthChange): Readonly<Record<string, unknown>> {
+  if ("permission" in fields) return { ...fields.permission };
+  const { name } = fields;
+  if (event === "permission.deleted" || event === "topic.permission.deleted")
+    return { ...fields, name: undefined, user: name };
+  return event === "user.limits.set" || event === "user.limits.cleared" ? { name: "limits", username: name } : fields;
 }
