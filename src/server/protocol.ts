@@ -3,6 +3,7 @@
  * no socket, and writes to the peer's output. So it is tested without one and runs inside the simulator.
  */
 
+import type { Identity } from "../auth/identity.ts";
 import type { Output } from "../wire/output.ts";
 
 /** What a certificate says of whom it was given to. Names are in RFC 4514's form: `CN=orders,OU=Sales,O=Example`. */
@@ -56,6 +57,8 @@ export interface PeerAddress {
 /** One accepted socket, as its connection sees it. */
 export interface Peer {
   readonly address: PeerAddress;
+  /** Who it is, where that is known without a login: a part of this broker. Never set for a socket. */
+  readonly identity?: Identity;
   /** What is written here goes out after `flush`. */
   readonly output: Output;
   /** Bytes that were written and that the network has not taken. */

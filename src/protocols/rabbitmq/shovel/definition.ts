@@ -1,0 +1,216 @@
+/**
+ * What a shovel is told to do: the JSON of RabbitMQ's runtime parameter "shovel" (static shovels are written the same way),
+ * what is wrong with one, in RabbitMQ's words, and the plan that is made of one.
+ */
+
+import { must } from "../../../base/assert.ts";
+import { shownJson } from "../model/erlang-json.ts";
+import type { FieldTable } from "../model/field-table.ts";
+import { tableOfJson } from "../model/json-table.ts";
+import {
+  checkFields,
+  isBinary,
+  isList,
+  isNumber,
+  isObject,
+  isQueueName,
+  isTrueOrFalse,
+  isWord,
+  type FieldRule,
+  type JsonObject,
+  type ParameterCheck,
+} from "../model/parameter-checks.ts";
+import { AddressFault, parseAddress, withoutCredentials } from "./address.ts";
+
+export type AckMode = "on-confirm" | "on-publish" | "no-ack";
+
+/** Where the messages come from: a queue, or an exchange to which a queue of its own is bound. */
+export interface ShovelSource {
+  readonly uris: readonly string[];
+  readonly queue: string | undefined;
+  readonly queueArguments: FieldTable;
+  readonly exchange: string | undefined;
+  readonly exchangeKey: string;
+  readonly prefetchCount: number;
+  /** After how many messages it ends and its definition is deleted. */
+  readonly deleteAfter: "never" | "queue-length" | number;
+  readonly consumerArguments: FieldTable;
+  readonly consumerTag: string;
+  /** The queue must be there: it is not declared. */
+  readonly isPredeclared: boolean;
+}
+
+export interface ShovelDestination {
+  readonly uris: readonly string[];
+  readonly queue: string | undefined;
+  readonly queueArguments: FieldTable;
+  /** Undefined: each message's own. */
+  readonly exchange: string | undefined;
+  readonly exchangeKey: string | undefined;
+  /** Under RabbitMQ's names: content_type, delivery_mode, ... */
+  readonly properties: Readonly<Record<string, string | number>>;
+  readonly addForwardHeaders: boolean;
+  readonly addTimestampHeader: boolean;
+  readonly isPredeclared: boolean;
+}
+
+export interface ShovelPlan {
+  readonly source: ShovelSource;
+  readonly destination: ShovelDestination;
+  readonly ackMode: AckMode;
+  /** How long it waits before it tries again after a failure; 0: it does not. */
+  readonly reconnectMs: number;
+}
+
+/** Whether who sets a definition may use that virtual host of this broker; a text says why not. */
+export type MayEnter = (vhost: string) => string | undefined;
+
+const isDeleteAfter: ParameterCheck = (key, value) =>
+  value === "never" || value === "queue-length" || (Number.isInteger(value) && (value as number) >= 0)
+    ? undefined
+    : `${key} should be a number greater than or equal to 0, "never" or "queue-length", actually was ${shownJson(value)}`;
+
+/** Of basic.qos: past it nothing could be asked for. RabbitMQ takes any number, and fails when it starts the shovel. */
+const isPrefetch: ParameterCheck = (key, value) =>
+  typeof value === "number" && !(Number.isInteger(value) && value >= 0 && value <= 65_535)
+    ? `${key} should be a whole number from 0 to 65535, actually was ${value}`
+    : isNumber(key, value);
+
+const isTable: ParameterCheck = (key, value) =>
+  tableOfJson(value) === undefined
+    ? `${key} should be a table of arguments, actually was ${shownJson(value)}`
+    : undefined;
+
+function areUris(mayEnter: MayEnter): ParameterCheck {
+  return (key, value) => {
+    if (typeof value === "string") return uriFault(value, mayEnter);
+    if (!Array.isArray(value) || value.length === 0) return isList(key, value) ?? `${key} should not be empty`;
+    for (const each of value as readonly unknown[]) {
+      const fault = typeof each === "string" ? uriFault(each, mayEnter) : isBinary(key, each);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  };
+}
+
+/** Credentials are not quoted, as RabbitMQ quotes them: such texts are logged. */
+function uriFault(uri: string, mayEnter: MayEnter): string | undefined {
+  const address = parseAddress(uri);
+  if (address instanceof AddressFault) return `"${withoutCredentials(uri)}" not a valid URI: ${address.reason}`;
+  return address.remote === undefined ? mayEnter(address.vhost) : undefined;
+}
+
+const propertyRules: readonly FieldRule[] = [
+  ...["content_type", "content_encoding"].map((name) => ({ name, check: isShortText })),
+  { name: "delivery_mode", check: isOctet },
+  { name: "priority", check: isOctet },
+  ...["correlation_id", "reply_to", "expiration", "message_id"].map((name) => ({ name, check: isShortText })),
+  { name: "timestamp", check: isTimestamp },
+  ...["type", "user_id", "app_id", "cluster_id"].map((name) => ({ name, check: isShortText })),
+];
+
+function isShortText(key: string, value: unknown): string | undefined {
+  const wrong = isBinary(key, value);
+  if (wrong !== undefined) return wrong;
+  const bytes = Buffer.byteLength(value as string);
+  return bytes <= 255 ? undefined : `${key} should be at most 255 bytes, actually was ${bytes}`;
+}
+
+function isOctet(key: string, value: unknown): string | undefined {
+  const isOne = Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255;
+  return isNumber(key, value) ?? (isOne ? undefined : `${key} should be from 0 to 255, actually was ${value}`);
+}
+
+function isTimestamp(key: string, value: unknown): string | undefined {
+  const isOne = Number.isSafeInteger(value) && (value as number) >= 0;
+  return isNumber(key, value) ?? (isOne ? undefined : `${key} should be seconds since 1970, actually was ${value}`);
+}
+
+/** The first fault of a property is that of the whole. */
+const areProperties: ParameterCheck = (key, value) => checkFields(key, propertyRules, value)[0];
+
+function rulesFor(mayEnter: MayEnter): readonly FieldRule[] {
+  return [
+    { name: "internal", check: isTrueOrFalse },
+    { name: "reconnect-delay", check: isNumber },
+    { name: "ack-mode", check: isWord(["no-ack", "on-publish", "on-confirm"]) },
+    { name: "src-protocol", check: isWord(["amqp091"]) },
+    { name: "dest-protocol", check: isWord(["amqp091"]) },
+    { name: "src-uri", check: areUris(mayEnter), isMandatory: true },
+    { name: "src-exchange", check: isShortText },
+    { name: "src-exchange-key", check: isShortText },
+    { name: "src-queue", check: isQueueName },
+    { name: "src-queue-args", check: isTable },
+    { name: "src-consumer-args", check: isTable },
+    { name: "src-consumer-name", check: isShortText },
+    { name: "prefetch-count", check: isPrefetch },
+    { name: "src-prefetch-count", check: isPrefetch },
+    { name: "delete-after", check: isDeleteAfter },
+    { name: "src-delete-after", check: isDeleteAfter },
+    { name: "src-predeclared", check: isTrueOrFalse },
+    { name: "dest-uri", check: areUris(mayEnter), isMandatory: true },
+    { name: "dest-exchange", check: isShortText },
+    { name: "dest-exchange-key", check: isShortText },
+    { name: "dest-queue", check: isQueueName },
+    { name: "dest-queue-args", check: isTable },
+    { name: "add-forward-headers", check: isTrueOrFalse },
+    { name: "add-timestamp-header", check: isTrueOrFalse },
+    { name: "dest-add-forward-headers", check: isTrueOrFalse },
+    { name: "dest-add-timestamp-header", check: isTrueOrFalse },
+    { name: "publish-properties", check: areProperties },
+    { name: "dest-publish-properties", check: areProperties },
+    { name: "dest-predeclared", check: isTrueOrFalse },
+  ];
+}
+
+/** All that is wrong with a definition; nothing: it can be planned. */
+export function shovelFaults(name: string, definition: unknown, mayEnter: MayEnter): readonly string[] {
+  if (!isObject(definition)) return [`${name} not a list ${shownJson(definition)}`];
+  const faults: string[] = [];
+  const has = (key: string): boolean => Object.hasOwn(definition, key);
+  if (has("src-exchange") && has("src-queue")) faults.push("Cannot specify 'src-exchange' and 'src-queue'");
+  if (!has("src-exchange") && !has("src-queue")) faults.push("Must specify 'src-exchange' or 'src-queue'");
+  const limit = definition["src-delete-after"] ?? definition["delete-after"];
+  if (typeof limit === "number" && definition["ack-mode"] === "no-ack") {
+    faults.push("Cannot specify 'no-ack' and numerical 'delete-after'");
+  }
+  if (has("dest-exchange") && has("dest-queue")) faults.push("Cannot specify 'dest-exchange' and 'dest-queue'");
+  return [...faults, ...checkFields(name, rulesFor(mayEnter), definition)];
+}
+
+/** What to do by a definition without faults. */
+export function planShovel(definition: JsonObject): ShovelPlan {
+  const get = <T>(...keys: readonly string[]): T | undefined => {
+    for (const key of keys) if (Object.hasOwn(definition, key)) return definition[key] as T;
+    return undefined;
+  };
+  const list = (given: unknown): readonly string[] => (typeof given === "string" ? [given] : (given as string[]));
+  const table = (given: unknown): FieldTable => must(tableOfJson(given), "it was checked");
+  return {
+    source: {
+      uris: list(get("src-uri")),
+      queue: get("src-queue"),
+      queueArguments: table(get("src-queue-args")),
+      exchange: get("src-exchange"),
+      exchangeKey: get("src-exchange-key") ?? "",
+      prefetchCount: get("src-prefetch-count", "prefetch-count") ?? 1000,
+      deleteAfter: get("src-delete-after", "delete-after") ?? "never",
+      consumerArguments: table(get("src-consumer-args")),
+      consumerTag: get("src-consumer-name") ?? "",
+      isPredeclared: get("src-predeclared") ?? false,
+    },
+    destination: {
+      uris: list(get("dest-uri")),
+      queue: get("dest-queue"),
+      queueArguments: table(get("dest-queue-args")),
+      exchange: get("dest-exchange"),
+      exchangeKey: get("dest-exchange-key"),
+      properties: get("dest-publish-properties", "publish-properties") ?? {},
+      addForwardHeaders: get("dest-add-forward-headers", "add-forward-headers") ?? false,
+      addTimestampHeader: get("dest-add-timestamp-header", "add-timestamp-header") ?? false,
+      isPredeclared: get("dest-predeclared") ?? false,
+    },
+    ackMode: get("ack-mode") ?? "on-confirm",
+    reconnectMs: Math.max(0, get<number>("reconnect-delay") ?? 5) * 1000,
+  };
+}

@@ -1,0 +1,234 @@
+/**
+ * The stream of messages through a shovel: what is delivered at the source is published at the destination, frame by frame, in
+ * place, and what is confirmed there is acknowledged here.
+ *
+ * At least once: with `on-confirm` a message is unsettled at the source until the destination has confirmed it; when either side
+ * fails, both connections are given up and the source delivers again what was not settled. Both channels are new and carry
+ * nothing else, and every message that is published is published once, in order of delivery: so the n-th delivery is the n-th
+ * publish, a confirm's number is the delivery's tag, and a confirm of many is an acknowledgement of many. Nothing is kept per
+ * message.
+ *
+ * Bounded: at most the prefetch is on its way; when the destination's socket takes no more, or the destination says that it is
+ * blocked, the source's socket is not read until it does. Messages that come after the last one that is wanted (delete-after)
+ * are left unsettled, and go back when the connection closes.
+ */
+
+import { getU64, putU32 } from "../../../base/bytes.ts";
+import {
+  ContentHeader,
+  parseContentHeader,
+  writeAck,
+  writeContentHeader,
+  type Settlement,
+} from "../amqp091/codec-hot.ts";
+import { writeFrameHeader } from "../amqp091/codec.ts";
+import { writeNackRequeue } from "./requeue.ts";
+import { frameEnd, frameOverheadBytes, frameTypes, publishId } from "../amqp091/frames.ts";
+import type { Client, ClientReader } from "./client.ts";
+import type { ShovelPlan } from "./definition.ts";
+import type { HeadChanges } from "./forward-headers.ts";
+
+/** The destination's unsent bytes above which the source is not read. */
+const unsentBytesMax = 1_048_576;
+const channel = 1;
+const contentHeader = new ContentHeader();
+
+export class Forwarding {
+  readonly #source: Client;
+  readonly #destination: Client;
+  readonly #plan: ShovelPlan;
+  readonly #changes: HeadChanges | undefined;
+  readonly #exchange: Buffer | undefined;
+  readonly #routingKey: Buffer | undefined;
+  readonly #finished: () => void;
+  /** How many more are to be published, and how many more are to be settled; Infinity: no end. */
+  #toPublish: number;
+  #toSettle: number;
+  #forwarded = 0;
+  /** The message whose frames come now is not wanted. */
+  #isSkipping = false;
+  /** Of on-publish: up to here all was published. */
+  #lastTag = 0;
+  #ackedTag = 0;
+  /** Confirmed one by one, above all that are confirmed; only counted where there is an end. */
+  readonly #confirmedAbove = new Set<number>();
+  #confirmedUpTo = 0;
+  #isBlocked = false;
+  #isFull = false;
+
+  /** @param finished called once when as many messages as wanted are over. */
+  constructor(
+    source: Client,
+    destination: Client,
+    plan: ShovelPlan,
+    changes: HeadChanges,
+    messagesMax: number,
+    finished: () => void,
+  ) {
+    const { queue, exchange, exchangeKey } = plan.destination;
+    this.#source = source;
+    this.#destination = destination;
+    this.#plan = plan;
+    this.#changes = changes.isNone ? undefined : changes;
+    this.#exchange = queue !== undefined ? Buffer.alloc(0) : bytesOf(exchange);
+    this.#routingKey = bytesOf(queue ?? exchangeKey);
+    this.#toPublish = messagesMax;
+    this.#toSettle = messagesMax;
+    this.#finished = finished;
+  }
+
+  /** Messages published since it began. */
+  get forwardedCount(): number {
+    return this.#forwarded;
+  }
+
+  /** How many are left until it ends. */
+  get remainingCount(): number {
+    return this.#toSettle;
+  }
+
+  get unpublishedCount(): number {
+    return this.#toPublish;
+  }
+
+  get state(): "running" | "flow" | "blocked" {
+    return this.#isBlocked ? "blocked" : this.#isFull ? "flow" : "running";
+  }
+
+  readonly sourceReader: ClientReader = {
+    delivered: (buffer, start) => this.#delivered(buffer, start),
+    header: (buffer, start, end) => this.#header(buffer, start, end),
+    body: (buffer, start, end) => this.#body(buffer, start, end),
+    settled: () => undefined,
+    chunkRead: () => this.#chunkRead(),
+    blocked: () => undefined,
+    drained: () => undefined,
+  };
+
+  readonly destinationReader: ClientReader = {
+    delivered: () => undefined,
+    header: () => undefined,
+    body: () => undefined,
+    settled: (settlement) => this.#settled(settlement),
+    chunkRead: () => this.#flush(this.#source),
+    blocked: (isBlocked) => {
+      this.#isBlocked = isBlocked;
+      this.#throttle();
+    },
+    drained: () => {
+      this.#isFull = false;
+      this.#throttle();
+    },
+  };
+
+  /** basic.deliver: u32 id, short string consumer tag, u64 delivery tag, u8 redelivered, short strings exchange and key. */
+  #delivered(buffer: Buffer, start: number): void {
+    this.#isSkipping = this.#toPublish === 0;
+    if (this.#isSkipping) return;
+    const tagAt = start + 5 + buffer[start + 4]!;
+    const exchangeAt = tagAt + 9;
+    const keyAt = exchangeAt + 1 + buffer[exchangeAt]!;
+    this.#lastTag = getU64(buffer, tagAt);
+    const exchange = this.#exchange ?? buffer.subarray(exchangeAt + 1, keyAt);
+    const key = this.#routingKey ?? buffer.subarray(keyAt + 1, keyAt + 1 + buffer[keyAt]!);
+    this.#writePublish(exchange, key);
+    this.#forwarded++;
+    this.#toPublish--;
+    if (this.#plan.ackMode !== "on-confirm") this.#toSettle--;
+  }
+
+  #writePublish(exchange: Buffer, key: Buffer): void {
+    const { output } = this.#destination.peer;
+    const size = 4 + 2 + 1 + exchange.length + 1 + key.length + 1;
+    let at = output.reserve(size + frameOverheadBytes);
+    const { buffer } = output;
+    at = writeFrameHeader(buffer, at, frameTypes.method, channel, size);
+    putU32(buffer, at, publishId);
+    buffer[at + 4] = 0;
+    buffer[at + 5] = 0;
+    buffer[at + 6] = exchange.length;
+    exchange.copy(buffer, at + 7);
+    at += 7 + exchange.length;
+    buffer[at] = key.length;
+    key.copy(buffer, at + 1);
+    at += 1 + key.length;
+    buffer[at] = 0;
+    buffer[at + 1] = frameEnd;
+  }
+
+  #header(buffer: Buffer, start: number, end: number): void {
+    if (this.#isSkipping || !parseContentHeader(buffer, start, end, contentHeader)) return;
+    const { output } = this.#destination.peer;
+    const { bodyBytes, headStart, headEnd } = contentHeader;
+    const head = this.#changes?.apply(buffer, headStart, headEnd);
+    if (head === undefined) writeContentHeader(output, channel, bodyBytes, buffer, headStart, headEnd);
+    else writeContentHeader(output, channel, bodyBytes, head, 0, head.length);
+  }
+
+  #body(buffer: Buffer, start: number, end: number): void {
+    if (this.#isSkipping) return;
+    const { output } = this.#destination.peer;
+    const { frameMaxBytes } = this.#destination;
+    const pieceMax = frameMaxBytes === 0 ? end - start : frameMaxBytes - frameOverheadBytes;
+    for (let from = start; from < end;) {
+      const piece = Math.min(end - from, pieceMax);
+      const at = output.reserve(frameOverheadBytes - 1);
+      writeFrameHeader(output.buffer, at, frameTypes.body, channel, piece);
+      output.copy(buffer, from, from + piece);
+      output.u8(frameEnd);
+      from += piece;
+    }
+  }
+
+  #chunkRead(): void {
+    if (this.#plan.ackMode === "on-publish" && this.#lastTag > this.#ackedTag) {
+      this.#ackedTag = this.#lastTag;
+      writeAck(this.#source.peer.output, channel, this.#ackedTag, true);
+    }
+    const { peer } = this.#destination;
+    if (peer.output.bytes > 0) peer.flush();
+    if (peer.unsentBytes > unsentBytesMax) this.#isFull = true;
+    this.#throttle();
+    if (this.#toSettle === 0) this.#finished();
+  }
+
+  #throttle(): void {
+    if (this.#isFull || this.#isBlocked) this.#source.pauseReading();
+    else this.#source.resumeReading();
+  }
+
+  #settled({ deliveryTag, isMultiple, isAck }: Settlement): void {
+    const { output } = this.#source.peer;
+    if (isAck) writeAck(output, channel, deliveryTag, isMultiple);
+    else writeNackRequeue(output, channel, deliveryTag, isMultiple);
+    if (this.#toSettle === Infinity) return;
+    this.#toSettle -= this.#newlyConfirmed(deliveryTag, isMultiple);
+    if (this.#toSettle > 0) return;
+    this.#flush(this.#source);
+    this.#finished();
+  }
+
+  #newlyConfirmed(tag: number, isMultiple: boolean): number {
+    const above = this.#confirmedAbove;
+    if (!isMultiple) {
+      above.add(tag);
+      return 1;
+    }
+    let count = tag - this.#confirmedUpTo;
+    this.#confirmedUpTo = tag;
+    for (const each of above) {
+      if (each > tag) continue;
+      above.delete(each);
+      count--;
+    }
+    return count;
+  }
+
+  #flush({ peer }: Client): void {
+    if (peer.output.bytes > 0) peer.flush();
+  }
+}
+
+function bytesOf(text: string | undefined): Buffer | undefined {
+  return text === undefined ? undefined : Buffer.from(text);
+}
