@@ -3,11 +3,14 @@
 import type { Queue } from "../../../broker/api.ts";
 import type { Channel } from "./channel.ts";
 import { Fault, lockedQueue } from "../model/errors.ts";
+import { checkAccess } from "./permissions.ts";
 
-/** The queue that a method names, if the connection may use it. An empty name means the last one declared. */
-export function usableQueue(channel: Channel, asked: string): Queue | Fault {
+/** The queue that a method names, if the connection may read from it. An empty name means the last one declared. */
+export function readableQueue(channel: Channel, asked: string): Queue | Fault {
   const name = channel.queueName(asked);
   if (name instanceof Fault) return name;
+  const refused = checkAccess(channel.connection, "read", "queue", name);
+  if (refused !== undefined) return refused;
   const queue = channel.connection.namespace.queue(name);
   if (queue === undefined) return channel.noQueue(name);
   return checkOwner(channel, queue) ?? queue;

@@ -9,6 +9,7 @@
 import type { Session } from "../../../broker/api.ts";
 import { writeContent, writeDeliver, type ContentParts, type Settlement } from "./codec-hot.ts";
 import { fitShortString, writeMethod } from "./codec.ts";
+import { logChannelRefused } from "./connection-log.ts";
 import { Confirms } from "./confirms.ts";
 import type { AmqpConnection } from "./connection.ts";
 import type { AmqpConsumer } from "./consumer.ts";
@@ -288,6 +289,7 @@ export class Channel implements ReplyTarget, LiveChannel {
 
   /** The broker ends the channel; the client's close-ok is still to come. */
   refuse(fault: Fault, classId: number, methodId: number): void {
+    logChannelRefused(this.connection, this.number, fault);
     this.release();
     this.state = "closing";
     const closing = { replyCode: fault.code, replyText: fitShortString(fault.replyText), classId, methodId };

@@ -24,6 +24,9 @@ import { FrameParser } from "./codec-parser.ts";
 import { decodeMethod, fitShortString, MethodFault, writeHeartbeat, writeMethod } from "./codec.ts";
 import { Fault } from "../model/errors.ts";
 import type { FieldTable } from "../model/field-table.ts";
+import type { Vhost } from "../model/vhosts.ts";
+import { logClosed, logOpened, logRefused } from "./connection-log.ts";
+import { checkChannels } from "./entry.ts";
 import { misplacedFrame, notAFrame, undecodableMethod, unexpectedContent } from "./frame-faults.ts";
 import {
   ackId,
@@ -38,23 +41,14 @@ import {
 } from "./frames.ts";
 import { handleOnChannel, waitsForPublished } from "./handlers/table.ts";
 import { greet, handleOnConnection } from "./handlers/connection.ts";
-import type { CommitWaiter, Hub } from "./hub.ts";
+import { CommitWait } from "./commit-wait.ts";
+import type { ConnectionState } from "./connection-state.ts";
+import type { Hub } from "./hub.ts";
 import { Intake, pauses } from "./intake.ts";
 import { ShownConnection } from "./live-connection.ts";
 import { Liveness } from "./liveness.ts";
-import { OwedConfirms } from "./owed-confirms.ts";
-
-export type ConnectionState =
-  | "header"
-  | "starting"
-  | "securing"
-  | "tuning"
-  | "opening"
-  | "running"
-  /** The peer asked to close; the answer waits for what it published. */
-  | "closing"
-  /** We have said or answered close; everything but close and close-ok is dropped. */
-  | "closed";
+import { LoginTerm } from "./login-term.ts";
+import { ExpiredIdentity } from "./permissions.ts";
 
 /** Deliveries stop above this many bytes that the peer has not taken, and go on when it has taken all. */
 const deliveryBytesMax = 1_048_576;
@@ -62,7 +56,7 @@ const deliveryBytesMax = 1_048_576;
 const outputBytesMax = 8_388_608;
 const settlement = new Settlement();
 
-export class AmqpConnection implements Connection, CommitWaiter {
+export class AmqpConnection implements Connection {
   readonly hub: Hub;
   readonly peer: Peer;
   readonly address: PeerAddress;
@@ -82,6 +76,9 @@ export class AmqpConnection implements Connection, CommitWaiter {
   user!: Identity;
   vhost = "";
   namespace!: Namespace;
+  virtualHost!: Vhost;
+  /** Why it ends, as soon as that is known. */
+  why: string | undefined;
   /** They go when it goes. */
   readonly exclusiveQueues = new Set<Queue>();
   /** Of bodies that are not complete, over all channels. */
@@ -95,22 +92,23 @@ export class AmqpConnection implements Connection, CommitWaiter {
   receivedPackets = 0;
   /** Set when it was let into its virtual host. */
   shown: ShownConnection | undefined;
-  readonly #owed = new OwedConfirms();
-  #isAwaitingCommit = false;
   #afterReply: (() => void)[] = [];
   #hasPublished = false;
   #isGone = false;
+  readonly #term: LoginTerm;
   /** The channel whose message is not complete, so that its head may have to be kept. */
   #midContent: Channel | undefined;
   readonly #intake: Intake;
   readonly #liveness: Liveness;
   readonly #blocking: Blocking;
+  readonly #commitWait: CommitWait;
 
   constructor(hub: Hub, peer: Peer) {
     this.hub = hub;
     this.peer = peer;
     this.address = peer.address;
     this.output = peer.output;
+    this.#term = new LoginTerm(hub.clock);
     this.#liveness = new Liveness(hub.clock.now());
     this.#intake = new Intake(
       peer,
@@ -118,6 +116,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
       (isStable) => this.#frame(isStable),
       () => this.#afterChunk(),
     );
+    this.#commitWait = new CommitWait(hub, this.#intake, this.output, () => this.flush());
     this.#blocking = new Blocking(hub, this.#intake, (reason) => {
       if (reason === undefined) this.send(0, "connection.unblocked", {});
       else this.send(0, "connection.blocked", { reason });
@@ -141,14 +140,14 @@ export class AmqpConnection implements Connection, CommitWaiter {
     const intake = this.#intake;
     if (!intake.isHeld) this.#runAfterReply();
     const { broker } = this.hub;
-    if (!this.#owed.isEmpty) this.#owed.answer(this.output, broker.durableTicket);
+    this.#commitWait.answer();
     if (this.#hasPublished) {
       this.#hasPublished = false;
       if (broker.isCongested) intake.pause(pauses.congested);
       if (this.state === "running") this.#blocking.apply(this.capabilities.connectionBlocked);
     }
     if (this.peer.unsentBytes > outputBytesMax) intake.pause(pauses.outputFull);
-    if (this.#isOwing) this.#awaitCommit();
+    this.#commitWait.arm();
     if (this.output.bytes > 0) this.flush();
   }
 
@@ -201,31 +200,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
   }
 
   owesConfirms(channel: Channel): void {
-    this.#owed.add(channel);
-    if (!this.#intake.isHandling) this.#awaitCommit();
-  }
-
-  #awaitCommit(): void {
-    if (this.#isAwaitingCommit) return;
-    this.#isAwaitingCommit = true;
-    this.hub.awaitCommit(this);
-  }
-
-  committed(durableTicket: number): boolean {
-    this.#isAwaitingCommit = false;
-    if (this.#isGone) return false;
-    this.#owed.answer(this.output, durableTicket);
-    if (this.output.bytes > 0) this.flush();
-    if (!this.hub.broker.isCongested) this.#intake.resume(pauses.congested);
-    // What was handled then may have begun to wait anew.
-    if (this.#isAwaitingCommit) return false;
-    this.#isAwaitingCommit = this.#isOwing;
-    return this.#isAwaitingCommit;
-  }
-
-  /** Whether something is to be done at the next commit. */
-  get #isOwing(): boolean {
-    return !this.#owed.isEmpty || this.#intake.isPausedFor(pauses.congested);
+    this.#commitWait.owes(channel);
   }
 
   // Frames
@@ -287,9 +262,9 @@ export class AmqpConnection implements Connection, CommitWaiter {
   }
 
   #openChannel(number: number): Channel | undefined {
-    if (this.channelMax !== 0 && this.channels.size >= this.channelMax) {
-      const text = `number of channels opened (${this.channels.size}) has reached the negotiated channel_max (${this.channelMax})`;
-      this.refuse(new Fault("notAllowed", text), 0, 0);
+    const fault = checkChannels(this);
+    if (fault !== undefined) {
+      this.refuse(fault, 0, 0);
       return undefined;
     }
     const channel = new Channel(this, number);
@@ -366,11 +341,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
   refuse(fault: Fault, classId: number, methodId: number): void {
     if (this.state === "closed") return;
     const isTold = this.state === "running" || this.state === "closing" || this.state === "opening";
-    this.hub.logger.warn("an AMQP connection is refused or ended for a fault", {
-      peer: this.address.remoteAddress,
-      port: this.address.remotePort,
-      fault: fault.replyText,
-    });
+    logRefused(this, fault);
     this.release();
     if (!isTold) {
       this.state = "closed";
@@ -383,6 +354,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
   /** Says close and waits for the peer's close-ok. */
   sendClose(fault: Fault, classId: number, methodId: number): void {
     this.state = "closed";
+    this.why ??= fault.replyText;
     this.#liveness.closing(this.hub.clock.now());
     const replyText = fitShortString(fault.replyText);
     this.send(0, "connection.close", { replyCode: fault.code, replyText, classId, methodId });
@@ -430,10 +402,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
         this.end();
         return;
       default:
-        this.hub.logger.warn("an AMQP client was silent for too long", {
-          peer: this.address.remoteAddress,
-          why: verdict,
-        });
+        this.why ??= verdict === "dead" ? "no heartbeat came in time" : "the handshake took too long";
         this.peer.destroy();
     }
   }
@@ -458,7 +427,7 @@ export class AmqpConnection implements Connection, CommitWaiter {
   /** Gives back what the connection holds of the broker: deliveries, consumers, exclusive queues. */
   release(): void {
     this.channels.release();
-    this.#owed.clear();
+    this.#commitWait.clear();
     for (const queue of this.exclusiveQueues) {
       this.hub.ownerByQueue.delete(queue);
       if (!queue.isDeleted) queue.namespace.deleteQueue(queue);
@@ -471,12 +440,25 @@ export class AmqpConnection implements Connection, CommitWaiter {
     this.peer.end();
   }
 
-  /** Let into its virtual host: from now on it is listed. */
-  opened(): void {
+  /** Let into a virtual host: from now on it is listed. */
+  opened(vhost: Vhost): void {
+    this.vhost = vhost.name;
+    this.namespace = vhost.namespace;
+    this.virtualHost = vhost;
     this.state = "running";
+    this.setUser(this.user);
     this.shown = new ShownConnection(this);
     this.hub.server.live.add(this.shown);
     this.hub.events.connectionCreated(this);
+    logOpened(this);
+  }
+
+  /** Somebody whose login ends by itself may do nothing more then, until it is renewed. */
+  setUser(user: Identity): void {
+    this.user = user;
+    this.#term.begin(user, () => {
+      this.user = new ExpiredIdentity(user);
+    });
   }
 
   /** Ends it for a reason that is not the client's. */
@@ -498,8 +480,11 @@ export class AmqpConnection implements Connection, CommitWaiter {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#blocking.end();
+    this.#commitWait.end();
     this.release();
+    this.#term.end();
     if (this.shown !== undefined) this.hub.server.live.remove(this.shown);
+    logClosed(this, this.why);
     this.hub.events.connectionClosed(this);
     this.parser.close();
     this.#intake.close();

@@ -8,11 +8,12 @@
 import type { Clock } from "../../../base/clock.ts";
 import { LoginPenalty } from "../../../auth/penalty.ts";
 import type { Authority } from "../../../auth/authority.ts";
-import type { Broker, Namespace, Queue } from "../../../broker/api.ts";
+import type { Broker, Queue } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { Events } from "../model/events.ts";
 import { spokenProduct, spokenVersion, type RabbitServer } from "../model/server.ts";
 import { tableOf, type FieldTable } from "../model/field-table.ts";
+import { LimitedLog } from "./limited-log.ts";
 import type { ReplyTargets } from "./reply-to.ts";
 
 export interface AmqpSettings {
@@ -48,6 +49,8 @@ export class Hub {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: Events;
+  /** For what strangers bring about. */
+  readonly log: LimitedLog;
   readonly penalty = new LoginPenalty();
   readonly replyTargets: ReplyTargets;
   readonly serverProperties: FieldTable;
@@ -65,14 +68,10 @@ export class Hub {
     this.settings = options.settings;
     this.clock = server.clock;
     this.logger = server.logger;
+    this.log = new LimitedLog(server.logger, server.clock);
     this.replyTargets = options.replyTargets;
     this.serverProperties = serverProperties(server.nodeName, server.version);
     this.broker.addCommitListener(this);
-  }
-
-  /** The namespace of a virtual host. */
-  namespace(vhost: string): Namespace | undefined {
-    return this.server.vhosts.find(vhost)?.namespace;
   }
 
   /** Tells `waiter` of the next commit. It must not be waiting already. */

@@ -11,6 +11,7 @@
  * gathered in a buffer of the channel that is given up when it was large.
  */
 
+import type { Identity } from "../../../auth/identity.ts";
 import type { Exchange, Publication, PublishOutcome } from "../../../broker/api.ts";
 import { expiryFault } from "../model/arguments.ts";
 import type { Channel } from "./channel.ts";
@@ -23,6 +24,7 @@ import { amqpFormatId } from "../model/format.ts";
 import { basicClassId } from "./frames.ts";
 import { keysOf } from "../model/mapping.ts";
 import { PropertyPositions, rewriteProperties, scanProperties, shortStringAt } from "../model/properties.ts";
+import { checkAccess, checkTopic, restrictsKeys } from "./permissions.ts";
 import { isReplyAddress, replyToQueue } from "./reply-to.ts";
 import { copyBytes, getU32, putU32 } from "../../../base/bytes.ts";
 import { Malformed } from "../../../wire/input.ts";
@@ -61,6 +63,13 @@ export class Publishing {
   /** What the exchange's name led to last, and whether it is closed to publishers. */
   #exchange: Exchange | undefined;
   #isInternal = false;
+  #isRestricted = false;
+  /** Who may write to the exchange, as of which version. */
+  #writer: Identity | undefined;
+  #writerVersion = -1;
+  /** The same for the routing key, where the exchange is a topic one. */
+  #keyWriter: Identity | undefined;
+  #keyWriterVersion = -1;
 
   #head: Buffer = none;
   #headStart = 0;
@@ -103,7 +112,11 @@ export class Publishing {
     if (length === this.#methodBytes && isSame(buffer, start, this.#method, length)) return true;
     if (!parsePublish(buffer, start, end, method)) return false;
     const exchangeName = buffer.toString("utf8", method.exchangeStart, method.exchangeEnd);
-    if (exchangeName !== this.#exchangeName) this.#exchange = undefined;
+    if (exchangeName !== this.#exchangeName) {
+      this.#exchange = undefined;
+      this.#writer = undefined;
+    }
+    this.#keyWriter = undefined;
     this.#exchangeName = exchangeName;
     this.#routingKey = buffer.toString("utf8", method.routingKeyStart, method.routingKeyEnd);
     this.#isMandatory = method.isMandatory;
@@ -217,18 +230,31 @@ export class Publishing {
 
   #findExchange(): Fault | undefined {
     if (this.#isImmediate) return new Fault("notImplemented", "immediate=true");
-    const { namespace, vhost } = this.#channel.connection;
+    const { namespace, vhost, user } = this.#channel.connection;
+    if (user !== this.#writer || user.version !== this.#writerVersion) {
+      const refused = checkAccess(this.#channel.connection, "write", "exchange", this.#exchangeName);
+      if (refused !== undefined) return refused;
+      this.#writer = user;
+      this.#writerVersion = user.version;
+    }
     const exchange = namespace.exchange(this.#exchangeName);
     if (exchange === undefined) return notFound("exchange", this.#exchangeName, vhost);
     if (exchange !== this.#exchange) {
       this.#exchange = exchange;
       this.#isInternal = exchangeDeclaration(exchange).internal;
+      this.#isRestricted = restrictsKeys(exchange);
     }
     if (this.#isInternal) {
       return new Fault(
         "accessRefused",
         `cannot publish to internal ${resource("exchange", this.#exchangeName, vhost)}`,
       );
+    }
+    if (this.#isRestricted && (user !== this.#keyWriter || user.version !== this.#keyWriterVersion)) {
+      const refused = checkTopic(this.#channel.connection, "write", exchange, this.#routingKey);
+      if (refused !== undefined) return refused;
+      this.#keyWriter = user;
+      this.#keyWriterVersion = user.version;
     }
     this.#publication.exchange = exchange;
     this.#publication.routingKey = this.#routingKey;

@@ -8,7 +8,7 @@
  */
 
 import type { ConsumeOptions, Entry, Queue, StartAt } from "../../../../broker/api.ts";
-import { usableQueue } from "../access.ts";
+import { readableQueue } from "../access.ts";
 import {
   ageMs,
   booleanArgument,
@@ -47,7 +47,7 @@ export function consume(channel: Channel, args: ConsumeArguments): Fault | undef
     return new Fault("notAllowed", `attempt to reuse consumer tag '${args.consumerTag}'`);
   }
   if (args.queue === replyToQueue) return consumeReplies(channel, args);
-  const queue = usableQueue(channel, args.queue);
+  const queue = readableQueue(channel, args.queue);
   if (queue instanceof Fault) return queue;
   const { type } = queueDeclaration(queue);
   const readsLog =

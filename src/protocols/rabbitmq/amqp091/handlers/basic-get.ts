@@ -4,7 +4,7 @@
  */
 
 import type { Entry, Queue } from "../../../../broker/api.ts";
-import { usableQueue } from "../access.ts";
+import { readableQueue } from "../access.ts";
 import { booleanArgument } from "../../model/arguments.ts";
 import type { Channel } from "../channel.ts";
 import { ContentParts, writeContent } from "../codec-hot.ts";
@@ -18,7 +18,7 @@ import type { MethodArguments } from "../frames.ts";
 const parts = new ContentParts();
 
 export function get(channel: Channel, args: MethodArguments<"basic.get">): Fault | undefined {
-  const queue = usableQueue(channel, args.queue);
+  const queue = readableQueue(channel, args.queue);
   if (queue instanceof Fault) return queue;
   const { connection } = channel;
   const refused = checkType(queue, connection.vhost);

@@ -16,6 +16,8 @@ import { textArgument } from "../../model/arguments.ts";
 import { protocolOf } from "../codec-parser.ts";
 import { writeProtocolHeader } from "../codec.ts";
 import type { AmqpConnection } from "../connection.ts";
+import { logLoginRefused } from "../connection-log.ts";
+import { enter } from "../entry.ts";
 import { Fault } from "../../model/errors.ts";
 import { decodeTable, fieldValue, type FieldTable } from "../../model/field-table.ts";
 import { frameMaxLeastBytes, type Method, type MethodArguments } from "../frames.ts";
@@ -58,6 +60,7 @@ export function handleOnConnection(connection: AmqpConnection, method: Method): 
       if (state === "opening") return open(connection, method.args);
       break;
     case "connection.close":
+      connection.why ??= `the client said ${method.args.replyCode} ${method.args.replyText}`;
       return close(connection);
     case "connection.close-ok":
       if (state === "closed") connection.end();
@@ -91,7 +94,8 @@ function startOk(connection: AmqpConnection, args: MethodArguments<"connection.s
 }
 
 function login(connection: AmqpConnection, response: Buffer): Fault | undefined {
-  const { mechanism, address } = connection;
+  const { mechanism, address, peer } = connection;
+  if (peer.identity !== undefined) return finishLogin(connection, peer.identity);
   const proof = proofOf(connection, response);
   if (proof === undefined) return new Fault("syntaxError", `malformed ${mechanism} response`);
   const { remoteAddress, isLoopback } = address;
@@ -119,7 +123,7 @@ function finishLogin(connection: AmqpConnection, outcome: LoginOutcome): undefin
   const { hub, address } = connection;
   if (outcome instanceof Refusal) {
     hub.events.loginRefused(connection, outcome.name, outcome.reason);
-    refuseLogin(connection);
+    refuseLogin(connection, outcome.reason);
     return undefined;
   }
   hub.events.loggedIn(connection, outcome.name);
@@ -143,10 +147,10 @@ function readAmqpPlain(response: Buffer): Credentials | undefined {
   return user === undefined || password === undefined ? undefined : { user, password };
 }
 
-function refuseLogin(connection: AmqpConnection): void {
+function refuseLogin(connection: AmqpConnection, reason: string): void {
   const { hub, address, mechanism } = connection;
   const delayMs = hub.penalty.failed(address.remoteAddress, hub.clock.now());
-  hub.logger.warn("a login failed", { peer: address.remoteAddress, mechanism, answeredAfterMs: delayMs });
+  logLoginRefused(connection, reason, delayMs);
   connection.holdParsing();
   hub.clock.setTimer(hub.clock.now() + delayMs, () => {
     if (connection.state !== "securing") return;
@@ -191,12 +195,9 @@ function checkNegotiated(name: string, value: number, min: number, max: number):
 }
 
 function open(connection: AmqpConnection, args: MethodArguments<"connection.open">): Fault | undefined {
-  const { hub } = connection;
-  const namespace = hub.namespace(args.virtualHost);
-  if (namespace === undefined) return new Fault("notAllowed", `vhost ${args.virtualHost} not found`);
-  connection.vhost = args.virtualHost;
-  connection.namespace = namespace;
-  connection.opened();
+  const vhost = enter(connection.hub.server, connection.user, args.virtualHost);
+  if (vhost instanceof Fault) return vhost;
+  connection.opened(vhost);
   connection.send(0, "connection.open-ok", { knownHosts: "" });
   return undefined;
 }

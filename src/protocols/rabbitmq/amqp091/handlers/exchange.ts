@@ -1,8 +1,8 @@
 /**
  * The exchange class: declare, delete, bind and unbind (between exchanges).
  *
- * Refused, in RabbitMQ's order: an unknown type (ends the connection), the default exchange, names that begin with
- * `amq.`, a declaration that differs from the existing exchange's, deletion while in use, if asked.
+ * Refused, in RabbitMQ's order: an unknown type (ends the connection), the default exchange, what the user may not, names
+ * that begin with `amq.`, a declaration that differs from the existing exchange's, deletion while in use, if asked.
  */
 
 import type { Namespace } from "../../../../broker/api.ts";
@@ -17,10 +17,10 @@ import {
   exchangeSettings,
 } from "../../model/declare-exchange.ts";
 import { Fault, notFound, resource } from "../../model/errors.ts";
+import { fieldTypeNames, fieldValue } from "../../model/field-table.ts";
 import type { MethodArguments } from "../frames.ts";
 import { headersOf } from "../../model/mapping.ts";
-
-const defaultRefused = "operation not permitted on the default exchange";
+import { checkAccess, checkBinding as checkBindingAccess, defaultRefused } from "../permissions.ts";
 
 export function exchangeDeclare(channel: Channel, args: MethodArguments<"exchange.declare">): Fault | undefined {
   const { namespace, vhost } = channel.connection;
@@ -40,6 +40,8 @@ function declare(channel: Channel, name: string, args: MethodArguments<"exchange
   const typeFault = checkExchangeType(args.type);
   if (typeFault !== undefined) return typeFault;
   if (name === "") return new Fault("accessRefused", defaultRefused);
+  const refused = checkAccess(channel.connection, "configure", "exchange", name);
+  if (refused !== undefined) return refused;
   const existing = namespace.exchange(name);
   if (existing !== undefined) {
     return checkSameExchange(existing.settings, exchangeDeclaration(existing), args, name, vhost);
@@ -47,11 +49,29 @@ function declare(channel: Channel, name: string, args: MethodArguments<"exchange
   if (name.startsWith("amq.")) {
     return new Fault("accessRefused", `exchange name '${name}' contains reserved prefix 'amq.*'`);
   }
-  const fault = checkNewExchange(args.type, args.arguments, name, vhost);
+  const fault = checkAlternate(channel, name, args) ?? checkNewExchange(args.type, args.arguments, name, vhost);
   if (fault !== undefined) return fault;
   const declaration: ExchangeDeclaration = { type: args.type, internal: args.internal, arguments: args.arguments };
   namespace.createExchange(name, exchangeSettings(args, args.arguments), keptForm(declaration));
   return undefined;
+}
+
+/** Who declares an alternate exchange sends messages on from one exchange to the other. */
+function checkAlternate(
+  { connection }: Channel,
+  name: string,
+  args: MethodArguments<"exchange.declare">,
+): Fault | undefined {
+  const alternate = fieldValue(args.arguments, "alternate-exchange");
+  if (alternate === undefined) return undefined;
+  if (alternate.type !== "S") {
+    const what = `for arg 'alternate-exchange' in ${resource("exchange", name, connection.vhost)}`;
+    return new Fault("preconditionFailed", `invalid type '${fieldTypeNames[alternate.type]}' ${what}`);
+  }
+  return (
+    checkAccess(connection, "read", "exchange", name) ??
+    checkAccess(connection, "write", "exchange", alternate.value.toString())
+  );
 }
 
 export function exchangeDelete(channel: Channel, args: MethodArguments<"exchange.delete">): Fault | undefined {
@@ -61,6 +81,8 @@ export function exchangeDelete(channel: Channel, args: MethodArguments<"exchange
   if (name.startsWith("amq.")) {
     return new Fault("accessRefused", `deletion of system ${resource("exchange", name, vhost)} not allowed`);
   }
+  const refused = checkAccess(channel.connection, "configure", "exchange", name);
+  if (refused !== undefined) return refused;
   if (namespace.exchange(name) !== undefined) {
     if (args.ifUnused && hasBindings(namespace, name)) {
       return new Fault("preconditionFailed", `${resource("exchange", name, vhost)} in use`);
@@ -80,7 +102,8 @@ export function exchangeBind(channel: Channel, args: MethodArguments<"exchange.b
   const { namespace, vhost } = channel.connection;
   const source = cleanName(args.source);
   const destination = cleanName(args.destination);
-  if (source === "" || destination === "") return new Fault("accessRefused", defaultRefused);
+  const refused = checkBindingAccess(channel.connection, "exchange", destination, source, args.routingKey);
+  if (refused !== undefined) return refused;
   const exchange = namespace.exchange(source);
   if (exchange === undefined) return notFound("exchange", source, vhost);
   if (namespace.exchange(destination) === undefined) return notFound("exchange", destination, vhost);
@@ -95,7 +118,8 @@ export function exchangeUnbind(channel: Channel, args: MethodArguments<"exchange
   const { namespace } = channel.connection;
   const source = cleanName(args.source);
   const destination = cleanName(args.destination);
-  if (source === "" || destination === "") return new Fault("accessRefused", defaultRefused);
+  const refused = checkBindingAccess(channel.connection, "exchange", destination, source, args.routingKey);
+  if (refused !== undefined) return refused;
   if (namespace.exchange(source) !== undefined && namespace.exchange(destination) !== undefined) {
     namespace.unbind(source, { exchange: destination }, args.routingKey, headersOf(args.arguments));
   }

@@ -3,20 +3,22 @@
  *
  * An empty name in declare makes a queue with a name of ours; elsewhere it means the queue that the channel declared
  * last. An exclusive queue belongs to its connection and goes with it. Refused, in RabbitMQ's order: names that begin
- * with `amq.`, other connections' exclusive queues, a declaration that differs from the existing queue's, arguments
+ * with `amq.`, what the user may not, other connections' exclusive queues, more queues than the virtual host may have, a declaration that differs from the existing queue's, arguments
  * that are wrong or of another type of queue, deletion while in use or not empty, if asked.
  */
 
 import type { Namespace, Queue } from "../../../../broker/api.ts";
-import { checkOwner, cleanName, usableQueue } from "../access.ts";
+import { checkOwner, cleanName, readableQueue } from "../access.ts";
 import { checkBinding } from "../../model/binding.ts";
 import type { Channel } from "../channel.ts";
 import { keptForm, queueDeclaration, type QueueDeclaration } from "../../model/declaration.ts";
 import { checkNewQueue, checkSameQueue, queueSettings, queueType } from "../../model/declare-queue.ts";
 import { Fault, lockedQueue, notFound, resource } from "../../model/errors.ts";
-import { fieldTypeNames, fieldValue } from "../../model/field-table.ts";
+import { fieldTypeNames, fieldValue, type FieldTable } from "../../model/field-table.ts";
+import type { Vhost } from "../../model/vhosts.ts";
 import type { MethodArguments } from "../frames.ts";
 import { headersOf } from "../../model/mapping.ts";
+import { checkAccess, checkBinding as checkBindingAccess } from "../permissions.ts";
 import { replyToQueue } from "../reply-to.ts";
 
 type DeclareArguments = MethodArguments<"queue.declare">;
@@ -53,12 +55,13 @@ function existingQueue(channel: Channel, name: string): Queue | Fault {
 function declare(channel: Channel, asked: string, args: DeclareArguments): Queue | Fault {
   const { connection } = channel;
   const { namespace, vhost, hub } = connection;
+  const table = withDefaultType(args, connection.virtualHost);
   const declaration: QueueDeclaration = {
-    type: queueType(args.arguments),
+    type: queueType(table),
     durable: args.durable && !args.exclusive,
     autoDelete: args.autoDelete,
     exclusive: args.exclusive,
-    arguments: args.arguments,
+    arguments: table,
   };
   if (asked === "" && declaration.type !== "classic") {
     const text = `Cannot declare a server-named queue for type rabbit_${declaration.type}_queue`;
@@ -68,15 +71,15 @@ function declare(channel: Channel, asked: string, args: DeclareArguments): Queue
     return new Fault("accessRefused", `queue name '${asked}' contains reserved prefix 'amq.*'`);
   }
   const name = asked === "" ? hub.uniqueName("amq.gen") : asked;
+  const refused = checkAccess(connection, "configure", "queue", name);
+  if (refused !== undefined) return refused;
   const existing = namespace.queue(name);
   if (existing !== undefined) return checkExisting(channel, existing, declaration) ?? existing;
 
-  const exchange = fieldValue(args.arguments, "x-dead-letter-exchange");
-  if (exchange !== undefined && exchange.type !== "S") {
-    const what = `for arg 'x-dead-letter-exchange' in ${resource("queue", name, vhost)}`;
-    return new Fault("preconditionFailed", `invalid type '${fieldTypeNames[exchange.type]}' ${what}`);
-  }
-  const fault = checkNewQueue(declaration, name, vhost);
+  const fault =
+    checkQueueLimit(channel, name) ??
+    checkDeadLetter(channel, name, args.arguments) ??
+    checkNewQueue(declaration, name, vhost);
   if (fault !== undefined) return fault;
   const queue = namespace.createQueue(name, queueSettings(declaration), keptForm(declaration));
   if (args.exclusive) {
@@ -84,6 +87,39 @@ function declare(channel: Channel, asked: string, args: DeclareArguments): Queue
     connection.exclusiveQueues.add(queue);
   }
   return queue;
+}
+
+/** The virtual host's type, for a queue that can be of it and did not ask for one. */
+function withDefaultType(args: DeclareArguments, { record }: Vhost): FieldTable {
+  const { defaultQueueType } = record;
+  if (defaultQueueType === undefined || fieldValue(args.arguments, "x-queue-type") !== undefined) return args.arguments;
+  const isReplicated = defaultQueueType === "quorum" || defaultQueueType === "stream";
+  if (isReplicated ? !args.durable || args.exclusive || args.autoDelete : defaultQueueType !== "classic") {
+    return args.arguments;
+  }
+  return [...args.arguments, { name: "x-queue-type", value: { type: "S", value: defaultQueueType } }];
+}
+
+function checkQueueLimit({ connection }: Channel, name: string): Fault | undefined {
+  const { hub, vhost } = connection;
+  const { vhostLimits } = hub.server;
+  if (!vhostLimits.wouldExceedQueues(vhost, 1)) return undefined;
+  const limit = `queue limit in vhost '${vhost}' (${vhostLimits.queuesMax(vhost)}) is reached`;
+  return new Fault("preconditionFailed", `cannot declare queue '${name}': ${limit}`);
+}
+
+/** Who declares a dead-letter exchange takes messages from the queue and publishes them there. */
+function checkDeadLetter({ connection }: Channel, name: string, args: FieldTable): Fault | undefined {
+  const exchange = fieldValue(args, "x-dead-letter-exchange");
+  if (exchange === undefined) return undefined;
+  if (exchange.type !== "S") {
+    const what = `for arg 'x-dead-letter-exchange' in ${resource("queue", name, connection.vhost)}`;
+    return new Fault("preconditionFailed", `invalid type '${fieldTypeNames[exchange.type]}' ${what}`);
+  }
+  return (
+    checkAccess(connection, "read", "queue", name) ??
+    checkAccess(connection, "write", "exchange", exchange.value.toString())
+  );
 }
 
 function checkExisting(channel: Channel, queue: Queue, declaration: QueueDeclaration): Fault | undefined {
@@ -99,6 +135,8 @@ export function queueBind(channel: Channel, args: MethodArguments<"queue.bind">)
   const found = bindingEnds(channel, args);
   if (found instanceof Fault) return found;
   const { exchangeName, queueName, routingKey } = found;
+  const refused = checkBindingAccess(channel.connection, "queue", queueName, exchangeName, routingKey);
+  if (refused !== undefined) return refused;
   const exchange = namespace.exchange(exchangeName);
   if (exchange === undefined) return notFound("exchange", exchangeName, vhost);
   const queue = namespace.queue(queueName);
@@ -115,6 +153,8 @@ export function queueUnbind(channel: Channel, args: MethodArguments<"queue.unbin
   const found = bindingEnds(channel, args);
   if (found instanceof Fault) return found;
   const { exchangeName, queueName, routingKey } = found;
+  const refused = checkBindingAccess(channel.connection, "queue", queueName, exchangeName, routingKey);
+  if (refused !== undefined) return refused;
   const queue = namespace.queue(queueName);
   if (queue !== undefined && namespace.exchange(exchangeName) !== undefined) {
     // Another connection's queue is only seen to be locked where there is something to unbind.
@@ -147,14 +187,13 @@ function bindingEnds(
   const queueName = channel.queueName(args.queue);
   if (queueName instanceof Fault) return queueName;
   const exchangeName = cleanName(args.exchange);
-  if (exchangeName === "") return new Fault("accessRefused", "operation not permitted on the default exchange");
   // With neither queue nor key, the queue's name is the key.
   const routingKey = args.queue === "" && args.routingKey === "" ? queueName : args.routingKey;
   return { exchangeName, queueName: cleanName(queueName), routingKey };
 }
 
 export function queuePurge(channel: Channel, args: MethodArguments<"queue.purge">): Fault | undefined {
-  const queue = usableQueue(channel, args.queue);
+  const queue = readableQueue(channel, args.queue);
   if (queue instanceof Fault) return queue;
   if (queueDeclaration(queue).type === "stream") {
     const what = resource("queue", queue.name, channel.connection.vhost);
@@ -169,6 +208,8 @@ export function queueDelete(channel: Channel, args: MethodArguments<"queue.delet
   const { connection } = channel;
   const name = channel.queueName(args.queue);
   if (name instanceof Fault) return name;
+  const refused = checkAccess(connection, "configure", "queue", cleanName(name));
+  if (refused !== undefined) return refused;
   const queue = connection.namespace.queue(cleanName(name));
   let messageCount = 0;
   if (queue !== undefined) {

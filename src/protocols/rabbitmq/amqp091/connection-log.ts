@@ -1,0 +1,60 @@
+/** What the log says of connections: one line when it was opened, one when it was closed and why, one for each refusal. */
+
+import { textArgument } from "../model/arguments.ts";
+import type { Fault } from "../model/errors.ts";
+import type { LogFields } from "../../../observe/log.ts";
+import type { AmqpConnection } from "./connection.ts";
+import { connectionName } from "./live-connection.ts";
+
+/** Nothing that a client says of itself stands in a line at greater length. */
+const shownLengthMax = 120;
+
+export function logOpened(connection: AmqpConnection): void {
+  const { hub, mechanism, address, clientProperties } = connection;
+  const said = (name: string): string | undefined => textArgument(clientProperties, name)?.slice(0, shownLengthMax);
+  const client = [said("product"), said("version")].filter((part) => part !== undefined).join(" ");
+  hub.log.info("an AMQP connection was opened", {
+    ...who(connection),
+    mechanism,
+    tls: address.isTls,
+    ...(client === "" ? {} : { client }),
+    ...(said("connection_name") === undefined ? {} : { name: said("connection_name") }),
+  });
+}
+
+/** @param why undefined: the peer's socket went without a word. */
+export function logClosed(connection: AmqpConnection, why: string | undefined): void {
+  const { hub, shown } = connection;
+  // Who never got in was logged when it was refused; who only knocked, as a health check does, is nobody's business.
+  if (shown === undefined) return;
+  const openSeconds = Math.round((hub.clock.now() - shown.connectedAtMs) / 1000);
+  const reason = why ?? "the client closed the socket without closing the connection";
+  hub.log.info("an AMQP connection was closed", { ...who(connection), why: reason, openSeconds });
+}
+
+export function logLoginRefused(connection: AmqpConnection, reason: string, answeredAfterMs: number): void {
+  const { hub, mechanism } = connection;
+  hub.log.warn("a login was refused", { ...who(connection), mechanism, reason, answeredAfterMs });
+}
+
+export function logRefused(connection: AmqpConnection, fault: Fault): void {
+  const fields = { ...who(connection), state: connection.state, fault: fault.replyText };
+  connection.hub.log.warn("an AMQP connection is refused or ended for a fault", fields);
+}
+
+export function logChannelRefused(connection: AmqpConnection, channel: number, fault: Fault): void {
+  connection.hub.log.warn("an AMQP channel is closed for a fault", {
+    ...who(connection),
+    channel,
+    fault: fault.replyText,
+  });
+}
+
+function who({ address, user, vhost, state }: AmqpConnection): LogFields {
+  const isIn = state !== "header" && state !== "starting" && state !== "securing";
+  return {
+    connection: connectionName(address),
+    ...(isIn && user !== undefined ? { user: user.name } : {}),
+    ...(vhost === "" ? {} : { vhost }),
+  };
+}

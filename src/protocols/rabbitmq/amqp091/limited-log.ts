@@ -1,0 +1,50 @@
+/**
+ * The log of connections, which strangers write: a burst of peers that fail must not flood it. So many lines a second are
+ * written, whatever they say; of the rest there is one line a second with how many of which were left out.
+ */
+
+import type { Clock } from "../../../base/clock.ts";
+import type { LogFields, Logger } from "../../../observe/log.ts";
+
+const linesMax = 50;
+const periodMs = 1000;
+
+export class LimitedLog {
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  #periodStartedMs = -Infinity;
+  #lines = 0;
+  readonly #leftOutByMessage = new Map<string, number>();
+
+  constructor(logger: Logger, clock: Clock) {
+    this.#logger = logger;
+    this.#clock = clock;
+  }
+
+  info(message: string, fields: LogFields): void {
+    if (this.#mayWrite(message)) this.#logger.info(message, fields);
+  }
+
+  warn(message: string, fields: LogFields): void {
+    if (this.#mayWrite(message)) this.#logger.warn(message, fields);
+  }
+
+  #mayWrite(message: string): boolean {
+    const nowMs = this.#clock.now();
+    if (nowMs - this.#periodStartedMs >= periodMs) {
+      this.#periodStartedMs = nowMs;
+      this.#lines = 0;
+    }
+    if (this.#lines++ < linesMax) return true;
+    // The timer that tells of them is set with the first.
+    if (this.#leftOutByMessage.size === 0) this.#clock.setTimer(nowMs + periodMs, () => this.#tell());
+    this.#leftOutByMessage.set(message, (this.#leftOutByMessage.get(message) ?? 0) + 1);
+    return false;
+  }
+
+  #tell(): void {
+    const leftOut = Object.fromEntries(this.#leftOutByMessage);
+    this.#leftOutByMessage.clear();
+    this.#logger.warn("too much happened to AMQP connections to log all of it", { leftOut });
+  }
+}
