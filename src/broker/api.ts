@@ -17,7 +17,7 @@ import type { MatcherKind } from "./router/matcher.ts";
 import type { LiveChannels } from "./live.ts";
 
 export type { LiveChannels, LiveMessage, LiveSubscriber } from "./live.ts";
-export type { BrokerStatistics, Distribution, ExchangeCounters, QueueCounters } from "./statistics.ts";
+export type { BrokerStatistics, DeathCounters, Distribution, ExchangeCounters, QueueCounters } from "./statistics.ts";
 
 /** What a client asks to have done with a message that it holds a lease on. */
 export type Settlement =
@@ -73,7 +73,7 @@ export interface DedupPolicy {
 
 export type SubscriptionMode = "shared" | "failover" | "keyed" | "offset";
 
-/** Everything the core needs to know of a queue or log. All of it can be changed by `Queue.configure`. */
+/** What the core needs to know of a queue or log. `Queue.configure` changes all but `durable`, `mode` and `maxPriority`. */
 export interface QueueSettings {
   readonly durable: boolean;
   readonly retention: Retention;
@@ -346,10 +346,17 @@ export interface Queue {
   readonly firstOffset: number;
   readonly nextOffset: number;
   readonly counters: QueueCounters;
-  /** When the message that would be delivered next was appended, ms since 1970; undefined: none is ready, or it is not in memory. */
+  /**
+   * When the message that would be delivered next, or a log's first, was appended, ms since 1970; undefined: there is none.
+   * For one that is not in memory, to within some hundred messages.
+   */
   readonly oldestReadyMs: number | undefined;
   /** Notes use, for expiresMs. */
   touch(): void;
+  /**
+   * Holds at once for what is there too: what is now too old or too many goes. Durable with the broker's ticket, if the
+   * queue is. Nothing happens if the settings are what they were. A limit of unused time begins anew when it changes.
+   */
   configure(settings: QueueSettings): void;
   /** Drops all messages that are ready or delayed; answers how many were ready. Nothing happens to a log. */
   purge(): number;
@@ -393,10 +400,7 @@ export interface CatalogObserver {
 
 export interface Namespace {
   readonly name: string;
-  /**
-   * Deleted: it is as empty as a new one, what is published to it reaches nobody, and nothing can be created in it. One
-   * that is created later under its name is another.
-   */
+  /** True: it is empty, what is published to it reaches nobody, nothing can be created in it; its name may be another's. */
   readonly isDeleted: boolean;
   readonly live: LiveChannels;
   observe(observer: CatalogObserver): void;
@@ -404,7 +408,7 @@ export interface Namespace {
   exchanges(): Iterable<Exchange>;
   createExchange(name: string, settings: ExchangeSettings, declaration: unknown): Exchange;
   deleteExchange(name: string): void;
-  /** Changes what may be changed without being declared anew: `alternate`. */
+  /** Changes what may be changed without being declared anew: `alternate`, which need not exist. As Queue.configure. */
   configureExchange(name: string, settings: ExchangeSettings): void;
   queue(name: string): Queue | undefined;
   queues(): Iterable<Queue>;

@@ -15,6 +15,7 @@ import type {
 import { Core, type CoreOptions, type CoreSettings } from "./core.ts";
 import { Checkpointer } from "./durability/checkpoint.ts";
 import { recover } from "./durability/recovery.ts";
+import { StatisticsView } from "./measures.ts";
 import { SessionState } from "./subscription/session.ts";
 import { redrive } from "./redrive.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
@@ -51,6 +52,7 @@ export class RunningCore implements Broker {
   readonly random: Random;
   readonly definitions: Definitions;
   readonly #checkpointer: Checkpointer;
+  readonly #statistics: BrokerStatistics;
   #diskCheck: TimerHandle | undefined;
   #isStopped = false;
 
@@ -60,6 +62,7 @@ export class RunningCore implements Broker {
     this.random = core.random;
     this.#checkpointer = checkpointer;
     this.definitions = definitionsOf(core);
+    this.#statistics = new StatisticsView(core);
     if (!core.log.isVolatile) this.#diskChecked(freeBytes);
   }
 
@@ -84,7 +87,7 @@ export class RunningCore implements Broker {
   }
 
   get statistics(): BrokerStatistics {
-    throw new Error("not built yet");
+    return this.#statistics;
   }
 
   namespaces(): Iterable<Namespace> {
@@ -180,6 +183,7 @@ export class RunningCore implements Broker {
   #diskChecked(freeBytes: number): void {
     if (this.#isStopped) return;
     const { core } = this;
+    core.measures.diskFreeBytes = freeBytes;
     const spareBytes = freeBytes - core.settings.diskFreeBytesMin;
     core.setDiskPressure("reserve", spareBytes < 0);
     if (core.pressure.disk) this.#checkpointer.makeRoom();

@@ -32,6 +32,7 @@ import { BlockCache } from "./durability/block-cache.ts";
 import { Committer } from "./durability/committer.ts";
 import { record } from "./durability/records.ts";
 import { EntryCursor } from "./entry.ts";
+import { Measures } from "./measures.ts";
 import { OwnedClock } from "./owned-clock.ts";
 import { Publisher } from "./publisher.ts";
 import { Schedule } from "./schedule/schedule.ts";
@@ -96,6 +97,7 @@ export class Core {
   readonly commit: Committer;
   readonly schedule: Schedule;
   readonly publisher: Publisher;
+  readonly measures = new Measures();
   readonly namespaceByName = new Map<string, NamespaceState>();
   readonly queueById = new Map<number, QueueState>();
   /** Named subscriptions of logs; a queue's own has its queue's id. */
@@ -137,7 +139,7 @@ export class Core {
     this.settings = options.settings;
     this.fatal = options.fatal;
     this.cache = new BlockCache(options.settings.bufferBytes);
-    this.commit = new Committer(this.cache, this.clock, {
+    this.commit = new Committer(this.cache, this.clock, this.measures, {
       beforeSeal: (partitions) => this.#beforeSeal(partitions),
       hasCollected: () => this.#collected.length > 0,
       rotated: (firstSeq) => this.onRotated(firstSeq),
@@ -269,13 +271,14 @@ export class Core {
   get(session: SessionState, queue: Queue, noAck: boolean, done: GetDone): void {
     const state = queue as QueueState;
     state.touch();
-    if (state.subscription === undefined) done(0, undefined, false, 0, 0);
-    else state.subscription.get(session, noAck, done);
+    if (state.subscription !== undefined) return state.subscription.get(session, noAck, done);
+    state.counters.getEmpty++;
+    done(0, undefined, false, 0, 0);
   }
 
   #attachReader(session: SessionState, queue: QueueState, options: ConsumeOptions, receiver: Receiver): ConsumerState {
     const { partition } = queue;
-    const reader = new LogReader(partition, this);
+    const reader = new LogReader(partition, queue.counters, this);
     const consumer = new ConsumerState(session, queue, options, receiver, {
       regained: () => reader.regained(),
       detach: (gone) => {

@@ -127,6 +127,8 @@ function publishDeath(
     (target) => !isCircle(target.name, deaths),
   );
   if (policy.atLeastOnce === true && isRefusedSomewhere(targets, publication)) return false;
+  exchange.counters.publishedIn++;
+  exchange.counters.routedOut += targets.length;
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
   if (targets.length > 0) core.publisher.append(targets, publication, outcome);
   return targets.length > 0 || policy.atLeastOnce !== true;
@@ -149,6 +151,7 @@ export function republish(core: Core, namespace: NamespaceState, entry: EntryCur
   const p = publicationOf(entry, exchange, entry.routingKey());
   p.extraKeys = entry.moreKeys();
   const targets = core.publisher.route(namespace, exchange, p);
+  exchange.counters.routedOut += targets.length;
   if (targets.length > 0) core.publisher.append(targets, p, { routed: 0, refused: false, ticket: 0 });
 }
 

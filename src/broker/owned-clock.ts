@@ -16,6 +16,10 @@ export class OwnedClock implements Clock {
     return this.#clock.now();
   }
 
+  elapsedMs(): number {
+    return this.#clock.elapsedMs();
+  }
+
   setTimer(atMs: number, run: () => void): TimerHandle {
     if (this.#isStopped) return { atMs };
     const timer = this.#clock.setTimer(atMs, () => {

@@ -88,6 +88,7 @@ export class Publisher {
     }
     if (p.dedupId !== undefined && p.dedupId.length > textMax) p.dedupId = shortened(p.dedupId);
     if (p.key !== undefined && p.key.length > textMax) p.key = shortened(p.key);
+    exchange.counters.publishedIn++;
     const window = p.dedupId === undefined ? undefined : exchange.dedup;
     if (window !== undefined && window.has(p.dedupId!, this.#core.now())) {
       outcome.routed = 1;
@@ -99,10 +100,14 @@ export class Publisher {
       const { one } = this.#level();
       one[0] = namespace.delayed();
       targets = one;
-    } else targets = this.route(namespace, exchange, p);
-    // What the exchange keeps for queues to come has reached nobody yet.
-    const isKept = exchange.history !== undefined && targets.at(-1) === exchange.history;
-    outcome.routed = isKept ? targets.length - 1 : targets.length;
+      outcome.routed = 1;
+    } else {
+      targets = this.route(namespace, exchange, p);
+      // What the exchange keeps for queues to come has reached nobody yet.
+      const isKept = exchange.history !== undefined && targets.at(-1) === exchange.history;
+      outcome.routed = isKept ? targets.length - 1 : targets.length;
+      exchange.counters.routedOut += outcome.routed;
+    }
     if (targets.length === 0) outcome.ticket = 0;
     else this.#append(targets, p, outcome, window, exchange.id, exchange.settings.durable);
   }
@@ -181,7 +186,9 @@ export class Publisher {
       if (!queue.refuses(p.bodyEnd - p.bodyStart)) taking.push(queue);
       else {
         outcome.refused = true;
-        if (queue.settings.overflow === "reject-publish-dead-letter") this.#core.deadLetterRefused(queue, p);
+        if (queue.settings.overflow !== "reject-publish-dead-letter") continue;
+        queue.counters.died("maxlen");
+        this.#core.deadLetterRefused(queue, p);
       }
     }
     return taking;
@@ -262,6 +269,7 @@ export class Publisher {
     for (let i = from; i < to; i++) {
       const { partition, id } = targets[i]!;
       commit.touch(partition);
+      targets[i]!.counters.published++;
       const offset = partition.append(slot, start, end - start, bodyLength);
       offsets[i - from] = offset;
       if (!partition.isDurable) continue;

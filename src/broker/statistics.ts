@@ -5,14 +5,23 @@
 
 /** Messages since the exchange was created or the broker started. */
 export interface ExchangeCounters {
-  /** Published to it, by clients or another exchange. */
+  /** Published to it: by clients, by the broker, by the death of a message. Where it led from there does not count. */
   readonly publishedIn: number;
-  /** Copies that it handed on to queues. */
+  /** Copies of these that queues were found for, however many exchanges lay between. */
   readonly routedOut: number;
 }
 
+/** By the reason of their death, whether or not there was a queue for the dead. */
+export interface DeathCounters {
+  readonly expired: number;
+  readonly rejected: number;
+  readonly overflowed: number;
+  readonly deliveryLimited: number;
+}
+
 /** Messages of a queue since it was created or the broker started. They only rise. */
-export interface QueueCounters {
+export interface QueueCounters extends DeathCounters {
+  /** Appended, wherever they came from. */
   readonly published: number;
   /** To consumers that settle, and to those that do not. Redeliveries count here too. */
   readonly delivered: number;
@@ -23,11 +32,6 @@ export interface QueueCounters {
   readonly redelivered: number;
   /** Accepted. */
   readonly settled: number;
-  /** By the reason of their death, whether or not there was a queue for the dead. */
-  readonly expired: number;
-  readonly rejected: number;
-  readonly overflowed: number;
-  readonly deliveryLimited: number;
 }
 
 /** How often a value fell between bounds. */
@@ -43,7 +47,7 @@ export interface BrokerStatistics {
   /** Synced writes of blocks: how long each took, in ms, and how many bytes it had. */
   readonly commitMs: Distribution;
   readonly commitBytes: Distribution;
-  /** From a delivery to its settlement, in ms; all queues. */
+  /** From a delivery to its settlement, where it was accepted or rejected, in ms; all queues. */
   readonly settleMs: Distribution;
   readonly journalBytes: number;
   readonly segmentBytes: number;

@@ -47,6 +47,12 @@ export type Definition =
       readonly settings: ExchangeSettings;
       readonly declaration: unknown;
     }
+  | {
+      readonly op: "exchange-settings";
+      readonly ns: string;
+      readonly name: string;
+      readonly settings: ExchangeSettings;
+    }
   | { readonly op: "exchange-deleted"; readonly ns: string; readonly name: string }
   | ({ readonly op: "bind" } & BindingDefinition)
   | ({ readonly op: "unbind" } & BindingDefinition)

@@ -22,7 +22,7 @@ export function addNamedSubscription(
   settings: SubscriptionSettings,
   start: number,
 ): Subscription {
-  const subscription = new Subscription(id, queue.partition, settingsOf(queue, settings), core);
+  const subscription = new Subscription(id, queue.partition, settingsOf(queue, settings), queue.counters, core);
   subscription.onUnused = (): void => queue.consumersLeft();
   subscription.settled.addRange(0, start);
   subscription.ready.skipTo(start);

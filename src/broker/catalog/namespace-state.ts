@@ -16,6 +16,7 @@ import { LiveChannelsState } from "../live-channels.ts";
 import { Router } from "../router/router.ts";
 import type { Headers } from "../router/values.ts";
 import { headersToJson } from "./definition.ts";
+import { isEqual } from "./is-equal.ts";
 import { ExchangeState } from "./exchange-state.ts";
 import { plainQueueSettings } from "./plain-queue.ts";
 import { QueueState } from "./queue-state.ts";
@@ -92,7 +93,14 @@ export class NamespaceState implements Namespace {
 
   configureExchange(name: string, settings: ExchangeSettings): void {
     const exchange = must(this.exchangeByName.get(name), "the exchange exists");
+    const { routing } = exchange;
+    if (isEqual(settings, exchange.settings)) return;
+    assert(routing !== undefined, "the default exchange has nothing to configure");
+    const others = { ...settings, alternate: exchange.settings.alternate };
+    assert(isEqual(others, exchange.settings), "an exchange stays what it was created as");
     exchange.settings = settings;
+    routing.alternate = settings.alternate;
+    if (settings.durable) this.#core.define({ op: "exchange-settings", ns: this.name, name, settings });
   }
 
   queue(name: string): QueueState | undefined {

@@ -11,10 +11,12 @@ import { Compaction } from "../topic/compaction.ts";
 import { DedupWindow } from "../dedup-window.ts";
 import { record } from "../durability/records.ts";
 import { EntryCursor, writeU48 } from "../entry.ts";
+import { QueueCounts } from "../measures.ts";
 import type { ConsumerState } from "../subscription/consumer-state.ts";
 import { Subscription } from "../subscription/subscription.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
 import { addNamedSubscription, beginNamedSubscription, removeNamedSubscription } from "./named-subscriptions.ts";
+import { isEqual } from "./is-equal.ts";
 import { Positions } from "./positions.ts";
 import type { NamespaceState } from "./namespace-state.ts";
 
@@ -28,20 +30,7 @@ export class QueueState implements Queue, Wakeable {
   /** Consumers that read it as a log. */
   readonly readers = new Set<ConsumerState>();
   settings: QueueSettings;
-  readonly counters = {
-    published: 0,
-    delivered: 0,
-    deliveredNoAck: 0,
-    got: 0,
-    gotNoAck: 0,
-    getEmpty: 0,
-    redelivered: 0,
-    settled: 0,
-    expired: 0,
-    rejected: 0,
-    overflowed: 0,
-    deliveryLimited: 0,
-  };
+  readonly counters = new QueueCounts();
   isDeleted = false;
   isWoken = false;
   dedup: DedupWindow | undefined;
@@ -82,7 +71,7 @@ export class QueueState implements Queue, Wakeable {
     this.isHidden = isHidden;
     this.#usedMs = core.now();
     if (settings.mode !== "offset") {
-      this.subscription = new Subscription(id, partition, settings, core);
+      this.subscription = new Subscription(id, partition, settings, this.counters, core);
       this.subscription.onUnused = (): void => this.consumersLeft();
       const { subscription } = this;
       partition.isGone = (offset): boolean => !subscription.keepsHistory && subscription.settled.has(offset);
@@ -95,7 +84,11 @@ export class QueueState implements Queue, Wakeable {
   }
 
   get oldestReadyMs(): number | undefined {
-    return undefined;
+    const { partition, subscription } = this;
+    const { visibleEnd } = partition;
+    const offset = subscription === undefined ? partition.first : subscription.ready.peek(visibleEnd);
+    if (offset < 0 || offset >= visibleEnd || (subscription?.readyCount ?? 1) === 0) return undefined;
+    return partition.look(offset, this.#entry) ? this.#entry.timestampMs : partition.timestampNear(offset);
   }
 
   get readyCount(): number {
@@ -134,9 +127,21 @@ export class QueueState implements Queue, Wakeable {
   }
 
   configure(settings: QueueSettings): void {
+    const before = this.settings;
+    if (isEqual(settings, before)) return;
+    const { durable, mode, maxPriority } = before;
+    assert(settings.durable === durable && settings.mode === mode, "a queue stays what it was created as");
+    assert(settings.maxPriority === maxPriority, "priorities are told apart from the first message on");
     this.settings = settings;
     this.subscription?.configure(settings);
+    // Of what is counted by another measure from now on, nothing was begun.
+    if (settings.expiresMs !== before.expiresMs) {
+      this.#expiry = this.#clear(this.#expiry);
+      this.touch();
+    }
+    if (settings.retention.maxAgeMs !== before.retention.maxAgeMs) this.#ageCheck = this.#clear(this.#ageCheck);
     this.#applySettings();
+    this.wake();
     if (this.isDurable) this.#core.define({ op: "settings", id: this.id, settings });
   }
 
@@ -249,7 +254,8 @@ export class QueueState implements Queue, Wakeable {
 
   destroy(): void {
     this.isDeleted = true;
-    for (const timer of [this.#expiry, this.#ageCheck]) if (timer !== undefined) this.#core.clock.clearTimer(timer);
+    this.#clear(this.#expiry);
+    this.#clear(this.#ageCheck);
     this.compaction?.stop();
     this.subscription?.delete();
     for (const name of [...this.subscriptionNames()]) removeNamedSubscription(this.#core, this, name);
@@ -274,6 +280,10 @@ export class QueueState implements Queue, Wakeable {
     else this.partition.readers.delete(this);
     if (retention.maxAgeMs > 0) this.#watchAge(retention.maxAgeMs);
     if (expiresMs > 0) this.#watchUse();
+  }
+
+  #clear(timer: TimerHandle | undefined): undefined {
+    if (timer !== undefined) this.#core.clock.clearTimer(timer);
   }
 
   #watchAge(maxAgeMs: number): void {

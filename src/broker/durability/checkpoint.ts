@@ -48,6 +48,7 @@ export class Checkpointer {
   #isWanted = false;
   #isWantedClean = false;
   #retryAtMs = 0;
+  #begunMs = 0;
   /** Checkpoints that may still free something on a disk that is short. */
   #roundsLeft = checkpointsToFree;
   /** First journal block behind the newest checkpoint: what a fall back to it, once there is a newer one, begins with. */
@@ -132,6 +133,7 @@ export class Checkpointer {
   #begin(isClean: boolean): void {
     this.#isRunning = true;
     const core = this.#core;
+    this.#begunMs = core.clock.elapsedMs();
     core.commit.snapshotAtNextSeal(() => {
       const snapshot = snapshotOf(core, isClean);
       const partitions = [...core.dirty];
@@ -165,6 +167,8 @@ export class Checkpointer {
       });
     } else {
       core.setDiskPressure("checkpoint", false);
+      core.measures.checkpoints++;
+      core.measures.checkpointMs = core.clock.elapsedMs() - this.#begunMs;
       core.evict();
     }
     if (this.#isWanted) {

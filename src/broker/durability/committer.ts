@@ -16,6 +16,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, type Journal } from "../../log/log.ts";
+import type { Measures } from "../measures.ts";
 import type { Partition } from "../topic/partition.ts";
 import type { BlockCache } from "./block-cache.ts";
 import { blockBegins, blockContinued } from "./records.ts";
@@ -71,6 +72,7 @@ export class Committer {
 
   readonly #cache: BlockCache;
   readonly #clock: Clock;
+  readonly #measures: Measures;
   readonly #hooks: CommitHooks;
   #journal: Journal | undefined;
   #openTicket = 1;
@@ -78,6 +80,7 @@ export class Committer {
   #partitions: Partition[] = [];
   readonly #sealed: Batch[] = [];
   #inFlight: Batch | undefined;
+  #inFlightSinceMs = 0;
   #isFlushDeferred = false;
   #atomicDepth = 0;
   #isSealing = false;
@@ -93,7 +96,8 @@ export class Committer {
   sideBuffer: Buffer = Buffer.alloc(0);
   sideAt = 0;
 
-  constructor(cache: BlockCache, clock: Clock, hooks: CommitHooks) {
+  constructor(cache: BlockCache, clock: Clock, measures: Measures, hooks: CommitHooks) {
+    this.#measures = measures;
     this.#cache = cache;
     this.#clock = clock;
     this.#hooks = hooks;
@@ -275,6 +279,7 @@ export class Committer {
 
   #append(batch: Batch, isLone: boolean): void {
     this.#inFlight = batch;
+    this.#inFlightSinceMs = this.#clock.elapsedMs();
     const roomEnd = Math.min(Math.ceil(batch.end / BLOCK_ALIGN) * BLOCK_ALIGN, this.#cache.buffer(batch.slot).length);
     const block = this.#cache.buffer(batch.slot).subarray(batch.start, roomEnd);
     this.journal.append(block, batch.end - batch.start, (error) => this.#appended(batch, error), isLone);
@@ -298,6 +303,8 @@ export class Committer {
     }
     this.blocks++;
     this.bytesWritten += batch.end - batch.start;
+    this.#measures.commitBytes.add(batch.end - batch.start);
+    this.#measures.commitMs.add(this.#clock.elapsedMs() - this.#inFlightSinceMs);
     this.pendingBytes -= batch.end - batch.start;
     this.#cache.release(batch.slot);
     this.#complete(batch);

@@ -159,5 +159,7 @@ async function finishSubscription(core: Core, subscription: Subscription): Promi
   settled.addRange(settled.floor, partition.first);
   const waiting = await core.schedule.countWaiting(id);
   finishRestore(subscription, waiting, (readyAtMs, offset) => core.schedule.addRetry(readyAtMs, id, offset));
+  // What was leased or delayed, or settled in a segment, is in the sum, or is not.
+  subscription.areBytesExact = subscription.readyCount === 0;
   if (ready.needsScan || settings.maxLengthBytes >= 0) await scan(core, subscription);
 }

@@ -23,19 +23,9 @@ export function applyDefinition(core: Core, definition: Definition): void {
     case "namespace-deleted":
       core.removeNamespace(definition.name);
       return;
-    case "queue": {
-      const namespace = core.addNamespace(definition.ns);
-      core.lastId = Math.max(core.lastId, definition.id);
-      if (core.queueById.has(definition.id)) return;
-      namespace.addQueue(
-        definition.id,
-        definition.name,
-        definition.settings,
-        definition.declaration,
-        definition.hidden === true,
-      );
+    case "queue":
+      addQueue(core, definition);
       return;
-    }
     case "queue-deleted": {
       const queue = core.queueById.get(definition.id);
       if (queue !== undefined) queue.namespace.removeQueue(queue);
@@ -63,6 +53,12 @@ export function applyDefinition(core: Core, definition: Definition): void {
         .addNamespace(definition.ns)
         .addExchange(definition.id, definition.name, definition.settings, definition.declaration);
       return;
+    case "exchange-settings": {
+      const namespace = core.namespaceByName.get(definition.ns);
+      if (namespace?.exchange(definition.name) !== undefined)
+        namespace.configureExchange(definition.name, definition.settings);
+      return;
+    }
     case "exchange-deleted":
       core.namespaceByName.get(definition.ns)?.removeExchange(definition.name);
       return;
@@ -80,6 +76,13 @@ export function applyDefinition(core: Core, definition: Definition): void {
       core.definitions.get(definition.kind)?.delete(definition.name);
       return;
   }
+}
+
+function addQueue(core: Core, definition: Extract<Definition, { op: "queue" }>): void {
+  const { ns, id, name, settings, declaration, hidden } = definition;
+  const namespace = core.addNamespace(ns);
+  core.lastId = Math.max(core.lastId, id);
+  if (!core.queueById.has(id)) namespace.addQueue(id, name, settings, declaration, hidden === true);
 }
 
 function applyBinding(core: Core, binding: Extract<Definition, { op: "bind" | "unbind" }>): void {

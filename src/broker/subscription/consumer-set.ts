@@ -13,29 +13,34 @@ export class ConsumerSet {
   readonly all: ConsumerState[] = [];
   /** By priority, then by turn. */
   readonly #line: ConsumerState[] = [];
+  /** One is active at a time, the others wait in order of arrival. */
+  readonly #isFailover: boolean;
 
-  /** `isFailover`: one is active at a time, the others wait in order of arrival. */
-  add(consumer: ConsumerState, isFailover: boolean): ConsumeRefusal | undefined {
+  constructor(isFailover: boolean) {
+    this.#isFailover = isFailover;
+  }
+
+  add(consumer: ConsumerState): ConsumeRefusal | undefined {
     const { all } = this;
     if (all.some((other) => other.options.exclusive) || (consumer.options.exclusive && all.length > 0)) {
       return { refused: "exclusive" };
     }
     all.push(consumer);
-    if (isFailover) consumer.isActive = all.length === 1;
+    if (this.#isFailover) consumer.isActive = all.length === 1;
     if (consumer.isActive) consumer.receiver.activity?.(true);
     this.#lineUp(consumer);
     return undefined;
   }
 
   /** Answers whether it was there. */
-  remove(consumer: ConsumerState, isFailover: boolean): boolean {
+  remove(consumer: ConsumerState): boolean {
     const at = this.all.indexOf(consumer);
     if (at < 0) return false;
     this.all.splice(at, 1);
     const place = this.#line.indexOf(consumer);
     if (place >= 0) this.#line.splice(place, 1);
     const next = this.all[0];
-    if (isFailover && next !== undefined && !next.isActive) {
+    if (this.#isFailover && next !== undefined && !next.isActive) {
       next.isActive = true;
       next.receiver.activity?.(true);
     }
@@ -43,8 +48,8 @@ export class ConsumerSet {
   }
 
   /** Whose turn it is, if anybody has credit. */
-  next(isFailover: boolean): ConsumerState | undefined {
-    if (isFailover) return this.all[0]?.hasCredit === true ? this.all[0] : undefined;
+  next(): ConsumerState | undefined {
+    if (this.#isFailover) return this.all[0]?.hasCredit === true ? this.all[0] : undefined;
     const line = this.#line;
     while (line.length > 0) {
       const first = line[0]!;

@@ -6,8 +6,11 @@ import type { Subscription } from "./subscription.ts";
 const deathsPerTurn = 1024;
 
 export class LengthLimit {
-  /** The head has to be read back first: enforce() is to be called when it may be there. */
-  isWaiting = false;
+  /**
+   * The head has to be read back first: enforce() is to be called when it may be there. And at first: a process that ended
+   * in the middle of dropping left too many.
+   */
+  isWaiting = true;
   readonly #core: Core;
   readonly #subscription: Subscription;
 
@@ -17,10 +20,10 @@ export class LengthLimit {
   }
 
   readonly enforce = (): void => {
-    this.isWaiting = false;
     const subscription = this.#subscription;
+    this.isWaiting = this.#core.isRecovering || subscription.isBuilding;
     const { ready, partition } = subscription;
-    if (subscription.settings.overflow !== "drop-head" || this.#core.isRecovering) return;
+    if (subscription.settings.overflow !== "drop-head" || this.isWaiting) return;
     for (let deaths = 0; deaths < deathsPerTurn; deaths++) {
       if (subscription.isDeleted || !this.#isOver) return;
       const offset = ready.peek(partition.next);
@@ -34,6 +37,17 @@ export class LengthLimit {
     }
     this.#core.clock.defer(this.enforce);
   };
+
+  /** A queue that refuses has no room for one more. */
+  refuses(bodyLength: number): boolean {
+    const { readyCount, readyBytes, settings } = this.#subscription;
+    const { maxLength, maxLengthBytes, overflow } = settings;
+    if (overflow === "drop-head") return false;
+    return (
+      (maxLength >= 0 && readyCount + 1 > maxLength) ||
+      (maxLengthBytes >= 0 && readyBytes + bodyLength > maxLengthBytes)
+    );
+  }
 
   get #isOver(): boolean {
     const { readyCount, readyBytes, settings } = this.#subscription;

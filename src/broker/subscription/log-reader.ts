@@ -3,8 +3,10 @@
  * follows it. It has a position and no delivery state: settling gives back credit and nothing else, so any number of
  * readers cost the log nothing and do not disturb its consumers.
  */
+import type { Settlement } from "../api.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
+import type { QueueCounts } from "../measures.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
 import type { ConsumerState, Source } from "./consumer-state.ts";
 import type { LeaseOwner } from "./lease-owner.ts";
@@ -16,14 +18,16 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
   isWoken = false;
   consumer: ConsumerState | undefined;
   readonly #partition: Partition;
+  readonly #counters: QueueCounts;
   readonly #core: Core;
   readonly #entry = new EntryCursor();
   /** -1: not known yet. */
   #position = -1;
   #isLoading = false;
 
-  constructor(partition: Partition, core: Core) {
+  constructor(partition: Partition, counters: QueueCounts, core: Core) {
     this.#partition = partition;
+    this.#counters = counters;
     this.#core = core;
     partition.readers.add(this);
   }
@@ -46,7 +50,8 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
     this.consumer = undefined;
   }
 
-  settle(): void {
+  settle(_offset: number, settlement: Settlement): void {
+    if (settlement === "accept") this.#counters.settled++;
     this.wake();
   }
 
@@ -65,6 +70,7 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       const { options, session, receiver } = this.consumer;
       if (options.filter !== undefined && !options.filter(this.#entry)) continue;
       const lease = session.grant(options.noAck ? undefined : this, offset, this.consumer);
+      this.#counters.handed(options.noAck, false);
       receiver.deliver(lease, this.#entry, false, 0, 0);
     }
   }

@@ -4,16 +4,16 @@ import type { Subscription } from "./subscription.ts";
 
 /**
  * Looks at each message that waits: orders other than that of offsets are built from what the messages say, and a
- * limit of bytes needs their exact sum. What is appended meanwhile is not looked at.
+ * limit of bytes needs their exact sum. What is appended meanwhile is not looked at, nor what is `leased`.
  */
-export async function scan(core: Core, subscription: Subscription): Promise<void> {
+export async function scan(core: Core, subscription: Subscription, leased = new Set<number>()): Promise<void> {
   const { id, partition, settled, attempts, ready } = subscription;
   const { next } = partition;
   const cursor = new EntryCursor();
   subscription.readyBytes = 0;
   let offset = settled.floor;
   while (offset < next) {
-    if (settled.has(offset)) offset++;
+    if (settled.has(offset) || leased.has(offset)) offset++;
     else if (partition.look(offset, cursor)) {
       const isDelayed =
         cursor.deliverAtMs > cursor.timestampMs && !core.schedule.hasFired(id, cursor.deliverAtMs, offset);
@@ -37,4 +37,18 @@ export async function scan(core: Core, subscription: Subscription): Promise<void
     }
     if (subscription.isDeleted) return;
   }
+  subscription.areBytesExact = true;
+}
+
+/**
+ * Nobody had asked for exact bytes since the start, and now there is a limit of them: it must not take what it need not.
+ * Nothing is delivered until they are known.
+ */
+export function countBytes(core: Core, subscription: Subscription): void {
+  if (subscription.areBytesExact || subscription.isBuilding || core.isRecovering) return;
+  subscription.isBuilding = true;
+  void scan(core, subscription, new Set(core.leasedOf(subscription))).then(() => {
+    subscription.isBuilding = false;
+    subscription.wake();
+  }, core.fatal);
 }

@@ -36,7 +36,7 @@ export class SessionState implements Session {
   #holders: (ConsumerState | undefined)[] = new Array<ConsumerState | undefined>(16);
   #offsets = new Float64Array(16);
   #grantedMs = new Float64Array(16);
-  /** How long each may be outstanding; 0: as long as it takes. Kept, with the time above, while #deadline is set. */
+  /** How long each may be outstanding; 0: as long as it takes. Kept while #deadline is set. */
   #limitMs = new Float64Array(16);
   #mask = 15;
   /** Oldest lease in the ring that may be outstanding. */
@@ -121,8 +121,8 @@ export class SessionState implements Session {
     this.#owners[at] = owner;
     this.#holders[at] = consumer;
     this.#offsets[at] = offset;
+    this.#grantedMs[at] = this.#core.now();
     if (this.#deadline !== undefined) {
-      this.#grantedMs[at] = this.#core.now();
       this.#limitMs[at] = consumer === undefined ? this.#getLeaseMs : consumer.options.leaseMs;
     }
     this.leasedCount++;
@@ -183,19 +183,27 @@ export class SessionState implements Session {
 
   #settleOne(lease: number, settlement: Settlement): void {
     if (lease < this.#head) {
-      const { owner, holder, offset } = this.#stragglers.get(lease)!;
+      const { owner, holder, offset, grantedMs } = this.#stragglers.get(lease)!;
       this.#stragglers.delete(lease);
-      return this.#end(owner, holder, offset, settlement);
+      return this.#end(owner, holder, offset, grantedMs, settlement);
     }
     const at = lease & this.#mask;
     const owner = this.#owners[at]!;
     const holder = this.#holders[at];
     this.#owners[at] = undefined;
     this.#holders[at] = undefined;
-    this.#end(owner, holder, this.#offsets[at]!, settlement);
+    this.#end(owner, holder, this.#offsets[at]!, this.#grantedMs[at]!, settlement);
   }
 
-  #end(owner: LeaseOwner, holder: ConsumerState | undefined, offset: number, settlement: Settlement): void {
+  #end(
+    owner: LeaseOwner,
+    holder: ConsumerState | undefined,
+    offset: number,
+    grantedMs: number,
+    settlement: Settlement,
+  ): void {
+    if (settlement === "accept" || settlement === "reject")
+      this.#core.measures.settleMs.add(this.#core.now() - grantedMs);
     this.leasedCount--;
     if (this.#creditLimit > 0 && this.leasedCount === this.#creditLimit - 1) this.#wakeAll();
     if (holder !== undefined) holder.leasedCount--;

@@ -10,13 +10,13 @@
  * *horizon*: the journal says "offsets below H may have been delivered" before any of them is, so that after a crash
  * whatever lies below H and was not settled comes with the redelivered flag, and nothing else does. The horizon rides on
  * the block that makes the entries durable when a consumer is near the end, and runs ahead in steps otherwise.
- *
  * Settlements are collected as ranges and written once per block.
  */
 import { assert } from "../../base/assert.ts";
 import type { ConsumeRefusal, DeathReason, QueueSettings, Settlement } from "../api.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
+import type { QueueCounts } from "../measures.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
 import type { ConsumerState, Source } from "./consumer-state.ts";
 import { ConsumerSet } from "./consumer-set.ts";
@@ -26,6 +26,7 @@ import { createReady, type ReadySource } from "./ready.ts";
 import { type Attempts, newAttempts, retryAtMs } from "./attempts.ts";
 import { LengthLimit } from "./length-limit.ts";
 import { purge } from "./purge.ts";
+import { countBytes } from "./scan.ts";
 import type { SessionState } from "./session.ts";
 import { SettledSet } from "./settled-set.ts";
 import { horizonStep, SubscriptionJournal } from "./subscription-journal.ts";
@@ -37,10 +38,13 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly id: number;
   readonly partition: Partition;
   settings: QueueSettings;
+  readonly counters: QueueCounts;
   settled = new SettledSet();
   ready: ReadySource;
   readyCount = 0;
   readyBytes = 0;
+  /** False: since the last start, readyBytes is about right. */
+  areBytesExact = true;
   leasedCount = 0;
   scheduledCount = 0;
   /** Attempts of messages that came back at least once. */
@@ -60,7 +64,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   isWoken = false;
   readonly #core: Core;
   readonly #entry = new EntryCursor();
-  readonly #consumers = new ConsumerSet();
+  readonly #consumers: ConsumerSet;
   readonly journal: SubscriptionJournal;
   readonly #expiry: Expiry;
   readonly #lengthLimit: LengthLimit;
@@ -73,11 +77,13 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** Their time has come, and they are not durable yet. */
   #early: number[] = [];
 
-  constructor(id: number, partition: Partition, settings: QueueSettings, core: Core) {
+  constructor(id: number, partition: Partition, settings: QueueSettings, counters: QueueCounts, core: Core) {
     this.id = id;
+    this.counters = counters;
     this.partition = partition;
     this.settings = settings;
     this.#core = core;
+    this.#consumers = new ConsumerSet(settings.mode === "failover");
     this.journal = new SubscriptionJournal(core, this);
     this.#expiry = new Expiry(core, this);
     this.#lengthLimit = new LengthLimit(core, this);
@@ -100,6 +106,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   configure(settings: QueueSettings): void {
     this.settings = settings;
     if (settings.ttlMs >= 0) this.mayExpire = true;
+    if (settings.maxLengthBytes >= 0) countBytes(this.#core, this);
     this.#lengthLimit.enforce();
     this.wake();
   }
@@ -133,18 +140,13 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** Drops what is too many; but a consumer that waits takes the messages that become visible before any are too many. */
   #limitLength(): void {
     const { next, visibleEnd } = this.partition;
-    if (next === visibleEnd || this.#consumers.next(this.#isFailover) === undefined) this.#lengthLimit.enforce();
+    if (next === visibleEnd || this.#consumers.next() === undefined) this.#lengthLimit.enforce();
     else this.#lengthLimit.isWaiting = true;
   }
 
   /** A full queue that refuses: nothing was appended yet. */
   refuses(bodyLength: number): boolean {
-    const { maxLength, maxLengthBytes, overflow } = this.settings;
-    if (overflow === "drop-head") return false;
-    return (
-      (maxLength >= 0 && this.readyCount + 1 > maxLength) ||
-      (maxLengthBytes >= 0 && this.readyBytes + bodyLength > maxLengthBytes)
-    );
+    return this.#lengthLimit.refuses(bodyLength);
   }
 
   /** The time of a message that was published for later has come. */
@@ -190,7 +192,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   // ---- consumers
 
   attach(consumer: ConsumerState): ConsumeRefusal | undefined {
-    const refusal = this.#consumers.add(consumer, this.#isFailover);
+    const refusal = this.#consumers.add(consumer);
     this.wake();
     return refusal;
   }
@@ -201,7 +203,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   }
 
   detach(consumer: ConsumerState): void {
-    if (!this.#consumers.remove(consumer, this.#isFailover)) return;
+    if (!this.#consumers.remove(consumer)) return;
     this.wake();
     if (this.consumerCount === 0 && !this.isDeleted) this.onUnused();
   }
@@ -236,7 +238,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (this.#early.length > 0) for (const offset of this.#early.splice(0)) this.due(offset);
     if (this.#gets.length > 0) this.#answerGets();
     for (;;) {
-      const consumer = this.#consumers.next(this.#isFailover);
+      const consumer = this.#consumers.next();
       if (consumer === undefined) break;
       const offset = this.#takeReady(true);
       if (offset < 0) break;
@@ -247,10 +249,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (this.#lengthLimit.isWaiting) this.#lengthLimit.enforce();
     // What waits for its delay begins to live when it has arrived where it is to.
     if (this.mayExpire && this.onDue === undefined) this.#expiry.run();
-  }
-
-  get #isFailover(): boolean {
-    return this.settings.mode === "failover";
   }
 
   /** Takes the next message that can be delivered and moves #entry onto it; -1: none now. */
@@ -332,38 +330,35 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   #hand(offset: number, consumer: ConsumerState): void {
     const { noAck } = consumer.options;
-    const entry = this.#entry;
     this.#noLongerReady();
     const attempts = this.attempts.size > 0 ? this.attempts.get(offset) : undefined;
     const isRedelivered = attempts !== undefined || offset < this.redeliveredBelow;
     const lease = consumer.session.grant(noAck ? undefined : this, offset, consumer);
     if (!noAck) this.leasedCount++;
-    consumer.receiver.deliver(lease, entry, isRedelivered, attempts?.returns ?? 0, attempts?.failures ?? 0);
+    this.counters.handed(noAck, isRedelivered);
+    consumer.receiver.deliver(lease, this.#entry, isRedelivered, attempts?.returns ?? 0, attempts?.failures ?? 0);
     if (noAck) this.#finish(offset);
   }
 
   #answerGets(): void {
-    while (this.#gets.length > 0) {
-      const first = this.#gets[0]!;
-      if (first.session.isClosed) {
-        this.#gets.shift();
-        continue;
-      }
-      const offset = this.#takeReady(false);
-      if (offset < 0) {
-        const { visibleEnd } = this.partition;
-        if (first.end > visibleEnd || this.ready.peek(visibleEnd) >= 0) return;
-        this.#gets.shift();
-        first.done(0, undefined, false, 0, 0);
-        continue;
-      }
+    for (let first = this.#gets[0]; first !== undefined; first = this.#gets[0]) {
+      const { session, noAck, done, end } = first;
+      const offset = session.isClosed ? -1 : this.#takeReady(false);
+      const { visibleEnd } = this.partition;
+      if (offset < 0 && !session.isClosed && (end > visibleEnd || this.ready.peek(visibleEnd) >= 0)) return;
       this.#gets.shift();
-      const { session, noAck, done } = first;
+      if (session.isClosed) continue;
+      if (offset < 0) {
+        this.counters.getEmpty++;
+        done(0, undefined, false, 0, 0);
+        continue;
+      }
       this.#noLongerReady();
       const attempts = this.attempts.get(offset);
       const isRedelivered = attempts !== undefined || offset < this.redeliveredBelow;
       const lease = session.grant(noAck ? undefined : this, offset, undefined);
       if (!noAck) this.leasedCount++;
+      this.counters.taken(noAck, isRedelivered);
       // Whoever asks is told how many are left: the dead are not.
       if (this.mayExpire) {
         this.#expiry.run();
@@ -383,8 +378,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       this.#consumers.regained(consumer);
       if (this.readyCount > 0) this.wake();
     }
-    if (settlement === "accept") this.#finish(offset);
-    else if (settlement === "reject") this.#rejectLeased(offset);
+    if (settlement === "accept") {
+      this.counters.settled++;
+      this.#finish(offset);
+    } else if (settlement === "reject") this.#dieUnseen(offset, "rejected");
     else this.#giveBack(offset, settlement === "fail");
   }
 
@@ -398,21 +395,13 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (!this.keepsHistory) this.partition.remove(offset);
   }
 
-  #rejectLeased(offset: number): void {
-    if (this.settings.deadLetter === undefined) return this.#finish(offset);
-    this.#withEntry(offset, () => this.#die(offset, "rejected"));
-  }
-
   #giveBack(offset: number, isFailure: boolean): void {
     let attempts = this.attempts.get(offset);
     if (attempts === undefined) this.attempts.set(offset, (attempts = newAttempts(0, 0, 0)));
     attempts.returns++;
     if (isFailure) attempts.failures++;
     const { deliveryLimit, retry } = this.settings;
-    if (deliveryLimit >= 0 && attempts.failures > deliveryLimit) {
-      if (this.settings.deadLetter === undefined) return this.#finish(offset);
-      return this.#withEntry(offset, () => this.#die(offset, "delivery_limit"));
-    }
+    if (deliveryLimit >= 0 && attempts.failures > deliveryLimit) return this.#dieUnseen(offset, "delivery_limit");
     const readyAtMs = retryAtMs(retry, attempts, isFailure, this.#core);
     attempts.readyAtMs = readyAtMs;
     if (this.partition.isDurable) this.journal.recordReturned(offset, attempts);
@@ -434,9 +423,15 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.wake();
   }
 
+  /** A message that nobody has looked at just now: its bytes are needed only if somebody wants them. */
+  #dieUnseen(offset: number, reason: DeathReason): void {
+    if (this.settings.deadLetter === undefined) this.#die(offset, reason);
+    else this.#withEntry(offset, () => this.#die(offset, reason));
+  }
+
   /** The message at #entry dies: dead-lettered and settled in one batch, or kept if its target refuses it. */
   #die(offset: number, reason: DeathReason): void {
-    if (this.settings.deadLetter === undefined) this.#finish(offset);
+    if (this.settings.deadLetter === undefined) this.#dead(offset, reason);
     else this.#core.commit.atomically(() => this.#deadLetter(offset, reason));
   }
 
@@ -449,6 +444,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       this.#scheduleRetry(offset, attempts, this.#core.now() + deadLetterRetryMs);
       return;
     }
+    this.#dead(offset, reason);
+  }
+
+  #dead(offset: number, reason: DeathReason): void {
+    this.counters.died(reason);
     this.#finish(offset);
   }
 

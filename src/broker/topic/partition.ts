@@ -359,6 +359,20 @@ export class Partition {
     if (!this.#isLoading) this.#loadNext();
   }
 
+  /** About when the entry was appended, by the index in memory; undefined: it is in no segment. */
+  timestampNear(offset: number): number | undefined {
+    const run = offset < this.persistedEnd ? this.runAt(offset) : undefined;
+    if (run === undefined) return undefined;
+    const { firstOffset, firstTimestamp, fences, fenceTimestamps } = run.meta;
+    if (offset <= firstOffset) return firstTimestamp;
+    return fenceTimestamps[
+      Math.max(
+        0,
+        fences.findLastIndex((fence) => fence <= offset),
+      )
+    ];
+  }
+
   /** First offset whose entry was appended at `ms` or later; `next` if there is none. */
   async offsetAtTime(ms: number): Promise<number> {
     for (const { meta } of this.runs) {
