@@ -87,14 +87,35 @@ export class SampleView {
     this.#passes = passes;
   }
 
+  /** When anything of it last changed, ms; 0: it never did. */
+  get changedAtMs(): number {
+    return this.#reaching(0)?.changedAtMs ?? 0;
+  }
+
   /** A second's change of the measure in the last interval. */
   rate(measure: Measure): number {
     const { lastMs, beforeMs } = this.#passes;
     const series = this.#reaching(lastMs - beforeMs);
-    if (series === undefined || lastMs <= beforeMs) return 0;
+    if (series === undefined || beforeMs === 0) return 0;
     const newest = series.rowAt(lastMs);
     const older = series.rowAt(beforeMs, Math.max(0, newest));
     return ((valueOf(series, newest, measure) - valueOf(series, older, measure)) * 1000) / (lastMs - beforeMs);
+  }
+
+  /** At which share of the passes of a time the measure was 0; undefined: there were none. */
+  shareAtZero(measure: Measure, firstMs: number, lastMs: number, stepMs: number): number | undefined {
+    const series = this.#reaching(lastMs - firstMs);
+    if (series === undefined || series.rowCount === 0 || this.#passes.beforeMs === 0) return undefined;
+    let zeros = 0;
+    let all = 0;
+    let age = 0;
+    for (let atMs = lastMs; atMs > firstMs; atMs -= stepMs) {
+      age = series.rowAt(atMs, age);
+      if (age < 0) break;
+      all++;
+      if (valueOf(series, age, measure) === 0) zeros++;
+    }
+    return all === 0 ? undefined : zeros / all;
   }
 
   /** Adds `name` and `name_details` of each measure to `target`; `now` answers what the measure is now. */

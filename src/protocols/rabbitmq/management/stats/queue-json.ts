@@ -1,0 +1,208 @@
+/**
+ * Queues as `/api/queues` shows them. Lengths and counters are those of this moment (RabbitMQ's are up to five seconds old),
+ * rates those of the sampler's last interval.
+ *
+ * What has no equivalent is there with a neutral value, since tools read the keys: no queue is a process, so `memory` and
+ * `reductions` are 0; messages lie in one cache with a budget of its own, so none is told of a single queue (`messages_ram`
+ * and its kin are 0). Bytes are those of ready bodies: those of unacknowledged ones are not summed up. Messages of a durable
+ * queue count as persistent. `head_message_timestamp` is when the broker took the oldest ready message, whatever its
+ * publisher wrote into it: so it is always there, and its age is true.
+ */
+
+import type { Queue } from "../../../../broker/api.ts";
+import { queueDeclaration } from "../../model/declaration.ts";
+import { jsonOfTable } from "../../model/json-table.ts";
+import { consumerJson, type ConsumersByQueue } from "./consumer-json.ts";
+import { queueMeasures, readQueue } from "./measures.ts";
+import type { PolicyView } from "./policy-view.ts";
+import type { Fields, Measure, SampleRanges, SampleView } from "./rates.ts";
+import type { Stats } from "./stats.ts";
+
+export interface QueueShowing {
+  readonly stats: Stats;
+  readonly policies: PolicyView;
+  readonly consumers: ConsumersByQueue;
+  readonly ranges: SampleRanges;
+}
+
+const isSome = (value: number): boolean => value > 0;
+
+/** What is true of a queue without looking at its messages. */
+export function plainQueueJson(queue: Queue, node: string): Fields {
+  const declaration = queueDeclaration(queue);
+  return {
+    arguments: jsonOfTable(declaration.arguments),
+    auto_delete: declaration.autoDelete,
+    durable: declaration.durable,
+    exclusive: declaration.exclusive,
+    name: queue.name,
+    node,
+    type: declaration.type,
+    vhost: queue.namespace.name,
+  };
+}
+
+/** As with disable_stats and enable_queue_totals. */
+export function queueTotalsJson(queue: Queue, node: string): Fields {
+  return {
+    ...plainQueueJson(queue, node),
+    messages: queue.readyCount + queue.leasedCount,
+    messages_ready: queue.readyCount,
+    messages_unacknowledged: queue.leasedCount,
+    state: "running",
+  };
+}
+
+/** As in lists. */
+export function queueJson(queue: Queue, showing: QueueShowing): Fields {
+  const { stats, ranges, policies } = showing;
+  const node = stats.server.nodeName;
+  const fields = plainQueueJson(queue, node);
+  const view = stats.sampler.viewOf(queue);
+  const values = new Float64Array(queueMeasures.columns);
+  readQueue(queue, values);
+  const now = ({ columns }: Measure): number => columns.reduce((sum, column) => sum + values[column]!, 0);
+
+  const messageStats: Fields = {};
+  if (values[0]! > 0) view.add(messageStats, queueMeasures.publish, now, ranges.messageRates);
+  if (values.subarray(1, 8).some(isSome)) view.add(messageStats, queueMeasures.deliver, now, ranges.messageRates);
+  if (values.subarray(0, 8).some(isSome)) fields["message_stats"] = messageStats;
+  view.add(fields, queueMeasures.lengths, now, ranges.lengths);
+
+  const capacity = consumerCapacity(queue, view, stats);
+  Object.assign(fields, policies.ofQueue(queue), {
+    consumers: queue.consumerCount,
+    consumer_capacity: capacity,
+    consumer_utilisation: capacity,
+    garbage_collection: noCollector,
+    memory: 0,
+    reductions: 0,
+    reductions_details: { rate: 0 },
+    state: "running",
+  });
+  addBytes(fields, queue);
+  addOfType(fields, queue, node, view, showing);
+  const idleSince = idleSinceMs(view, stats);
+  if (idleSince !== undefined) fields["idle_since"] = shownTime(idleSince);
+  return fields;
+}
+
+/** As for one queue. */
+export function detailedQueueJson(queue: Queue, showing: QueueShowing): Fields {
+  const node = showing.stats.server.nodeName;
+  return {
+    ...queueJson(queue, showing),
+    consumer_details: showing.consumers.of(queue).map((placed) => consumerJson(placed, node)),
+    // Filled in RabbitMQ's rates mode `detailed` only.
+    deliveries: [],
+    incoming: [],
+  };
+}
+
+/** Each process of Erlang has one; the keys are looked for. */
+export const noCollector = {
+  fullsweep_after: 0,
+  max_heap_size: 0,
+  min_bin_vheap_size: 0,
+  min_heap_size: 0,
+  minor_gcs: 0,
+};
+
+function addBytes(fields: Fields, queue: Queue): void {
+  const { settings, readyBytes } = queue;
+  const messages = queue.readyCount + queue.leasedCount;
+  Object.assign(fields, {
+    message_bytes: readyBytes,
+    message_bytes_persistent: settings.durable ? readyBytes : 0,
+    message_bytes_ram: 0,
+    message_bytes_ready: readyBytes,
+    message_bytes_unacknowledged: 0,
+    messages_persistent: settings.durable ? messages : 0,
+    messages_ram: 0,
+  });
+}
+
+function addOfType(fields: Fields, queue: Queue, node: string, view: SampleView, { consumers }: QueueShowing): void {
+  const { type, exclusive } = queueDeclaration(queue);
+  const placed = consumers.of(queue);
+  const active = placed.find(({ consumer }) => consumer.activityStatus === "single_active")?.consumer.tag ?? null;
+  if (type !== "classic") {
+    Object.assign(fields, { leader: node, members: [node], online: [node], open_files: { [node]: 0 } });
+    if (type === "quorum") {
+      Object.assign(fields, { message_bytes_dlx: 0, messages_dlx: 0, single_active_consumer_ctag: active });
+    } else {
+      Object.assign(fields, { readers: { [node]: queue.consumerCount }, segments: 0 });
+    }
+    return;
+  }
+  const oldestMs = queue.oldestReadyMs;
+  Object.assign(fields, {
+    backing_queue_status: backingQueue(queue, view),
+    exclusive_consumer_tag: placed.find(({ consumer }) => consumer.exclusive)?.consumer.tag ?? null,
+    head_message_timestamp: oldestMs === undefined ? null : Math.floor(oldestMs / 1000),
+    message_bytes_paged_out: 0,
+    messages_paged_out: 0,
+    messages_ready_ram: 0,
+    messages_unacknowledged_ram: 0,
+    recoverable_slaves: null,
+    single_active_consumer_tag: active,
+  });
+  if (exclusive) fields["owner_pid_details"] = ownerOf(queue, placed);
+}
+
+/** The queue of RabbitMQ that keeps messages in lists of its own; ours has one. */
+function backingQueue(queue: Queue, view: SampleView): Fields {
+  const [published] = queueMeasures.publish;
+  const taken = queueMeasures.deliver.find(({ name }) => name === "deliver_get")!;
+  const acknowledged = queueMeasures.deliver.find(({ name }) => name === "ack")!;
+  return {
+    avg_ack_egress_rate: view.rate(acknowledged),
+    avg_ack_ingress_rate: view.rate(taken),
+    avg_egress_rate: view.rate(taken),
+    avg_ingress_rate: view.rate(published!),
+    delta: ["delta", "undefined", 0, 0, "undefined"],
+    len: queue.readyCount,
+    mode: "default",
+    next_deliver_seq_id: queue.nextOffset - queue.readyCount,
+    next_seq_id: queue.nextOffset,
+    q1: 0,
+    q2: 0,
+    q3: 0,
+    q4: queue.readyCount,
+    target_ram_count: "infinity",
+    version: 1,
+  };
+}
+
+/** Whose connection it is, as far as a consumer on it shows: nobody else may have one there. */
+function ownerOf(_queue: Queue, placed: ReturnType<ConsumersByQueue["of"]>): Fields {
+  const connection = placed[0]?.connection;
+  return connection === undefined
+    ? {}
+    : {
+        name: connection.name,
+        peer_host: connection.address.remoteAddress,
+        peer_port: connection.address.remotePort,
+      };
+}
+
+/** The share of the last minute's passes at which nothing waited, so that a message would have gone to a consumer at once. */
+function consumerCapacity(queue: Queue, view: SampleView, { sampler }: Stats): number {
+  if (queue.consumerCount === 0) return 0;
+  const { lastMs } = sampler.passes;
+  const ready = queueMeasures.lengths[0]!;
+  const share = view.shareAtZero(ready, lastMs - 60_000, lastMs, sampler.intervalMs);
+  return share ?? (queue.readyCount === 0 ? 1 : 0);
+}
+
+/** Undefined: it does something, or too little is known yet. */
+export function idleSinceMs(view: SampleView, { sampler, server }: Stats): number | undefined {
+  const { beforeMs } = sampler.passes;
+  if (beforeMs === 0 || view.changedAtMs >= beforeMs) return undefined;
+  return Math.max(view.changedAtMs, server.startedAtMs);
+}
+
+/** `2026-11-22T05:45:20.414+00:00` */
+export function shownTime(ms: number): string {
+  return new Date(ms).toISOString().replace("Z", "+00:00");
+}

@@ -1,0 +1,266 @@
+/**
+ * Looks at everything every few seconds and notes what has changed, so that rates and histories can be told.
+ *
+ * Counters are plain numbers of whoever counts; nobody tells the sampler anything. A pass walks over queues, exchanges,
+ * connections and channels in slices, each in a turn of its own, so that it never holds up messages for longer than a slice
+ * takes (256 objects: some tenths of a ms). The totals come out of the same walk. Samples carry the time at which their
+ * pass was due, a whole multiple of the interval, as RabbitMQ's do.
+ *
+ * Memory: see series.ts. What is gone is forgotten at the end of the next pass.
+ */
+
+import type { Clock, TimerHandle } from "../../../../base/clock.ts";
+import type { RabbitServer } from "../../model/server.ts";
+import { Churn } from "./churn.ts";
+import {
+  channelMeasures,
+  churnMeasures,
+  connectionMeasures,
+  exchangeMeasures,
+  nodeMeasures,
+  queueMeasures,
+  readChannel,
+  readConnection,
+  readExchange,
+  readQueue,
+  totalMeasures,
+} from "./measures.ts";
+import { SampleView, type Passes } from "./rates.ts";
+import { LongSeries, Series, type SampleSpace } from "./series.ts";
+import { Departed, Totals } from "./totals.ts";
+
+export interface SamplerOptions {
+  readonly server: RabbitServer;
+  readonly clock: Clock;
+  readonly intervalMs: number;
+  /** `none`: nothing is sampled, there are totals but no rates. */
+  readonly ratesMode: "basic" | "none";
+  /** Fills in what the node's measures are now. */
+  readonly readNode: (to: Float64Array) => void;
+}
+
+const sliceObjects = 256;
+/** Up to so many objects, totals are summed up when asked for; above, those of the last pass are told. */
+const freshObjectsMax = 4_000;
+const rowsMin = 16;
+/** Ten minutes, at a pass each five seconds. */
+const rowsMax = 128;
+/** For samples beyond `rowsMin` of an object, all together. */
+const longBytesMax = 8_000_000;
+
+interface Watched {
+  readonly series: Series;
+  pass: number;
+}
+
+export class Sampler {
+  readonly churn: Churn;
+  readonly ratesMode: "basic" | "none";
+  readonly intervalMs: number;
+  readonly #server: RabbitServer;
+  readonly #clock: Clock;
+  readonly #readNode: (to: Float64Array) => void;
+  readonly #departed = new Departed();
+  readonly #watched = new Map<object, Watched>();
+  readonly #vhostSeries = new Map<string, LongSeries>();
+  readonly #allSeries: LongSeries;
+  readonly #churnSeries: LongSeries;
+  readonly #nodeSeries: LongSeries;
+  readonly #nodeValues = new Float64Array(nodeMeasures.columns);
+  readonly #space: SampleSpace = longSpace();
+  readonly #scratch = {
+    queue: new Float64Array(queueMeasures.columns),
+    exchange: new Float64Array(exchangeMeasures.columns),
+    connection: new Float64Array(connectionMeasures.columns),
+    channel: new Float64Array(channelMeasures.columns),
+  };
+  #passes: Passes = { lastMs: 0, beforeMs: 0 };
+  #totals: Totals;
+  #pass = 0;
+  #timer: TimerHandle | undefined;
+  #isStopped = false;
+
+  constructor(options: SamplerOptions) {
+    this.#server = options.server;
+    this.#clock = options.clock;
+    this.#readNode = options.readNode;
+    this.intervalMs = options.intervalMs;
+    this.ratesMode = options.ratesMode;
+    this.churn = new Churn(this.#departed);
+    this.#allSeries = new LongSeries(totalMeasures.columns, options.intervalMs);
+    this.#churnSeries = new LongSeries(churnMeasures.columns, options.intervalMs);
+    this.#nodeSeries = new LongSeries(nodeMeasures.columns, options.intervalMs);
+    this.#totals = new Totals(this.#departed);
+    this.#server.live.observe(this.churn);
+    for (const namespace of this.#server.broker.namespaces()) this.churn.watch(namespace);
+  }
+
+  /** Begins with a pass, and goes on with one each interval. */
+  start(): void {
+    this.#run(Math.floor(this.#clock.now() / this.intervalMs) * this.intervalMs);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+  }
+
+  get passes(): Passes {
+    return this.#passes;
+  }
+
+  /** Of a queue, an exchange, a connection or a channel. */
+  viewOf(object: object): SampleView {
+    return new SampleView(this.#watched.get(object)?.series, this.#passes);
+  }
+
+  viewOfVhost(name: string): SampleView {
+    return new SampleView(this.#vhostSeries.get(name), this.#passes);
+  }
+
+  get viewOfAll(): SampleView {
+    return new SampleView(this.#allSeries, this.#passes);
+  }
+
+  get viewOfChurn(): SampleView {
+    return new SampleView(this.#churnSeries, this.#passes);
+  }
+
+  get viewOfNode(): SampleView {
+    return new SampleView(this.#nodeSeries, this.#passes);
+  }
+
+  /** Of the last pass. */
+  get lastTotals(): Totals {
+    return this.#totals;
+  }
+
+  /** Of this moment, or where that would take long, of the last pass. */
+  totals(): Totals {
+    const { objects } = this.#counted();
+    if (objects > freshObjectsMax && this.#pass > 0) return this.#totals;
+    const totals = new Totals(this.#departed);
+    for (const step of this.#walk(totals, undefined)) void step;
+    return totals;
+  }
+
+  #counted(): { readonly objects: number } {
+    const { queues, exchanges, connections, channels } = this.#totals;
+    return { objects: Math.max(queues + exchanges + connections + channels, this.#server.live.count) };
+  }
+
+  #run(atMs: number): void {
+    const totals = new Totals(this.#departed);
+    this.#pass++;
+    const steps = this.#walk(totals, atMs);
+    const slice = (): void => {
+      if (this.#isStopped) return;
+      if (steps.next().done === true) this.#finish(atMs, totals);
+      else this.#clock.defer(slice);
+    };
+    slice();
+  }
+
+  #finish(atMs: number, totals: Totals): void {
+    this.#totals = totals;
+    if (this.ratesMode === "basic") {
+      this.#recordTotals(atMs, totals);
+      this.#forgetGone();
+    }
+    if (atMs > this.#passes.lastMs) this.#passes = { lastMs: atMs, beforeMs: this.#passes.lastMs };
+    const dueMs = (Math.floor(this.#clock.now() / this.intervalMs) + 1) * this.intervalMs;
+    this.#timer = this.#clock.setTimer(dueMs, () => this.#run(dueMs));
+  }
+
+  #recordTotals(atMs: number, totals: Totals): void {
+    this.#allSeries.record(atMs, totals.sums);
+    this.#churnSeries.record(atMs, this.churn.counts);
+    this.#readNode(this.#nodeValues);
+    this.#nodeSeries.record(atMs, this.#nodeValues);
+    for (const [name, { sums }] of totals.byVhost) {
+      let series = this.#vhostSeries.get(name);
+      if (series === undefined) this.#vhostSeries.set(name, (series = new LongSeries(sums.length, this.intervalMs)));
+      series.record(atMs, sums);
+    }
+  }
+
+  /** Adds everything to `totals`, and notes samples unless `atMs` is undefined; yields after each slice. */
+  *#walk(totals: Totals, atMs: number | undefined): Generator<void> {
+    let left = sliceObjects;
+    for (const step of this.#objects(totals, this.ratesMode === "none" ? undefined : atMs)) {
+      void step;
+      if (--left > 0) continue;
+      left = sliceObjects;
+      yield;
+    }
+  }
+
+  *#objects(totals: Totals, atMs: number | undefined): Generator<void> {
+    const { queue: queueValues, exchange: exchangeValues, connection: traffic, channel: channelValues } = this.#scratch;
+    for (const namespace of this.#server.broker.namespaces()) {
+      this.churn.watch(namespace);
+      totals.addNamespace(namespace);
+      for (const queue of namespace.queues()) {
+        readQueue(queue, queueValues);
+        totals.addQueue(queue, queueValues);
+        if (atMs !== undefined) this.#note(queue, atMs, queueValues);
+        yield;
+      }
+      for (const exchange of namespace.exchanges()) {
+        totals.addExchange(namespace.name);
+        if (atMs !== undefined) {
+          readExchange(exchange, exchangeValues);
+          this.#note(exchange, atMs, exchangeValues);
+        }
+        yield;
+      }
+    }
+    for (const connection of this.#server.live.all()) {
+      totals.addConnection(connection);
+      readConnection(connection, traffic);
+      if (atMs !== undefined) this.#note(connection, atMs, traffic);
+      for (const channel of connection.channels()) {
+        readChannel(channel, channelValues);
+        totals.addChannel(connection.vhost, channel, channelValues);
+        if (atMs !== undefined) this.#note(channel, atMs, channelValues);
+        yield;
+      }
+      yield;
+    }
+  }
+
+  #note(object: object, atMs: number, values: Float64Array): void {
+    let watched = this.#watched.get(object);
+    if (watched === undefined) {
+      watched = { series: new Series(values.length, rowsMin, rowsMax, this.#space), pass: this.#pass };
+      this.#watched.set(object, watched);
+      // What was there before the broker was started has not come in this interval.
+      if (this.#pass === 1) watched.series.record(0, values);
+    }
+    watched.pass = this.#pass;
+    watched.series.record(atMs, values);
+  }
+
+  #forgetGone(): void {
+    for (const [object, watched] of this.#watched) {
+      if (watched.pass === this.#pass) continue;
+      watched.series.drop();
+      this.#watched.delete(object);
+    }
+    for (const name of this.#vhostSeries.keys()) if (!this.#totals.byVhost.has(name)) this.#vhostSeries.delete(name);
+  }
+}
+
+function longSpace(): SampleSpace {
+  let used = 0;
+  return {
+    take(bytes) {
+      if (used + bytes > longBytesMax) return false;
+      used += bytes;
+      return true;
+    },
+    give(bytes) {
+      used -= bytes;
+    },
+  };
+}
