@@ -11,11 +11,16 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../observe/log.ts";
-import { Account, type Accounts } from "./account.ts";
+import type { Account, Accounts } from "./account.ts";
 import { LoginAttempts } from "./attempts.ts";
 import type { AuthChange, ChangeListener, UserStore } from "./changes.ts";
-import { InternalIdentity } from "./internal-identity.ts";
+import { InternalIdentity, limitOf } from "./internal-identity.ts";
+import type { Identity } from "./identity.ts";
 import type { Login, LoginOutcome, Proof } from "./login.ts";
+import { fetchText } from "./oauth2/fetch-text.ts";
+import type { FetchText } from "./oauth2/remote-keys.ts";
+import { TokenIdentity } from "./oauth2/token-identity.ts";
+import { Tokens, type TokenSettings } from "./oauth2/tokens.ts";
 import { hashPassword, verifyPassword } from "./password.ts";
 import { Permissions } from "./permissions.ts";
 import { Refusal } from "./refusal.ts";
@@ -34,6 +39,8 @@ export interface AuthSettings {
   readonly defaultPassword: string;
   /** As whom somebody without a name is logged in, by this password; undefined: not at all. */
   readonly anonymous: { readonly name: string; readonly password: string } | undefined;
+  /** For the back end `oauth2`. */
+  readonly tokens: TokenSettings | undefined;
 }
 
 export const plainAuthSettings: AuthSettings = {
@@ -42,6 +49,7 @@ export const plainAuthSettings: AuthSettings = {
   defaultUser: "guest",
   defaultPassword: "guest",
   anonymous: { name: "guest", password: "guest" },
+  tokens: undefined,
 };
 
 export interface AuthorityOptions {
@@ -52,6 +60,8 @@ export interface AuthorityOptions {
   readonly bytes: (count: number) => Buffer;
   readonly logger: Logger;
   readonly settings: AuthSettings;
+  /** How keys for tokens are fetched; the default is over HTTP. */
+  readonly fetchText?: FetchText;
 }
 
 /** Compared with when the user does not exist, so that the time taken does not tell. */
@@ -65,6 +75,7 @@ export class Authority {
   readonly attempts = new LoginAttempts();
   readonly settings: AuthSettings;
   readonly #store: UserStore;
+  readonly #tokens: Tokens | undefined;
   readonly #accounts: Accounts = new Map<string, Account>();
   readonly #listeners = new Set<ChangeListener>();
 
@@ -72,6 +83,7 @@ export class Authority {
     const { store } = options;
     this.#store = store;
     this.settings = options.settings;
+    this.#tokens = this.#openTokens(options);
     const changed = (change: AuthChange): void => {
       for (const listener of this.#listeners) listener(change);
     };
@@ -112,28 +124,73 @@ export class Authority {
     return outcome instanceof Promise ? outcome.then((late) => this.#close(login, late)) : this.#close(login, outcome);
   }
 
+  /**
+   * Takes another token for one that ends: the identity to go on with, of the same user. Who did not come by a token
+   * stays who they are, as in RabbitMQ. Never rejects.
+   */
+  refresh(identity: Identity, token: string): LoginOutcome | Promise<LoginOutcome> {
+    if (!(identity instanceof TokenIdentity) || this.#tokens === undefined) return identity;
+    return this.#tokens.judge(token).then((outcome) => {
+      if (outcome instanceof Refusal || outcome.name === identity.name) return outcome;
+      return new Refusal("Not allowed to change username on refreshed token", identity.name);
+    });
+  }
+
   #judge(login: Login): LoginOutcome | Promise<LoginOutcome> {
     const proof = this.#named(login.proof);
     if (proof instanceof Refusal) return proof;
     let refusal = new Refusal(`no back end takes a ${proof.kind} from '${nameOf(proof) ?? ""}'`, nameOf(proof));
-    for (const backend of this.settings.backends) {
-      if (backend !== "internal" || proof.kind === "token") continue;
-      const outcome = this.#loginInternal(proof, login.clientId);
-      if (!(outcome instanceof Refusal)) return outcome;
+    const { backends } = this.settings;
+    for (const [index, backend] of backends.entries()) {
+      const outcome =
+        backend === "internal"
+          ? this.#loginInternal(proof, login.clientId)
+          : this.#loginByToken(proof, login.clientId, backends.slice(index + 1));
+      if (outcome === undefined) continue;
+      if (outcome instanceof Promise || !(outcome instanceof Refusal)) return outcome;
       refusal = outcome;
     }
     return refusal;
   }
 
+  /** Undefined: this back end has nothing to say to it. `next`: those that are asked when it refuses. */
+  #loginByToken(
+    proof: NamedProof,
+    clientId: string | undefined,
+    next: readonly AuthBackend[],
+  ): Promise<LoginOutcome> | undefined {
+    const token = proof.kind === "token" ? proof.token : proof.kind === "password" ? proof.password : undefined;
+    if (token === undefined || this.#tokens === undefined) return undefined;
+    // A plain password is none, and is refused as a password.
+    if (proof.kind === "password" && token.split(".", 4).length !== 3) return undefined;
+    return this.#tokens.judge(token).then((outcome) => {
+      if (!(outcome instanceof Refusal)) return outcome;
+      const other = next.includes("internal") ? this.#loginInternal(proof, clientId) : undefined;
+      return (
+        other ?? (outcome.name === undefined ? new Refusal(outcome.reason, nameOf(proof), outcome.cause) : outcome)
+      );
+    });
+  }
+
+  #openTokens({ settings, clock, logger, fetchText: fetched = fetchText }: AuthorityOptions): Tokens | undefined {
+    if (settings.tokens === undefined) return undefined;
+    const limits = {
+      connectionsMax: (name: string) => limitOf(this.#accounts.get(name), "max-connections"),
+      channelsMax: (name: string) => limitOf(this.#accounts.get(name), "max-channels"),
+    };
+    return new Tokens({ settings: settings.tokens, clock, logger, limits, fetchText: fetched });
+  }
+
   /** Somebody without a name is who the settings say. */
-  #named(proof: Proof): Exclude<Proof, { kind: "anonymous" }> | Refusal {
+  #named(proof: Proof): NamedProof | Refusal {
     if (proof.kind !== "anonymous") return proof;
     const { anonymous } = this.settings;
     if (anonymous === undefined) return new Refusal("anonymous logins are switched off", undefined);
     return { kind: "password", ...anonymous };
   }
 
-  #loginInternal(proof: Exclude<Proof, { kind: "anonymous" | "token" }>, clientId: string | undefined): LoginOutcome {
+  #loginInternal(proof: NamedProof, clientId: string | undefined): LoginOutcome | undefined {
+    if (proof.kind === "token") return undefined;
     const { name } = proof;
     const account = this.#accounts.get(name);
     if (proof.kind === "password") {
@@ -156,6 +213,8 @@ export class Authority {
     return closed;
   }
 }
+
+type NamedProof = Exclude<Proof, { kind: "anonymous" }>;
 
 function nameOf(proof: Proof): string | undefined {
   return "name" in proof ? proof.name : undefined;

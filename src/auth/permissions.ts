@@ -105,7 +105,7 @@ export function readPermissionPattern(text: string): Pattern | AuthFault {
 function compile({ user, vhost, configure, write, read }: Permission): PermissionPatterns | AuthFault {
   const patterns = [configure, write, read].map(readPermissionPattern);
   const fault = patterns.find((each) => each instanceof AuthFault);
-  if (fault !== undefined) return fault as AuthFault;
+  if (fault !== undefined) return fault;
   const [toConfigure, toWrite, toRead] = patterns as Pattern[];
   const permission: Permission = { user, vhost, configure, write, read };
   return { permission, configure: toConfigure!, write: toWrite!, read: toRead! };

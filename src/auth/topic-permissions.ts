@@ -6,7 +6,7 @@
  * host are known when it is set, so it is compiled then; with the client's id, at that client's login.
  */
 
-import { Pattern } from "../base/pattern.ts";
+import type { Pattern } from "../base/pattern.ts";
 import type { Account, Accounts, TopicPatterns } from "./account.ts";
 import type { ChangeListener, TopicPermission, UserStore } from "./changes.ts";
 import { readPermissionPattern } from "./permissions.ts";

@@ -33,9 +33,19 @@ export function translatePattern(text: string): Translation | PatternFault {
   const reader = new Reader(text);
   try {
     return reader.pattern();
-  } catch (thrown) {
-    if (thrown instanceof PatternFault) return thrown;
-    throw thrown;
+  } catch (error) {
+    if (error instanceof Wrong) return error.fault;
+    throw error;
+  }
+}
+
+/** How the descent is left; it does not leave this file. */
+class Wrong extends Error {
+  readonly fault: PatternFault;
+
+  constructor(fault: PatternFault) {
+    super(fault.text);
+    this.fault = fault;
   }
 }
 
@@ -231,7 +241,7 @@ class Reader {
       const end = this.#text.indexOf("\\E", this.#at);
       const quoted = this.#text.slice(this.#at, end < 0 ? undefined : end);
       this.#at = end < 0 ? this.#text.length : end + 2;
-      return { source: [...quoted].map(literal).join(""), degree: 0, isLoose: false, isAtom: quoted.length === 1 };
+      return { source: Array.from(quoted, literal).join(""), degree: 0, isLoose: false, isAtom: quoted.length === 1 };
     }
     const [reference] = this.#match(/[1-9]\d?/y) ?? [];
     if (reference !== undefined) return { source: `(?:\\${reference})`, degree: 1, isLoose: true, isAtom: true };
@@ -322,8 +332,8 @@ class Reader {
     return found;
   }
 
-  #fault(text: string, at = this.#at): PatternFault {
-    return new PatternFault(text, at);
+  #fault(text: string, at = this.#at): Wrong {
+    return new Wrong(new PatternFault(text, at));
   }
 }
 
