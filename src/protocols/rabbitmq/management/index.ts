@@ -121,7 +121,7 @@ class Dispatcher {
       vhost,
       header: (name) => request.header(name),
     };
-    const answered = await route.handle(call);
+    const answered = await this.#server.events.actingAs(identity.name, () => route.handle(call));
     if (method !== "GET") await this.#durable();
     return answered;
   }

@@ -4,9 +4,21 @@ import type { RabbitServer } from "../model/server.ts";
 import type { Logins } from "./logins.ts";
 import { aboutRoutes } from "./about/routes.ts";
 import type { Route } from "./route.ts";
+import { bindingRoutes } from "./topology/bindings.ts";
+import { exchangeRoutes } from "./topology/exchanges.ts";
+import { getRoutes } from "./topology/get.ts";
+import { publishRoutes } from "./topology/publish.ts";
+import { queueRoutes } from "./topology/queues.ts";
 
 export function createRoutes(server: RabbitServer, logins: Logins): readonly Route[] {
-  const routes: Route[] = [...aboutRoutes(server, logins)];
+  const routes: Route[] = [
+    ...aboutRoutes(server, logins),
+    ...queueRoutes,
+    ...exchangeRoutes,
+    ...bindingRoutes,
+    ...publishRoutes,
+    ...getRoutes,
+  ];
   routes.push({
     method: "GET",
     path: "/entrepot/routes",

@@ -1,0 +1,264 @@
+/**
+ * Bindings: lists from every side, and each as a thing of its own. The default exchange's are shown as well, though nobody
+ * made them: each queue is bound to it by its name.
+ */
+
+import type { BindingView, Queue } from "../../../../broker/api.ts";
+import { checkBinding } from "../../model/binding.ts";
+import { queueDeclaration } from "../../model/declaration.ts";
+import { Fault, lockedQueue, notFound } from "../../model/errors.ts";
+import { headersOf, type Headers } from "../../model/mapping.ts";
+import { jsonOfHeaders } from "../../model/json-table.ts";
+import type { Vhost } from "../../model/vhosts.ts";
+import { visibleVhosts } from "../access.ts";
+import { argumentsField, isReply, textField } from "../body-fields.ts";
+import { notCheap, replyList, replyObject, type Listing } from "../listing.ts";
+import { done, objectNotFound, vhostNotFound, type Reply } from "../reply.ts";
+import type { Call, JsonObject, Route, VhostCall } from "../route.ts";
+import { argumentsHash, propertiesKey, quotePlus, readPropertiesKey } from "./binding-key.ts";
+import { inVhost } from "./queues.ts";
+import { checkPermission, exchangeName, faultReply } from "./refusals.ts";
+
+const defaultRefused = new Fault("accessRefused", "operation not permitted on the default exchange");
+const between = "/bindings/:vhost/e/:source/:dtype/:destination";
+
+export const bindingRoutes: readonly Route[] = [
+  {
+    method: "GET",
+    path: "/bindings",
+    access: "vhost",
+    about: "All bindings of the virtual hosts that the user may enter.",
+    handle: (call) => replyBindings(call, allOf(visibleVhosts(call))),
+  },
+  {
+    method: "GET",
+    path: "/bindings/:vhost",
+    access: "vhost",
+    about: "All bindings of a virtual host.",
+    handle: (call) => inVhost(call, () => replyBindings(call, allOf(visibleVhosts(call)))),
+  },
+  {
+    method: "GET",
+    path: "/exchanges/:vhost/:exchange/bindings/source",
+    access: "vhost",
+    about: "What is bound to an exchange.",
+    handle: (call) =>
+      inVhost(call, ({ vhost }) => replyBindings(call, from(vhost, exchangeName(call.params["exchange"] ?? "")))),
+  },
+  {
+    method: "GET",
+    path: "/exchanges/:vhost/:exchange/bindings/destination",
+    access: "vhost",
+    about: "What an exchange is bound to.",
+    handle: (call) =>
+      inVhost(call, ({ vhost }) =>
+        replyBindings(call, to(vhost, "exchange", exchangeName(call.params["exchange"] ?? ""))),
+      ),
+  },
+  {
+    method: "GET",
+    path: "/queues/:vhost/:queue/bindings",
+    access: "vhost",
+    about: "What a queue is bound to.",
+    handle: (call) => inVhost(call, ({ vhost }) => replyBindings(call, to(vhost, "queue", call.params["queue"] ?? ""))),
+  },
+  {
+    method: "GET",
+    path: between,
+    access: "vhost",
+    about: "All bindings between an exchange and a queue (q) or another exchange (e).",
+    handle: (call) => withEnds(call, (_, ends) => replyBindings(call, betweenEnds(ends)), objectNotFound),
+  },
+  {
+    method: "POST",
+    path: between,
+    access: "vhost",
+    about: "Binds: routing_key, arguments. Location names the binding.",
+    handle: (call) => withEnds(call, bind, vhostNotFound),
+  },
+  {
+    method: "GET",
+    path: `${between}/:props`,
+    access: "vhost",
+    about: "One binding.",
+    handle: (call) => withBinding(call, (_, binding) => replyObject(call, { ...bindingJson(binding) })),
+  },
+  {
+    method: "DELETE",
+    path: `${between}/:props`,
+    access: "vhost",
+    about: "Unbinds.",
+    handle: (call) => withBinding(call, unbind),
+  },
+];
+
+interface Binding {
+  readonly vhost: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly destination_type: "queue" | "exchange";
+  readonly routing_key: string;
+  readonly args: Headers;
+}
+
+interface Ends {
+  readonly vhost: Vhost;
+  readonly source: string;
+  readonly destinationType: "queue" | "exchange";
+  readonly destination: string;
+}
+
+const noArguments: Headers = {};
+
+function bindingOf(vhost: Vhost, view: BindingView): Binding {
+  const isQueue = "queue" in view.destination;
+  return {
+    vhost: vhost.name,
+    source: view.source,
+    destination: isQueue ? view.destination.queue.name : view.destination.exchange,
+    destination_type: isQueue ? "queue" : "exchange",
+    routing_key: view.key,
+    args: view.args,
+  };
+}
+
+function implicitBinding(vhost: Vhost, { name }: Queue): Binding {
+  const ends = { source: "", destination: name, destination_type: "queue" } as const;
+  return { vhost: vhost.name, ...ends, routing_key: name, args: noArguments };
+}
+
+function allOf(vhosts: readonly Vhost[]): Binding[] {
+  const found: Binding[] = [];
+  for (const vhost of vhosts) {
+    for (const exchange of vhost.namespace.exchanges()) found.push(...from(vhost, exchange.name));
+  }
+  return found;
+}
+
+function from(vhost: Vhost, source: string): Binding[] {
+  const { namespace } = vhost;
+  if (source === "") return Array.from(namespace.queues(), (queue) => implicitBinding(vhost, queue));
+  return Array.from(namespace.bindingsFrom(source), (view) => bindingOf(vhost, view));
+}
+
+function to(vhost: Vhost, type: Ends["destinationType"], name: string): Binding[] {
+  const { namespace } = vhost;
+  if (type === "exchange") {
+    return Array.from(namespace.bindingsTo({ exchange: name }), (view) => bindingOf(vhost, view));
+  }
+  const queue = namespace.queue(name);
+  if (queue === undefined) return [];
+  const made = Array.from(namespace.bindingsTo({ queue }), (view) => bindingOf(vhost, view));
+  return [implicitBinding(vhost, queue), ...made];
+}
+
+function betweenEnds({ vhost, source, destinationType, destination }: Ends): Binding[] {
+  return to(vhost, destinationType, destination).filter((binding) => binding.source === source);
+}
+
+function bindingJson({ args, ...binding }: Binding): JsonObject {
+  return {
+    ...binding,
+    arguments: jsonOfHeaders(args),
+    properties_key: propertiesKey(binding.routing_key, args),
+  };
+}
+
+const listing: Omit<Listing<Binding>, "things"> = {
+  name: ({ source }) => source,
+  json: bindingJson,
+  cheap(binding, column) {
+    if (column === "properties_key") return propertiesKey(binding.routing_key, binding.args);
+    return Object.hasOwn(binding, column) && column !== "args" ? binding[column as keyof Binding] : notCheap;
+  },
+  order: ["vhost", "source", "destination_type", "destination", "routing_key", "properties_key"],
+  hasPages: false,
+};
+
+function replyBindings(call: Call, things: readonly Binding[]): Reply {
+  return replyList(call, { ...listing, things });
+}
+
+function withEnds(call: Call, run: (call: VhostCall, ends: Ends) => Reply, otherwise: Reply): Reply {
+  const { dtype, source = "", destination = "" } = call.params;
+  if (dtype !== "q" && dtype !== "e") return objectNotFound;
+  const destinationType = dtype === "q" ? "queue" : "exchange";
+  return inVhost(
+    call,
+    (found) =>
+      run(found, {
+        vhost: found.vhost,
+        source: exchangeName(source),
+        destinationType,
+        destination: destinationType === "exchange" ? exchangeName(destination) : destination,
+      }),
+    otherwise,
+  );
+}
+
+function withBinding(call: Call, run: (call: VhostCall, binding: Binding, ends: Ends) => Reply): Reply {
+  const sought = readPropertiesKey(call.params["props"] ?? "");
+  if (sought === undefined) return objectNotFound;
+  return withEnds(
+    call,
+    (found, ends) => {
+      const binding = betweenEnds(ends).find(({ routing_key, args }) => {
+        if (routing_key !== sought.routingKey) return false;
+        const hash = Object.keys(args).length === 0 ? undefined : argumentsHash(args);
+        return hash === sought.argumentsHash;
+      });
+      return binding === undefined ? objectNotFound : run(found, binding, ends);
+    },
+    objectNotFound,
+  );
+}
+
+function bind(call: VhostCall, ends: Ends): Reply {
+  const routingKey = textField(call.body, "routing_key") ?? "";
+  if (isReply(routingKey)) return routingKey;
+  const args = argumentsField(call.body);
+  if (isReply(args)) return args;
+  const { namespace, name: vhost } = ends.vhost;
+  const source = namespace.exchange(ends.source);
+  const fault =
+    checkEnds(call, ends, routingKey) ??
+    (source === undefined ? notFound("exchange", ends.source, vhost) : checkBinding(source, routingKey, args));
+  if (fault !== undefined) return faultReply(call, fault);
+  const headers = headersOf(args);
+  namespace.bind(ends.source, destinationOf(ends), routingKey, headers);
+  const key = propertiesKey(routingKey, headers);
+  return { status: 201, headers: { location: `${quotePlus(ends.destination)}/${quotePlus(key)}` } };
+}
+
+function unbind(call: VhostCall, binding: Binding, ends: Ends): Reply {
+  const fault = checkEnds(call, ends, binding.routing_key);
+  if (fault !== undefined) return faultReply(call, fault);
+  ends.vhost.namespace.unbind(ends.source, destinationOf(ends), binding.routing_key, binding.args);
+  return done;
+}
+
+function destinationOf({ vhost, destinationType, destination }: Ends): { queue: Queue } | { exchange: string } {
+  return destinationType === "queue" ? { queue: vhost.namespace.queue(destination)! } : { exchange: destination };
+}
+
+/** Who binds writes to the destination and reads from the source. Then there have to be both. */
+function checkEnds(call: VhostCall, ends: Ends, routingKey: string): Fault | undefined {
+  const { source, destination, destinationType } = ends;
+  const { namespace, name: vhost } = ends.vhost;
+  const isDefault = source === "" || (destinationType === "exchange" && destination === "");
+  if (isDefault) return defaultRefused;
+  const refusal =
+    checkPermission(call, "write", destinationType, destination) ?? checkPermission(call, "read", "exchange", source);
+  if (refusal !== undefined) return refusal;
+  const isTopic = namespace.exchange(source)?.settings.kind === "topic";
+  if (isTopic && !call.identity.mayTopic("read", vhost, source, routingKey)) {
+    const text = `read access to topic '${routingKey}' in exchange '${source}' in vhost '${vhost}' refused for user '${call.identity.name}'`;
+    return new Fault("accessRefused", text);
+  }
+  if (destinationType === "exchange") {
+    return namespace.exchange(destination) === undefined ? notFound("exchange", destination, vhost) : undefined;
+  }
+  const queue = namespace.queue(destination);
+  if (queue === undefined) return notFound("queue", destination, vhost);
+  return queueDeclaration(queue).exclusive ? lockedQueue(queue.name, vhost) : undefined;
+}

@@ -1,0 +1,148 @@
+/**
+ * Getting messages over HTTP: for a look, some at a time. A session takes them one by one, and when all are there settles them as
+ * `ackmode` says: only then, or the next would be the one that was just given back. A session that ends gives back the rest.
+ *
+ * A message of 100 MB in a list of a hundred is more than anybody reads: past a bound of bytes, an answer holds no more messages.
+ */
+
+import type { Entry, Queue, Session } from "../../../../broker/api.ts";
+import { queueDeclaration } from "../../model/declaration.ts";
+import { Fault, notFound, resource } from "../../model/errors.ts";
+import { amqpFormatId } from "../../model/format.ts";
+import { integerField, isReply, missingFields } from "../body-fields.ts";
+import { badRequest, reply, type Reply } from "../reply.ts";
+import type { Route, VhostCall } from "../route.ts";
+import { propertiesJson } from "./properties-json.ts";
+import { checkUnlocked, inVhost } from "./queues.ts";
+import { accessRefused, channelFaultReply, checkPermission } from "./refusals.ts";
+
+const ackModes = ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"] as const;
+type AckMode = (typeof ackModes)[number];
+
+/** Of payloads in one answer. */
+const answerBytesMax = 50_000_000;
+
+export const getRoutes: readonly Route[] = [
+  {
+    method: "POST",
+    path: "/queues/:vhost/:queue/get",
+    access: "vhost",
+    about: `Takes messages: count, ackmode (${ackModes.join(", ")}), encoding (auto, base64), truncate.`,
+    handle: (call) => inVhost(call, get),
+  },
+];
+
+interface Wish {
+  readonly count: number;
+  readonly ackMode: AckMode;
+  readonly isAlwaysBase64: boolean;
+  /** Bytes of each payload at most. */
+  readonly truncate: number;
+}
+
+async function get(call: VhostCall): Promise<Reply> {
+  const wish = readWish(call);
+  if (isReply(wish)) return wish;
+  const { vhost, identity, server } = call;
+  if (!identity.mayEnter(vhost.name)) return accessRefused;
+  const name = call.params["queue"] ?? "";
+  const queue = vhost.namespace.queue(name);
+  if (queue === undefined) return channelFaultReply(notFound("queue", name, vhost.name));
+  const fault = checkPermission(call, "read", "queue", name) ?? checkUnlocked(call, queue) ?? checkKind(queue);
+  if (fault !== undefined) return channelFaultReply(fault);
+  const session = server.broker.createSession();
+  try {
+    return reply(await takeAll(session, queue, wish));
+  } finally {
+    session.close();
+  }
+}
+
+function readWish({ body }: VhostCall): Wish | Reply {
+  const missing = missingFields(body, ["ackmode", "count", "encoding"]);
+  if (missing !== undefined) return missing;
+  const count = integerField(body, "count");
+  if (isReply(count)) return count;
+  const { encoding } = body;
+  if (encoding !== "auto" && encoding !== "base64")
+    return badRequest("Unsupported encoding. Please use auto or base64.");
+  const truncate = body["truncate"] === undefined ? Infinity : integerField(body, "truncate");
+  if (isReply(truncate)) return truncate;
+  if (truncate < 0) return badRequest(["not_positive", "truncate"]);
+  const ackMode = ackModes.find((mode) => mode === body["ackmode"]);
+  if (ackMode === undefined) return badRequest(`Unsupported ackmode. Please use ${ackModes.join(", ")}.`);
+  return { count, ackMode, isAlwaysBase64: encoding === "base64", truncate };
+}
+
+function checkKind(queue: Queue): Fault | undefined {
+  if (queueDeclaration(queue).type !== "stream") return undefined;
+  const what = resource("queue", queue.name, queue.namespace.name);
+  return new Fault("notImplemented", `basic.get not supported by stream queues ${what}`);
+}
+
+async function takeAll(session: Session, queue: Queue, wish: Wish): Promise<unknown[]> {
+  const { ackMode } = wish;
+  const noAck = ackMode === "ack_requeue_false";
+  const taken: Taken[] = [];
+  let bytes = 0;
+  while (taken.length < wish.count && bytes < answerBytesMax) {
+    const message = await take(session, queue, noAck, wish);
+    if (message === undefined) break;
+    taken.push(message);
+    bytes += message.json.payload.length;
+  }
+  for (const { lease } of taken) {
+    // A message that was looked at is no failed attempt; one that was rejected is dead.
+    if (ackMode === "ack_requeue_true" || ackMode === "reject_requeue_true") session.settle(lease, false, "release");
+    else if (!noAck) session.settle(lease, false, "reject");
+  }
+  return taken.map(({ json }) => json);
+}
+
+interface Taken {
+  readonly lease: number;
+  readonly json: { readonly payload: string };
+}
+
+function take(session: Session, queue: Queue, noAck: boolean, wish: Wish): Promise<Taken | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Taken | undefined>();
+  session.get(queue, noAck, (lease, entry, isRedelivered) => {
+    const messageCount = queue.readyCount;
+    resolve(
+      entry && { lease, json: { ...messageJson(entry, isRedelivered, messageCount), ...payloadJson(entry, wish) } },
+    );
+  });
+  return promise;
+}
+
+/** The entry is only lent: what is kept is made of it now. */
+function messageJson(entry: Entry, redelivered: boolean, messageCount: number) {
+  return {
+    payload_bytes: entry.bodyEnd - entry.bodyStart,
+    redelivered,
+    exchange: entry.exchange(),
+    routing_key: entry.routingKey(),
+    message_count: messageCount,
+    properties: entry.format === amqpFormatId ? propertiesJson(entry.buffer, entry.headStart, entry.headEnd) : {},
+  };
+}
+
+function payloadJson(entry: Entry, { isAlwaysBase64, truncate }: Wish) {
+  const { buffer, bodyStart, bodyEnd } = entry;
+  const bytes = buffer.subarray(bodyStart, Math.min(bodyEnd, bodyStart + truncate));
+  const text = isAlwaysBase64 ? undefined : textOf(bytes);
+  return text === undefined
+    ? { payload: bytes.toString("base64"), payload_encoding: "base64" }
+    : { payload: text, payload_encoding: "string" };
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Undefined: it is no UTF-8. */
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Publishing a message over HTTP: for tests and for operators, one a request. It goes the way of any other message, mandatory
+ * and confirmed: the answer says whether it reached a queue, and comes when it is durable.
+ */
+
+import type { Publication, PublishOutcome } from "../../../../broker/api.ts";
+import { expiryFault } from "../../model/arguments.ts";
+import { exchangeDeclaration } from "../../model/declaration.ts";
+import { erlangString, Fault, resource, shownValue } from "../../model/errors.ts";
+import { fieldTypeNames, fieldValue, longNumber, type FieldTable } from "../../model/field-table.ts";
+import { amqpFormatId } from "../../model/format.ts";
+import { keysOf } from "../../model/mapping.ts";
+import { encodeProperties, type Properties } from "../../model/properties.ts";
+import { isReply, missingFields } from "../body-fields.ts";
+import { replyObject } from "../listing.ts";
+import { badRequest, objectNotFound, type Reply } from "../reply.ts";
+import type { Route, VhostCall } from "../route.ts";
+import { readProperties } from "./properties-json.ts";
+import { inVhost } from "./queues.ts";
+import { accessRefused, channelFaultReply, checkPermission, exchangeName } from "./refusals.ts";
+
+const bodyBytesMax = 20_000_000;
+
+export const publishRoutes: readonly Route[] = [
+  {
+    method: "POST",
+    path: "/exchanges/:vhost/:exchange/publish",
+    access: "vhost",
+    about: "Publishes a message: routing_key, properties, payload, payload_encoding (string or base64).",
+    bodyBytesMax,
+    handle: (call) => inVhost(call, publish),
+  },
+];
+
+function publish(call: VhostCall): Reply {
+  const { body, vhost, identity } = call;
+  const exchange = vhost.namespace.exchange(exchangeName(call.params["exchange"] ?? ""));
+  if (exchange === undefined) return objectNotFound;
+  const missing = missingFields(body, ["routing_key", "properties", "payload", "payload_encoding"]);
+  if (missing !== undefined) return missing;
+  const { routing_key: routingKey } = body;
+  if (typeof routingKey !== "string") return badRequest(["not_string", "routing_key"]);
+  if (Buffer.byteLength(routingKey) > 255) return badRequest(["too_long", "routing_key"]);
+  if (!identity.mayEnter(vhost.name)) return accessRefused;
+  const payload = readPayload(body["payload"], body["payload_encoding"]);
+  if (isReply(payload)) return payload;
+  const read = readProperties(body["properties"]);
+  if (isReply(read)) return read;
+
+  const publication: Publication = {
+    format: amqpFormatId,
+    durable: read.properties.deliveryMode === 2,
+    priority: read.properties.priority ?? 0,
+    ttlMs: -1,
+    deliverAtMs: 0,
+    key: undefined,
+    dedupId: undefined,
+    skipsHistory: false,
+    exchange,
+    routingKey,
+    extraKeys: undefined,
+    head: read.head,
+    headStart: 0,
+    headEnd: read.head.length,
+    body: payload,
+    bodyStart: 0,
+    bodyEnd: payload.length,
+  };
+  const fault = checkPublish(call, publication) ?? readHead(call, read.properties, publication);
+  if (fault !== undefined) return channelFaultReply(fault);
+  const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
+  vhost.namespace.publish(publication, outcome);
+  if (outcome.refused) return badRequest("rejected Unable to publish message. Check queue limits.");
+  return replyObject(call, { routed: outcome.routed > 0 });
+}
+
+function readPayload(payload: unknown, encoding: unknown): Buffer | Reply {
+  if (typeof payload !== "string") return badRequest("payload_not_string");
+  if (encoding === "string") return Buffer.from(payload);
+  if (encoding !== "base64") return badRequest(["unsupported_encoding", encoding]);
+  const isBase64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(payload);
+  return isBase64 ? Buffer.from(payload, "base64") : badRequest(["not_base64", payload]);
+}
+
+function checkPublish(call: VhostCall, { exchange, routingKey }: Publication): Fault | undefined {
+  const { identity, vhost } = call;
+  const refusal = checkPermission(call, "write", "exchange", exchange.name);
+  if (refusal !== undefined) return refusal;
+  if (exchangeDeclaration(exchange).internal) {
+    const what = resource("exchange", exchange.name, vhost.name);
+    return new Fault("accessRefused", `cannot publish to internal ${what}`);
+  }
+  const isTopic = exchange.settings.kind === "topic";
+  if (!isTopic || identity.mayTopic("write", vhost.name, exchange.name, routingKey)) return undefined;
+  const text = `write access to topic '${routingKey}' in exchange '${exchange.name}' in vhost '${vhost.name}' refused for user '${identity.name}'`;
+  return new Fault("accessRefused", text);
+}
+
+/** What the broker has to know of the properties; the same that a channel looks for in a message that came by AMQP. */
+function readHead(call: VhostCall, properties: Properties, publication: Publication): Fault | undefined {
+  const { identity } = call;
+  const { userId, expiration, deliveryMode = 1, headers = [] } = properties;
+  if (deliveryMode !== 1 && deliveryMode !== 2) {
+    return new Fault("preconditionFailed", `invalid message: {delivery_mode_unknown,${deliveryMode}}`);
+  }
+  if (userId !== undefined && userId !== identity.name && !identity.tags.includes("impersonator")) {
+    const text = `user_id property set to '${userId}' but authenticated user was '${identity.name}'`;
+    return new Fault("preconditionFailed", text);
+  }
+  if (expiration !== undefined) {
+    const wrong = /^[+-]?\d+$/.test(expiration) ? expiryFault(Number(expiration)) : wrongNumber(expiration);
+    if (wrong !== undefined) return new Fault("preconditionFailed", `invalid expiration '${expiration}': ${wrong}`);
+    publication.ttlMs = Number(expiration);
+  }
+  return headers.length === 0 ? undefined : readHeaders(call, properties, headers, publication);
+}
+
+function wrongNumber(text: string): string {
+  const number = /^[+-]?\d+/.exec(text)?.[0];
+  return number === undefined ? "no_integer" : `{leftover_string,${erlangString(text.slice(number.length))}}`;
+}
+
+function readHeaders(
+  call: VhostCall,
+  properties: Properties,
+  headers: FieldTable,
+  publication: Publication,
+): Fault | undefined {
+  const dedup = fieldValue(headers, "x-deduplication-header");
+  if (dedup !== undefined) publication.dedupId = shownValue(dedup);
+  publication.skipsHistory = fieldValue(headers, "x-recent-history-no-store")?.value === true;
+  const keys: string[] = [];
+  for (const name of ["CC", "BCC"]) {
+    const value = fieldValue(headers, name);
+    const found = keysOf(value);
+    if (found === undefined) {
+      const what = `{unacceptable_type_in_header,${erlangString(name)},${fieldTypeNames[value!.type]}}`;
+      return new Fault("preconditionFailed", `invalid message: ${what}`);
+    }
+    keys.push(...found);
+  }
+  if (keys.length > 0) publication.extraKeys = keys;
+  // Changed on the way as a channel changes them: BCC is nobody's business, and a delay that was served is negative.
+  const delayMs = publication.exchange.settings.delays ? delayIn(headers) : 0;
+  if (delayMs > 0) publication.deliverAtMs = call.server.broker.clock.now() + delayMs;
+  if (delayMs <= 0 && fieldValue(headers, "BCC") === undefined) return undefined;
+  const changed = headers
+    .filter(({ name }) => name !== "BCC")
+    .map((field) => (delayMs > 0 && field.name === "x-delay" ? { ...field, value: longNumber(-delayMs) } : field));
+  publication.head = encodeProperties({ ...properties, headers: changed });
+  publication.headEnd = publication.head.length;
+  return undefined;
+}
+
+function delayIn(headers: FieldTable): number {
+  const delayMs = Math.trunc(Number(fieldValue(headers, "x-delay")?.value));
+  return Number.isFinite(delayMs) ? delayMs : 0;
+}

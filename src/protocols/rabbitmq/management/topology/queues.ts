@@ -1,0 +1,287 @@
+/**
+ * Queues: declare, delete, purge, and the commands for replicas that a broker of one node answers. What is refused is refused
+ * as AMQP's methods refuse it; an exclusive queue belongs to a connection, which no HTTP request is.
+ */
+
+import type { Queue } from "../../../../broker/api.ts";
+import { keptForm, queueDeclaration, type QueueDeclaration } from "../../model/declaration.ts";
+import { checkNewQueue, checkSameQueue, queueSettings, queueType } from "../../model/declare-queue.ts";
+import { Fault, lockedQueue, resource } from "../../model/errors.ts";
+import { fieldTypeNames, fieldValue, type FieldTable } from "../../model/field-table.ts";
+import { argumentsField, booleanField, isReply, missingFields } from "../body-fields.ts";
+import { replyObject } from "../listing.ts";
+import { badRequest, created, done, objectNotFound, put, refused, reply, vhostNotFound, type Reply } from "../reply.ts";
+import type { Call, Route, VhostCall } from "../route.ts";
+import { checkPermission, faultReply } from "./refusals.ts";
+
+const nameBytesMax = 255;
+
+export const queueRoutes: readonly Route[] = [
+  {
+    method: "PUT",
+    path: "/queues/:vhost/:queue",
+    access: "vhost",
+    about: "Declares a queue: durable, auto_delete, arguments.",
+    handle: (call) => inVhost(call, declareQueue, vhostNotFound),
+  },
+  {
+    method: "DELETE",
+    path: "/queues/:vhost/:queue",
+    access: "vhost",
+    about: "Deletes a queue with its messages; if-empty=true and if-unused=true make it refuse.",
+    handle: (call) => withQueue(call, deleteQueue),
+  },
+  {
+    method: "DELETE",
+    path: "/queues/:vhost/:queue/contents",
+    access: "vhost",
+    about: "Drops the messages that are ready.",
+    handle: (call) => withQueue(call, purgeQueue),
+  },
+  {
+    method: "POST",
+    path: "/queues/:vhost/:queue/actions",
+    access: "administrator",
+    about: "`sync` and `cancel_sync` of mirrored queues, of which there are none here: done at once.",
+    handle: (call) => withQueue(call, actOnQueue),
+  },
+  {
+    method: "GET",
+    path: "/queues/quorum/:vhost/:queue/status",
+    access: "vhost",
+    about: "The replicas of a quorum queue: this node.",
+    handle: (call) => withQueue(call, quorumStatus),
+  },
+  {
+    method: "POST",
+    path: "/queues/quorum/:vhost/:queue/replicas/add",
+    access: "administrator",
+    about: "Adds a replica on a node, of which there is this one.",
+    handle: (call) => withQueue(call, addReplica),
+  },
+  {
+    method: "DELETE",
+    path: "/queues/quorum/:vhost/:queue/replicas/delete",
+    access: "administrator",
+    about: "Deletes a replica; the only one stays.",
+    handle: (call) => withQueue(call, deleteReplica),
+  },
+  {
+    method: "POST",
+    path: "/queues/quorum/replicas/on/:node/grow",
+    access: "administrator",
+    about: "Adds replicas of all quorum queues on a node.",
+    handle: (call) => (call.params["node"] === call.server.nodeName ? done : noSuchNode(call.params["node"] ?? "")),
+  },
+  {
+    method: "DELETE",
+    path: "/queues/quorum/replicas/on/:node/shrink",
+    access: "administrator",
+    about: "Deletes replicas of all quorum queues on a node; the only one stays.",
+    handle: (call) =>
+      call.params["node"] === call.server.nodeName
+        ? badRequest("The only replica of a queue is not deleted.")
+        : noSuchNode(call.params["node"] ?? ""),
+  },
+  {
+    method: "POST",
+    path: "/rebalance/queues",
+    access: "administrator",
+    about: "Spreads the leaders of queues over the nodes, of which there is one.",
+    handle: () => done,
+  },
+  {
+    method: "POST",
+    path: "/entrepot/queues/:vhost/:queue/redrive",
+    access: "vhost",
+    about: "Moves dead-lettered messages back to the queues in which they died first; `count` at most.",
+    handle: (call) => withQueue(call, redriveQueue),
+  },
+];
+
+/** Runs it where the path's virtual host exists. */
+export function inVhost<R>(call: Call, run: (call: VhostCall) => R, otherwise: Reply = objectNotFound): R | Reply {
+  return call.vhost === undefined || call.vhost === "missing" ? otherwise : run(call as VhostCall);
+}
+
+/** Runs it where virtual host and queue of the path exist. */
+export function withQueue<R>(call: Call, run: (call: VhostCall, queue: Queue) => R): R | Reply {
+  return inVhost(call, (found) => {
+    const queue = found.vhost.namespace.queue(call.params["queue"] ?? "");
+    return queue === undefined ? objectNotFound : run(found, queue);
+  });
+}
+
+export function checkUnlocked(call: VhostCall, queue: Queue): Fault | undefined {
+  return queueDeclaration(queue).exclusive ? lockedQueue(queue.name, call.vhost.name) : undefined;
+}
+
+function declareQueue(call: VhostCall): Reply {
+  const { vhost, body } = call;
+  const asked = call.params["queue"] ?? "";
+  const bytes = Buffer.byteLength(asked);
+  if (bytes > nameBytesMax) return badRequest(`queue should be less than 255 bytes, actually was ${bytes}\n`);
+  const durable = booleanField(body, "durable");
+  if (isReply(durable)) return durable;
+  const autoDelete = booleanField(body, "auto_delete");
+  if (isReply(autoDelete)) return autoDelete;
+  const said = argumentsField(body);
+  if (isReply(said)) return said;
+  const node = body["node"];
+  if (typeof node === "string" && node !== "" && node !== call.server.nodeName)
+    return badRequest(`Node ${node} is not a cluster member`);
+
+  const name = asked.replace(/[\r\n]/g, "");
+  const args = withDefaultType(said, vhost.record.defaultQueueType, durable && !autoDelete);
+  const declaration = { type: queueType(args), durable, autoDelete, exclusive: false, arguments: args };
+  const existing = vhost.namespace.queue(name);
+  const fault = checkDeclare(call, name, declaration, existing);
+  if (fault !== undefined) return faultReply(call, fault);
+  if (existing !== undefined) {
+    existing.touch();
+    return put(false);
+  }
+  vhost.namespace.createQueue(name, queueSettings(declaration), keptForm(declaration));
+  return created;
+}
+
+/** The virtual host's type, for a queue that can be of it and did not ask for one. */
+function withDefaultType(args: FieldTable, type: string | undefined, canBeReplicated: boolean): FieldTable {
+  if (type === undefined || fieldValue(args, "x-queue-type") !== undefined) return args;
+  const isReplicated = type === "quorum" || type === "stream";
+  if (isReplicated ? !canBeReplicated : type !== "classic") return args;
+  return [...args, { name: "x-queue-type", value: { type: "S", value: type } }];
+}
+
+function checkDeclare(
+  call: VhostCall,
+  name: string,
+  declaration: QueueDeclaration,
+  existing: Queue | undefined,
+): Fault | undefined {
+  const vhost = call.vhost.name;
+  if (name.startsWith("amq.")) {
+    return new Fault("accessRefused", `queue name '${name}' contains reserved prefix 'amq.*'`);
+  }
+  const refusal = checkPermission(call, "configure", "queue", name);
+  if (refusal !== undefined) return refusal;
+  if (existing !== undefined) {
+    return checkUnlocked(call, existing) ?? checkSameQueue(queueDeclaration(existing), declaration, name, vhost);
+  }
+  return (
+    checkDeadLetterExchange(call, name, declaration) ??
+    checkLimit(call, name) ??
+    checkNewQueue(declaration, name, vhost)
+  );
+}
+
+/** Who sends dead messages somewhere reads the one and writes the other. */
+function checkDeadLetterExchange(call: VhostCall, name: string, { arguments: args }: QueueDeclaration) {
+  const exchange = fieldValue(args, "x-dead-letter-exchange");
+  if (exchange === undefined) return undefined;
+  if (exchange.type !== "S") {
+    const what = `for arg 'x-dead-letter-exchange' in ${resource("queue", name, call.vhost.name)}`;
+    return new Fault("preconditionFailed", `invalid type '${fieldTypeNames[exchange.type]}' ${what}`);
+  }
+  return (
+    checkPermission(call, "read", "queue", name) ??
+    checkPermission(call, "write", "exchange", exchange.value.toString())
+  );
+}
+
+function checkLimit(call: VhostCall, name: string): Fault | undefined {
+  const { vhostLimits: limits } = call.server;
+  const vhost = call.vhost.name;
+  if (!limits.wouldExceedQueues(vhost, 1)) return undefined;
+  const text = `cannot declare queue '${name}': queue limit in vhost '${vhost}' (${limits.queuesMax(vhost)}) is reached`;
+  return new Fault("preconditionFailed", text);
+}
+
+function deleteQueue(call: VhostCall, queue: Queue): Reply {
+  const fault =
+    checkPermission(call, "configure", "queue", queue.name) ??
+    checkUnlocked(call, queue) ??
+    checkDelete(call, queue, call.query.get("if-unused") === "true", call.query.get("if-empty") === "true");
+  if (fault !== undefined) return faultReply(call, fault);
+  call.vhost.namespace.deleteQueue(queue);
+  return done;
+}
+
+function checkDelete(call: VhostCall, queue: Queue, ifUnused: boolean, ifEmpty: boolean): Fault | undefined {
+  const what = resource("queue", queue.name, call.vhost.name);
+  const { type } = queueDeclaration(queue);
+  if (type === "stream") return undefined;
+  if (type === "quorum" && (ifUnused || ifEmpty)) {
+    const flag = ifUnused ? "if-unused" : "if-empty";
+    const text = `cannot delete ${what}. queue.delete operations with ${flag} flag set are not supported by quorum queues`;
+    return new Fault("notImplemented", text);
+  }
+  if (ifUnused && queue.consumerCount > 0) return new Fault("preconditionFailed", `${what} in use`);
+  return ifEmpty && queue.readyCount > 0 ? new Fault("preconditionFailed", `${what} not empty`) : undefined;
+}
+
+function purgeQueue(call: VhostCall, queue: Queue): Reply {
+  const fault = checkPermission(call, "read", "queue", queue.name) ?? checkUnlocked(call, queue);
+  if (fault !== undefined) return faultReply(call, fault);
+  if (queueDeclaration(queue).type === "stream") {
+    const what = resource("queue", queue.name, call.vhost.name);
+    return faultReply(call, new Fault("notImplemented", `queue.purge not supported by stream queues ${what}`));
+  }
+  queue.purge();
+  return done;
+}
+
+function actOnQueue(call: VhostCall): Reply {
+  const missing = missingFields(call.body, ["action"]);
+  if (missing !== undefined) return missing;
+  const action = call.body["action"];
+  return action === "sync" || action === "cancel_sync" ? done : badRequest(["unknown", action]);
+}
+
+function quorumStatus(call: VhostCall, queue: Queue): Reply {
+  if (queueDeclaration(queue).type !== "quorum") return notQuorum(queue);
+  const { nodeName } = call.server;
+  return reply([
+    {
+      "Node Name": nodeName,
+      "Raft State": "leader",
+      "Log Index": queue.nextOffset,
+      "Commit Index": queue.nextOffset,
+      "Snapshot Index": queue.firstOffset,
+      Term: 1,
+      "Machine Version": 0,
+    },
+  ]);
+}
+
+function addReplica(call: VhostCall, queue: Queue): Reply {
+  const missing = missingFields(call.body, ["node"]);
+  if (missing !== undefined) return missing;
+  if (queueDeclaration(queue).type !== "quorum") return notQuorum(queue);
+  return call.body["node"] === call.server.nodeName ? done : badRequest("node_not_running");
+}
+
+function deleteReplica(call: VhostCall, queue: Queue): Reply {
+  const missing = missingFields(call.body, ["node"]);
+  if (missing !== undefined) return missing;
+  if (queueDeclaration(queue).type !== "quorum") return notQuorum(queue);
+  return badRequest(call.body["node"] === call.server.nodeName ? "last_node" : "node_not_running");
+}
+
+function notQuorum(queue: Queue): Reply {
+  return badRequest(`${queueDeclaration(queue).type}_queue_not_supported`);
+}
+
+function noSuchNode(node: string): Reply {
+  return refused(404, "not_found", `Node ${node} is not a cluster member`);
+}
+
+async function redriveQueue(call: VhostCall, queue: Queue): Promise<Reply> {
+  const fault = checkPermission(call, "read", "queue", queue.name) ?? checkUnlocked(call, queue);
+  if (fault !== undefined) return faultReply(call, fault);
+  const { count } = call.body;
+  if (count !== undefined && !(Number.isSafeInteger(count) && (count as number) >= 0))
+    return badRequest(["not_integer", count]);
+  const moved = await call.server.broker.redrive(queue, (count as number | undefined) ?? Infinity);
+  return replyObject(call, { moved });
+}
