@@ -50,6 +50,9 @@ export function createProtocols(parts: ProtocolParts): Protocols {
   const rabbit = new RabbitServer(parts);
   return {
     onSockets: { amqp: createAmqp(rabbit, parts.settings.amqp) },
-    loadHttp: async () => ({ management: undefined, metrics: undefined }),
+    loadHttp: async () => {
+      const { createManagement } = await import("./rabbitmq/management/index.ts");
+      return { management: createManagement(rabbit, {}), metrics: undefined };
+    },
   };
 }
