@@ -11,6 +11,7 @@ import { systemRandom } from "./base/random.ts";
 import { Authority, plainAuthSettings } from "./auth/authority.ts";
 import { BrokerPorts } from "./broker-ports.ts";
 import { openBroker, type RunningCore } from "./broker/broker.ts";
+import { ConfigurationError } from "./config/configuration-error.ts";
 import { showAddress } from "./config/kinds.ts";
 import type { Settings } from "./config/options.ts";
 import { settingsFor } from "./config/settings.ts";
@@ -21,7 +22,7 @@ import type { Log } from "./log/log.ts";
 import { createMemoryLog } from "./log/memory/memory-log.ts";
 import { lineLogger } from "./observe/line-logger.ts";
 import { silentLogger, type Logger } from "./observe/log.ts";
-import { createProtocols, messageFormats, type Protocols } from "./protocols/registry.ts";
+import { createProtocols, messageFormats, protocolFaults, type Protocols } from "./protocols/registry.ts";
 
 export type { RunningBroker, StartOptions } from "./config/start-options.ts";
 
@@ -31,6 +32,8 @@ export type { RunningBroker, StartOptions } from "./config/start-options.ts";
  */
 export async function startBroker(options: StartOptions = {}): Promise<RunningBroker> {
   const { values, warnings } = await settingsFor(options);
+  const faults = protocolFaults({ shovels: values.shovels });
+  if (faults.length > 0) throw new ConfigurationError(faults);
   const virtual = options.clock === "virtual" ? new VirtualClock(Date.now(), setImmediate) : undefined;
   const clock: Clock = virtual ?? systemClock();
   const logger = loggerFor(options, values, clock);
@@ -39,14 +42,18 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
   const ports = new BrokerPorts(values, logger);
   const undo: (() => Promise<void>)[] = [() => ports.close()];
   try {
+    await ports.readTls();
     await ports.openHttp();
     const data = await openData(values, clock);
     undo.push(data.release);
     const core = await openCore(options, values, data.log, clock, logger, () => ports.failed());
     undo.push(() => core.stop());
     undo.push(() => ports.drain(0));
-    await ports.openAll(core, protocolsOf(values, core, logger, ports));
-    return running(ports, core, data, values, virtual);
+    const protocols = protocolsOf(values, core, logger, ports);
+    await ports.openAll(core, protocols);
+    protocols.shovels.start();
+    undo.push(() => protocols.shovels.stop());
+    return running(ports, core, data, values, virtual, () => protocols.shovels.stop());
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => undefined);
     throw error;
@@ -131,6 +138,7 @@ function protocolsOf(settings: Settings, core: RunningCore, logger: Logger, port
         messageBytesMax: settings["amqp.messageBytesMax"],
         consumerTimeoutMs: settings["amqp.consumerTimeoutMs"],
       },
+      shovels: settings.shovels,
     },
   });
 }
@@ -141,6 +149,7 @@ function running(
   data: Data,
   settings: Settings,
   virtual: VirtualClock | undefined,
+  stopOwnWork: () => Promise<void>,
 ): RunningBroker {
   const ports: Record<string, number> = {};
   const addresses: Record<string, string> = {};
@@ -151,6 +160,7 @@ function running(
   const stop = async (): Promise<void> => {
     const deadlineMs = settings["shutdown.deadlineMs"];
     const began = systemClock().now();
+    await stopOwnWork();
     await listeners.drain(deadlineMs / 2);
     try {
       await stopWithin(core, deadlineMs - (systemClock().now() - began));
@@ -185,6 +195,7 @@ function running(
       if (queue === undefined) throw new Error(`redrive: there is no queue ${name}`);
       return core.redrive(queue, countMax);
     },
+    reloadTls: listeners.reloadTls,
     stop: () => (stopping ??= stop()),
   };
 }

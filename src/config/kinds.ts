@@ -24,6 +24,33 @@ export function text(expects: string): Kind<string> {
   return { expects, read: (given) => (given === "" ? undefined : given), show: (value) => value };
 }
 
+/** A text, or null for an empty one. */
+export function optionalText(expects: string): Kind<string | null> {
+  return { expects: `${expects}, or nothing`, read: (given) => given || null, show: (value) => value ?? "" };
+}
+
+/** As `optionalText`, but shown to nobody. */
+export function secret(expects: string): Kind<string | null> {
+  return { ...optionalText(expects), show: (value) => (value === null ? "" : "(not shown)") };
+}
+
+/**
+ * Maps and lists: JSON, or in a file the same as YAML. What must be in it is for who uses it to say. Shown to nobody, since
+ * there may be passwords in it.
+ */
+export const structure: Kind<unknown> = {
+  expects: "a map, as JSON or as YAML in a file",
+  read(given) {
+    try {
+      const value: unknown = JSON.parse(given);
+      return typeof value === "object" && value !== null ? value : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  show: (value) => (Object.keys(value as object).length === 0 ? "{}" : "(not shown)"),
+};
+
 export const yesOrNo: Kind<boolean> = {
   expects: "true or false",
   read: (given) => ({ true: true, false: false, yes: true, no: false, on: true, off: false })[given.toLowerCase()],

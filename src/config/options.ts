@@ -8,7 +8,20 @@
  */
 
 import * as os from "node:os";
-import { address, choice, duration, integer, size, sizeOrShare, text, yesOrNo, type Kind } from "./kinds.ts";
+import {
+  address,
+  choice,
+  duration,
+  integer,
+  optionalText,
+  secret,
+  size,
+  sizeOrShare,
+  structure,
+  text,
+  yesOrNo,
+  type Kind,
+} from "./kinds.ts";
 
 interface Option<T> {
   readonly kind: Kind<T>;
@@ -20,6 +33,7 @@ function option<T>(kind: Kind<T>, standard: string, prose: string): Option<T> {
   return { kind, default: standard, prose };
 }
 
+const tlsVersions = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const;
 const mebibyte = 1024 * 1024;
 
 export const options = {
@@ -43,10 +57,63 @@ export const options = {
     "127.0.0.1:15672",
     "HTTP: RabbitMQ's management API under /api, /metrics for Prometheus, /health/live and /health/ready.",
   ),
+  "listen.amqps": option(
+    address("127.0.0.1"),
+    "off",
+    "AMQP 0-9-1 over TLS, with the certificate of tls.certificateFile. Its standard port is 5671.",
+  ),
+  "listen.https": option(
+    address("127.0.0.1"),
+    "off",
+    "What listen.http serves, over TLS. RabbitMQ's port for it is 15671.",
+  ),
   "listen.prometheus": option(
     address("127.0.0.1"),
     "off",
     "HTTP for scrapers alone: /metrics and /health, nothing that asks for a password. RabbitMQ's port for it is 15692.",
+  ),
+  "tls.certificateFile": option(
+    optionalText("the path of a PEM file"),
+    "",
+    "The broker's certificate, and behind it those of its issuers up to, and perhaps without, the root. Read again when it changes.",
+  ),
+  "tls.keyFile": option(
+    optionalText("the path of a PEM file"),
+    "",
+    "The private key of the certificate; without it, the key is looked for in tls.certificateFile. Read again when it changes.",
+  ),
+  "tls.keyPassword": option(secret("the password of an encrypted key"), "", "Decrypts the private key."),
+  "tls.caFile": option(
+    optionalText("the path of a PEM file"),
+    "",
+    "Certificates of those whose clients' certificates are trusted. Read again when it changes.",
+  ),
+  "tls.verify": option(
+    choice("none", "peer"),
+    "none",
+    "Whether clients are asked for a certificate. With peer, one that tls.caFile does not vouch for ends the connection.",
+  ),
+  "tls.failIfNoPeerCertificate": option(
+    yesOrNo,
+    "false",
+    "With tls.verify peer: whether clients without a certificate are refused as well.",
+  ),
+  "tls.versionMin": option(choice(...tlsVersions), "TLSv1.2", "Lowest version of TLS that is spoken."),
+  "tls.versionMax": option(choice(...tlsVersions), "TLSv1.3", "Highest version of TLS that is spoken."),
+  "tls.ciphers": option(
+    optionalText("a list of ciphers as OpenSSL writes it, such as TLS_AES_256_GCM_SHA384:ECDHE+AESGCM"),
+    "",
+    "The ciphers that are allowed, by preference; without it, Node's list, which has nothing weak.",
+  ),
+  "tls.honorCipherOrder": option(
+    yesOrNo,
+    "true",
+    "Whether the order of tls.ciphers decides, or the order in which the client prefers them.",
+  ),
+  "tls.handshakeTimeoutMs": option(
+    duration(100, 120_000),
+    "5s",
+    "How long a client may take for the handshake of TLS before it is cut off.",
   ),
   "log.level": option(choice("debug", "info", "warn", "error"), "info", "The least that is logged, to standard error."),
   "log.format": option(choice("text", "json"), "text", "How it is logged: a line to read, or a JSON object a line."),
@@ -94,6 +161,13 @@ export const options = {
     "30m",
     "A channel with a delivery that is older than this is closed with PRECONDITION_FAILED; 0 for never.",
   ),
+  shovels: option(
+    structure,
+    "{}",
+    "Static shovels, which move messages between queues and exchanges of this and other brokers: a map from names to " +
+      "definitions in the form of RabbitMQ's dynamic shovels. See shovel.md.",
+  ),
+  alerts: option(structure, "{}", "Rules that watch queues, memory and disk, and whom they tell. See alerts.md."),
   "shutdown.deadlineMs": option(
     duration(0, 3_600_000),
     "10s",

@@ -6,6 +6,8 @@
 
 import { readFileSync } from "node:fs";
 import { ConfigurationError } from "./configuration-error.ts";
+import { structure } from "./kinds.ts";
+import { options, type OptionKey } from "./options.ts";
 import type { Given } from "./settings.ts";
 
 /** @throws ConfigurationError if the file cannot be read or is no YAML. */
@@ -27,7 +29,10 @@ export async function readYamlFile(path: string): Promise<Given[]> {
   const given: Given[] = [];
   const problems: string[] = [];
   const walk = (node: unknown, prefix: string, place: string): void => {
-    if (isMap(node)) {
+    if (isStructure(prefix)) {
+      const value: unknown = isScalar(node) ? node.value : (node as { toJSON(): unknown } | null)?.toJSON();
+      given.push({ key: prefix, text: typeof value === "string" ? value : JSON.stringify(value ?? {}), place });
+    } else if (isMap(node)) {
       for (const pair of node.items) {
         const key = String(isScalar(pair.key) ? pair.key.value : pair.key);
         const range = (pair.key as { range?: [number, number, number] } | null)?.range;
@@ -48,4 +53,9 @@ export async function readYamlFile(path: string): Promise<Given[]> {
   walk(document.contents, "", path);
   if (problems.length > 0) throw new ConfigurationError(problems);
   return given;
+}
+
+/** Whether all that stands below this key is one value. */
+function isStructure(key: string): boolean {
+  return Object.hasOwn(options, key) && options[key as OptionKey].kind === structure;
 }

@@ -8,11 +8,14 @@ import type { Authority } from "../auth/authority.ts";
 import type { Broker, MessageFormat } from "../broker/api.ts";
 import type { Logger } from "../observe/log.ts";
 import type { HttpHandler } from "../server/http-listener.ts";
+import { socketDial } from "../server/dial.ts";
 import type { OpenPort, Protocol } from "../server/protocol.ts";
 import { amqpFormat } from "./rabbitmq/model/format.ts";
 import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
+import type { JsonObject } from "./rabbitmq/model/parameter-checks.ts";
 import { RabbitServer } from "./rabbitmq/model/server.ts";
 import { createAmqp } from "./rabbitmq/amqp091/index.ts";
+import { Shovels, staticShovelFaults } from "./rabbitmq/shovel/shovels.ts";
 
 /** What protocols are made of. */
 export interface ProtocolParts {
@@ -24,11 +27,20 @@ export interface ProtocolParts {
   readonly version: string;
   /** What is listened on at the moment. */
   readonly ports: () => readonly OpenPort[];
-  readonly settings: { readonly amqp: AmqpSettings };
+  readonly settings: {
+    readonly amqp: AmqpSettings;
+    /** Definitions by name, as RabbitMQ's parameters have them. */
+    readonly shovels: unknown;
+  };
 }
 
 /** Of all protocols: whatever listens, the core must understand what it has stored. */
 export const messageFormats: readonly MessageFormat[] = [amqpFormat];
+
+/** What is wrong with settings that only protocols can judge. */
+export function protocolFaults(settings: { readonly shovels: unknown }): readonly string[] {
+  return staticShovelFaults(settings.shovels);
+}
 
 /** What answers over HTTP. */
 export interface HttpHandlers {
@@ -41,15 +53,31 @@ export interface HttpHandlers {
 /** The protocols of one broker. */
 export interface Protocols {
   /** By the name of the listener. */
-  readonly onSockets: Readonly<Record<"amqp", Protocol>>;
+  readonly onSockets: Readonly<Record<"amqp" | "amqps", Protocol>>;
   /** Loads and makes what answers over HTTP: a large part of the program, of which a broker without such a port knows nothing. */
   loadHttp(): Promise<HttpHandlers>;
+  /** What they do of themselves, once all ports are open. */
+  readonly shovels: Shovels;
 }
 
 export function createProtocols(parts: ProtocolParts): Protocols {
   const rabbit = new RabbitServer(parts);
+  const amqp = createAmqp(rabbit, parts.settings.amqp);
+  const shovels = new Shovels({
+    server: rabbit,
+    ends: {
+      own: amqp,
+      dial: socketDial(parts.clock),
+      clock: parts.clock,
+      random: parts.broker.random,
+      version: parts.version,
+    },
+    staticDefinitions: parts.settings.shovels as Record<string, JsonObject>,
+  });
+  rabbit.shovels = shovels;
   return {
-    onSockets: { amqp: createAmqp(rabbit, parts.settings.amqp) },
+    shovels,
+    onSockets: { amqp, amqps: amqp },
     loadHttp: async () => {
       const { createManagement } = await import("./rabbitmq/management/index.ts");
       return { management: createManagement(rabbit, {}), metrics: undefined };

@@ -7,6 +7,7 @@
  * was stored by a component that is gone is kept. What is read often is the component's to keep in a better form.
  */
 
+import type { Identity } from "../../../auth/identity.ts";
 import type { Broker } from "../../../broker/api.ts";
 
 export interface Parameter {
@@ -23,8 +24,8 @@ export interface GlobalParameter {
 
 /** What a component does about its parameters. */
 export interface ParameterComponent {
-  /** Answers all that is wrong, in RabbitMQ's words. */
-  validate(vhost: string, name: string, value: unknown): readonly string[];
+  /** Answers all that is wrong, in RabbitMQ's words. `by`: who sets it; undefined: the broker, or who may do all. */
+  validate(vhost: string, name: string, value: unknown, by: Identity | undefined): readonly string[];
   /** Called after a parameter got another value; undefined: it is gone. Not called for what is there at the start. */
   changed?(vhost: string, name: string, value: unknown): void;
 }
@@ -62,14 +63,14 @@ export class Parameters {
    * Sets a parameter for a user. Policies have their own way (`Policies.set`) and are refused here.
    * @returns why it is refused; undefined: it is set. The virtual host must exist.
    */
-  set(vhost: string, component: string, name: string, value: unknown): string | undefined {
+  set(vhost: string, component: string, name: string, value: unknown, by?: Identity): string | undefined {
     if (component === "policy") return "policies may not be set using this method";
-    return this.setAny(vhost, component, name, value);
+    return this.setAny(vhost, component, name, value, by);
   }
 
   /** The same for whatever component. */
-  setAny(vhost: string, component: string, name: string, value: unknown): string | undefined {
-    const faults = this.check(vhost, component, name, value);
+  setAny(vhost: string, component: string, name: string, value: unknown, by?: Identity): string | undefined {
+    const faults = this.check(vhost, component, name, value, by);
     if (faults !== undefined) return faults;
     const names = this.#namesOf(component, vhost);
     if (names.has(name) && JSON.stringify(names.get(name)) === JSON.stringify(value)) return undefined;
@@ -80,9 +81,9 @@ export class Parameters {
   }
 
   /** Why this could not be set; undefined: it could. */
-  check(vhost: string, component: string, name: string, value: unknown): string | undefined {
+  check(vhost: string, component: string, name: string, value: unknown, by?: Identity): string | undefined {
     const behaviour = this.#componentByName.get(component);
-    const faults = behaviour?.validate(vhost, name, value) ?? [`component ${component} not found`];
+    const faults = behaviour?.validate(vhost, name, value, by) ?? [`component ${component} not found`];
     return faults.length === 0 ? undefined : `Validation failed\n\n${faults.map((fault) => `${fault}\n`).join("")}`;
   }
 

@@ -14,6 +14,7 @@ import { LiveConnections } from "./live.ts";
 import { Parameters } from "./parameters.ts";
 import { Policies } from "./policies.ts";
 import { VhostLimits } from "./vhost-limits.ts";
+import type { Shovels } from "../shovel/shovels.ts";
 import { Vhosts } from "./vhosts.ts";
 
 export interface RabbitServerOptions {
@@ -46,6 +47,8 @@ export class RabbitServer {
   readonly policies: Policies;
   readonly vhostLimits: VhostLimits;
   readonly live = new LiveConnections();
+  /** Set right after it was made, for they need its protocols. */
+  shovels: Shovels | undefined;
   /** The name of the one node of the cluster of one. */
   readonly nodeName: string;
   readonly startedAtMs: number;
