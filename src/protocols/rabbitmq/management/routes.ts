@@ -4,6 +4,7 @@ import type { RabbitServer } from "../model/server.ts";
 import type { Logins } from "./logins.ts";
 import { aboutRoutes } from "./about/routes.ts";
 import type { Route } from "./route.ts";
+import { shovelRoutes } from "./shovels.ts";
 import { bindingRoutes } from "./topology/bindings.ts";
 import { exchangeRoutes } from "./topology/exchanges.ts";
 import { getRoutes } from "./topology/get.ts";
@@ -18,6 +19,7 @@ export function createRoutes(server: RabbitServer, logins: Logins): readonly Rou
     ...bindingRoutes,
     ...publishRoutes,
     ...getRoutes,
+    ...shovelRoutes,
   ];
   routes.push({
     method: "GET",
