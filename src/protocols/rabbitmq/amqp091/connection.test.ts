@@ -154,7 +154,7 @@ test("a wrong password is answered later each time, and says no more than it mus
   const house = await open();
   for (const delayMs of [600, 1200]) {
     const client = house.peer();
-    client.logIn("guess");
+    client.logIn({ password: "guess" });
     assert.deepEqual(client.names(), ["connection.start"]);
     house.clock.advance(delayMs - 1);
     assert.deepEqual(client.names(), []);

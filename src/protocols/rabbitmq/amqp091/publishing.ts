@@ -24,6 +24,7 @@ import { amqpFormatId } from "../model/format.ts";
 import { basicClassId } from "./frames.ts";
 import { keysOf } from "../model/mapping.ts";
 import { PropertyPositions, rewriteProperties, scanProperties, shortStringAt } from "../model/properties.ts";
+import { tracePublish } from "./firehose.ts";
 import { checkAccess, checkTopic, restrictsKeys } from "./permissions.ts";
 import { isReplyAddress, replyToQueue } from "./reply-to.ts";
 import { copyBytes, getU32, putU32 } from "../../../base/bytes.ts";
@@ -219,6 +220,8 @@ export class Publishing {
       publication.body = body;
       publication.bodyStart = bodyStart;
       publication.bodyEnd = bodyEnd;
+      const channel = this.#channel;
+      if (channel.connection.virtualHost.record.isTracing) tracePublish(channel, publication);
       if (this.#exchangeName !== "" || !this.#replyDirectly(publication)) fault = this.#publish(publication);
       publication.body = none;
       publication.head = none;

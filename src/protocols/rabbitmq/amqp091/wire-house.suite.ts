@@ -8,7 +8,7 @@ import { seededRandom } from "../../../base/random.ts";
 import { Authority, plainAuthSettings } from "../../../auth/authority.ts";
 import { openBroker, type RunningCore } from "../../../broker/broker.ts";
 import { createMemoryLog } from "../../../log/memory/memory-log.ts";
-import { silentLogger } from "../../../observe/log.ts";
+import { silentLogger, type LogFields } from "../../../observe/log.ts";
 import type { Connection, Peer, PeerAddress, Protocol } from "../../../server/protocol.ts";
 import { ChunkPool, Output } from "../../../wire/output.ts";
 import { parseContentHeader, ContentHeader, writeContentHeader } from "./codec-hot.ts";
@@ -52,11 +52,21 @@ export interface Received {
   body?: string;
 }
 
+/** Who logs in, and where; the password is the name unless it is given. */
+export interface LoginAs {
+  readonly user: string;
+  readonly password: string;
+  readonly vhost: string;
+}
+
 /** A broker with this protocol, in memory. */
 export class WireHouse {
   readonly clock: VirtualClock;
   readonly core: RunningCore;
+  readonly server: RabbitServer;
   readonly protocol: Protocol;
+  /** What connections had logged. */
+  readonly logged: { readonly level: string; readonly message: string; readonly fields: LogFields }[] = [];
 
   private constructor(clock: VirtualClock, core: RunningCore, settings: AmqpSettings) {
     this.clock = clock;
@@ -69,10 +79,13 @@ export class WireHouse {
       settings: plainAuthSettings,
     });
     authority.createFirst();
-    this.protocol = createAmqp(
-      new RabbitServer({ broker: core, authority, clock, logger: silentLogger, version: "0.0.0" }),
-      settings,
-    );
+    const note =
+      (level: string) =>
+      (message: string, fields: LogFields = {}): void =>
+        void this.logged.push({ level, message, fields });
+    const logger = { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") };
+    this.server = new RabbitServer({ broker: core, authority, clock, logger, version: "0.0.0" });
+    this.protocol = createAmqp(this.server, settings);
     this.settle();
   }
 
@@ -102,9 +115,9 @@ export class WireHouse {
   }
 
   /** A client that is logged in and has opened channel 1. */
-  client(): WireClient {
+  client(login: Partial<LoginAs> = {}): WireClient {
     const client = this.peer();
-    client.logIn();
+    client.logIn(login);
     client.send(1, "channel.open", { outOfBand: "" });
     client.take();
     return client;
@@ -196,7 +209,7 @@ export class WireClient implements Peer {
     return this.take().at(-1);
   }
 
-  logIn(password = "guest"): void {
+  logIn({ user = "guest", password = user, vhost = "/" }: Partial<LoginAs> = {}): void {
     this.raw(protocolHeader);
     const capabilities = {
       type: "F",
@@ -205,11 +218,11 @@ export class WireClient implements Peer {
     this.send(0, "connection.start-ok", {
       clientProperties: tableOf({ capabilities }),
       mechanism: "PLAIN",
-      response: `\0guest\0${password}`,
+      response: `\0${user}\0${password}`,
       locale: "en_US",
     });
     this.send(0, "connection.tune-ok", { channelMax: 2047, frameMax: 131_072, heartbeat: 60 });
-    this.send(0, "connection.open", { virtualHost: "/", capabilities: "", insist: false });
+    this.send(0, "connection.open", { virtualHost: vhost, capabilities: "", insist: false });
   }
 
   /** What has come since the last time. */

@@ -112,7 +112,7 @@ test("what goes by itself is told as well", async () => {
 
 test("a failed login is told", async () => {
   const { house, events } = await watched();
-  house.peer().logIn("wrong");
+  house.peer().logIn({ password: "wrong" });
   const [failure] = events();
   assert.equal(failure!.key, "user.authentication.failure");
   assert.equal(failure!.headers.get("error"), "user 'guest' - invalid credentials");

@@ -1,0 +1,147 @@
+/**
+ * The firehose: while a virtual host is traced, a copy of each message that is published in it, and of each that is
+ * delivered, goes to its topic exchange `amq.rabbitmq.trace`, with the keys `publish.<exchange>` and `deliver.<queue>`.
+ * The copy has the body as it was, and in its headers everything else, by the names that RabbitMQ gives it.
+ *
+ * What goes to that exchange itself is not traced, or each copy would make another. A delivery's copy is published when
+ * the delivery is over: it is written in the middle of the core's work on a queue, which may be one that gets copies.
+ * Nothing here is fast: it is for finding out, and costs one look at a boolean as long as it is off.
+ */
+
+import type { Entry, Namespace, Publication, Queue } from "../../../broker/api.ts";
+import { longNumber, type Field, type FieldTable, type FieldValue } from "../model/field-table.ts";
+import { amqpFormat } from "../model/format.ts";
+import {
+  basicProperties,
+  decodeProperties,
+  encodeProperties,
+  type Properties,
+  type PropertyName,
+} from "../model/properties.ts";
+import { Malformed } from "../../../wire/input.ts";
+import type { Channel } from "./channel.ts";
+
+export const traceExchange = "amq.rabbitmq.trace";
+
+/** A short string has 255 bytes at most, and names may have as many before anything is put in front. */
+const keyBytesMax = 255;
+
+const outcome = { routed: 0, refused: false, ticket: 0 };
+
+/** RabbitMQ's names of properties, and ours. */
+const propertyNames = (Object.keys(basicProperties) as PropertyName[]).map(
+  (name) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), name] as const,
+);
+
+/** A message is about to be published. */
+export function tracePublish(channel: Channel, publication: Publication): void {
+  const { namespace } = channel.connection;
+  const { exchange, routingKey, extraKeys, head, headStart, headEnd } = publication;
+  if (exchange.name === traceExchange) return;
+  const queues = namespace.routesOf(publication).map((queue) => text(queue.name));
+  const headers = [
+    ...messageHeaders(channel, exchange.name, [routingKey, ...(extraKeys ?? [])], head, headStart, headEnd),
+    ...whereHeaders(channel),
+    { name: "routed_queues", value: { type: "A", value: queues } as const },
+  ];
+  const { body, bodyStart, bodyEnd } = publication;
+  publish(namespace, `publish.${exchange.name}`, headers, body.subarray(bodyStart, bodyEnd));
+}
+
+/** A message was delivered, or got. */
+export function traceDelivery(channel: Channel, queue: Queue, entry: Entry, isRedelivered: boolean): void {
+  const { namespace, hub } = channel.connection;
+  const exchange = entry.exchange();
+  if (exchange === traceExchange) return;
+  const { buffer, headStart, headEnd } = entry;
+  const keys = [entry.routingKey(), ...amqpFormat.extraKeys(buffer, headStart, headEnd)];
+  const headers: FieldTable = [
+    ...messageHeaders(channel, exchange, keys, buffer, headStart, headEnd),
+    { name: "redelivered", value: whole(isRedelivered ? 1 : 0) },
+    ...whereHeaders(channel),
+  ];
+  const body = Buffer.from(buffer.subarray(entry.bodyStart, entry.bodyEnd));
+  hub.broker.clock.defer(() => publish(namespace, `deliver.${queue.name}`, headers, body));
+}
+
+function messageHeaders(
+  channel: Channel,
+  exchange: string,
+  keys: readonly string[],
+  head: Buffer,
+  headStart: number,
+  headEnd: number,
+): FieldTable {
+  const properties = decodeProperties(head, headStart, headEnd);
+  return [
+    { name: "exchange_name", value: text(exchange) },
+    { name: "routing_keys", value: { type: "A", value: keys.map(text) } },
+    { name: "properties", value: { type: "F", value: properties instanceof Malformed ? [] : tableOf(properties) } },
+    { name: "node", value: text(channel.connection.hub.server.nodeName) },
+  ];
+}
+
+function whereHeaders({ connection, number }: Channel): FieldTable {
+  return [
+    { name: "vhost", value: text(connection.vhost) },
+    { name: "connection", value: text(connection.shown!.name) },
+    { name: "channel", value: whole(number) },
+    { name: "user", value: text(connection.user.name) },
+  ];
+}
+
+function tableOf(properties: Properties): FieldTable {
+  const table: Field[] = [];
+  for (const [shown, name] of propertyNames) {
+    const value = properties[name];
+    if (value !== undefined) table.push({ name: shown, value: fieldOf(value) });
+  }
+  return table;
+}
+
+function fieldOf(value: string | number | bigint | FieldTable): FieldValue {
+  if (typeof value === "string") return text(value);
+  if (typeof value === "number") return whole(value);
+  return typeof value === "bigint" ? longNumber(value) : { type: "F", value };
+}
+
+function text(value: string): FieldValue {
+  return { type: "S", value };
+}
+
+/** 32 bits as RabbitMQ writes them; a timestamp may have more. */
+function whole(value: number): FieldValue {
+  return value === (value | 0) ? { type: "I", value } : longNumber(value);
+}
+
+function publish(namespace: Namespace, key: string, headers: FieldTable, body: Buffer): void {
+  const exchange = namespace.exchange(traceExchange);
+  if (exchange === undefined) return;
+  const head = encodeProperties({ headers });
+  const publication: Publication = {
+    format: amqpFormat.id,
+    durable: false,
+    priority: 0,
+    ttlMs: -1,
+    deliverAtMs: 0,
+    key: undefined,
+    dedupId: undefined,
+    skipsHistory: false,
+    exchange,
+    routingKey: cut(key),
+    extraKeys: undefined,
+    head,
+    headStart: 0,
+    headEnd: head.length,
+    body,
+    bodyStart: 0,
+    bodyEnd: body.length,
+  };
+  namespace.publish(publication, outcome);
+}
+
+function cut(key: string): string {
+  let short = key;
+  while (Buffer.byteLength(short) > keyBytesMax) short = short.slice(0, -1);
+  return short;
+}
