@@ -12,10 +12,14 @@
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Headers } from "./router/values.ts";
+import type { BackupReport, BackupSink } from "./backup-sink.ts";
+import type { MessageFormat } from "./format.ts";
 import type { BrokerStatistics, ExchangeCounters, QueueCounters } from "./statistics.ts";
 import type { MatcherKind } from "./router/matcher.ts";
 import type { LiveChannels } from "./live.ts";
 
+export type { BackupReport, BackupSink } from "./backup-sink.ts";
+export type { Death, DeathReason, MessageFormat } from "./format.ts";
 export type { LiveChannels, LiveMessage, LiveSubscriber } from "./live.ts";
 export type { BrokerStatistics, DeathCounters, Distribution, ExchangeCounters, QueueCounters } from "./statistics.ts";
 
@@ -25,8 +29,6 @@ export type Settlement =
   | "release" /** back to its place, redelivered flag set; counts as a return, not as a failure */
   | "fail" /** back to its place like release, but the attempt counts against the delivery limit */
   | "reject"; /** not wanted: dead-lettered with reason `rejected`, or dropped */
-
-export type DeathReason = "rejected" | "expired" | "maxlen" | "delivery_limit";
 
 /** Where a reader of a log begins. Offsets are those of the partition; times are ms since 1970. */
 export type StartAt = "first" | "last" | "next" | { readonly offset: number } | { readonly timeMs: number };
@@ -171,35 +173,6 @@ export interface Entry {
   exchange(): string;
   routingKey(): string;
   key(): string | undefined;
-}
-
-/** One death of a message, newest first in a history. */
-export interface Death {
-  readonly reason: DeathReason;
-  readonly queue: string;
-  readonly timeMs: number;
-  readonly exchange: string;
-  readonly routingKeys: readonly string[];
-  /** Of the message that died; -1: none */
-  readonly ttlMs: number;
-}
-
-/**
- * How the core looks into and rewrites messages in the form of one protocol: the only translation it ever needs.
- * Registered once per protocol at start-up.
- */
-export interface MessageFormat {
-  readonly id: number;
-  readonly name: string;
-  headers(buffer: Buffer, headStart: number, headEnd: number): Headers;
-  /** 'message-id', 'correlation-id', 'timestamp', ... as text */
-  property(name: string, buffer: Buffer, headStart: number, headEnd: number): string | undefined;
-  /** All routing keys that the message carries besides its own (AMQP's CC; not BCC, which is gone by then). */
-  extraKeys(buffer: Buffer, headStart: number, headEnd: number): readonly string[];
-  /** Queues and reasons of earlier deaths, newest first. */
-  deaths(buffer: Buffer, headStart: number, headEnd: number): readonly { queue: string; reason: string }[];
-  /** The head with this death recorded in it (and what must go with it: its ttl removed, CC dropped when the key is replaced). */
-  withDeath(buffer: Buffer, headStart: number, headEnd: number, death: Death, replacesKey: boolean): Buffer;
 }
 
 /** One who takes deliveries: implemented by a protocol for each consumer. */
@@ -489,6 +462,12 @@ export interface Broker {
    * Answers how many were moved, `countMax` at most.
    */
   redrive(queue: Queue, countMax: number): Promise<number>;
+  /**
+   * Copies the data as it is while the broker goes on: a start on the copy finds all that was confirmed before this call.
+   * Rejects with a code: EVOLATILE, nothing is on disk; ENOSPC, the disk is short; ECANCELED, the broker stops; and with
+   * what the sink rejects with.
+   */
+  backup(sink: BackupSink): Promise<BackupReport>;
   /** Producers are to be held back while any part of it is true. `changed` is called at each change. */
   readonly pressure: Pressure;
   onPressure(changed: (pressure: Pressure) => void): () => void;

@@ -3,6 +3,8 @@ import type { Random } from "../base/random.ts";
 import { assert } from "../base/assert.ts";
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import type {
+  BackupReport,
+  BackupSink,
   Broker,
   BrokerStatistics,
   CommitListener,
@@ -13,6 +15,7 @@ import type {
   Session,
 } from "./api.ts";
 import { Core, type CoreOptions, type CoreSettings } from "./core.ts";
+import { Backups } from "./durability/backup.ts";
 import { Checkpointer } from "./durability/checkpoint.ts";
 import { recover } from "./durability/recovery.ts";
 import { StatisticsView } from "./measures.ts";
@@ -53,6 +56,7 @@ export class RunningCore implements Broker {
   readonly definitions: Definitions;
   readonly #checkpointer: Checkpointer;
   readonly #statistics: BrokerStatistics;
+  readonly #backups: Backups;
   #diskCheck: TimerHandle | undefined;
   #isStopped = false;
 
@@ -63,6 +67,7 @@ export class RunningCore implements Broker {
     this.#checkpointer = checkpointer;
     this.definitions = definitionsOf(core);
     this.#statistics = new StatisticsView(core);
+    this.#backups = new Backups(core);
     if (!core.log.isVolatile) this.#diskChecked(freeBytes);
   }
 
@@ -143,6 +148,10 @@ export class RunningCore implements Broker {
     return redrive(this.core, queue as QueueState, countMax);
   }
 
+  backup(sink: BackupSink): Promise<BackupReport> {
+    return this.#backups.take(sink);
+  }
+
   /** Takes a checkpoint now. */
   checkpoint(): Promise<void> {
     return this.#checkpointer.take(false);
@@ -153,6 +162,7 @@ export class RunningCore implements Broker {
     if (this.#isStopped) return;
     this.#isStopped = true;
     if (this.#diskCheck !== undefined) this.clock.clearTimer(this.#diskCheck);
+    this.#backups.stop();
     this.core.schedule.stop();
     for (const session of [...this.core.sessions]) {
       // Nobody failed: that the broker stops is no attempt.

@@ -22,7 +22,7 @@ const headerBytes = 32;
 const keptMinUsual = 2;
 const namePattern = /^checkpoint-(\d{16})\.ckpt$/;
 
-const nameOf = (id: number): string => `checkpoint-${String(id).padStart(16, "0")}.ckpt`;
+export const checkpointName = (id: number): string => `checkpoint-${String(id).padStart(16, "0")}.ckpt`;
 
 export function openCheckpoints(disk: Disk): CheckpointStore {
   return {
@@ -30,16 +30,16 @@ export function openCheckpoints(disk: Disk): CheckpointStore {
     async readNewest() {
       const damage: Damage[] = [];
       for (const id of await checkpointIds(disk)) {
-        const whole = (await readWhole(disk, nameOf(id))) ?? Buffer.alloc(0);
+        const whole = (await readWhole(disk, checkpointName(id))) ?? Buffer.alloc(0);
         const what = faultOf(whole, id);
         if (what === undefined) return { id, bytes: whole.subarray(headerBytes), damage };
-        damage.push({ file: nameOf(id), position: 0, length: whole.length, what });
+        damage.push({ file: checkpointName(id), position: 0, length: whole.length, what });
       }
       return { id: 0, damage };
     },
     async removeBelow(id, keptMin = keptMinUsual) {
       const old = (await checkpointIds(disk)).slice(keptMin);
-      for (const one of old) if (one < id) await disk.remove(nameOf(one));
+      for (const one of old) if (one < id) await disk.remove(checkpointName(one));
     },
   };
 }
@@ -69,7 +69,7 @@ async function writeCheckpoint(disk: Disk, id: number, chunks: Buffer[]): Promis
   header.writeUInt32BE(crc, 24);
   header.writeUInt32BE(crc32(header, 0, 28), 28);
 
-  const draft = `${nameOf(id)}.tmp`;
+  const draft = `${checkpointName(id)}.tmp`;
   await disk.remove(draft);
   const file = await disk.open(draft, "synced");
   try {
@@ -85,7 +85,7 @@ async function writeCheckpoint(disk: Disk, id: number, chunks: Buffer[]): Promis
   } finally {
     await file.close();
   }
-  await disk.rename(draft, nameOf(id));
+  await disk.rename(draft, checkpointName(id));
   await disk.syncDirectory();
 }
 

@@ -180,10 +180,10 @@ export class SpareFiles {
     }
   }
 
-  /** Keeps the file as a spare, or removes it if there are enough or it is too long. */
+  /** Keeps the file as a spare, or removes it if there are enough, it is too long, or somebody copies it. */
   async recycle(name: string, bytes: number): Promise<void> {
     const isEnough = this.#names.length + this.#recycling >= sparesMax;
-    if (isEnough || bytes > this.#options.fileBytesMax) return this.#disk.remove(name);
+    if (isEnough || bytes > this.#options.fileBytesMax || this.#disk.isHeld === true) return this.#disk.remove(name);
     const spare = this.#newName();
     this.#recycling++;
     try {

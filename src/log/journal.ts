@@ -123,6 +123,10 @@ class DiskJournal implements Journal {
     for (const file of trimmed) await this.#spares.recycle(file.name, file.bytes);
   }
 
+  extents(): readonly { name: string; first: number; bytes: number }[] {
+    return this.#files.map(({ name, first, bytes }) => ({ name, first, bytes }));
+  }
+
   giveBackSpare(): Promise<void> {
     return this.#spares.giveBack();
   }

@@ -31,6 +31,8 @@ export interface Disk {
   syncDirectory(): Promise<void>;
   /** Bytes that may still be written by this user. */
   freeBytes(): Promise<number>;
+  /** True: somebody copies files, and none may be written anew under another name. */
+  readonly isHeld?: boolean;
 }
 
 export interface DiskFile {
@@ -94,6 +96,8 @@ export interface Journal {
    * newest block always stays, so that a journal that was lost can be told from one that was trimmed.
    */
   trim(seq: number): Promise<void>;
+  /** Its files, oldest first, each with the bytes of it that are durable; 0: none, or they are behind every trim point. */
+  extents(): readonly { readonly name: string; readonly first: number; readonly bytes: number }[];
   /** Gives the space of one file that waits for its turn back to the disk. The last one stays. */
   giveBackSpare(): Promise<void>;
   /** Waits for an append that is under way. */
@@ -246,10 +250,27 @@ export interface SegmentStore {
   list(): Promise<number[]>;
 }
 
+/** What a copy of a log that is in use needs. */
+export interface LogCopying {
+  /** From now on until the function that it answers is called, no file goes, and none changes but at its end. */
+  hold(): () => void;
+  /** Bytes of a file; undefined: there is none of this name. */
+  size(name: string): Promise<number | undefined>;
+  /**
+   * Hands over the first `length` bytes in pieces of `buffer`'s size at most, each when the one before has been taken.
+   * Rejects if the file is shorter.
+   */
+  read(name: string, length: number, buffer: Buffer, take: (piece: Buffer) => Promise<void>): Promise<void>;
+  checkpointName(id: number): string;
+  segmentName(id: number): string;
+}
+
 export interface Log {
   journalOpen: OpenJournal;
   checkpoints: CheckpointStore;
   segments: SegmentStore;
+  /** Undefined: nothing outlives the process, so there is nothing to copy. */
+  readonly copying: LogCopying | undefined;
   freeBytes(): Promise<number>;
   close(): Promise<void>;
   /** Nothing outlives the process: no need for checkpoints, and "durable" means nothing. */

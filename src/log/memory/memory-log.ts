@@ -22,6 +22,7 @@ export function createMemoryLog(defer: (run: () => void) => void): Log {
     journalOpen: async (fromSeq) => ({ journal: new VolatileJournal(fromSeq, defer), damage: [] }),
     checkpoints,
     segments,
+    copying: undefined,
     freeBytes: async () => Number.MAX_SAFE_INTEGER,
     close: () => segments.close(),
     isVolatile: true,
@@ -63,6 +64,10 @@ class VolatileJournal implements Journal {
   }
 
   async trim(): Promise<void> {}
+
+  extents(): [] {
+    return [];
+  }
 
   async giveBackSpare(): Promise<void> {}
 
