@@ -138,6 +138,15 @@ function protocolsOf(settings: Settings, core: RunningCore, logger: Logger, port
         messageBytesMax: settings["amqp.messageBytesMax"],
         consumerTimeoutMs: settings["amqp.consumerTimeoutMs"],
       },
+      management: {
+        sampleIntervalMs: settings["management.sampleIntervalMs"],
+        ratesMode: settings["management.ratesMode"],
+        memoryHighBytes: settings["memory.highWatermarkBytes"],
+        diskFreeBytesMin: settings["disk.freeBytesMin"],
+        connectionsMax: settings["connections.max"],
+        dataDirectory: settings["data.inMemory"] ? "" : settings["data.directory"],
+        configFiles: [],
+      },
       shovels: settings.shovels,
     },
   });

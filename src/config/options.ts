@@ -115,6 +115,16 @@ export const options = {
     "5s",
     "How long a client may take for the handshake of TLS before it is cut off.",
   ),
+  "management.sampleIntervalMs": option(
+    duration(1000, 3_600_000),
+    "5s",
+    "How often counters are sampled for the rates that the management API shows. Milliseconds, or like 5s.",
+  ),
+  "management.ratesMode": option(
+    choice("basic", "none"),
+    "basic",
+    "What the management API tells of rates: basic, or none, which samples nothing.",
+  ),
   "log.level": option(choice("debug", "info", "warn", "error"), "info", "The least that is logged, to standard error."),
   "log.format": option(choice("text", "json"), "text", "How it is logged: a line to read, or a JSON object a line."),
   "journal.fileBytes": option(

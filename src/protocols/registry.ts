@@ -12,6 +12,7 @@ import { socketDial } from "../server/dial.ts";
 import type { OpenPort, Protocol } from "../server/protocol.ts";
 import { amqpFormat } from "./rabbitmq/model/format.ts";
 import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
+import type { ManagementSettings } from "./rabbitmq/management/serve.ts";
 import type { JsonObject } from "./rabbitmq/model/parameter-checks.ts";
 import { RabbitServer } from "./rabbitmq/model/server.ts";
 import { createAmqp } from "./rabbitmq/amqp091/index.ts";
@@ -29,6 +30,7 @@ export interface ProtocolParts {
   readonly ports: () => readonly OpenPort[];
   readonly settings: {
     readonly amqp: AmqpSettings;
+    readonly management: ManagementSettings;
     /** Definitions by name, as RabbitMQ's parameters have them. */
     readonly shovels: unknown;
   };
@@ -48,6 +50,8 @@ export interface HttpHandlers {
   readonly management: HttpHandler | undefined;
   /** For Prometheus. */
   readonly metrics: HttpHandler | undefined;
+  /** Ends what goes on between requests. */
+  stop(): void;
 }
 
 /** The protocols of one broker. */
@@ -79,8 +83,8 @@ export function createProtocols(parts: ProtocolParts): Protocols {
     shovels,
     onSockets: { amqp, amqps: amqp },
     loadHttp: async () => {
-      const { createManagement } = await import("./rabbitmq/management/index.ts");
-      return { management: createManagement(rabbit, {}), metrics: undefined };
+      const { serveManagement } = await import("./rabbitmq/management/serve.ts");
+      return serveManagement(rabbit, parts.settings.management);
     },
   };
 }

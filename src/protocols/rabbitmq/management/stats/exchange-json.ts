@@ -23,7 +23,7 @@ export function plainExchangeJson(exchange: Exchange, vhost: string, policies: P
     type: declaration.type,
     user_who_performed_action: firstNames.has(exchange.name) ? "rmq-internal" : "none",
     vhost,
-    ...policies.ofExchange(exchange, vhost),
+    ...policies.ofExchange(exchange),
   };
 }
 

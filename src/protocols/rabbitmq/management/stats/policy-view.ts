@@ -6,12 +6,19 @@ import type { Fields } from "./rates.ts";
 
 export interface PolicyView {
   ofQueue(queue: Queue): Fields;
-  ofExchange(exchange: Exchange, vhost: string): Fields;
+  ofExchange(exchange: Exchange): Fields;
 }
 
-export function policyView(_server: RabbitServer): PolicyView {
+export function policyView({ policies }: RabbitServer): PolicyView {
   return {
-    ofQueue: () => ({ policy: null, operator_policy: null, effective_policy_definition: {} }),
-    ofExchange: () => ({}),
+    ofQueue: (queue) => ({
+      policy: policies.policyOf(queue)?.name ?? null,
+      operator_policy: policies.operatorPolicyOf(queue)?.name ?? null,
+      effective_policy_definition: policies.effectiveDefinition(queue) ?? {},
+    }),
+    ofExchange: (exchange) => {
+      const name = policies.policyOf(exchange)?.name;
+      return name === undefined ? {} : { policy: name };
+    },
   };
 }

@@ -96,7 +96,8 @@ export class Stats {
 
   /** As set by an operator; else that of the node. */
   get clusterName(): string {
-    return this.server.nodeName;
+    const named = this.server.parameters.global("cluster_name");
+    return typeof named === "string" ? named : this.server.nodeName;
   }
 
   socketCount(): number {

@@ -60,6 +60,7 @@ const channelScratch = new Float64Array(channelMeasures.columns);
 export class Departed {
   readonly byVhost = new Map<string, Float64Array>();
   readonly byType = byType();
+  publishedForConfirm = 0;
 
   queueDeleted(queue: Queue): void {
     readQueue(queue, queueScratch);
@@ -72,6 +73,7 @@ export class Departed {
     readChannel(channel, channelScratch);
     const sums = this.#of(vhost);
     for (let column = 0; column < deliverAt; column++) sums[column]! += channelScratch[column]!;
+    if (channel.isConfirming) this.publishedForConfirm += channelScratch[0]!;
   }
 
   connectionClosed({ vhost, traffic }: LiveConnection): void {
@@ -110,6 +112,8 @@ export class Totals {
   channels = 0;
   /** Channels that have published. */
   publishers = 0;
+  /** Messages that came over channels with confirms. */
+  publishedForConfirm = 0;
   readyBytes = 0;
   durableMessages = 0;
   scheduled = 0;
@@ -126,6 +130,7 @@ export class Totals {
   globalPrefetch = 0;
 
   constructor(departed: Departed) {
+    this.publishedForConfirm = departed.publishedForConfirm;
     for (const type of queueTypes) this.byType[type].addAll(departed.byType[type]);
     for (const [vhost, sums] of departed.byVhost) {
       addTo(this.sums, sums);
@@ -181,6 +186,7 @@ export class Totals {
     vhost.channels++;
     this.channels++;
     if (values[0]! > 0) this.publishers++;
+    if (channel.isConfirming) this.publishedForConfirm += values[0]!;
     for (const { sums } of [vhost, this]) {
       for (let column = 0; column < deliverAt; column++) sums[column]! += values[column]!;
     }

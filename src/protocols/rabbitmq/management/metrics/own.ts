@@ -1,0 +1,79 @@
+/** Entrepot's own metrics: what RabbitMQ's plug-in does not tell. */
+
+import type { Queue } from "../../../../broker/api.ts";
+import type { Distribution } from "../../../../broker/statistics.ts";
+import { queueLabels, type Snapshot } from "./snapshot.ts";
+import type { MetricsText } from "./text.ts";
+
+export const ownPrefix = "entrepot_";
+
+const oldest = {
+  name: "queue_oldest_message_age_seconds",
+  type: "gauge",
+  help: "Age of the oldest message that is ready; of all queues: of the oldest of them",
+} as const;
+const scheduled = {
+  name: "queue_messages_scheduled",
+  type: "gauge",
+  help: "Messages that wait for their time",
+} as const;
+
+/** Of all queues together, and of the broker. */
+export function writeOwn(text: MetricsText, { stats, totals, nowMs }: Snapshot): void {
+  const { statistics } = stats.server.broker;
+  const line = (type: "gauge" | "counter", name: string, help: string, value: number): void => {
+    text.head(ownPrefix, { name, type, help });
+    text.line(ownPrefix, name, "", value);
+  };
+  line(oldest.type, oldest.name, oldest.help, ageSeconds(totals.oldestReadyMs, nowMs));
+  line(scheduled.type, scheduled.name, scheduled.help, totals.scheduled);
+  histogram(text, "settle_duration_seconds", "From a delivery to its settlement", statistics.settleMs, 1000);
+  histogram(text, "commit_duration_seconds", "Synced write of a block of the journal", statistics.commitMs, 1000);
+  histogram(text, "commit_bytes", "Size of a block of the journal", statistics.commitBytes, 1);
+  line("gauge", "journal_bytes", "Journal that is not behind a checkpoint yet", statistics.journalBytes);
+  line("gauge", "segment_bytes", "Segments on disk", statistics.segmentBytes);
+  line("gauge", "segments", "Segments on disk", statistics.segmentCount);
+  line("counter", "checkpoints_total", "Checkpoints that were written", statistics.checkpoints);
+  line("gauge", "checkpoint_duration_seconds", "How long the last checkpoint took", statistics.checkpointMs / 1000);
+  line("gauge", "cache_bytes", "Memory that holds messages", statistics.cacheBytes);
+  line("counter", "cpu_seconds_total", "Processor time of the broker", stats.process().cpuSeconds);
+  const delay = stats.options.loopDelay.read();
+  const name = "event_loop_delay_seconds";
+  text.head(ownPrefix, { name, type: "gauge", help: "How late the event loop was, since the start" });
+  for (const [quantile, ms] of [
+    ["0.5", delay.p50Ms],
+    ["0.99", delay.p99Ms],
+    ["1", delay.maxMs],
+  ] as const) {
+    text.line(ownPrefix, name, `quantile="${quantile}"`, ms / 1000);
+  }
+}
+
+/** Of each queue. */
+export const ownQueueMetrics = [
+  {
+    ...oldest,
+    value: (queue: Queue, { nowMs }: Snapshot) => ageSeconds(queue.oldestReadyMs ?? Infinity, nowMs),
+  },
+  { ...scheduled, value: (queue: Queue) => queue.scheduledCount },
+] as const;
+
+export const ownQueueLabels = queueLabels;
+
+function ageSeconds(sinceMs: number, nowMs: number): number {
+  return sinceMs === Infinity ? 0 : Math.max(0, nowMs - sinceMs) / 1000;
+}
+
+/** Prometheus counts what is at most the bound; so do we, but for the last digit of a value that is just at it. */
+function histogram(text: MetricsText, name: string, help: string, of: Distribution, perUnit: number): void {
+  text.head(ownPrefix, { name, type: "histogram", help });
+  let count = 0;
+  for (const [index, bound] of of.bounds.entries()) {
+    count += of.counts[index]!;
+    text.line(ownPrefix, `${name}_bucket`, `le="${bound / perUnit}"`, count);
+  }
+  count += of.counts[of.bounds.length] ?? 0;
+  text.line(ownPrefix, `${name}_bucket`, 'le="+Inf"', count);
+  text.line(ownPrefix, `${name}_sum`, "", of.sum / perUnit);
+  text.line(ownPrefix, `${name}_count`, "", count);
+}

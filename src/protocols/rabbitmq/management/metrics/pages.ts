@@ -1,0 +1,220 @@
+/**
+ * The pages of metrics:
+ *
+ *     /metrics                    all objects of a kind together; cheap however many there are
+ *     /metrics/per-object         each object on its own
+ *     /metrics/detailed           the families that are asked for (?family=...&vhost=...), of each object; nothing without
+ *     /metrics/memory-breakdown   where memory goes
+ */
+
+import type { Stats } from "../stats/stats.ts";
+import { spokenVersion } from "../../model/server.ts";
+import {
+  alarmMetrics,
+  channelFamilies,
+  connectionFamilies,
+  countMetrics,
+  memoryMetrics,
+  nodeFamilies,
+  queueFamilies,
+  type Family,
+  type ObjectMetric,
+  type TotalMetric,
+} from "./families.ts";
+import { globalMetrics } from "./global.ts";
+import { ownPrefix, ownQueueMetrics, writeOwn } from "./own.ts";
+import { channelLabels, connectionLabels, exchangeLabels, queueLabels, Snapshot } from "./snapshot.ts";
+import { labelsOf, MetricsText, type Heading } from "./text.ts";
+
+const plainPrefix = "rabbitmq_";
+const detailedPrefix = "rabbitmq_detailed_";
+const clusterPrefix = "rabbitmq_cluster_";
+const alarmPrefix = "rabbitmq_alarms_";
+const globalPrefix = "rabbitmq_global_";
+
+/** Which families a page has; undefined: all. */
+type Wanted = ReadonlySet<string> | undefined;
+
+interface ObjectKind<T> {
+  readonly families: readonly Family<ObjectMetric<T>>[];
+  readonly labels: (object: T) => string;
+  readonly all: (snapshot: Snapshot) => Iterable<T>;
+}
+
+function kind<T>(of: ObjectKind<T>): ObjectKind<unknown> {
+  return of as ObjectKind<unknown>;
+}
+
+const kinds = [
+  kind({ families: queueFamilies, labels: queueLabels, all: (snapshot) => snapshot.queues() }),
+  kind({ families: channelFamilies, labels: channelLabels, all: (snapshot) => snapshot.channels() }),
+  kind({ families: connectionFamilies, labels: connectionLabels, all: (snapshot) => snapshot.connections() }),
+];
+
+export function* totalsPage(stats: Stats): Generator<string> {
+  const snapshot = new Snapshot(stats, undefined);
+  const text = new MetricsText();
+  writeCommon(text, snapshot);
+  for (const { families } of kinds) {
+    for (const { metrics } of families) for (const metric of metrics) writeTotal(text, plainPrefix, metric, snapshot);
+  }
+  writeOwn(text, snapshot);
+  yield text.take();
+}
+
+export function* perObjectPage(stats: Stats): Generator<string> {
+  const snapshot = new Snapshot(stats, undefined);
+  const text = new MetricsText();
+  writeCommon(text, snapshot);
+  for (const each of kinds) yield* objects(text, plainPrefix, each, snapshot, undefined);
+  // Of all queues together they would have the same names.
+  for (const metric of ownQueueMetrics) {
+    yield* lines(text, ownPrefix, metric, snapshot.queues(), queueLabels, (queue) => metric.value(queue, snapshot));
+  }
+  yield text.take();
+}
+
+export function* detailedPage(stats: Stats, wanted: ReadonlySet<string>, vhosts: Wanted): Generator<string> {
+  const snapshot = new Snapshot(stats, vhosts);
+  const text = new MetricsText();
+  for (const { name, metrics } of nodeFamilies) {
+    if (wanted.has(name)) for (const metric of metrics) writeTotal(text, detailedPrefix, metric, snapshot);
+  }
+  for (const each of kinds) yield* objects(text, detailedPrefix, each, snapshot, wanted);
+  if (wanted.has("vhost_status")) {
+    const heading = { name: "vhost_status", type: "gauge", help: "Whether a given vhost is running" } as const;
+    yield* lines(
+      text,
+      clusterPrefix,
+      heading,
+      stats.server.vhosts.all(),
+      ({ name }) => labelsOf({ vhost: name }),
+      () => 1,
+    );
+  }
+  if (wanted.has("exchange_bindings"))
+    yield* lines(
+      text,
+      clusterPrefix,
+      bindingsHeading,
+      namedExchanges(snapshot),
+      exchangeLabels,
+      countBindings(snapshot),
+    );
+  if (wanted.has("exchange_names"))
+    yield* lines(text, clusterPrefix, namesHeading, namedExchanges(snapshot), exchangeLabels, () => 1);
+  yield text.take();
+}
+
+export function* memoryPage(stats: Stats): Generator<string> {
+  const snapshot = new Snapshot(stats, undefined);
+  const text = new MetricsText();
+  for (const metric of memoryMetrics) writeTotal(text, plainPrefix, metric, snapshot);
+  yield text.take();
+}
+
+const bindingsHeading = {
+  name: "exchange_bindings",
+  type: "gauge",
+  help: "Number of bindings for an exchange. This value is cluster-wide.",
+} as const;
+const namesHeading = {
+  name: "exchange_name",
+  type: "gauge",
+  help: "Enumerates exchanges without any additional info. This value is cluster-wide. A cheaper alternative to `exchange_bindings`",
+} as const;
+
+function* namedExchanges(snapshot: Snapshot): ReturnType<Snapshot["exchanges"]> {
+  for (const placed of snapshot.exchanges()) if (placed.exchange.name !== "") yield placed;
+}
+
+function countBindings({ stats }: Snapshot) {
+  return ({ exchange, vhost }: { readonly exchange: { readonly name: string }; readonly vhost: string }): number => {
+    let count = 0;
+    for (const binding of stats.server.vhosts.find(vhost)?.namespace.bindingsFrom(exchange.name) ?? []) {
+      void binding;
+      count++;
+    }
+    return count;
+  };
+}
+
+/** What is the same on pages of totals and of objects. */
+function writeCommon(text: MetricsText, snapshot: Snapshot): void {
+  const { server } = snapshot.stats;
+  for (const metric of alarmMetrics) writeTotal(text, alarmPrefix, metric, snapshot);
+  for (const { metrics } of nodeFamilies) for (const metric of metrics) writeTotal(text, plainPrefix, metric, snapshot);
+  writeLogins(text, snapshot);
+  for (const metric of countMetrics) writeTotal(text, plainPrefix, metric, snapshot);
+  writeLabels(text, "build_info", "RabbitMQ & Erlang/OTP version info", {
+    rabbitmq_version: spokenVersion,
+    prometheus_plugin_version: spokenVersion,
+    prometheus_client_version: "4.9.1",
+    erlang_version: "25.2.3",
+    entrepot_version: server.version,
+  });
+  writeLabels(text, "identity_info", "RabbitMQ node & cluster identity info", {
+    rabbitmq_node: server.nodeName,
+    rabbitmq_cluster: snapshot.stats.clusterName,
+    rabbitmq_cluster_permanent_id: `rabbitmq-cluster-id-${server.broker.id}`,
+  });
+  for (const metric of globalMetrics) {
+    text.head(globalPrefix, metric);
+    for (const [labels, value] of metric.lines(snapshot.totals)) text.line(globalPrefix, metric.name, labels, value);
+  }
+}
+
+function writeTotal(text: MetricsText, prefix: string, metric: TotalMetric, snapshot: Snapshot): void {
+  text.head(prefix, metric);
+  text.line(prefix, metric.name, "", metric.total(snapshot));
+}
+
+function writeLabels(text: MetricsText, name: string, help: string, labels: Readonly<Record<string, string>>): void {
+  text.head(plainPrefix, { name, type: "untyped", help });
+  text.line(plainPrefix, name, labelsOf(labels), 1);
+}
+
+function writeLogins(text: MetricsText, { stats }: Snapshot): void {
+  const attempts = [...stats.server.authority.attempts.byProtocol()];
+  const counters = [
+    ["auth_attempts_total", "Total number of authorization attempts", "attempts"],
+    ["auth_attempts_succeeded_total", "Total number of successful authentication attempts", "succeeded"],
+    ["auth_attempts_failed_total", "Total number of failed authentication attempts", "failed"],
+  ] as const;
+  for (const [name, help, field] of counters) {
+    text.head(plainPrefix, { name, type: "counter", help });
+    for (const each of attempts) {
+      text.line(plainPrefix, name, labelsOf({ protocol: each.protocol }), each[field]);
+    }
+  }
+}
+
+function* objects(
+  text: MetricsText,
+  prefix: string,
+  { families, labels, all }: ObjectKind<unknown>,
+  snapshot: Snapshot,
+  wanted: Wanted,
+): Generator<string> {
+  for (const { name, metrics } of families) {
+    if (wanted !== undefined && !wanted.has(name)) continue;
+    for (const metric of metrics) {
+      yield* lines(text, prefix, metric, all(snapshot), labels, (object) => metric.value(object, snapshot));
+    }
+  }
+}
+
+function* lines<T>(
+  text: MetricsText,
+  prefix: string,
+  heading: Heading,
+  things: Iterable<T>,
+  labels: (thing: T) => string,
+  value: (thing: T) => number,
+): Generator<string> {
+  text.head(prefix, heading);
+  for (const thing of things) {
+    text.line(prefix, heading.name, labels(thing), value(thing));
+    if (text.isFull) yield text.take();
+  }
+}
