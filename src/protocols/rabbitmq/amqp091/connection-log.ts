@@ -37,6 +37,13 @@ export function logLoginRefused(connection: AmqpConnection, reason: string, answ
   hub.log.warn("a login was refused", { ...who(connection), mechanism, reason, answeredAfterMs });
 }
 
+/** @param refused why, if so. */
+export function logSecretUpdate(connection: AmqpConnection, reason: string, refused: string | undefined): void {
+  const { log } = connection.hub;
+  if (refused === undefined) log.info("a client updated its secret", { ...who(connection), reason });
+  else log.warn("a client's new secret was refused", { ...who(connection), reason, refused });
+}
+
 export function logRefused(connection: AmqpConnection, fault: Fault): void {
   const fields = { ...who(connection), state: connection.state, fault: fault.replyText };
   connection.hub.log.warn("an AMQP connection is refused or ended for a fault", fields);

@@ -47,8 +47,6 @@ import type { Hub } from "./hub.ts";
 import { Intake, pauses } from "./intake.ts";
 import { ShownConnection } from "./live-connection.ts";
 import { Liveness } from "./liveness.ts";
-import { LoginTerm } from "./login-term.ts";
-import { ExpiredIdentity } from "./permissions.ts";
 
 /** Deliveries stop above this many bytes that the peer has not taken, and go on when it has taken all. */
 const deliveryBytesMax = 1_048_576;
@@ -95,7 +93,6 @@ export class AmqpConnection implements Connection {
   #afterReply: (() => void)[] = [];
   #hasPublished = false;
   #isGone = false;
-  readonly #term: LoginTerm;
   /** The channel whose message is not complete, so that its head may have to be kept. */
   #midContent: Channel | undefined;
   readonly #intake: Intake;
@@ -108,7 +105,6 @@ export class AmqpConnection implements Connection {
     this.peer = peer;
     this.address = peer.address;
     this.output = peer.output;
-    this.#term = new LoginTerm(hub.clock);
     this.#liveness = new Liveness(hub.clock.now());
     this.#intake = new Intake(
       peer,
@@ -446,19 +442,10 @@ export class AmqpConnection implements Connection {
     this.namespace = vhost.namespace;
     this.virtualHost = vhost;
     this.state = "running";
-    this.setUser(this.user);
     this.shown = new ShownConnection(this);
     this.hub.server.live.add(this.shown);
     this.hub.events.connectionCreated(this);
     logOpened(this);
-  }
-
-  /** Somebody whose login ends by itself may do nothing more then, until it is renewed. */
-  setUser(user: Identity): void {
-    this.user = user;
-    this.#term.begin(user, () => {
-      this.user = new ExpiredIdentity(user);
-    });
   }
 
   /** Ends it for a reason that is not the client's. */
@@ -482,7 +469,6 @@ export class AmqpConnection implements Connection {
     this.#blocking.end();
     this.#commitWait.end();
     this.release();
-    this.#term.end();
     if (this.shown !== undefined) this.hub.server.live.remove(this.shown);
     logClosed(this, this.why);
     this.hub.events.connectionClosed(this);

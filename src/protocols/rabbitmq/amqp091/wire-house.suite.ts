@@ -5,7 +5,7 @@
 
 import { VirtualClock } from "../../../base/clock.ts";
 import { seededRandom } from "../../../base/random.ts";
-import { Authority, plainAuthSettings } from "../../../auth/authority.ts";
+import { Authority, plainAuthSettings, type AuthSettings } from "../../../auth/authority.ts";
 import { openBroker, type RunningCore } from "../../../broker/broker.ts";
 import { createMemoryLog } from "../../../log/memory/memory-log.ts";
 import { silentLogger, type LogFields } from "../../../observe/log.ts";
@@ -68,7 +68,7 @@ export class WireHouse {
   /** What connections had logged. */
   readonly logged: { readonly level: string; readonly message: string; readonly fields: LogFields }[] = [];
 
-  private constructor(clock: VirtualClock, core: RunningCore, settings: AmqpSettings) {
+  private constructor(clock: VirtualClock, core: RunningCore, settings: AmqpSettings, auth: Partial<AuthSettings>) {
     this.clock = clock;
     this.core = core;
     const authority = new Authority({
@@ -76,7 +76,7 @@ export class WireHouse {
       clock,
       bytes: (count) => core.random.bytes(count),
       logger: silentLogger,
-      settings: plainAuthSettings,
+      settings: { ...plainAuthSettings, ...auth },
     });
     authority.createFirst();
     const note =
@@ -89,7 +89,7 @@ export class WireHouse {
     this.settle();
   }
 
-  static async open(settings: Partial<AmqpSettings> = {}): Promise<WireHouse> {
+  static async open(settings: Partial<AmqpSettings> = {}, auth: Partial<AuthSettings> = {}): Promise<WireHouse> {
     const clock = new VirtualClock();
     const core = await openBroker({
       log: createMemoryLog((run) => clock.defer(run)),
@@ -101,7 +101,7 @@ export class WireHouse {
         throw error;
       },
     });
-    return new WireHouse(clock, core, { ...standard, ...settings });
+    return new WireHouse(clock, core, { ...standard, ...settings }, auth);
   }
 
   /** Runs what is to be done until there is nothing. */

@@ -16,7 +16,7 @@ import { textArgument } from "../../model/arguments.ts";
 import { protocolOf } from "../codec-parser.ts";
 import { writeProtocolHeader } from "../codec.ts";
 import type { AmqpConnection } from "../connection.ts";
-import { logLoginRefused } from "../connection-log.ts";
+import { logLoginRefused, logSecretUpdate } from "../connection-log.ts";
 import { enter } from "../entry.ts";
 import { Fault } from "../../model/errors.ts";
 import { decodeTable, fieldValue, type FieldTable } from "../../model/field-table.ts";
@@ -215,13 +215,31 @@ function close(connection: AmqpConnection): undefined {
   return undefined;
 }
 
+/** A token that ends is taken for another. Who logged in by password stays who they are, whatever they send, as in RabbitMQ. */
 function updateSecret(
   connection: AmqpConnection,
   args: MethodArguments<"connection.update-secret">,
 ): Fault | undefined {
   const { hub, user } = connection;
-  // For tokens that expire. A password that was right at the login stays right for the connection, as in RabbitMQ.
-  hub.logger.info("a client updated its secret", { user: user.name, reason: args.reason });
+  const outcome = hub.authority.refresh(user, Buffer.from(args.newSecret).toString("utf8"));
+  if (!(outcome instanceof Promise)) return finishUpdate(connection, args.reason, outcome);
+  connection.holdParsing();
+  // It never rejects.
+  void outcome.then((late) => {
+    if (connection.state !== "running") return;
+    const fault = finishUpdate(connection, args.reason, late);
+    if (fault !== undefined) connection.refuse(fault, 10, 70);
+    connection.resumeParsing();
+  });
+  return undefined;
+}
+
+function finishUpdate(connection: AmqpConnection, reason: string, outcome: LoginOutcome): Fault | undefined {
+  logSecretUpdate(connection, reason, outcome instanceof Refusal ? outcome.reason : undefined);
+  if (outcome instanceof Refusal) {
+    return new Fault("notAllowed", "New secret was refused by one of the backends");
+  }
+  connection.user = outcome;
   connection.send(0, "connection.update-secret-ok", {});
   return undefined;
 }
