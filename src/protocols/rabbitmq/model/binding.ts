@@ -1,12 +1,16 @@
 /** What a binding may say, by the type of its source. The texts are RabbitMQ's. */
 
-import type { Exchange } from "../../../broker/api.ts";
+import type { ExchangeSettings } from "../../../broker/api.ts";
 import { erlangBinary, erlangValue, Fault } from "./errors.ts";
 import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 
 const matches = ["all", "any", "all-with-x", "any-with-x"];
 
-export function checkBinding(source: Exchange, routingKey: string, args: FieldTable): Fault | undefined {
+export function checkBinding(
+  source: { readonly settings: Pick<ExchangeSettings, "kind"> },
+  routingKey: string,
+  args: FieldTable,
+): Fault | undefined {
   switch (source.settings.kind) {
     case "headers":
       return checkMatch(args);

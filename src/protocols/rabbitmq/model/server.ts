@@ -10,6 +10,7 @@ import type { Broker } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { OpenPort } from "../../../server/protocol.ts";
 import { Events } from "./events.ts";
+import { registerFederation } from "./federation-parameters.ts";
 import { LiveConnections } from "./live.ts";
 import { Parameters } from "./parameters.ts";
 import { Policies } from "./policies.ts";
@@ -65,6 +66,7 @@ export class RabbitServer {
     this.parameters = new Parameters(options.broker);
     this.policies = new Policies(options.broker, this.vhosts, this.parameters, this.events);
     this.vhostLimits = new VhostLimits(this.parameters, this.vhosts);
+    registerFederation(this.parameters);
     this.nodeName = `entrepot@${options.broker.id}`;
     this.startedAtMs = options.clock.now();
     this.vhosts.observe({ vhostDeleting: ({ name }) => this.#vhostDeleting(name) });

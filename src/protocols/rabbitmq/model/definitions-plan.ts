@@ -1,0 +1,106 @@
+/** What an import is going to do: the steps, what will be there after them, and what there is to tell. */
+
+import type { ExchangeSettings } from "../../../broker/api.ts";
+import { exchangeSettings, firstExchanges } from "./declare-exchange.ts";
+import type { Defined } from "./definitions-export.ts";
+import { eventExchange } from "./events.ts";
+import { ImportFault, type Row } from "./definitions-reader.ts";
+import type { Vhost } from "./vhosts.ts";
+
+/** Something that was taken in, or passed over, and changes nothing. */
+export interface WithoutEffect {
+  readonly category: string;
+  readonly name: string | undefined;
+  readonly vhost: string | undefined;
+  readonly reason: string;
+}
+
+export interface ImportReport {
+  /** How many of each category were set, or made. What was there already and stays is not counted. */
+  readonly applied: Readonly<Record<string, number>>;
+  readonly withoutEffect: readonly WithoutEffect[];
+}
+
+export class Plan {
+  readonly server: Defined;
+  /** Of all that will be there. */
+  readonly vhostNames: Set<string>;
+  readonly #newExchanges = new Map<string, ExchangeSettings["kind"]>();
+  readonly #newQueues = new Set<string>();
+  readonly #steps: (() => void)[] = [];
+  readonly #applied: Record<string, number> = {};
+  readonly #withoutEffect: WithoutEffect[] = [];
+  /** Of the broker that exported the definitions, if they say. */
+  readonly version: string | undefined;
+
+  constructor(server: Defined, version: string | undefined) {
+    this.server = server;
+    this.version = version;
+    this.vhostNames = new Set([...server.vhosts.all()].map(({ name }) => name));
+  }
+
+  add(category: string, step: () => void): void {
+    this.#applied[category] = (this.#applied[category] ?? 0) + 1;
+    this.#steps.push(step);
+  }
+
+  withoutEffect(category: string, name: string | undefined, vhost: string | undefined, reason: string): void {
+    this.#withoutEffect.push({ category, name, vhost, reason });
+  }
+
+  run(): void {
+    for (const step of this.#steps) step();
+  }
+
+  report(): ImportReport {
+    return { applied: this.#applied, withoutEffect: this.#withoutEffect };
+  }
+
+  /** Where a row belongs; `into`: all of them belong there, whatever they say. */
+  vhostOf(row: Row, into: string | undefined): string {
+    if (into !== undefined) return into;
+    const vhost = row.get("vhost");
+    if (vhost === undefined) {
+      throw new ImportFault("Virtual host does not exist and is not specified in definitions file.");
+    }
+    if (typeof vhost !== "string" || !this.vhostNames.has(vhost)) {
+      throw new ImportFault(`Please create virtual host "${String(vhost)}" prior to importing definitions.`);
+    }
+    return vhost;
+  }
+
+  /** For a step, by when it is there. */
+  vhost(name: string): Vhost {
+    return this.server.vhosts.find(name)!;
+  }
+
+  exchangeKind(vhost: string, name: string): ExchangeSettings["kind"] | undefined {
+    const there = this.server.vhosts.find(vhost)?.namespace.exchange(name);
+    return there?.settings.kind ?? this.#newExchanges.get(keyOf(vhost, name)) ?? firstKind(name);
+  }
+
+  addExchange(vhost: string, name: string, kind: ExchangeSettings["kind"]): void {
+    this.#newExchanges.set(keyOf(vhost, name), kind);
+  }
+
+  hasQueue(vhost: string, name: string): boolean {
+    return (
+      this.server.vhosts.find(vhost)?.namespace.queue(name) !== undefined || this.#newQueues.has(keyOf(vhost, name))
+    );
+  }
+
+  addQueue(vhost: string, name: string): void {
+    this.#newQueues.add(keyOf(vhost, name));
+  }
+}
+
+/** Of an exchange that a virtual host has from its beginning. */
+function firstKind(name: string): ExchangeSettings["kind"] | undefined {
+  // That of the events is in the default virtual host only, which is there.
+  const first = firstExchanges.find((exchange) => exchange.name === name && name !== eventExchange);
+  return first && exchangeSettings({ ...first, durable: true, autoDelete: false }, []).kind;
+}
+
+function keyOf(vhost: string, name: string): string {
+  return JSON.stringify([vhost, name]);
+}

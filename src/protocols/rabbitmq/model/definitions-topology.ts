@@ -1,0 +1,105 @@
+/** Queues, exchanges and bindings of definitions, planned: checked as a client's declarations are, with the same texts. */
+
+import { checkBinding } from "./binding.ts";
+import { keptForm, type QueueDeclaration } from "./declaration.ts";
+import { checkExchangeType, checkNewExchange, exchangeSettings } from "./declare-exchange.ts";
+import { checkNewQueue, queueSettings, queueType } from "./declare-queue.ts";
+import type { Plan } from "./definitions-plan.ts";
+import { ImportFault, type Row } from "./definitions-reader.ts";
+import type { Defined } from "./definitions-export.ts";
+import type { Fault } from "./errors.ts";
+import { headersOf } from "./mapping.ts";
+
+const reserved = "its name begins with 'amq.', which is reserved";
+
+export function planExchange(plan: Plan, row: Row, into: string | undefined): void {
+  const vhost = plan.vhostOf(row, into);
+  const name = row.text("name");
+  if (name === "") return plan.withoutEffect("exchanges", name, vhost, "the default exchange is always there");
+  if (name.startsWith("amq.")) return plan.withoutEffect("exchanges", name, vhost, reserved);
+  if (plan.exchangeKind(vhost, name) !== undefined) return;
+  const type = row.optionalText("type") ?? "undefined";
+  const args = row.arguments();
+  refuse(checkExchangeType(type) ?? checkNewExchange(type, args, name, vhost));
+  const internal = row.optionalBoolean("internal");
+  const flags = { type, durable: row.boolean("durable"), autoDelete: row.boolean("auto_delete"), internal };
+  const settings = exchangeSettings(flags, args);
+  plan.addExchange(vhost, name, settings.kind);
+  plan.add("exchanges", () => {
+    plan.vhost(vhost).namespace.createExchange(name, settings, keptForm({ type, internal, arguments: args }));
+  });
+}
+
+export function planQueue(plan: Plan, row: Row, into: string | undefined): void {
+  const vhost = plan.vhostOf(row, into);
+  const name = row.text("name");
+  if (name.startsWith("amq.")) return plan.withoutEffect("queues", name, vhost, reserved);
+  if (plan.hasQueue(vhost, name)) return;
+  const args = row.arguments();
+  const declaration: QueueDeclaration = {
+    type: queueType(args),
+    durable: row.boolean("durable"),
+    autoDelete: row.boolean("auto_delete"),
+    exclusive: false,
+    arguments: args,
+  };
+  refuse(checkNewQueue(declaration, name, vhost));
+  plan.addQueue(vhost, name);
+  plan.add("queues", () => {
+    plan.vhost(vhost).namespace.createQueue(name, queueSettings(declaration), keptForm(declaration));
+  });
+}
+
+export function planBinding(plan: Plan, row: Row, into: string | undefined): void {
+  const vhost = plan.vhostOf(row, into);
+  const source = row.text("source");
+  const destination = row.text("destination");
+  const type = row.text("destination_type");
+  if (type !== "queue" && type !== "exchange") row.wrong("destination_type", "must be queue or exchange");
+  const key = row.text("routing_key");
+  const args = row.arguments();
+  const shown = `${source} -> ${destination} (${key})`;
+  if (source === "" || (type === "exchange" && destination === "")) {
+    return plan.withoutEffect("bindings", shown, vhost, "the default exchange is not bound");
+  }
+  const kind = plan.exchangeKind(vhost, source);
+  if (kind === undefined) return plan.withoutEffect("bindings", shown, vhost, `there is no exchange '${source}'`);
+  const isThere =
+    type === "queue" ? plan.hasQueue(vhost, destination) : plan.exchangeKind(vhost, destination) !== undefined;
+  if (!isThere) return plan.withoutEffect("bindings", shown, vhost, `there is no ${type} '${destination}'`);
+  refuse(checkBinding({ settings: { kind } }, key, args));
+  const headers = headersOf(args);
+  plan.add("bindings", () => {
+    const { namespace } = plan.vhost(vhost);
+    const end = type === "queue" ? { queue: namespace.queue(destination)! } : { exchange: destination };
+    namespace.bind(source, end, key, headers);
+  });
+}
+
+/** No more queues than the virtual hosts' limits allow, as they are now. */
+export function planQueueLimits(plan: Plan, server: Defined, rows: readonly Row[], into: string | undefined): void {
+  const addedByVhost = new Map<string, Set<string>>();
+  for (const row of rows) {
+    const vhost = plan.vhostOf(row, into);
+    const name = row.text("name");
+    if (plan.hasQueue(vhost, name)) continue;
+    const added = addedByVhost.get(vhost) ?? new Set();
+    addedByVhost.set(vhost, added.add(name));
+  }
+  for (const [vhost, { size }] of addedByVhost) {
+    if (!server.vhostLimits.wouldExceedQueues(vhost, size)) continue;
+    const most = server.vhostLimits.queuesMax(vhost);
+    const now = server.vhostLimits.queueCount(vhost);
+    throw new ImportFault(
+      `Adding ${size} queue(s) to virtual host "${vhost}" would exceed the limit of ${most} queue(s).\n\n` +
+        `This virtual host currently has ${now} queue(s) defined.\n\nImport aborted!`,
+    );
+  }
+}
+
+/** `precondition_failed: invalid arg ...`, as RabbitMQ writes it where it writes it for people. */
+function refuse(fault: Fault | undefined): void {
+  if (fault === undefined) return;
+  const kind = fault.kind.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  throw new ImportFault(`${kind}: ${fault.explanation}`);
+}
