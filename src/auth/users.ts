@@ -173,9 +173,8 @@ export class Users {
       const wrong = checkHash(passwordHash, hashingAlgorithm);
       return wrong === undefined ? { passwordHash, hashingAlgorithm } : new AuthFault("badHash", wrong);
     }
-    // RabbitMQ hashes an empty password as well, and refuses to let anybody in with it.
-    const isNone = password === undefined || password === "";
-    return { passwordHash: isNone ? "" : this.hash(password), hashingAlgorithm: defaultHashing };
+    // An empty password is hashed as any other; nobody is let in with it, see authority.ts.
+    return { passwordHash: password === undefined ? "" : this.hash(password), hashingAlgorithm: defaultHashing };
   }
 
   #save(account: Account, record: UserRecord): void {

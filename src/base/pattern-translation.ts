@@ -274,6 +274,8 @@ class Reader {
   }
 
   #set(start: number): string {
+    if (/^\[[:.=][^\]]*[:.=]\]/.test(this.#text.slice(start)))
+      throw this.#fault("POSIX named classes are supported only within a class", start);
     let source = this.#take("^") ? "[^" : "[";
     for (let isFirst = true; ; isFirst = false) {
       if (this.#at >= this.#text.length) throw this.#fault("missing terminating ] for character class", start);
