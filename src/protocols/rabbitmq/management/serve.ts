@@ -7,9 +7,11 @@ import type { RabbitServer } from "../model/server.ts";
 import { createManagement, type ManagementOptions } from "./index.ts";
 import { createMetrics } from "./metrics/handler.ts";
 import { statsRoutes } from "./stats/routes.ts";
+import { vhostNumbers } from "./stats/vhost-numbers.ts";
 import { Stats, type StatsOptions } from "./stats/stats.ts";
 
-export type ManagementSettings = Omit<StatsOptions, "probe" | "loopDelay"> & Omit<ManagementOptions, "moreRoutes">;
+export type ManagementSettings = Omit<StatsOptions, "probe" | "loopDelay"> &
+  Omit<ManagementOptions, "moreRoutes" | "vhostNumbers">;
 
 export interface ManagementHandlers {
   readonly management: HttpHandler;
@@ -22,7 +24,11 @@ export function serveManagement(server: RabbitServer, settings: ManagementSettin
   const loopDelay = startLoopDelayMeter();
   const stats = new Stats(server, { ...settings, probe: processProbe(), loopDelay });
   stats.sampler.start();
-  const management = createManagement(server, { ...settings, moreRoutes: statsRoutes(stats) });
+  const management = createManagement(server, {
+    ...settings,
+    moreRoutes: statsRoutes(stats),
+    vhostNumbers: vhostNumbers(stats),
+  });
   const stop = (): void => {
     stats.sampler.stop();
     loopDelay.stop();

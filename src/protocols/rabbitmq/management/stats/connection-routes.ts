@@ -146,7 +146,11 @@ function oneConnection(call: Call, stats: Stats): Reply {
   const ranges = requestRanges(call, stats);
   if (typeof ranges === "string") return badRequest(ranges);
   const connection = connectionOf(call, stats);
-  return "status" in connection ? connection : replyObject(call, connectionJson(connection, stats, ranges));
+  if ("status" in connection) return connection;
+  const fields = connectionJson(connection, stats, ranges);
+  // What is null in a list is an empty text in the one object.
+  for (const [name, value] of Object.entries(fields)) if (value === null) fields[name] = "";
+  return replyObject(call, fields);
 }
 
 function channelsOfConnection(call: Call, stats: Stats): Reply {

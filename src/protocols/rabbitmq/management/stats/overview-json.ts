@@ -5,7 +5,7 @@ import { isMonitor, listedVhosts } from "../access.ts";
 import { spokenProduct, spokenVersion } from "../../model/server.ts";
 import { churnMeasures, totalMeasures } from "./measures.ts";
 import { exchangeTypes, httpContexts, listenerProtocol } from "./node-json.ts";
-import type { Fields, Measure, SampleRanges, SampleView } from "./rates.ts";
+import { SampleView, type Fields, type Measure, type SampleRanges } from "./rates.ts";
 import type { Stats } from "./stats.ts";
 import type { Totals } from "./totals.ts";
 
@@ -83,13 +83,15 @@ interface SumPart {
   readonly sums: Float64Array | undefined;
 }
 
+const nothingSampled = new SampleView(undefined, { lastMs: 0, beforeMs: 0 });
+const diskMeasures: readonly Measure[] = ["disk_reads", "disk_writes"].map((name) => ({ name, columns: [] }));
+
 function messageStats(parts: readonly SumPart[], ranges: SampleRanges): Fields {
   const fields: Fields = {};
   addParts(fields, parts, totalMeasures.publish, ranges.messageRates);
   addParts(fields, parts, totalMeasures.deliver, ranges.messageRates);
   // Reads and writes of messages of their own, as RabbitMQ's queues make them, there are none.
-  for (const name of ["disk_reads", "disk_writes"])
-    Object.assign(fields, { [name]: 0, [`${name}_details`]: { rate: 0 } });
+  nothingSampled.add(fields, diskMeasures, () => 0, ranges.messageRates);
   return fields;
 }
 

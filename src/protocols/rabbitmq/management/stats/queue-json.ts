@@ -39,6 +39,7 @@ export function plainQueueJson(queue: Queue, node: string): Fields {
     node,
     type: declaration.type,
     vhost: queue.namespace.name,
+    ...(declaration.type !== "classic" && { leader: node, members: [node], online: [node] }),
   };
 }
 
@@ -127,7 +128,7 @@ function addOfType(fields: Fields, queue: Queue, node: string, view: SampleView,
   const placed = consumers.of(queue);
   const active = placed.find(({ consumer }) => consumer.activityStatus === "single_active")?.consumer.tag ?? null;
   if (type !== "classic") {
-    Object.assign(fields, { leader: node, members: [node], online: [node], open_files: { [node]: 0 } });
+    fields["open_files"] = { [node]: 0 };
     if (type === "quorum") {
       Object.assign(fields, { message_bytes_dlx: 0, messages_dlx: 0, single_active_consumer_ctag: active });
     } else {
