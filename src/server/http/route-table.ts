@@ -13,13 +13,15 @@ export interface PathPattern {
   readonly path: string;
 }
 
+/** The routes of one path, by method. */
 export interface RouteMatch<R> {
-  /** By method; of one path. */
   readonly routes: ReadonlyMap<string, R>;
-  readonly params: Readonly<Record<string, string>>;
+  /** What stands in the path under the names of the route's pattern. */
+  params(route: R): Readonly<Record<string, string>>;
 }
 
 interface Entry<R> {
+  /** With `:` for any. */
   readonly segments: readonly string[];
   readonly routes: Map<string, R>;
 }
@@ -29,12 +31,14 @@ export class RouteTable<R extends PathPattern> {
 
   /** @throws if two routes have one method and path. */
   constructor(routes: Iterable<R>) {
-    const entryByPath = new Map<string, Entry<R>>();
+    const entryByShape = new Map<string, Entry<R>>();
     for (const route of routes) {
-      let entry = entryByPath.get(route.path);
+      // Two methods of one path may name its parts differently.
+      const shape = route.path.replace(/:[^/]*/g, ":");
+      let entry = entryByShape.get(shape);
       if (entry === undefined) {
-        entry = { segments: route.path.split("/").slice(1), routes: new Map() };
-        entryByPath.set(route.path, entry);
+        entry = { segments: segmentsOf(shape), routes: new Map() };
+        entryByShape.set(shape, entry);
         const { length } = entry.segments;
         const others = this.#entriesByLength.get(length);
         if (others === undefined) this.#entriesByLength.set(length, [entry]);
@@ -48,7 +52,7 @@ export class RouteTable<R extends PathPattern> {
 
   /** `malformed`: its percent-encoding is wrong, or hides bytes that are no UTF-8. */
   find(path: string): RouteMatch<R> | "malformed" | undefined {
-    const segments = path.split("/").slice(1);
+    const segments = segmentsOf(path);
     if (segments.length > 1 && segments.at(-1) === "") segments.pop();
     const decoded: string[] = [];
     for (const segment of segments) {
@@ -57,8 +61,8 @@ export class RouteTable<R extends PathPattern> {
       decoded.push(name);
     }
     for (const entry of this.#entriesByLength.get(segments.length) ?? []) {
-      const params = paramsOf(entry.segments, decoded);
-      if (params !== undefined) return { routes: entry.routes, params };
+      if (fits(entry.segments, decoded))
+        return { routes: entry.routes, params: ({ path: to }) => paramsOf(to, decoded) };
     }
     return undefined;
   }
@@ -73,26 +77,26 @@ function decodeSegment(segment: string): string | undefined {
   }
 }
 
-function paramsOf(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
-  let params: Record<string, string> | undefined;
-  for (const [index, part] of pattern.entries()) {
-    const segment = segments[index]!;
-    if (part.startsWith(":")) {
-      if (segment === "") return undefined;
-      params ??= {};
-      params[part.slice(1)] = segment;
-    } else if (part !== segment) {
-      return undefined;
-    }
+function segmentsOf(path: string): string[] {
+  return path.split("/").slice(1);
+}
+
+function fits(pattern: readonly string[], segments: readonly string[]): boolean {
+  return pattern.every((part, index) => (part === ":" ? segments[index] !== "" : part === segments[index]));
+}
+
+function paramsOf(pattern: string, segments: readonly string[]): Record<string, string> {
+  const params: Record<string, string> = {};
+  for (const [index, part] of segmentsOf(pattern).entries()) {
+    if (part.startsWith(":")) params[part.slice(1)] = segments[index]!;
   }
-  return params ?? {};
+  return params;
 }
 
 function byPlainness(a: Entry<PathPattern>, b: Entry<PathPattern>): number {
   for (const [index, part] of a.segments.entries()) {
-    const isName = part.startsWith(":");
-    const isOtherName = b.segments[index]!.startsWith(":");
-    if (isName !== isOtherName) return isName ? 1 : -1;
+    const isName = part === ":";
+    if (isName !== (b.segments[index] === ":")) return isName ? 1 : -1;
   }
   return 0;
 }

@@ -12,19 +12,22 @@ import { serveHttp, type HttpAnswer, type HttpPeer, type HttpRequest } from "../
 import { RouteTable, type RouteMatch } from "../../../server/http/route-table.ts";
 import type { RabbitServer } from "../model/server.ts";
 import { checkAccess, foreignPage } from "./access.ts";
-import { Logins, type Credentials } from "./logins.ts";
+import { loginFailed, Logins, realm, type Credentials } from "./logins.ts";
 import { badRequest, httpAnswer, objectNotFound, refused, type Reply } from "./reply.ts";
 import type { Call, JsonObject, Route } from "./route.ts";
-import { createRoutes } from "./routes.ts";
+import { createRoutes, type MoreRoutes } from "./routes.ts";
 
 export interface ManagementOptions {
   /** Sites whose pages may use the API, `https://ops.example.com`; `*`: all. */
   readonly corsOrigins?: readonly string[];
+  /** Beside those of the API itself: statistics. */
+  readonly moreRoutes?: readonly Route[];
+  /** Of messages and traffic, to be shown with a virtual host. */
+  readonly vhostNumbers?: MoreRoutes["vhostNumbers"];
 }
 
 const prefix = "/api";
 const bodyBytesMaxDefault = 1_000_000;
-const realm = 'Basic realm="RabbitMQ Management"';
 
 const commonHeaders = {
   "cache-control": "no-cache",
@@ -77,7 +80,12 @@ class Dispatcher {
       logger: server.logger,
       secret: server.broker.random.bytes(32),
     });
-    this.#routes = new RouteTable(createRoutes(server, this.#logins));
+    this.#routes = new RouteTable(
+      createRoutes(this.#logins, {
+        routes: options.moreRoutes ?? [],
+        ...(options.vhostNumbers !== undefined && { vhostNumbers: options.vhostNumbers }),
+      }),
+    );
   }
 
   async answer(request: HttpRequest): Promise<HttpAnswer> {
@@ -104,7 +112,8 @@ class Dispatcher {
     if (this.#origins.refuses(request)) return foreignPage;
     const identity = route.access === "anyone" ? nobody : await this.#identify(request);
     if ("status" in identity) return identity;
-    const vhost = this.#vhostOf(found.params, request);
+    const params = found.params(route);
+    const vhost = this.#vhostOf(params, request);
     const refusal = checkAccess(route.access, identity, vhost);
     if (refusal !== undefined) return refusal;
     const body = await readBody(request, route);
@@ -115,7 +124,7 @@ class Dispatcher {
       peer: request.peer,
       method,
       path: request.path,
-      params: found.params,
+      params,
       query: request.query,
       ...body,
       vhost,
@@ -145,12 +154,6 @@ class Dispatcher {
     broker.whenDurable(broker.ticket, resolve);
     return promise;
   }
-}
-
-export function loginFailed(refusal: Refusal): Reply {
-  if (refusal.cause === "loopback") return refused(401, "not_authorised", "User can only log in via localhost");
-  const failed = refused(401, "not_authorized", "Login failed");
-  return { ...failed, headers: { "www-authenticate": realm } };
 }
 
 function methodsOf(routes: ReadonlyMap<string, Route>): string {

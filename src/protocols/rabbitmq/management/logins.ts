@@ -12,6 +12,7 @@ import { LoginPenalty } from "../../../auth/penalty.ts";
 import { Refusal } from "../../../auth/refusal.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Logger } from "../../../observe/log.ts";
+import { notAuthorised, refused, type Reply } from "./reply.ts";
 import type { HttpPeer, HttpRequest } from "../../../server/http/http-handler.ts";
 
 export type Credentials = { readonly name: string; readonly password: string } | { readonly token: string };
@@ -33,6 +34,7 @@ export interface LoginOptions {
   readonly secret: Buffer;
 }
 
+export const realm = 'Basic realm="RabbitMQ Management"';
 const knownMs = 20_000;
 const knownMax = 1000;
 const heldMax = 1000;
@@ -90,6 +92,12 @@ export class Logins {
     await promise;
     this.#heldCount--;
   }
+}
+
+export function loginFailed(refusal: Refusal): Reply {
+  if (refusal.cause === "loopback") return notAuthorised("User can only log in via localhost");
+  const failed = refused(401, "not_authorized", "Login failed");
+  return { ...failed, headers: { "www-authenticate": realm } };
 }
 
 function credentialsIn(header: string): Credentials | undefined {

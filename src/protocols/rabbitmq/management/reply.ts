@@ -8,6 +8,8 @@ export interface Reply {
   readonly value?: unknown;
   /** To be sent as JSON, made piece by piece while it is sent. */
   readonly list?: LazyList;
+  /** An object whose lists are long: to be sent as JSON, made piece by piece like a list. */
+  readonly fields?: Readonly<Record<string, unknown>>;
   /** To be sent as it is. */
   readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -50,26 +52,55 @@ export function notAuthorised(reason: string): Reply {
 const pieceCharactersMin = 32_768;
 const jsonHeaders = { "content-type": "application/json" };
 
-export function httpAnswer({ status, value, list, text, headers }: Reply): HttpAnswer {
+export function httpAnswer({ status, value, list, fields, text, headers }: Reply): HttpAnswer {
   if (text !== undefined) return { status, headers: { ...headers }, body: text };
-  if (list !== undefined) return { status, headers: { ...jsonHeaders, ...headers }, body: pieces(list) };
+  const json = { status, headers: { ...jsonHeaders, ...headers } };
+  if (list !== undefined) return { ...json, body: gathered(listTexts(list)) };
+  if (fields !== undefined) return { ...json, body: gathered(fieldTexts(fields)) };
   if (value === undefined) return { status, headers: { ...headers } };
-  return { status, headers: { ...jsonHeaders, ...headers }, body: JSON.stringify(value) };
+  return { ...json, body: JSON.stringify(value) };
 }
 
-function* pieces({ envelope, items }: LazyList): Iterable<string> {
-  let text = "[";
-  if (envelope !== undefined) {
-    const before = JSON.stringify(envelope).slice(0, -1);
-    text = `${before}${before.length > 1 ? "," : ""}"items":[`;
+/** Small texts as fewer larger ones. */
+function* gathered(texts: Iterable<string>): Iterable<string> {
+  let piece = "";
+  for (const text of texts) {
+    piece += text;
+    if (piece.length < pieceCharactersMin) continue;
+    yield piece;
+    piece = "";
   }
-  let separator = "";
-  for (const item of items) {
-    text += separator + JSON.stringify(item);
+  yield piece;
+}
+
+function* listTexts({ envelope, items }: LazyList): Iterable<string> {
+  if (envelope === undefined) {
+    yield* arrayTexts(items);
+    return;
+  }
+  const before = JSON.stringify(envelope).slice(0, -1);
+  yield `${before}${before.length > 1 ? "," : ""}"items":`;
+  yield* arrayTexts(items);
+  yield "}";
+}
+
+function* fieldTexts(fields: Readonly<Record<string, unknown>>): Iterable<string> {
+  let separator = "{";
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    yield `${separator}${JSON.stringify(name)}:`;
+    if (Array.isArray(value)) yield* arrayTexts(value);
+    else yield JSON.stringify(value);
     separator = ",";
-    if (text.length < pieceCharactersMin) continue;
-    yield text;
-    text = "";
   }
-  yield `${text}${envelope === undefined ? "]" : "]}"}`;
+  yield separator === "{" ? "{}" : "}";
+}
+
+function* arrayTexts(items: Iterable<unknown>): Iterable<string> {
+  let separator = "[";
+  for (const item of items) {
+    yield separator + JSON.stringify(item);
+    separator = ",";
+  }
+  yield separator === "[" ? "[]" : "]";
 }

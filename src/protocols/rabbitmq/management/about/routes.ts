@@ -1,14 +1,19 @@
 /** Of the API itself, of who asks, and of this broker as far as nothing is counted. */
 
-import type { RabbitServer } from "../../model/server.ts";
+import { Refusal } from "../../../../auth/refusal.ts";
 import { spokenVersion } from "../../model/server.ts";
-import type { Logins } from "../logins.ts";
+import { checkAccess } from "../access.ts";
 import { replyObject } from "../listing.ts";
-import { reply } from "../reply.ts";
-import type { Route } from "../route.ts";
+import { loginFailed, type Logins } from "../logins.ts";
+import { objectNotFound, refused, reply, type Reply } from "../reply.ts";
+import type { Call, Route } from "../route.ts";
+import { attemptRoutes } from "./attempts.ts";
+import { featureRoutes } from "./features.ts";
 
-export function aboutRoutes(_server: RabbitServer, _logins: Logins): readonly Route[] {
+export function aboutRoutes(logins: Logins): readonly Route[] {
   return [
+    ...featureRoutes,
+    ...attemptRoutes,
     {
       method: "GET",
       path: "/whoami",
@@ -23,5 +28,64 @@ export function aboutRoutes(_server: RabbitServer, _logins: Logins): readonly Ro
       about: "The version of RabbitMQ that this API is that of.",
       handle: () => reply(spokenVersion),
     },
+    {
+      method: "GET",
+      path: "/extensions",
+      access: "management",
+      about: "Extensions of the user interface, for scripts that look for plug-ins.",
+      handle: () => reply([{ javascript: "dispatcher.js" }, { javascript: "shovel.js" }]),
+    },
+    {
+      method: "GET",
+      path: "/auth",
+      access: "anyone",
+      about: "How a page can log in: by name and password.",
+      handle: () => reply({ enable_uaa: false, uaa_client_id: "", uaa_location: "", oauth_enabled: false }),
+    },
+    {
+      method: "POST",
+      path: "/login",
+      access: "anyone",
+      about: "Checks a name and a password that a form sends (username, password), and sets a cookie as RabbitMQ does.",
+      takesRaw: true,
+      handle: (call) => login(call, logins),
+    },
+    {
+      method: "GET",
+      path: "/auth/hash_password/:password",
+      access: "administrator",
+      about: "The hash that a user with this password would have.",
+      handle: (call) => reply({ ok: call.server.authority.users.hash(call.params["password"] ?? "") }),
+    },
+    {
+      method: "GET",
+      path: "/aliveness-test/:vhost",
+      access: "vhost",
+      about: "Whether a virtual host is there and takes messages.",
+      handle: aliveness,
+    },
   ];
+}
+
+async function login(call: Call, logins: Logins): Promise<Reply> {
+  const form = new URLSearchParams(call.raw.toString());
+  const name = form.get("username") ?? "";
+  const password = form.get("password") ?? "";
+  const evidence = JSON.stringify([name, password]);
+  const identity = await logins.login({ name, password }, call.peer, evidence);
+  if (identity instanceof Refusal) return loginFailed(identity);
+  const refusal = checkAccess("management", identity, undefined);
+  if (refusal !== undefined) return refusal;
+  const value = Buffer.from(`${name}:${password}`).toString("base64");
+  const flags = `Version=1; Path=/; SameSite=Strict${call.peer.isTls ? "; Secure" : ""}`;
+  return { ...reply("ok"), headers: { "set-cookie": `auth=${value}; ${flags}` } };
+}
+
+/** RabbitMQ sends a message through a queue of its own and leaves the queue behind. Here it is asked whether one would get through. */
+function aliveness({ vhost, server }: Call): Reply {
+  if (vhost === undefined || vhost === "missing") return objectNotFound;
+  const { memory, disk } = server.broker.pressure;
+  if (!memory && !disk) return reply({ status: "ok" });
+  const reason = `producers are held back: ${memory ? "memory" : "disk"} is short`;
+  return refused(503, "service_unavailable", reason);
 }
