@@ -44,6 +44,17 @@ export function openCheckpoints(disk: Disk): CheckpointStore {
   };
 }
 
+/** What is wrong with the checkpoints that are there, be they needed or not. */
+export async function verifyCheckpoints(disk: Disk): Promise<Damage[]> {
+  const damage: Damage[] = [];
+  for (const id of await checkpointIds(disk)) {
+    const whole = (await readWhole(disk, checkpointName(id))) ?? Buffer.alloc(0);
+    const what = faultOf(whole, id);
+    if (what !== undefined) damage.push({ file: checkpointName(id), position: 0, length: whole.length, what });
+  }
+  return damage;
+}
+
 /** Newest first. */
 async function checkpointIds(disk: Disk): Promise<number[]> {
   const ids: number[] = [];

@@ -75,6 +75,14 @@ export async function recoverJournal(
   return await reader.read(Math.max(0, start));
 }
 
+/** Every block of every file, needed or not. `bytes` of the answer are up to the last good one. */
+export async function verifyJournal(disk: Disk): Promise<{ blocks: number; bytes: number; damage: Damage[] }> {
+  let blocks = 0;
+  const first = journalFiles(await disk.list())[0]?.first ?? 1;
+  const { damage, bytesReplayed } = await recoverJournal(disk, first, () => blocks++);
+  return { blocks, bytes: bytesReplayed, damage };
+}
+
 function journalFiles(names: string[]): JournalFile[] {
   const files: JournalFile[] = [];
   for (const name of names) {

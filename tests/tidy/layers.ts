@@ -19,7 +19,12 @@ const rankByFolder: Readonly<Record<string, number>> = {
 };
 
 /** Files directly in src: they join the parts, and see everything. */
-export const mainFiles: readonly string[] = ["src/main.ts", "src/start-broker.ts", "src/broker-ports.ts"];
+export const mainFiles: readonly string[] = [
+  "src/main.ts",
+  "src/start-broker.ts",
+  "src/broker-ports.ts",
+  "src/check-data.ts",
+];
 
 export const mainRank = 7;
 

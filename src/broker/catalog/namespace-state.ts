@@ -272,6 +272,11 @@ export class NamespaceState implements Namespace {
     }
   }
 
+  /** Messages that wait for their time before they are routed. */
+  get delayedCount(): number {
+    return this.hiddenByName.get(delayedName)?.scheduledCount ?? 0;
+  }
+
   /** Where messages of delaying exchanges wait. */
   delayed(): QueueState {
     return this.hiddenByName.get(delayedName) ?? this.#createHidden(delayedName, plainQueueSettings);

@@ -28,6 +28,29 @@ export interface NodeDisk extends Disk {
 export async function openNodeDisk(directory: string): Promise<NodeDisk> {
   await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 });
   await lock(directory);
+  return {
+    ...diskOf(directory),
+    unlock: () => fs.promises.rm(path.join(directory, lockName), { force: true }),
+  };
+}
+
+/**
+ * For who only looks: nothing is created and nothing locked. Throws if somebody holds the directory, which
+ * `refuseIfHeld` asks again: what is read while somebody writes may look damaged.
+ */
+export async function openNodeDiskToRead(
+  directory: string,
+): Promise<{ readonly disk: Disk; refuseIfHeld(): Promise<void> }> {
+  await fs.promises.access(directory);
+  const refuseIfHeld = async (): Promise<void> => {
+    const held = await readIfThere(path.join(directory, lockName));
+    if (held !== undefined && (await isAlive(held))) throw inUse(directory, held);
+  };
+  await refuseIfHeld();
+  return { disk: diskOf(directory), refuseIfHeld };
+}
+
+function diskOf(directory: string): Disk {
   const at = (name: string): string => path.join(directory, name);
   return {
     async list() {
@@ -50,7 +73,6 @@ export async function openNodeDisk(directory: string): Promise<NodeDisk> {
       const found = await fs.promises.statfs(directory);
       return found.bavail * found.bsize;
     },
-    unlock: () => fs.promises.rm(at(lockName), { force: true }),
   };
 }
 
@@ -171,10 +193,7 @@ async function lock(directory: string): Promise<void> {
     if (await createWith(name, own)) return;
     const held = await readIfThere(name);
     if (held === undefined) continue;
-    if (await isAlive(held)) {
-      const text = `The data directory ${directory} is in use by process ${held.split(" ")[0]} (see ${name}).`;
-      throw Object.assign(new Error(text), { code: "EBUSY" });
-    }
+    if (await isAlive(held)) throw inUse(directory, held);
     const aside = `${name}-${process.pid}`;
     await fs.promises.rename(name, aside).catch(ignoreMissing);
     const moved = await readIfThere(aside);
@@ -182,6 +201,12 @@ async function lock(directory: string): Promise<void> {
     if (moved !== undefined && moved !== held) await fs.promises.link(aside, name).catch(() => undefined);
     await fs.promises.rm(aside, { force: true });
   }
+}
+
+function inUse(directory: string, held: string): Error {
+  const name = path.join(directory, lockName);
+  const text = `The data directory ${directory} is in use by process ${held.split(" ")[0]} (see ${name}).`;
+  return Object.assign(new Error(text), { code: "EBUSY" });
 }
 
 async function createWith(name: string, content: string): Promise<boolean> {
