@@ -39,10 +39,11 @@ const tlsKeys = new Set([
 ]);
 
 /** Why a text is no address, in the words of RabbitMQ's parser. */
-export class AddressFault {
+export class AddressFault extends Error {
   readonly reason: string;
 
   constructor(reason: string) {
+    super(reason);
     this.reason = reason;
   }
 }

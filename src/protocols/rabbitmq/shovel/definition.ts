@@ -118,12 +118,17 @@ function isShortText(key: string, value: unknown): string | undefined {
 
 function isOctet(key: string, value: unknown): string | undefined {
   const isOne = Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255;
-  return isNumber(key, value) ?? (isOne ? undefined : `${key} should be from 0 to 255, actually was ${value}`);
+  return (
+    isNumber(key, value) ?? (isOne ? undefined : `${key} should be from 0 to 255, actually was ${shownJson(value)}`)
+  );
 }
 
 function isTimestamp(key: string, value: unknown): string | undefined {
   const isOne = Number.isSafeInteger(value) && (value as number) >= 0;
-  return isNumber(key, value) ?? (isOne ? undefined : `${key} should be seconds since 1970, actually was ${value}`);
+  return (
+    isNumber(key, value) ??
+    (isOne ? undefined : `${key} should be seconds since 1970, actually was ${shownJson(value)}`)
+  );
 }
 
 /** The first fault of a property is that of the whole. */
@@ -180,8 +185,9 @@ export function shovelFaults(name: string, definition: unknown, mayEnter: MayEnt
 
 /** What to do by a definition without faults. */
 export function planShovel(definition: JsonObject): ShovelPlan {
-  const get = <T>(...keys: readonly string[]): T | undefined => {
-    for (const key of keys) if (Object.hasOwn(definition, key)) return definition[key] as T;
+  // Each value's kind was checked.
+  const get = (...keys: readonly string[]): any => {
+    for (const key of keys) if (Object.hasOwn(definition, key)) return definition[key];
     return undefined;
   };
   const list = (given: unknown): readonly string[] => (typeof given === "string" ? [given] : (given as string[]));
@@ -211,6 +217,6 @@ export function planShovel(definition: JsonObject): ShovelPlan {
       isPredeclared: get("dest-predeclared") ?? false,
     },
     ackMode: get("ack-mode") ?? "on-confirm",
-    reconnectMs: Math.max(0, get<number>("reconnect-delay") ?? 5) * 1000,
+    reconnectMs: Math.max(0, get("reconnect-delay") ?? 5) * 1000,
   };
 }

@@ -13,6 +13,7 @@
  * are left unsettled, and go back when the connection closes.
  */
 
+import type { Clock, TimerHandle } from "../../../base/clock.ts";
 import { getU64, putU32 } from "../../../base/bytes.ts";
 import {
   ContentHeader,
@@ -31,6 +32,8 @@ import type { HeadChanges } from "./forward-headers.ts";
 /** The destination's unsent bytes above which the source is not read. */
 const unsentBytesMax = 1_048_576;
 const channel = 1;
+/** What the destination refuses goes back to the source after this long: at once, it would come again at once, and so on. */
+const refusedMs = 200;
 const contentHeader = new ContentHeader();
 
 export class Forwarding {
@@ -55,6 +58,10 @@ export class Forwarding {
   #confirmedUpTo = 0;
   #isBlocked = false;
   #isFull = false;
+  /** Confirms that wait behind a refusal; as many as the prefetch at most. */
+  #held: { deliveryTag: number; isMultiple: boolean; isAck: boolean }[] | undefined;
+  #timer: TimerHandle | undefined;
+  readonly #clock: Clock;
 
   /** @param finished called once when as many messages as wanted are over. */
   constructor(
@@ -63,8 +70,10 @@ export class Forwarding {
     plan: ShovelPlan,
     changes: HeadChanges,
     messagesMax: number,
+    clock: Clock,
     finished: () => void,
   ) {
+    this.#clock = clock;
     const { queue, exchange, exchangeKey } = plan.destination;
     this.#source = source;
     this.#destination = destination;
@@ -198,6 +207,23 @@ export class Forwarding {
   }
 
   #settled({ deliveryTag, isMultiple, isAck }: Settlement): void {
+    if (this.#held !== undefined) this.#held.push({ deliveryTag, isMultiple, isAck });
+    else if (isAck) this.#settle(deliveryTag, isMultiple, isAck);
+    else this.#hold(deliveryTag, isMultiple);
+  }
+
+  /** What follows waits with it: an acknowledgement of many that overtook it would settle what was refused. */
+  #hold(deliveryTag: number, isMultiple: boolean): void {
+    this.#held = [{ deliveryTag, isMultiple, isAck: false }];
+    this.#timer = this.#clock.setTimer(this.#clock.now() + refusedMs, () => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const each of held) this.#settle(each.deliveryTag, each.isMultiple, each.isAck);
+      this.#flush(this.#source);
+    });
+  }
+
+  #settle(deliveryTag: number, isMultiple: boolean, isAck: boolean): void {
     const { output } = this.#source.peer;
     if (isAck) writeAck(output, channel, deliveryTag, isMultiple);
     else writeNackRequeue(output, channel, deliveryTag, isMultiple);
@@ -206,6 +232,12 @@ export class Forwarding {
     if (this.#toSettle > 0) return;
     this.#flush(this.#source);
     this.#finished();
+  }
+
+  /** Both connections have gone. */
+  close(): void {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#timer = undefined;
   }
 
   #newlyConfirmed(tag: number, isMultiple: boolean): number {

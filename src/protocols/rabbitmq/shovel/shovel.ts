@@ -117,8 +117,8 @@ export class Shovel {
 
   async #run(attempt: OneAttempt): Promise<void> {
     const { source, destination } = this.plan;
-    const source1 = await this.#connect(attempt, source.uris, "source");
-    const destination1 = await this.#connect(attempt, destination.uris, "destination");
+    const from = await this.#connect(attempt, source.uris, "source");
+    const to = await this.#connect(attempt, destination.uris, "destination");
     const topology = async <T>(setUp: () => Promise<T>): Promise<T> => {
       try {
         return await setUp();
@@ -126,19 +126,20 @@ export class Shovel {
         throw new Error(`failed to set up topology: ${reasonOf(error)}`);
       }
     };
-    await topology(() => this.#setUpDestination(destination1.client));
-    const queue = await topology(() => this.#setUpSource(source1.client));
-    const messagesMax = await topology(() => this.#messagesMax(source1.client, queue));
+    await topology(() => this.#setUpDestination(to.client));
+    const queue = await topology(() => this.#setUpSource(from.client));
+    const messagesMax = await topology(() => this.#messagesMax(from.client, queue));
     if (attempt.isOver) return;
     const finished = (): void => this.#finished(attempt);
     if (messagesMax === 0) return finished();
-    const changes = new HeadChanges(destination, this.#trail(source1, destination1), () => this.#clock.now());
-    const forwarding = new Forwarding(source1.client, destination1.client, this.plan, changes, messagesMax, finished);
-    destination1.client.reader = forwarding.destinationReader;
-    source1.client.reader = forwarding.sourceReader;
-    this.#enter({ kind: "running", source: source1, destination: destination1, forwarding });
-    await topology(() => this.#consume(source1.client, queue));
-    this.#log("info", "a shovel runs", { source: source1.uri, destination: destination1.uri });
+    const changes = new HeadChanges(destination, this.#trail(from, to), () => this.#clock.now());
+    const forwarding = new Forwarding(from.client, to.client, this.plan, changes, messagesMax, this.#clock, finished);
+    attempt.onOver(() => forwarding.close());
+    to.client.reader = forwarding.destinationReader;
+    from.client.reader = forwarding.sourceReader;
+    this.#enter({ kind: "running", source: from, destination: to, forwarding });
+    await topology(() => this.#consume(from.client, queue));
+    this.#log("info", "a shovel runs", { source: from.uri, destination: to.uri });
   }
 
   async #connect(attempt: OneAttempt, uris: readonly string[], side: "source" | "destination"): Promise<ShovelEnd> {
@@ -202,7 +203,7 @@ export class Shovel {
   /** What it says of itself in a message that it moved, in RabbitMQ's order. */
   #trail(source: ShovelEnd, destination: ShovelEnd): (readonly [string, string])[] {
     const { name, vhost } = this.identity;
-    const { source: from, destination: to } = this.plan;
+    const { source: wanted, destination: aim } = this.plan;
     const trail: (readonly [string, string | undefined])[] = [
       ["shovelled-by", this.#options.clusterName()],
       ["shovel-type", vhost === undefined ? "static" : "dynamic"],
@@ -210,12 +211,12 @@ export class Shovel {
       ["shovel-vhost", vhost],
       ["src-uri", source.uri],
       ["dest-uri", destination.uri],
-      ["src-exchange", from.exchange],
-      ["src-exchange-key", from.exchange === undefined ? undefined : from.exchangeKey],
-      ["src-queue", from.queue],
-      ["dest-exchange", to.exchange],
-      ["dest-exchange-key", to.exchangeKey],
-      ["dest-queue", to.queue],
+      ["src-exchange", wanted.exchange],
+      ["src-exchange-key", wanted.exchange === undefined ? undefined : wanted.exchangeKey],
+      ["src-queue", wanted.queue],
+      ["dest-exchange", aim.exchange],
+      ["dest-exchange-key", aim.exchangeKey],
+      ["dest-queue", aim.queue],
     ];
     return trail.filter((hop): hop is readonly [string, string] => hop[1] !== undefined);
   }
