@@ -3,9 +3,9 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import { Bottle, plainExchange } from "./broker/test-broker.suite.ts";
-import { checkData, checkDisk, type DataReport } from "./check-data.ts";
-import { startBroker } from "./start-broker.ts";
+import { Bottle, plainExchange } from "../../src/broker/test-broker.suite.ts";
+import { checkData, checkDisk, type DataReport } from "../../src/check-data.ts";
+import { startBroker } from "../../src/start-broker.ts";
 
 /** Two checkpoints, two segments, a journal behind them; one queue, one log, one delaying exchange. */
 async function stored(): Promise<Bottle> {
