@@ -123,8 +123,14 @@ function messageJson(entry: Entry, redelivered: boolean, messageCount: number) {
     exchange: entry.exchange(),
     routing_key: entry.routingKey(),
     message_count: messageCount,
-    properties: entry.format === amqpFormatId ? propertiesJson(entry.buffer, entry.headStart, entry.headEnd) : {},
+    properties: shownProperties(entry),
   };
+}
+
+/** RabbitMQ shows an empty list for none, and clients know it. */
+function shownProperties({ format, buffer, headStart, headEnd }: Entry): unknown {
+  const properties = format === amqpFormatId ? propertiesJson(buffer, headStart, headEnd) : {};
+  return Object.keys(properties).length === 0 ? [] : properties;
 }
 
 function payloadJson(entry: Entry, { isAlwaysBase64, truncate }: Wish) {
