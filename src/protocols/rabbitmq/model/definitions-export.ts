@@ -48,7 +48,7 @@ export function exportDefinitions(server: Defined, spokenVersion: string): Defin
     vhosts: vhosts.map((vhost) => vhostRow(vhost, server.vhostLimits)),
     permissions: [...authority.permissions.all()],
     topic_permissions: [...authority.topicPermissions.all()],
-    parameters: [...parameters.all()].map(({ vhost, component, name, value }) => ({ vhost, component, name, value })),
+    parameters: [...parameters.all()],
     global_parameters: [...parameters.globals()].filter(({ name }) => !name.startsWith("internal")),
     policies: [...policies.all("policy")].map(policyRow),
     queues: vhosts.flatMap((vhost) => [...queueRows(vhost)]),
@@ -57,21 +57,21 @@ export function exportDefinitions(server: Defined, spokenVersion: string): Defin
   };
 }
 
-/** Of one virtual host: no users, no permissions, and the rows do not name it. */
+/** Of one virtual host: no users, no permissions; queues, exchanges and bindings do not name it. */
 export function exportVhostDefinitions(server: Defined, vhost: Vhost, spokenVersion: string): Definitions {
   const { parameters, policies } = server;
   return {
     rabbit_version: spokenVersion,
-    parameters: [...parameters.all(vhost.name)].map(({ component, name, value }) => ({ component, name, value })),
-    policies: [...policies.all("policy", vhost.name)].map(policyRow).map(withoutVhost),
+    parameters: [...parameters.all(vhost.name)],
+    policies: [...policies.all("policy", vhost.name)].map(policyRow),
     queues: [...queueRows(vhost)].map(withoutVhost),
     exchanges: [...exchangeRows(vhost)].map(withoutVhost),
     bindings: [...bindingRows(vhost)].map(withoutVhost),
   };
 }
 
-function withoutVhost({ vhost: _, ...row }: Row): Row {
-  return row;
+function withoutVhost(row: Row): Row {
+  return Object.fromEntries(Object.entries(row).filter(([name]) => name !== "vhost"));
 }
 
 function vhostRow({ name, record }: Vhost, limits: VhostLimits): Row {

@@ -16,7 +16,7 @@ import { Authority } from "../../../auth/authority.ts";
 import { silentLogger } from "../../../observe/log.ts";
 import type { Defined } from "./definitions-export.ts";
 import { Plan, type ImportReport } from "./definitions-plan.ts";
-import { ImportFault, rowsOf, type Row } from "./definitions-reader.ts";
+import { ImportFault, rowsOf, shownText, type Row } from "./definitions-reader.ts";
 import { isObject, type JsonObject } from "./parameter-checks.ts";
 import { planBinding, planExchange, planQueue, planQueueLimits } from "./definitions-topology.ts";
 import { keysWithoutEffect } from "./policy-keys.ts";
@@ -43,6 +43,10 @@ const remarks: ReadonlySet<string> = new Set([
   "original_cluster_name",
   "original_vhost_name",
   "explanation",
+  // Of the virtual host that they were exported from.
+  "metadata",
+  "description",
+  "limits",
 ]);
 
 /**
@@ -161,7 +165,7 @@ function planVhost(plan: Plan, server: Defined, row: Row): void {
   const isType = type === "classic" || type === "quorum" || type === "stream";
   if (!isType && type !== undefined && type !== null && type !== "undefined") {
     throw new ImportFault(
-      type === "" ? "default_queue_type must not be an empty string" : `${String(type)} is not a valid queue type`,
+      type === "" ? "default_queue_type must not be an empty string" : `${shownText(type)} is not a valid queue type`,
     );
   }
   const description = said("description");
@@ -226,7 +230,7 @@ function planParameter(plan: Plan, { parameters }: Defined, row: Row, into: stri
   const vhost = plan.vhostOf(row, into);
   const component = row.text("component");
   const name = row.text("name");
-  const value = row.get("value");
+  const value = component === "operator_policy" ? withFields(row.get("value")) : row.get("value");
   if (component === "policy") {
     throw new ImportFault(`policies may not be set using this method (${vhost}/${component}/${name})`);
   }
@@ -239,6 +243,15 @@ function planParameter(plan: Plan, { parameters }: Defined, row: Row, into: stri
     noteKeys(plan, "parameters", vhost, name, value["definition"]);
   if (component.startsWith("federation")) plan.withoutEffect("parameters", name, vhost, "there is no federation here");
   plan.add("parameters", () => void parameters.setAny(vhost, component, name, value));
+}
+
+/** 3.10's rabbitmqctl exports the definition of an operator's policy as a list of pairs. */
+function withFields(value: unknown): unknown {
+  const definition = isObject(value) ? value["definition"] : undefined;
+  const isPairs = Array.isArray(definition) && definition.every((pair) => Array.isArray(pair) && pair.length === 2);
+  return isPairs
+    ? { ...(value as JsonObject), definition: Object.fromEntries(definition as [string, unknown][]) }
+    : value;
 }
 
 function noteKeys(plan: Plan, category: string, vhost: string, name: string, definition: unknown): void {

@@ -4,7 +4,7 @@ import type { ExchangeSettings } from "../../../broker/api.ts";
 import { exchangeSettings, firstExchanges } from "./declare-exchange.ts";
 import type { Defined } from "./definitions-export.ts";
 import { eventExchange } from "./events.ts";
-import { ImportFault, type Row } from "./definitions-reader.ts";
+import { ImportFault, shownText, type Row } from "./definitions-reader.ts";
 import type { Vhost } from "./vhosts.ts";
 
 /** Something that was taken in, or passed over, and changes nothing. */
@@ -64,7 +64,7 @@ export class Plan {
       throw new ImportFault("Virtual host does not exist and is not specified in definitions file.");
     }
     if (typeof vhost !== "string" || !this.vhostNames.has(vhost)) {
-      throw new ImportFault(`Please create virtual host "${String(vhost)}" prior to importing definitions.`);
+      throw new ImportFault(`Please create virtual host "${shownText(vhost)}" prior to importing definitions.`);
     }
     return vhost;
   }

@@ -1,5 +1,6 @@
 /** Reads the rows of definitions field by field; what is wrong with one ends the reading, with RabbitMQ's text where it has any. */
 
+import { shownJson } from "./erlang-json.ts";
 import { isObject, type JsonObject } from "./parameter-checks.ts";
 import { tableOfJson } from "./json-table.ts";
 import type { FieldTable } from "./field-table.ts";
@@ -83,4 +84,9 @@ const secrets: ReadonlySet<string> = new Set(["password", "password_hash"]);
 function shown(fields: JsonObject): string {
   const text = JSON.stringify(fields, (name, value: unknown) => (secrets.has(name) ? "[secret]" : value));
   return text.length > 200 ? `${text.slice(0, 200)}...` : text;
+}
+
+/** A text as it is, anything else as Erlang prints it. */
+export function shownText(value: unknown): string {
+  return typeof value === "string" ? value : shownJson(value);
 }

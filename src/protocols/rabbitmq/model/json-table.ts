@@ -72,7 +72,7 @@ function jsonOfHeader(value: Headers[string]): unknown {
   if (typeof value === "object" && value !== null && !(value instanceof Uint8Array)) {
     return jsonOfHeaders(value as Headers);
   }
-  return plainJson(value as string | number | bigint | boolean | null | undefined | Uint8Array);
+  return plainJson(value);
 }
 
 function plainJson(value: string | number | bigint | boolean | null | undefined | Uint8Array): unknown {

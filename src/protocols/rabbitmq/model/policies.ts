@@ -306,8 +306,8 @@ function policyOf({ vhost, name, value }: Parameter): Policy {
   return {
     vhost,
     name,
-    pattern: String(kept["pattern"]),
-    applyTo: String(kept["apply-to"] ?? "all"),
+    pattern: kept["pattern"] as string,
+    applyTo: (kept["apply-to"] ?? "all") as string,
     definition: kept["definition"] as JsonObject,
     priority: Number(kept["priority"]),
   };

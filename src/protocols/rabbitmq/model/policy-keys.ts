@@ -205,7 +205,7 @@ function checkRetry(definition: JsonObject): string | undefined {
   const least = definition["delayed-retry-min"];
   const most = definition["delayed-retry-max"];
   if (type !== undefined && type !== "disabled" && least === undefined) {
-    return `delayed-retry-min is required when delayed-retry-type is ${String(type)}`;
+    return `delayed-retry-min is required when delayed-retry-type is ${type as string}`;
   }
   if (typeof least !== "number" || typeof most !== "number" || most >= least) return undefined;
   return `delayed-retry-max (${most}) must not be smaller than delayed-retry-min (${least})`;
