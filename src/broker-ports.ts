@@ -6,6 +6,8 @@
 
 import { systemClock } from "./base/clock.ts";
 import type { Broker } from "./broker/api.ts";
+import { certificateLogin } from "./config/auth-settings.ts";
+import { ConfigurationError } from "./config/configuration-error.ts";
 import type { Settings } from "./config/options.ts";
 import type { Logger } from "./observe/log.ts";
 import type { HttpHandlers, Protocols } from "./protocols/registry.ts";
@@ -13,10 +15,13 @@ import { answerHealth, answerJson, answerUnavailable, type HealthState, type Unr
 import type { HttpHandler, HttpListener } from "./server/http-listener.ts";
 import { Listener } from "./server/listener.ts";
 import type { OpenPort } from "./server/protocol.ts";
+import type { TlsSettings } from "./server/tls-credentials.ts";
+import type { TlsIdentity } from "./server/tls-identity.ts";
 
 /** In the order in which they are listed. */
-const socketNames = ["amqp"] as const;
-const httpNames = ["http", "prometheus"] as const;
+const socketNames = ["amqp", "amqps"] as const;
+const httpNames = ["http", "https", "prometheus"] as const;
+const tlsNames = ["amqps", "https"] as const;
 
 type HttpName = (typeof httpNames)[number];
 
@@ -25,13 +30,41 @@ export class BrokerPorts implements HealthState {
   readonly #logger: Logger;
   readonly #onSockets: Listener[] = [];
   readonly #onHttp: { readonly name: HttpName; readonly listener: HttpListener }[] = [];
+  #tls: TlsIdentity | undefined;
   #state: "starting" | "running" | "stopping" = "starting";
   #hasFailed = false;
+  #stopHandlers: (() => void) | undefined;
   #broker: Broker | undefined;
 
   constructor(settings: Settings, logger: Logger) {
     this.#settings = settings;
     this.#logger = logger;
+  }
+
+  /**
+   * Reads what TLS needs, where something listens with it.
+   * @throws ConfigurationError
+   */
+  async readTls(): Promise<void> {
+    const settings = this.#settings;
+    if (tlsNames.every((name) => settings[`listen.${name}`] === null)) return;
+    const certificateFile = settings["tls.certificateFile"];
+    if (certificateFile === null) {
+      throw new ConfigurationError(["listen.amqps and listen.https need a certificate: set tls.certificateFile"]);
+    }
+    const { TlsIdentity } = await import("./server/tls-identity.ts");
+    try {
+      this.#tls = await TlsIdentity.open(tlsSettings(settings, certificateFile), systemClock(), this.#logger);
+    } catch (error) {
+      const { problems } = error as { problems?: readonly string[] };
+      throw problems === undefined ? error : new ConfigurationError(problems);
+    }
+  }
+
+  /** Absent without TLS. */
+  get reloadTls(): (() => Promise<boolean>) | undefined {
+    const tls = this.#tls;
+    return tls && (() => tls.reload());
   }
 
   /** Opens what speaks HTTP. Until `openAll` it answers for health only. */
@@ -53,10 +86,18 @@ export class BrokerPorts implements HealthState {
       const address = this.#settings[`listen.${name}`];
       if (address === null) continue;
       const protocol = protocols.onSockets[name];
-      this.#onSockets.push(await Listener.open({ ...this.#shared(name), ...address, protocol }));
+      this.#onSockets.push(
+        await Listener.open({
+          ...this.#shared(name),
+          ...address,
+          protocol,
+          certificateLogin: certificateLogin(this.#settings),
+        }),
+      );
     }
     if (this.#onHttp.length > 0) {
       const handlers = await protocols.loadHttp();
+      this.#stopHandlers = () => handlers.stop();
       for (const { name, listener } of this.#onHttp) listener.mount(this.#withHealth(handlerFor(name, handlers)));
     }
     this.#state = "running";
@@ -77,13 +118,16 @@ export class BrokerPorts implements HealthState {
   }
 
   open(): readonly OpenPort[] {
-    return [...this.#onSockets, ...this.#onHttp.map(({ listener }) => listener)].map((listener) => ({
-      name: listener.name,
-      ...listener.address,
-      isTls: false,
-      certificateEndsAtMs: undefined,
-      connectionCount: listener.connectionCount,
-    }));
+    return [...this.#onSockets, ...this.#onHttp.map(({ listener }) => listener)].map((listener) => {
+      const isTls = usesTls(listener.name);
+      return {
+        name: listener.name,
+        ...listener.address,
+        isTls,
+        certificateEndsAtMs: isTls ? this.#tls?.endsAtMs : undefined,
+        connectionCount: listener.connectionCount,
+      };
+    });
   }
 
   /** Lets connections and requests end, and cuts off after `deadlineMs` those that do not. HTTP answers for health still. */
@@ -99,12 +143,15 @@ export class BrokerPorts implements HealthState {
 
   /** Closes the ports of HTTP, behind everything else. */
   async close(): Promise<void> {
+    this.#stopHandlers?.();
     await Promise.all(this.#onHttp.map(({ listener }) => listener.stop(0)));
+    this.#tls?.close();
   }
 
   #shared(name: string) {
     return {
       name,
+      tls: usesTls(name) ? this.#tls : undefined,
       connectionsMax: this.#settings["connections.max"],
       // The machine's, whatever clock the broker lives by.
       clock: systemClock(),
@@ -117,6 +164,26 @@ export class BrokerPorts implements HealthState {
       if (!answerHealth(request, response, this)) handler(request, response);
     };
   }
+}
+
+function usesTls(name: string): boolean {
+  return (tlsNames as readonly string[]).includes(name);
+}
+
+function tlsSettings(settings: Settings, certificateFile: string): TlsSettings {
+  return {
+    certificateFile,
+    keyFile: settings["tls.keyFile"] ?? certificateFile,
+    keyPassword: settings["tls.keyPassword"] ?? undefined,
+    caFile: settings["tls.caFile"] ?? undefined,
+    verify: settings["tls.verify"],
+    failIfNoPeerCertificate: settings["tls.failIfNoPeerCertificate"],
+    versionMin: settings["tls.versionMin"],
+    versionMax: settings["tls.versionMax"],
+    ciphers: settings["tls.ciphers"] ?? undefined,
+    honorCipherOrder: settings["tls.honorCipherOrder"],
+    handshakeTimeoutMs: settings["tls.handshakeTimeoutMs"],
+  };
 }
 
 function handlerFor(name: HttpName, { management, metrics }: HttpHandlers): HttpHandler {

@@ -26,6 +26,7 @@ process.exit(
       process.on("SIGTERM", run);
       process.on("SIGINT", run);
     },
+    onReloadSignal: (run) => void process.on("SIGHUP", run),
     startBroker: async (options) => (await import("./start-broker.ts")).startBroker(options),
   }),
 );

@@ -8,9 +8,10 @@
 import { readFileSync } from "node:fs";
 import { systemClock, parseDuration, VirtualClock, type Clock } from "./base/clock.ts";
 import { systemRandom } from "./base/random.ts";
-import { Authority, plainAuthSettings } from "./auth/authority.ts";
+import { Authority, type AuthSettings } from "./auth/authority.ts";
 import { BrokerPorts } from "./broker-ports.ts";
 import { openBroker, type RunningCore } from "./broker/broker.ts";
+import { authSettings } from "./config/auth-settings.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
 import { showAddress } from "./config/kinds.ts";
 import type { Settings } from "./config/options.ts";
@@ -34,6 +35,7 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
   const { values, warnings } = await settingsFor(options);
   const faults = protocolFaults({ shovels: values.shovels });
   if (faults.length > 0) throw new ConfigurationError(faults);
+  const auth = authSettings(values);
   const virtual = options.clock === "virtual" ? new VirtualClock(Date.now(), setImmediate) : undefined;
   const clock: Clock = virtual ?? systemClock();
   const logger = loggerFor(options, values, clock);
@@ -49,7 +51,7 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
     const core = await openCore(options, values, data.log, clock, logger, () => ports.failed());
     undo.push(() => core.stop());
     undo.push(() => ports.drain(0));
-    const protocols = protocolsOf(values, core, logger, ports);
+    const protocols = protocolsOf(values, auth, core, logger, ports);
     await ports.openAll(core, protocols);
     protocols.shovels.start();
     undo.push(() => protocols.shovels.stop());
@@ -113,14 +115,20 @@ async function openCore(
   return core;
 }
 
-function protocolsOf(settings: Settings, core: RunningCore, logger: Logger, ports: BrokerPorts): Protocols {
+function protocolsOf(
+  settings: Settings,
+  auth: AuthSettings,
+  core: RunningCore,
+  logger: Logger,
+  ports: BrokerPorts,
+): Protocols {
   const random = systemRandom();
   const authority = new Authority({
     store: core.definitions,
     clock: systemClock(),
     bytes: (count) => random.bytes(count),
     logger,
-    settings: plainAuthSettings,
+    settings: auth,
   });
   authority.createFirst();
   return createProtocols({

@@ -30,6 +30,7 @@ async function run(
       if (text.startsWith("ready")) for (let sent = 0; sent < signals; sent++) listeners.forEach((each) => each());
     },
     writeError: (text) => void (result.error += text),
+    onReloadSignal: () => {},
     onStopSignal: (each) => void listeners.push(each),
     startBroker: async (options) => {
       result.started.push(options);
@@ -88,6 +89,7 @@ test("a broker that fails while it runs ends the program with a status of its ow
     writeOut: () => {},
     writeError: (text) => void (error += text),
     onStopSignal: () => {},
+    onReloadSignal: () => {},
     startBroker: async ({ onFailure }) => {
       setImmediate(() => onFailure!(new Error("fdatasync: EIO")));
       return { ports: {}, addresses: {}, advance: async () => {}, redrive: async () => 0, stop: async () => {} };
@@ -151,6 +153,7 @@ test("a refusal of the system is a sentence, a fault of ours a stack", async () 
         writeOut: () => {},
         writeError: (text) => void (said += text),
         onStopSignal: () => {},
+        onReloadSignal: () => {},
         startBroker: () => Promise.reject(error),
       });
       return { ...ok, status, error: said };

@@ -3,7 +3,7 @@
  * and nothing else, so that a script can wait for it; logs go to standard error.
  *
  * A first SIGTERM or SIGINT stops gracefully, a second one at once: whoever presses Ctrl-C twice means it, and what was
- * acknowledged is on disk either way.
+ * acknowledged is on disk either way. SIGHUP reads the files of TLS again.
  */
 
 import type { StartOptions } from "../config/start-options.ts";
@@ -33,6 +33,9 @@ export async function start(around: Surroundings, options: StartOptions): Promis
   });
 
   const broker = await starting;
+  const { reloadTls } = broker;
+  // Without TLS there is nothing to read again, and SIGHUP means what it means to every process: the terminal is gone.
+  if (reloadTls !== undefined) around.onReloadSignal(() => void reloadTls());
   around.writeOut(`ready ${JSON.stringify(broker.addresses)}\n`);
   return ended;
 }

@@ -11,6 +11,8 @@ export interface Surroundings {
   writeError(text: string): void;
   /** Calls back at each SIGTERM and SIGINT from now on. */
   onStopSignal(run: () => void): void;
+  /** Calls back at each SIGHUP from now on, which else ends the process. */
+  onReloadSignal(run: () => void): void;
   /** Loads the broker, which is the larger part of the program, and starts one. */
   startBroker(options: StartOptions): Promise<RunningBroker>;
 }

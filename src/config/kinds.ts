@@ -29,6 +29,36 @@ export function optionalText(expects: string): Kind<string | null> {
   return { expects: `${expects}, or nothing`, read: (given) => given || null, show: (value) => value ?? "" };
 }
 
+/**
+ * Texts with commas between them, or a JSON array (in a file, a list) where they hold commas themselves; none for nothing.
+ * @param choices all that may stand in it, if not anything.
+ */
+export function list<const T extends string = string>(expects: string, choices?: readonly T[]): Kind<readonly T[]> {
+  return {
+    expects: choices === undefined ? expects : `${expects} (${choices.join(", ")})`,
+    read(given) {
+      const texts = readList(given);
+      const isRight = texts?.every((each) => choices === undefined || choices.some((choice) => choice === each));
+      return isRight === true ? (texts as T[]) : undefined;
+    },
+    show: (values) =>
+      values.some((value) => /^$|^[[ ]|,| $/.test(value)) ? JSON.stringify(values) : values.join(", "),
+  };
+}
+
+function readList(given: string): string[] | undefined {
+  if (!given.startsWith("[")) {
+    const texts = given.split(",").map((each) => each.trim());
+    return texts.length === 1 && texts[0] === "" ? [] : texts.includes("") ? undefined : texts;
+  }
+  try {
+    const values: unknown = JSON.parse(given);
+    return Array.isArray(values) && values.every((each) => typeof each === "string") ? values : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** As `optionalText`, but shown to nobody. */
 export function secret(expects: string): Kind<string | null> {
   return { ...optionalText(expects), show: (value) => (value === null ? "" : "(not shown)") };

@@ -35,7 +35,8 @@ test("every default is a value of its kind, and what is shown reads back as the 
     const kind = options[key].kind as Kind<unknown>;
     const value = kind.read(options[key].default);
     check.notEqual(value, undefined, key);
-    check.deepEqual(kind.read(kind.show(value)), value, key);
+    // Secrets are not shown.
+    if (kind.show(value) !== "(not shown)") check.deepEqual(kind.read(kind.show(value)), value, key);
   }
 });
 

@@ -44,6 +44,11 @@ export interface RunningBroker {
    * refuses them, stay. Answers how many were moved, `countMax` at most. Throws if there is no such queue.
    */
   redrive(queue: string, countMax?: number): Promise<number>;
+  /**
+   * Reads the files of TLS now; they are looked at every few seconds anyway. Answers whether they could be used; if not,
+   * the log says why, and what was in force stays. Absent if nothing listens with TLS.
+   */
+  readonly reloadTls?: (() => Promise<boolean>) | undefined;
   /** Stops gracefully, within `shutdown.deadlineMs`. A second call waits for the first. */
   stop(): Promise<void>;
 }

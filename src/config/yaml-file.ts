@@ -18,7 +18,7 @@ export async function readYamlFile(path: string): Promise<Given[]> {
   } catch (error) {
     throw new ConfigurationError([`--config ${path}: cannot be read: ${(error as Error).message}`]);
   }
-  const { isMap, isScalar, LineCounter, parseDocument } = await import("yaml");
+  const { isMap, isScalar, isSeq, LineCounter, parseDocument } = await import("yaml");
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const [first] = document.errors;
@@ -39,6 +39,12 @@ export async function readYamlFile(path: string): Promise<Given[]> {
         const line = range === undefined ? "" : `:${lines.linePos(range[0]).line}`;
         walk(pair.value, prefix === "" ? key : `${prefix}.${key}`, `${path}${line}`);
       }
+    } else if (
+      prefix !== "" &&
+      isSeq(node) &&
+      node.items.every((item) => isScalar(item) && typeof item.value !== "object")
+    ) {
+      given.push({ key: prefix, text: JSON.stringify(node.toJSON().map(String)), place });
     } else if (prefix === "") {
       if (node !== null) problems.push(`${path}: is not a map of options, such as "log.level: debug"`);
     } else {

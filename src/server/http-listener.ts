@@ -7,13 +7,13 @@
  * neither send nor read. Bodies are bounded by who reads them. Stopping lets the requests that are under way end.
  */
 
-import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { TlsOptions } from "node:tls";
+import type { Server as TlsServer } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../observe/log.ts";
 import { connectionsRefused, CountedWarning } from "./counted-warning.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
 /** Answers a request, sooner or later. Must not throw. */
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -26,7 +26,7 @@ export interface HttpListenerOptions {
   readonly port: number;
   readonly handler: HttpHandler;
   readonly connectionsMax: number;
-  readonly tls?: TlsOptions;
+  readonly tls?: TlsIdentity | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -49,31 +49,27 @@ export class HttpListener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #refusals: CountedWarning;
+  readonly #unfollow: (() => void) | undefined;
   #handler: HttpHandler;
   #address = { host: "", port: 0 };
   #underWay = 0;
   #whenIdle: (() => void) | undefined;
   #isStopping = false;
 
-  private constructor(options: HttpListenerOptions) {
+  private constructor(options: HttpListenerOptions, server: Server) {
     const { clock, logger } = options;
     this.name = options.name;
     this.#clock = clock;
     this.#handler = options.handler;
-    const answer = (request: IncomingMessage, response: ServerResponse): void => this.#answer(request, response);
-    const settings = { ...limits, noDelay: true, keepAlive: true };
-    this.#server =
-      options.tls === undefined
-        ? createPlainServer(settings, answer)
-        : createTlsServer({ ...settings, ...options.tls }, answer);
-    this.#server.maxHeadersCount = headersMax;
-    this.#server.maxConnections = options.connectionsMax;
-    this.#server.timeout = silenceMs;
+    this.#server = server;
+    this.#unfollow = options.tls?.follow(server as unknown as TlsServer, options.name);
+    server.on("request", (request, response) => this.#answer(request, response));
+    server.maxHeadersCount = headersMax;
+    server.maxConnections = options.connectionsMax;
+    server.timeout = silenceMs;
     this.#refusals = new CountedWarning(clock, logger, connectionsRefused);
-    this.#server.on("drop", () =>
-      this.#refusals.warn({ listener: options.name, connectionsMax: options.connectionsMax }),
-    );
-    this.#server.on("connection", (socket: Socket) => {
+    server.on("drop", () => this.#refusals.warn({ listener: options.name, connectionsMax: options.connectionsMax }));
+    server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
@@ -81,15 +77,20 @@ export class HttpListener {
 
   /** Listens, or rejects with the system's error (EADDRINUSE, EACCES). */
   static async open(options: HttpListenerOptions): Promise<HttpListener> {
-    const listener = new HttpListener(options);
+    const settings = { ...limits, noDelay: true, keepAlive: true };
+    const server: Server =
+      options.tls === undefined
+        ? createServer(settings)
+        : (await import("node:https")).createServer({ ...settings, ...options.tls.serverOptions });
+    const listener = new HttpListener(options, server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    listener.#server.once("error", reject);
-    listener.#server.listen({ host: options.host, port: options.port, backlog }, resolve);
+    server.once("error", reject);
+    server.listen({ host: options.host, port: options.port, backlog }, resolve);
     await promise;
-    const { address, port } = listener.#server.address() as AddressInfo;
+    const { address, port } = server.address() as AddressInfo;
     listener.#address = { host: address, port };
-    listener.#server.off("error", reject);
-    listener.#server.on("error", (error) => options.logger.error("a listener failed", { error }));
+    server.off("error", reject);
+    server.on("error", (error) => options.logger.error("a listener failed", { error }));
     return listener;
   }
 
@@ -128,6 +129,7 @@ export class HttpListener {
     // Not closeAllConnections: it does not know of sockets that have sent nothing, nor of handshakes under way.
     for (const socket of this.#sockets) socket.destroy();
     await promise;
+    this.#unfollow?.();
     this.#refusals.close();
   }
 

@@ -3,14 +3,16 @@
  * a full house is noticed by the newcomer and not by those inside. One timer ticks for all connections.
  */
 
-import { createServer as createPlainServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type TlsOptions } from "node:tls";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import type { Server as TlsServer, TLSSocket } from "node:tls";
+import type { CertificateLoginFrom } from "../auth/certificate-name.ts";
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import type { Logger } from "../observe/log.ts";
 import { ChunkPool } from "../wire/output.ts";
 import { connectionsRefused, CountedWarning } from "./counted-warning.ts";
 import type { Protocol } from "./protocol.ts";
 import { FlushQueue, SocketPeer } from "./socket-peer.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
 export interface ListenerOptions {
   /** As in `--listen NAME=HOST:PORT` */
@@ -20,7 +22,9 @@ export interface ListenerOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly connectionsMax: number;
-  readonly tls?: TlsOptions;
+  readonly tls?: TlsIdentity | undefined;
+  /** What of a client's certificate is its name; the whole subject, unless given. */
+  readonly certificateLogin?: CertificateLoginFrom | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -35,31 +39,49 @@ export class Listener {
   readonly #queue: FlushQueue;
   readonly #peers = new Set<SocketPeer>();
   readonly #refusals: CountedWarning;
+  /** Raw sockets on which a handshake is under way, or was made. */
+  readonly #unsecured = new Set<Socket>();
+  readonly #unfollow: (() => void) | undefined;
   #address = { host: "", port: 0 };
   #timer: TimerHandle | undefined;
   #whenEmpty: (() => void) | undefined;
 
-  private constructor(options: ListenerOptions) {
+  private constructor(options: ListenerOptions, server: Server) {
     this.#options = options;
-    this.#refusals = new CountedWarning(options.clock, options.logger, connectionsRefused);
+    this.#server = server;
     this.#queue = new FlushQueue(options.clock);
-    const settings = { noDelay: true, keepAlive: true, pauseOnConnect: true };
-    this.#server =
-      options.tls === undefined
-        ? createPlainServer(settings, (socket) => this.#accept(socket))
-        : createTlsServer({ ...settings, ...options.tls }, (socket) => this.#accept(socket));
+    this.#refusals = new CountedWarning(options.clock, options.logger, connectionsRefused);
+    if (options.tls === undefined) {
+      server.on("connection", (socket) => this.#accept(socket));
+      return;
+    }
+    this.#unfollow = options.tls.follow(server as TlsServer, options.name);
+    // Those whose handshake is under way count as well: nothing that strangers can open is without a bound.
+    server.maxConnections = options.connectionsMax;
+    server.on("drop", () => this.#refuse());
+    server.on("connection", (socket) => {
+      this.#unsecured.add(socket);
+      socket.once("close", () => this.#unsecured.delete(socket));
+    });
+    server.on("secureConnection", (socket: TLSSocket) => this.#accept(socket));
   }
 
   /** Listens, or rejects with the system's error (EADDRINUSE, EACCES). */
   static async open(options: ListenerOptions): Promise<Listener> {
-    const listener = new Listener(options);
+    const settings = { noDelay: true, keepAlive: true, pauseOnConnect: true };
+    const server =
+      options.tls === undefined
+        ? createServer(settings)
+        : (await import("node:tls")).createServer({ ...settings, ...options.tls.serverOptions });
+    const listener = new Listener(options, server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    listener.#server.once("error", reject);
-    listener.#server.listen({ host: options.host, port: options.port, backlog }, resolve);
+    server.once("error", reject);
+    server.listen({ host: options.host, port: options.port, backlog }, resolve);
     await promise;
-    const { address, port } = listener.#server.address() as AddressInfo;
+    const { address, port } = server.address() as AddressInfo;
     listener.#address = { host: address, port };
-    listener.#server.on("error", (error) => options.logger.error("a listener failed", { error }));
+    server.off("error", reject);
+    server.on("error", (error) => options.logger.error("a listener failed", { error }));
     listener.#setTimer();
     return listener;
   }
@@ -92,21 +114,28 @@ export class Listener {
       clock.clearTimer(timer);
     }
     if (this.#timer !== undefined) clock.clearTimer(this.#timer);
+    for (const socket of this.#unsecured) socket.destroy();
+    this.#unfollow?.();
     this.#refusals.close();
   }
 
   #accept(socket: Socket): void {
+    if (socket.destroyed) return;
     if (this.#peers.size >= this.#options.connectionsMax) {
-      this.#refusals.warn({ listener: this.#options.name, connectionsMax: this.#options.connectionsMax });
+      this.#refuse();
       socket.destroy();
       return;
     }
-    const peer = new SocketPeer(socket, this.#pool, this.#queue, this.#options.clock);
+    const peer = new SocketPeer(socket, this.#pool, this.#queue, this.#options.clock, this.#options.certificateLogin);
     this.#peers.add(peer);
     peer.attach(this.#options.protocol, (gone) => {
       this.#peers.delete(gone);
       if (this.#peers.size === 0) this.#whenEmpty?.();
     });
+  }
+
+  #refuse(): void {
+    this.#refusals.warn({ listener: this.#options.name, connectionsMax: this.#options.connectionsMax });
   }
 
   #setTimer(): void {

@@ -48,7 +48,7 @@ export interface PeerAddress {
   /** The peer is on this machine. */
   readonly isLoopback: boolean;
   readonly isTls: boolean;
-  /** Common name of the client's verified certificate. */
+  /** The name in the client's verified certificate, see auth/certificate-name.ts. */
   readonly certificateName: string | undefined;
   /** Of a connection with TLS. */
   readonly tls?: PeerTls | undefined;

@@ -8,11 +8,13 @@
  */
 
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { nameOfCertificate, type CertificateLoginFrom } from "../auth/certificate-name.ts";
 import type { Clock } from "../base/clock.ts";
 import { Output, type ChunkPool } from "../wire/output.ts";
 import type { Connection, Peer, PeerAddress, Protocol } from "./protocol.ts";
 import { readShared } from "./shared-reading.ts";
+import { peerTls } from "./tls-peer.ts";
 
 /** Peers with something to send, flushed once a turn. */
 export class FlushQueue {
@@ -55,12 +57,19 @@ export class SocketPeer implements Peer {
   #isEnding = false;
   #isGone = false;
 
-  constructor(socket: Socket, pool: ChunkPool, queue: FlushQueue, clock: Clock) {
+  /** @param certificateLogin what of the client's certificate is its name. */
+  constructor(
+    socket: Socket,
+    pool: ChunkPool,
+    queue: FlushQueue,
+    clock: Clock,
+    certificateLogin: CertificateLoginFrom = { from: "distinguished_name" },
+  ) {
     this.#socket = socket;
     this.#queue = queue;
     this.#clock = clock;
     this.output = new Output(pool);
-    this.address = addressOf(socket);
+    this.address = addressOf(socket, certificateLogin);
   }
 
   /** Joins socket and protocol. `gone` is called once, when the socket has closed. */
@@ -148,20 +157,24 @@ export class SocketPeer implements Peer {
   }
 }
 
-function addressOf(socket: Socket): PeerAddress {
+function addressOf(socket: Socket, certificateLogin: CertificateLoginFrom): PeerAddress {
   const remoteAddress = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
+  // Not `instanceof`: that would load TLS for brokers that have none.
+  const tls = "encrypted" in socket ? peerTls(socket as TLSSocket) : undefined;
   return {
     remoteAddress,
     remotePort: socket.remotePort ?? 0,
     localAddress: (socket.localAddress ?? "").replace(/^::ffff:/, ""),
     localPort: socket.localPort ?? 0,
     isLoopback: remoteAddress === "::1" || remoteAddress.startsWith("127."),
-    isTls: socket instanceof TLSSocket,
-    certificateName: socket instanceof TLSSocket && socket.authorized ? commonName(socket) : undefined,
+    isTls: tls !== undefined,
+    certificateName: tls && certificateName(socket as TLSSocket, certificateLogin),
+    tls,
   };
 }
 
-function commonName(socket: TLSSocket): string | undefined {
-  const name = socket.getPeerCertificate().subject?.CN;
-  return Array.isArray(name) ? name[0] : name;
+/** Undefined without a certificate that was verified, or if it has no such name. */
+function certificateName(socket: TLSSocket, certificateLogin: CertificateLoginFrom): string | undefined {
+  const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  return certificate && nameOfCertificate(certificate.raw, certificateLogin);
 }

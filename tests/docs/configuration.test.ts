@@ -15,7 +15,7 @@ const page = fileURLToPath(new URL("../../docs/configuration.md", import.meta.ur
 function described(): string {
   const sections = optionKeys.map((key) => {
     const { kind, default: standard, prose } = options[key];
-    return `### \`${key}\`\n\n${prose}\n\nAccepts ${kind.expects}. Default: \`${standard}\`. In the environment: \`${variableOf(key)}\`.\n`;
+    return `### \`${key}\`\n\n${prose}\n\nAccepts ${kind.expects}. Default: ${standard === "" ? "nothing" : `\`${standard}\``}. In the environment: \`${variableOf(key)}\`.\n`;
   });
   return `\n${sections.join("\n")}\n`;
 }
