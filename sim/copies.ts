@@ -56,6 +56,10 @@ export class ModelQueue {
   created: When;
   deleted: When | undefined;
   readonly copies = new Map<number, Copy>();
+  /** Where it began in this life, and what was done in it: to be compared with the broker's own counts. */
+  bootNext = 0;
+  given = 0;
+  accepted = 0;
   /** Offsets below were looked at. */
   seenNext = 0;
   /** Its settings were changed, and whether the change outlives a crash is not known yet. */

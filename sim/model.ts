@@ -96,7 +96,11 @@ export class Model {
     const dead = this.redrives > 0 ? this.queueByName("dead") : undefined;
     if (dead !== undefined) this.#disturb(dead);
     for (const queue of this.queues.values()) queue.fresh.length = 0;
-    for (const queue of this.queues.values()) if (queue.deleted === undefined && !queue.isLog) this.#checkCounts(queue);
+    for (const queue of this.queues.values()) {
+      if (queue.deleted !== undefined) continue;
+      this.#checkCounters(queue);
+      if (!queue.isLog) this.#checkCounts(queue);
+    }
     this.#openBefore = this.#commit.openTicket;
     if (!this.redriveEnded) return;
     this.redriveEnded = false;
@@ -219,6 +223,18 @@ export class Model {
     );
   }
 
+  /** What the broker counts of a queue is what happened in this life. */
+  #checkCounters({ name, state, readsHistory, bootNext, given, accepted }: ModelQueue): void {
+    const { published, delivered, deliveredNoAck, got, gotNoAck, redelivered, settled } = state.counters;
+    const appended = state.partition.next - bootNext;
+    ensure(published === appended, `${name} counts ${published} published, there were ${appended}`);
+    // What readers settle is not kept count of here. Who redrives takes messages that no client asked for.
+    if (name === "dead") return;
+    const all = delivered + deliveredNoAck + got + gotNoAck;
+    ensure(all === given && redelivered <= all, `${name} counts ${all} deliveries, there were ${given}`);
+    ensure(readsHistory || settled === accepted, `${name} counts ${settled} settled, there were ${accepted}`);
+  }
+
   #checkCounts(queue: ModelQueue): void {
     const { subscription, readyCount, leasedCount } = queue.state;
     let live = 0;
@@ -256,6 +272,7 @@ export class Model {
     given: { isRedelivered: boolean; returns: number; failures: number; noAck: boolean; isGet: boolean },
   ): Held {
     this.deliveries++;
+    queue.given++;
     this.noteTime();
     if (entry.offset >= queue.seenNext) this.registerAppends(queue);
     const copy = queue.copies.get(entry.offset);
@@ -333,6 +350,7 @@ export class Model {
     if (copy === undefined) return;
     copy.held = undefined;
     if (copy.queue.deleted !== undefined) return;
+    if (settlement === "accept") copy.queue.accepted++;
     const { deadLetter, deliveryLimit } = copy.queue.settings;
     if (settlement === "accept" || (settlement === "reject" && deadLetter === undefined)) {
       copy.settled = when;
@@ -375,6 +393,7 @@ export class Model {
   /** A reader of a log or of a queue's history got an entry; `last` is the one before, -1 if none. */
   read(queue: ModelQueue, entry: Entry, last: number): void {
     this.deliveries++;
+    queue.given++;
     if (entry.offset >= queue.seenNext) this.registerAppends(queue);
     const number = queue.history.get(entry.offset);
     ensure(
@@ -443,6 +462,9 @@ export class Model {
     this.#forgetGone(queue, isClean);
     if (!queue.isLog) this.#findGhosts(queue);
     queue.seenNext = state.partition.next;
+    queue.bootNext = state.partition.next;
+    queue.given = 0;
+    queue.accepted = 0;
     for (const offset of queue.history.keys()) if (offset >= state.partition.next) queue.history.delete(offset);
   }
 

@@ -5,6 +5,7 @@
 import { Chance } from "./chance.ts";
 import { ensure, Violation } from "./cut.ts";
 import { Model } from "./model.ts";
+import { Tenants } from "./tenants.ts";
 import { kindNames } from "./topology.ts";
 import { Workload } from "./workload.ts";
 import { World } from "./world.ts";
@@ -28,6 +29,7 @@ class Run {
   readonly #world: World;
   readonly #model = new Model();
   readonly #workload: Workload;
+  readonly #tenants: Tenants;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #fullDisks: boolean;
   readonly #jumps: boolean;
@@ -78,6 +80,7 @@ class Run {
       },
       trace,
     );
+    this.#tenants = new Tenants(new Chance(seed ^ 0x7e4a5a), this.#model, this.#workload);
     this.#model.say = trace;
     this.#model.clockMs = () => this.#world.clock.now();
     this.#model.maxMs = this.#world.clock.now();
@@ -112,6 +115,7 @@ class Run {
         this.#model.broker = broker;
         if (isRestart) this.#model.recovered(broker, isClean);
         this.#workload.begin(broker);
+        this.#tenants.recovered();
         return;
       }
       isClean = false;
@@ -125,6 +129,7 @@ class Run {
     if (this.#faults && this.#chance.is(0.5)) disk.faults = { write: 0.002, sync: 0.005, read: 0.005 };
     for (let step = 0; step < this.#stepsPerLife; step++) {
       await this.#step();
+      this.#tenants.step();
       this.#model.observe();
       if (this.#world.fatal !== undefined) return;
     }

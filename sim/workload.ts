@@ -75,7 +75,9 @@ export class Workload {
   }
 
   get #queues(): ModelQueue[] {
-    return [...this.model.queues.values()].filter((queue) => queue.deleted === undefined && !queue.isHidden);
+    return [...this.model.queues.values()].filter(
+      (queue) => queue.deleted === undefined && !queue.isHidden && queue.state.namespace.name === "/",
+    );
   }
 
   // ---- operations
