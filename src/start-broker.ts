@@ -6,6 +6,8 @@
  */
 
 import { readFileSync } from "node:fs";
+import { Alerts } from "./alerts/alerts.ts";
+import { readAlerts, type AlertSettings } from "./alerts/rules.ts";
 import { systemClock, parseDuration, VirtualClock, type Clock } from "./base/clock.ts";
 import { systemRandom } from "./base/random.ts";
 import { Authority, type AuthSettings } from "./auth/authority.ts";
@@ -13,6 +15,7 @@ import { BrokerPorts } from "./broker-ports.ts";
 import { openBroker, type RunningCore } from "./broker/broker.ts";
 import { authSettings } from "./config/auth-settings.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
+import { readDefinitions } from "./config/definitions-files.ts";
 import { showAddress } from "./config/kinds.ts";
 import type { Settings } from "./config/options.ts";
 import { settingsFor } from "./config/settings.ts";
@@ -23,6 +26,7 @@ import type { Log } from "./log/log.ts";
 import { createMemoryLog } from "./log/memory/memory-log.ts";
 import { lineLogger } from "./observe/line-logger.ts";
 import { silentLogger, type Logger } from "./observe/log.ts";
+import { postJson } from "./server/http-post.ts";
 import { createProtocols, messageFormats, protocolFaults, type Protocols } from "./protocols/registry.ts";
 
 export type { RunningBroker, StartOptions } from "./config/start-options.ts";
@@ -33,8 +37,7 @@ export type { RunningBroker, StartOptions } from "./config/start-options.ts";
  */
 export async function startBroker(options: StartOptions = {}): Promise<RunningBroker> {
   const { values, warnings } = await settingsFor(options);
-  const faults = protocolFaults({ shovels: values.shovels });
-  if (faults.length > 0) throw new ConfigurationError(faults);
+  const alertSettings = structuresIn(values);
   const auth = authSettings(values);
   const virtual = options.clock === "virtual" ? new VirtualClock(Date.now(), setImmediate) : undefined;
   const clock: Clock = virtual ?? systemClock();
@@ -51,15 +54,32 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
     const core = await openCore(options, values, data.log, clock, logger, () => ports.failed());
     undo.push(() => core.stop());
     undo.push(() => ports.drain(0));
-    const protocols = protocolsOf(values, auth, core, logger, ports);
+    const memoryBytes = (): number => process.memoryUsage.rss();
+    const alerts = new Alerts({ settings: alertSettings, broker: core, logger, memoryBytes, post: postJson });
+    const protocols = protocolsOf(values, auth, core, logger, ports, alerts);
+    await importDefinitions(values, protocols);
     await ports.openAll(core, protocols);
+    const stopOwnWork = async (): Promise<void> => {
+      alerts.stop();
+      await protocols.shovels.stop();
+    };
+    undo.push(stopOwnWork);
+    alerts.start();
     protocols.shovels.start();
-    undo.push(() => protocols.shovels.stop());
-    return running(ports, core, data, values, virtual, () => protocols.shovels.stop());
+    return running(ports, core, data, values, virtual, stopOwnWork);
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => undefined);
     throw error;
   }
+}
+
+/** Judges the options that are structures. @throws ConfigurationError */
+function structuresIn(settings: Settings): AlertSettings {
+  const alerts = readAlerts(settings.alerts);
+  const isWrong = Array.isArray(alerts);
+  const faults = [...protocolFaults({ shovels: settings.shovels }), ...(isWrong ? (alerts as string[]) : [])];
+  if (faults.length > 0) throw new ConfigurationError(faults);
+  return alerts as AlertSettings;
 }
 
 interface Data {
@@ -115,12 +135,21 @@ async function openCore(
   return core;
 }
 
+async function importDefinitions(settings: Settings, protocols: Protocols): Promise<void> {
+  const path = settings["definitions.importFile"];
+  if (path === "") return;
+  const skipIfUnchanged = settings["definitions.skipIfUnchanged"];
+  const faults = protocols.importAtStart({ ...(await readDefinitions(path)), skipIfUnchanged });
+  if (faults.length > 0) throw new ConfigurationError(faults.map((fault) => `definitions.importFile: ${fault}`));
+}
+
 function protocolsOf(
   settings: Settings,
   auth: AuthSettings,
   core: RunningCore,
   logger: Logger,
   ports: BrokerPorts,
+  alerts: Alerts,
 ): Protocols {
   const random = systemRandom();
   const authority = new Authority({
@@ -130,7 +159,8 @@ function protocolsOf(
     logger,
     settings: auth,
   });
-  authority.createFirst();
+  // Definitions bring their own users: a default one beside them would be a door that nobody knows of.
+  if (settings["definitions.importFile"] === "") authority.createFirst();
   return createProtocols({
     broker: core,
     authority,
@@ -138,6 +168,7 @@ function protocolsOf(
     logger,
     version: packageVersion(),
     ports: () => ports.open(),
+    alerts,
     settings: {
       amqp: {
         frameMaxBytes: settings["amqp.frameMaxBytes"],

@@ -3,6 +3,7 @@
  * what they know: a queue that is declared over one is listed by the other.
  */
 
+import type { Alerts } from "../alerts/alerts.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Broker, MessageFormat } from "../broker/api.ts";
@@ -10,6 +11,7 @@ import type { Logger } from "../observe/log.ts";
 import type { HttpHandler } from "../server/http-listener.ts";
 import { socketDial } from "../server/dial.ts";
 import type { OpenPort, Protocol } from "../server/protocol.ts";
+import { importAtStart, type StartDefinitions } from "./rabbitmq/model/definitions-at-start.ts";
 import { amqpFormat } from "./rabbitmq/model/format.ts";
 import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
 import type { ManagementSettings } from "./rabbitmq/management/serve.ts";
@@ -28,6 +30,8 @@ export interface ProtocolParts {
   readonly version: string;
   /** What is listened on at the moment. */
   readonly ports: () => readonly OpenPort[];
+  /** To be shown. */
+  readonly alerts?: Alerts | undefined;
   readonly settings: {
     readonly amqp: AmqpSettings;
     readonly management: ManagementSettings;
@@ -62,6 +66,8 @@ export interface Protocols {
   loadHttp(): Promise<HttpHandlers>;
   /** What they do of themselves, once all ports are open. */
   readonly shovels: Shovels;
+  /** Takes definitions before any port is open. @returns what is wrong with them, a sentence each. */
+  importAtStart(definitions: StartDefinitions): readonly string[];
 }
 
 export function createProtocols(parts: ProtocolParts): Protocols {
@@ -81,6 +87,7 @@ export function createProtocols(parts: ProtocolParts): Protocols {
   rabbit.shovels = shovels;
   return {
     shovels,
+    importAtStart: (definitions) => importAtStart(rabbit, definitions),
     onSockets: { amqp, amqps: amqp },
     loadHttp: async () => {
       const { serveManagement } = await import("./rabbitmq/management/serve.ts");

@@ -11,6 +11,7 @@ const rankByFolder: Readonly<Record<string, number>> = {
   log: 2,
   broker: 3,
   auth: 3,
+  alerts: 4,
   server: 4,
   protocols: 5,
   admin: 5,

@@ -3,6 +3,7 @@
 import type { Vhost } from "../model/vhosts.ts";
 import type { Logins } from "./logins.ts";
 import { aboutRoutes } from "./about/routes.ts";
+import { alertRoutes } from "./alerts.ts";
 import { closeRoutes } from "./connections.ts";
 import { definitionRoutes } from "./rules/definitions.ts";
 import { parameterRoutes } from "./rules/parameters.ts";
@@ -44,6 +45,7 @@ export function createRoutes(logins: Logins, more: MoreRoutes): readonly Route[]
     ...publishRoutes,
     ...getRoutes,
     ...shovelRoutes,
+    ...alertRoutes,
     ...more.routes,
   ];
   routes.push({

@@ -3,6 +3,7 @@
  * each broker; AMQP connections, the management API and shovels are handed it.
  */
 
+import type { Alerts } from "../../../alerts/alerts.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Authority } from "../../../auth/authority.ts";
 import type { AuthChange } from "../../../auth/changes.ts";
@@ -28,6 +29,8 @@ export interface RabbitServerOptions {
   readonly version: string;
   /** What is listened on at the moment; nothing, unless given. */
   readonly ports?: () => readonly OpenPort[];
+  /** That are watched for, to be shown. */
+  readonly alerts?: Alerts | undefined;
 }
 
 /** What clients and tools take us for: some choose their behaviour by product and version. */
@@ -50,6 +53,8 @@ export class RabbitServer {
   readonly live = new LiveConnections();
   /** Set right after it was made, for they need its protocols. */
   shovels: Shovels | undefined;
+  /** That are watched for, if any are. */
+  readonly alerts: Alerts | undefined;
   /** The name of the one node of the cluster of one. */
   readonly nodeName: string;
   readonly startedAtMs: number;
@@ -61,6 +66,7 @@ export class RabbitServer {
     this.logger = options.logger;
     this.version = options.version;
     this.ports = options.ports ?? (() => []);
+    this.alerts = options.alerts;
     this.events = new Events(options.broker);
     this.vhosts = new Vhosts(options.broker, this.events);
     this.parameters = new Parameters(options.broker);

@@ -183,40 +183,63 @@ export function shovelFaults(name: string, definition: unknown, mayEnter: MayEnt
   return [...faults, ...checkFields(name, rulesFor(mayEnter), definition)];
 }
 
-/** What to do by a definition without faults. */
+/** The keys of a definition that was checked. */
+interface CheckedDefinition {
+  readonly "src-uri": string | readonly string[];
+  readonly "dest-uri": string | readonly string[];
+  readonly "src-queue"?: string;
+  readonly "src-exchange"?: string;
+  readonly "src-exchange-key"?: string;
+  readonly "src-prefetch-count"?: number;
+  readonly "prefetch-count"?: number;
+  readonly "src-delete-after"?: ShovelSource["deleteAfter"];
+  readonly "delete-after"?: ShovelSource["deleteAfter"];
+  readonly "src-consumer-name"?: string;
+  readonly "src-predeclared"?: boolean;
+  readonly "dest-queue"?: string;
+  readonly "dest-exchange"?: string;
+  readonly "dest-exchange-key"?: string;
+  readonly "dest-publish-properties"?: ShovelDestination["properties"];
+  readonly "publish-properties"?: ShovelDestination["properties"];
+  readonly "dest-add-forward-headers"?: boolean;
+  readonly "add-forward-headers"?: boolean;
+  readonly "dest-add-timestamp-header"?: boolean;
+  readonly "add-timestamp-header"?: boolean;
+  readonly "dest-predeclared"?: boolean;
+  readonly "ack-mode"?: AckMode;
+  readonly "reconnect-delay"?: number;
+}
+
+/** What to do by a definition without faults; of two names for one thing, the newer counts. */
 export function planShovel(definition: JsonObject): ShovelPlan {
-  // Each value's kind was checked.
-  const get = (...keys: readonly string[]): any => {
-    for (const key of keys) if (Object.hasOwn(definition, key)) return definition[key];
-    return undefined;
-  };
-  const list = (given: unknown): readonly string[] => (typeof given === "string" ? [given] : (given as string[]));
-  const table = (given: unknown): FieldTable => must(tableOfJson(given), "it was checked");
+  const given = definition as unknown as CheckedDefinition;
+  const list = (uris: string | readonly string[]): readonly string[] => (typeof uris === "string" ? [uris] : uris);
+  const table = (key: string): FieldTable => must(tableOfJson(definition[key]), "it was checked");
   return {
     source: {
-      uris: list(get("src-uri")),
-      queue: get("src-queue"),
-      queueArguments: table(get("src-queue-args")),
-      exchange: get("src-exchange"),
-      exchangeKey: get("src-exchange-key") ?? "",
-      prefetchCount: get("src-prefetch-count", "prefetch-count") ?? 1000,
-      deleteAfter: get("src-delete-after", "delete-after") ?? "never",
-      consumerArguments: table(get("src-consumer-args")),
-      consumerTag: get("src-consumer-name") ?? "",
-      isPredeclared: get("src-predeclared") ?? false,
+      uris: list(given["src-uri"]),
+      queue: given["src-queue"],
+      queueArguments: table("src-queue-args"),
+      exchange: given["src-exchange"],
+      exchangeKey: given["src-exchange-key"] ?? "",
+      prefetchCount: given["src-prefetch-count"] ?? given["prefetch-count"] ?? 1000,
+      deleteAfter: given["src-delete-after"] ?? given["delete-after"] ?? "never",
+      consumerArguments: table("src-consumer-args"),
+      consumerTag: given["src-consumer-name"] ?? "",
+      isPredeclared: given["src-predeclared"] ?? false,
     },
     destination: {
-      uris: list(get("dest-uri")),
-      queue: get("dest-queue"),
-      queueArguments: table(get("dest-queue-args")),
-      exchange: get("dest-exchange"),
-      exchangeKey: get("dest-exchange-key"),
-      properties: get("dest-publish-properties", "publish-properties") ?? {},
-      addForwardHeaders: get("dest-add-forward-headers", "add-forward-headers") ?? false,
-      addTimestampHeader: get("dest-add-timestamp-header", "add-timestamp-header") ?? false,
-      isPredeclared: get("dest-predeclared") ?? false,
+      uris: list(given["dest-uri"]),
+      queue: given["dest-queue"],
+      queueArguments: table("dest-queue-args"),
+      exchange: given["dest-exchange"],
+      exchangeKey: given["dest-exchange-key"],
+      properties: given["dest-publish-properties"] ?? given["publish-properties"] ?? {},
+      addForwardHeaders: given["dest-add-forward-headers"] ?? given["add-forward-headers"] ?? false,
+      addTimestampHeader: given["dest-add-timestamp-header"] ?? given["add-timestamp-header"] ?? false,
+      isPredeclared: given["dest-predeclared"] ?? false,
     },
-    ackMode: get("ack-mode") ?? "on-confirm",
-    reconnectMs: Math.max(0, get("reconnect-delay") ?? 5) * 1000,
+    ackMode: given["ack-mode"] ?? "on-confirm",
+    reconnectMs: Math.max(0, given["reconnect-delay"] ?? 5) * 1000,
   };
 }

@@ -123,7 +123,7 @@ export class Shovel {
       try {
         return await setUp();
       } catch (error) {
-        throw new Error(`failed to set up topology: ${reasonOf(error)}`);
+        throw new Error(`failed to set up topology: ${reasonOf(error)}`, { cause: error });
       }
     };
     await topology(() => this.#setUpDestination(to.client));

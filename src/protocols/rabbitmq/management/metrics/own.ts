@@ -1,9 +1,10 @@
 /** Entrepot's own metrics: what RabbitMQ's plug-in does not tell. */
 
+import type { Alerts } from "../../../../alerts/alerts.ts";
 import type { Queue } from "../../../../broker/api.ts";
 import type { Distribution } from "../../../../broker/statistics.ts";
 import { queueLabels, type Snapshot } from "./snapshot.ts";
-import type { MetricsText } from "./text.ts";
+import { labelsOf, type MetricsText } from "./text.ts";
 
 export const ownPrefix = "entrepot_";
 
@@ -46,6 +47,18 @@ export function writeOwn(text: MetricsText, { stats, totals, nowMs }: Snapshot):
     ["1", delay.maxMs],
   ] as const) {
     text.line(ownPrefix, name, `quantile="${quantile}"`, ms / 1000);
+  }
+  writeAlerts(text, stats.server.alerts);
+}
+
+/** Each rule has its line, so that one that never fires is seen to be watched. */
+function writeAlerts(text: MetricsText, alerts: Alerts | undefined): void {
+  const name = "alert_firing";
+  if (alerts === undefined || alerts.rules.length === 0) return;
+  text.head(ownPrefix, { name, type: "gauge", help: "Queues, or the broker, for which the rule fires" });
+  for (const rule of alerts.rules) {
+    const labels = labelsOf({ rule: rule.name, severity: rule.severity });
+    text.line(ownPrefix, name, labels, alerts.firingCount(rule));
   }
 }
 

@@ -136,12 +136,12 @@ function withParameter(call: Call, run: (call: VhostCall, parameter: Parameter) 
   });
 }
 
-function setParameter({ server, vhost, params, body }: VhostCall): Reply {
+function setParameter({ server, vhost, params, body, identity }: VhostCall): Reply {
   const missing = missingFields(body, ["value"]);
   if (missing !== undefined) return missing;
   const { component = "", name = "" } = params;
   const isNew = server.parameters.find(vhost.name, component, name) === undefined;
-  const wrong = server.parameters.set(vhost.name, component, name, body["value"]);
+  const wrong = server.parameters.set(vhost.name, component, name, body["value"], identity);
   return wrong === undefined ? put(isNew) : badRequest(escaped(wrong));
 }
 
