@@ -58,6 +58,7 @@ export class RunningCore implements Broker {
   readonly #statistics: BrokerStatistics;
   readonly #backups: Backups;
   #diskCheck: TimerHandle | undefined;
+  #isShort = false;
   #isStopped = false;
 
   constructor(core: Core, checkpointer: Checkpointer, freeBytes: number) {
@@ -195,7 +196,9 @@ export class RunningCore implements Broker {
     const { core } = this;
     core.measures.diskFreeBytes = freeBytes;
     const spareBytes = freeBytes - core.settings.diskFreeBytesMin;
-    core.setDiskPressure("reserve", spareBytes < 0);
+    // Let go a tenth above where they were held: at the edge itself, each message would turn it.
+    this.#isShort = spareBytes < (this.#isShort ? core.settings.diskFreeBytesMin / 10 : 0);
+    core.setDiskPressure("reserve", this.#isShort);
     if (core.pressure.disk) this.#checkpointer.makeRoom();
     const soonMs = Math.min(diskCheckMsMax, Math.max(diskCheckMsMin, spareBytes / diskBytesPerMsMax));
     const nextMs = this.clock.now() + (core.pressure.disk ? shortDiskCheckMs : soonMs);

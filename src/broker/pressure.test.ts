@@ -86,6 +86,21 @@ test("little free space holds producers back before there is none, and consumers
   assert.deepEqual(seen, ["disk", ""]);
 });
 
+test("at the edge of the reserve producers are let go a tenth above where they were held", async () => {
+  const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 10_000_000 } });
+  const seen = watch(bottle);
+  const free = async (bytes: number): Promise<void> => {
+    bottle.disk.bytesMax = bottle.disk.bytesUsed() + bytes;
+    await bottle.advance(1000);
+  };
+  for (const bytes of [9_999_000, 10_001_000, 9_999_000, 10_900_000]) await free(bytes);
+  assert.deepEqual([seen, bottle.broker.pressure.disk], [["disk"], true]);
+  await free(11_100_000);
+  assert.equal(bottle.broker.pressure.disk, false);
+  await free(10_500_000);
+  assert.equal(bottle.broker.pressure.disk, false);
+});
+
 test("a full disk stops confirms and loses nothing that was confirmed; freed space lets it go on", async () => {
   const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 0 } });
   bottle.declare("q");
