@@ -212,6 +212,16 @@ export const options = {
   ),
   "log.level": option(choice("debug", "info", "warn", "error"), "info", "The least that is logged, to standard error."),
   "log.format": option(choice("text", "json"), "text", "How it is logged: a line to read, or a JSON object a line."),
+  "definitions.importFile": option(
+    optionalText("the path of a JSON file, or of a directory of them"),
+    "",
+    "Definitions in RabbitMQ's format (users, virtual hosts, policies, queues, ...) to import at each start, before any port opens. No default user is made then.",
+  ),
+  "definitions.skipIfUnchanged": option(
+    yesOrNo,
+    "false",
+    "Import the definitions only if they are others than those that were imported last.",
+  ),
   "journal.fileBytes": option(
     size(mebibyte, 4096 * mebibyte),
     "64MiB",

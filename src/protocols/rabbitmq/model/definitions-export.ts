@@ -9,6 +9,7 @@
 import type { Broker } from "../../../broker/api.ts";
 import type { Authority } from "../../../auth/authority.ts";
 import { exchangeDeclaration, queueDeclaration } from "./declaration.ts";
+import type { Events } from "./events.ts";
 import { jsonOfHeaders, jsonOfTable } from "./json-table.ts";
 import type { Parameters } from "./parameters.ts";
 import type { Policies } from "./policies.ts";
@@ -19,6 +20,7 @@ import type { Vhost, Vhosts } from "./vhosts.ts";
 export interface Defined {
   readonly broker: Broker;
   readonly authority: Authority;
+  readonly events: Events;
   readonly vhosts: Vhosts;
   readonly parameters: Parameters;
   readonly policies: Policies;

@@ -181,9 +181,20 @@ function planVhost(plan: Plan, server: Defined, row: Row): void {
   };
   plan.vhostNames.add(name);
   plan.add("vhosts", () => {
-    if (server.vhosts.find(name) === undefined) server.vhosts.create(name, record);
-    else if (JSON.stringify(record) !== JSON.stringify(before)) server.vhosts.update(name, record);
+    if (server.vhosts.find(name) === undefined) {
+      server.vhosts.create(name, record);
+      letIn(server, name);
+    } else if (JSON.stringify(record) !== JSON.stringify(before)) {
+      server.vhosts.update(name, record);
+    }
   });
+}
+
+/** Who imports a virtual host may do everything in it, unless the definitions say otherwise. */
+function letIn({ authority, events }: Defined, vhost: string): void {
+  const user = events.actor;
+  if (authority.users.find(user) === undefined) return;
+  authority.permissions.set({ user, vhost, configure: ".*", write: ".*", read: ".*" });
 }
 
 function tagsOf(value: unknown): readonly string[] {
