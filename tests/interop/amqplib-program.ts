@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { connect, type Channel, type ChannelModel, type ConsumeMessage } from "amqplib";
-import { Mailbox, runPatterns, topicBindings, topicRoutes, type Pattern } from "./patterns.ts";
+import { Mailbox, runPatterns, tlsFiles, topicBindings, topicRoutes, type Pattern } from "./patterns.ts";
 
 /** A pattern on a connection of its own, which is closed behind it if it succeeds. */
 function onConnection(pattern: (connection: ChannelModel, prefix: string) => Promise<void>): Pattern {
   return async (amqp, prefix) => {
-    const connection = await connect(`amqp://guest:guest@${amqp}/`);
+    const tls = tlsFiles();
+    const connection = await connect(`${tls ? "amqps" : "amqp"}://guest:guest@${amqp}/`, tls);
     await pattern(connection, prefix);
     await connection.close();
   };

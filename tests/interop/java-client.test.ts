@@ -5,16 +5,21 @@ import { cacheFolder, clientSuite, run } from "./client-suite.ts";
 
 const source = new URL("./java", import.meta.url);
 
-clientSuite("java-client", async () => {
-  // The launcher compiles a single source file by itself, which a JRE cannot.
-  if ((await run("javac", ["-version"])).status !== 0) return { missing: "there is no JDK on this machine" };
-  const jars = cacheFolder("java-client");
-  const pom = fileURLToPath(new URL("pom.xml", source));
-  const client = statSync(join(jars, "amqp-client.jar"), { throwIfNoEntry: false });
-  if (client === undefined || client.mtimeMs < statSync(pom).mtimeMs) {
-    const copy = ["dependency:copy-dependencies", `-DoutputDirectory=${jars}`, "-Dmdep.stripVersion=true"];
-    const fetched = await run("mvn", ["-q", "-B", "-f", pom, ...copy, "-Dmdep.overWriteReleases=true"], source);
-    if (fetched.status !== 0) return { missing: `Maven cannot fetch amqp-client: ${fetched.output}${fetched.errors}` };
-  }
-  return { command: "java", args: ["-cp", join(jars, "*"), fileURLToPath(new URL("Program.java", source))] };
-});
+clientSuite(
+  "java-client",
+  async () => {
+    // The launcher compiles a single source file by itself, which a JRE cannot.
+    if ((await run("javac", ["-version"])).status !== 0) return { missing: "there is no JDK on this machine" };
+    const jars = cacheFolder("java-client");
+    const pom = fileURLToPath(new URL("pom.xml", source));
+    const client = statSync(join(jars, "amqp-client.jar"), { throwIfNoEntry: false });
+    if (client === undefined || client.mtimeMs < statSync(pom).mtimeMs) {
+      const copy = ["dependency:copy-dependencies", `-DoutputDirectory=${jars}`, "-Dmdep.stripVersion=true"];
+      const fetched = await run("mvn", ["-q", "-B", "-f", pom, ...copy, "-Dmdep.overWriteReleases=true"], source);
+      if (fetched.status !== 0)
+        return { missing: `Maven cannot fetch amqp-client: ${fetched.output}${fetched.errors}` };
+    }
+    return { command: "java", args: ["-cp", join(jars, "*"), fileURLToPath(new URL("Program.java", source))] };
+  },
+  { overTls: true },
+);

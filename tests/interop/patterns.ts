@@ -4,6 +4,9 @@
  * README.md says what each pattern has to show. Programs in other languages print the same lines.
  */
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
 export const patternNames = [
   "work-queue",
   "publish-subscribe",
@@ -42,6 +45,17 @@ export async function runPatterns(patterns: Readonly<Record<PatternName, Pattern
     clearTimeout(timer);
   }
   process.exit(status);
+}
+
+/**
+ * What a client of Node needs for TLS, if ENTREPOT_INTEROP_TLS names a folder with ca.pem, and with cert.pem and key.pem of
+ * the client. Programs in other languages look there, too.
+ */
+export function tlsFiles(): { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer } | undefined {
+  const folder = process.env["ENTREPOT_INTEROP_TLS"];
+  if (folder === undefined) return undefined;
+  const read = (name: string): Buffer => readFileSync(join(folder, name));
+  return { ca: read("ca.pem"), cert: read("cert.pem"), key: read("key.pem") };
 }
 
 /** Collects what arrives until `count` are there. */

@@ -48,7 +48,7 @@ export function makeCertificate(subject: Subject, issuer?: Certificate): Certifi
   const der = sequence(toBeSigned, signature, bitString(sign("sha256", toBeSigned, signer)));
   return {
     certificate: pem("CERTIFICATE", der),
-    key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    key: privateKey.export({ type: "pkcs8", format: "pem" }),
     privateKey,
     nameDer,
   };
@@ -56,7 +56,7 @@ export function makeCertificate(subject: Subject, issuer?: Certificate): Certifi
 
 /** The key of a certificate, encrypted. */
 export function encryptedKey({ privateKey }: Certificate, passphrase: string): string {
-  return privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase }).toString();
+  return privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase });
 }
 
 function extensions(subject: Subject, publicDer: Buffer, signer: KeyObject): Buffer[] {

@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -74,10 +76,23 @@ func attempt(each pattern, address string) (err error) {
 			err = fmt.Errorf("%v", reason)
 		}
 	}()
-	connection := must(amqp.Dial("amqp://guest:guest@" + address + "/"))
+	connection := dial(address)
 	defer connection.Close()
 	each.run(connection, fmt.Sprintf("interop.%s.%d.", each.name, os.Getpid()))
 	return nil
+}
+
+// dial speaks TLS if ENTREPOT_INTEROP_TLS names a folder with the files that it takes.
+func dial(address string) *amqp.Connection {
+	folder := os.Getenv("ENTREPOT_INTEROP_TLS")
+	if folder == "" {
+		return must(amqp.Dial("amqp://guest:guest@" + address + "/"))
+	}
+	authorities := x509.NewCertPool()
+	authorities.AppendCertsFromPEM(must(os.ReadFile(folder + "/ca.pem")))
+	own := must(tls.LoadX509KeyPair(folder+"/cert.pem", folder+"/key.pem"))
+	config := &tls.Config{RootCAs: authorities, Certificates: []tls.Certificate{own}}
+	return must(amqp.DialTLS("amqps://guest:guest@"+address+"/", config))
 }
 
 func must[T any](value T, err error) T {

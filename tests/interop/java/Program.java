@@ -6,8 +6,17 @@ import com.rabbitmq.client.ConnectionFactory;
 import com.rabbitmq.client.Delivery;
 import com.rabbitmq.client.MessageProperties;
 import com.rabbitmq.client.Return;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyFactory;
+import java.security.KeyStore;
+import java.security.PrivateKey;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,6 +28,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
 
 /** com.rabbitmq:amqp-client through the patterns of ../README.md: HOST:PORT and the patterns wanted; a line for each. */
 public final class Program {
@@ -28,7 +40,27 @@ public final class Program {
     void run(Connection connection, String prefix) throws Exception;
   }
 
-  public static void main(String[] arguments) {
+  /** With ca.pem, and with cert.pem and key.pem of the client. */
+  private static void useTls(ConnectionFactory factory, Path folder) throws Exception {
+    CertificateFactory certificates = CertificateFactory.getInstance("X.509");
+    KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+    store.load(null, null);
+    Certificate own = certificates.generateCertificate(Files.newInputStream(folder.resolve("cert.pem")));
+    String pem = Files.readString(folder.resolve("key.pem")).replaceAll("-----[A-Z ]+-----|\\s", "");
+    PrivateKey key = KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(pem)));
+    store.setKeyEntry("own", key, new char[0], new Certificate[] {own});
+    store.setCertificateEntry("ca", certificates.generateCertificate(Files.newInputStream(folder.resolve("ca.pem"))));
+    KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+    keys.init(store, new char[0]);
+    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+    trust.init(store);
+    SSLContext context = SSLContext.getInstance("TLSv1.3");
+    context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+    factory.useSslProtocol(context);
+    factory.enableHostnameVerification();
+  }
+
+  public static void main(String[] arguments) throws Exception {
     String[] address = (arguments.length > 0 ? arguments[0] : "127.0.0.1:5672").split(":");
     Set<String> wanted = new HashSet<>(Arrays.asList(arguments).subList(Math.min(1, arguments.length), arguments.length));
     Map<String, Pattern> patterns = new LinkedHashMap<>();
@@ -47,6 +79,8 @@ public final class Program {
     factory.setHost(address[0]);
     factory.setPort(Integer.parseInt(address[1]));
     factory.setAutomaticRecoveryEnabled(false);
+    String tls = System.getenv("ENTREPOT_INTEROP_TLS");
+    if (tls != null) useTls(factory, Path.of(tls));
     for (Map.Entry<String, Pattern> each : patterns.entrySet()) {
       if (!wanted.isEmpty() && !wanted.contains(each.getKey())) continue;
       String prefix = "interop." + each.getKey() + "." + ProcessHandle.current().pid() + ".";

@@ -1,5 +1,6 @@
 """pika through the patterns of ../README.md: HOST:PORT and the patterns wanted; a line for each."""
 
+import ssl
 import sys
 import threading
 import time
@@ -21,6 +22,16 @@ TOPIC_ROUTES = {
     "lazy.orange.new.rabbit": ["rabbit"],
     "lazy": ["rabbit"],
 }
+
+
+def ssl_options(host):
+    """For TLS, if ENTREPOT_INTEROP_TLS names a folder with the files that it takes."""
+    folder = os.environ.get("ENTREPOT_INTEROP_TLS")
+    if folder is None:
+        return None
+    context = ssl.create_default_context(cafile=os.path.join(folder, "ca.pem"))
+    context.load_cert_chain(os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
+    return pika.SSLOptions(context, host)
 
 
 def equal(actual, expected, what=""):
@@ -315,7 +326,9 @@ def main():
         if wanted and name not in wanted:
             continue
         try:
-            parameters = pika.ConnectionParameters(host, int(port), blocked_connection_timeout=LIMIT_SECONDS)
+            parameters = pika.ConnectionParameters(
+                host, int(port), blocked_connection_timeout=LIMIT_SECONDS, ssl_options=ssl_options(host)
+            )
             connection = pika.BlockingConnection(parameters)
             pattern(connection, f"interop.{name}.{os.getpid()}.")
             connection.close()
