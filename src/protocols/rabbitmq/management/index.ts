@@ -8,7 +8,13 @@ import type { Identity } from "../../../auth/identity.ts";
 import { Refusal } from "../../../auth/refusal.ts";
 import { ForeignOrigins } from "../../../server/http/foreign-origin.ts";
 import type { HttpHandler } from "../../../server/http-listener.ts";
-import { serveHttp, type HttpAnswer, type HttpPeer, type HttpRequest } from "../../../server/http/http-handler.ts";
+import {
+  serveHttp,
+  type Answerer,
+  type HttpAnswer,
+  type HttpPeer,
+  type HttpRequest,
+} from "../../../server/http/http-handler.ts";
 import { RouteTable, type RouteMatch } from "../../../server/http/route-table.ts";
 import type { RabbitServer } from "../model/server.ts";
 import { checkAccess, foreignPage } from "./access.ts";
@@ -37,8 +43,13 @@ const commonHeaders = {
 
 export function createManagement(server: RabbitServer, options: ManagementOptions): HttpHandler {
   const { clock, logger } = server;
+  return serveHttp(createAnswerer(server, options), { clock, logger });
+}
+
+/** The same without HTTP's bytes. */
+export function createAnswerer(server: RabbitServer, options: ManagementOptions): Answerer {
   const dispatcher = new Dispatcher(server, options);
-  return serveHttp((request) => dispatcher.answer(request), { clock, logger });
+  return (request) => dispatcher.answer(request);
 }
 
 type Found = RouteMatch<Route> | Reply | undefined;

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { replyList } from "./listing.ts";
+import { httpAnswer } from "./reply.ts";
+import type { Call, JsonObject } from "./route.ts";
+
+interface Thing {
+  readonly name: string;
+  readonly size?: number;
+  readonly stats?: { readonly rate: number; readonly peak: number };
+}
+
+function ask(things: readonly Thing[], query: string) {
+  const call = { query: new URLSearchParams(query) } as unknown as Call;
+  const reply = replyList(call, {
+    things,
+    name: ({ name }) => name,
+    json: (thing) => thing as unknown as JsonObject,
+    order: ["name"],
+  });
+  const { body } = httpAnswer(reply);
+  const text = typeof body === "string" ? body : [...(body as Iterable<string>)].join("");
+  return { status: reply.status, json: JSON.parse(text) };
+}
+
+const three: readonly Thing[] = [
+  { name: "beta", size: 2, stats: { rate: 0.5, peak: 9 } },
+  { name: "Alpha", size: 10 },
+  { name: "gamma", stats: { rate: 3, peak: 1 } },
+];
+const names = (list: readonly Thing[]): string[] => list.map(({ name }) => name);
+
+test("a list comes in its order, or in that which is asked for, with dots into objects", () => {
+  assert.deepEqual(names(ask(three, "").json), ["Alpha", "beta", "gamma"]);
+  assert.deepEqual(names(ask(three, "sort=size").json), ["gamma", "beta", "Alpha"]);
+  assert.deepEqual(names(ask(three, "sort=stats.rate&sort_reverse=true").json), ["gamma", "beta", "Alpha"]);
+  assert.deepEqual(names(ask(three, "sort=").json), ["Alpha", "beta", "gamma"]);
+});
+
+test("columns are picked, also inside of objects", () => {
+  assert.deepEqual(ask(three, "columns=name,stats.rate").json, [
+    { name: "Alpha" },
+    { name: "beta", stats: { rate: 0.5 } },
+    { name: "gamma", stats: { rate: 3 } },
+  ]);
+  assert.deepEqual(ask(three.slice(0, 1), "columns=stats,stats.rate").json, [{ stats: { rate: 0.5, peak: 9 } }]);
+  assert.deepEqual(ask(three.slice(0, 1), "columns=constructor,__proto__").json, [{}]);
+});
+
+test("a page says what it is a page of", () => {
+  assert.deepEqual(ask(three, "page=2&page_size=2").json, {
+    filtered_count: 3,
+    item_count: 1,
+    page: 2,
+    page_count: 2,
+    page_size: 2,
+    total_count: 3,
+    items: [three[2]],
+  });
+  const filtered = ask(three, "page=1&name=A").json;
+  assert.deepEqual(
+    [filtered.filtered_count, filtered.total_count, names(filtered.items)],
+    [3, 3, names(ask(three, "").json)],
+  );
+  assert.deepEqual(names(ask(three, "page=1&name=^a&use_regex=true").json.items), ["Alpha"]);
+  assert.deepEqual(ask([], "page=1").json.items, []);
+});
+
+test("what is wrong with a page is said in RabbitMQ's words", () => {
+  const wrong: readonly (readonly [query: string, error: string, reason: string])[] = [
+    ["page=0", "invalid_pagination_parameters", "Invalid pagination parameters: page number 0, page size undefined"],
+    [
+      "page=1&page_size=501",
+      "invalid_pagination_parameters",
+      "Invalid pagination parameters: page number 1, page size 501",
+    ],
+    ["page=x", "bad_request", "Pagination parameters are invalid"],
+    ["page=1&name=(&use_regex=true", "bad_request", "Pagination parameters are invalid"],
+    ["page=7", "page_out_of_range", "Page out of range, page: 7 page size: 100, len: 3"],
+    [
+      `page=1&use_regex=true&name=${"a".repeat(1025)}`,
+      "invalid_pagination_parameters",
+      "name filter regex is too long",
+    ],
+  ];
+  for (const [query, error, reason] of wrong) {
+    assert.deepEqual(ask(three, query), { status: 400, json: { error, reason } }, query);
+  }
+});
+
+test("a filter that would take for ever is given up", () => {
+  const things = Array.from({ length: 2000 }, (_, index) => ({ name: `${"a".repeat(60)}!${index}` }));
+  const { status, json } = ask(things, `page=1&use_regex=true&name=${encodeURIComponent("^(a+)+$")}`);
+  // Either the pattern is refused as such, or its time is bounded.
+  assert.ok(status === 400 || json.filtered_count === 0);
+});
+
+test("pages together are the list", () => {
+  const thing = fc.record({ name: fc.string(), size: fc.integer() });
+  const pageSizes = fc.integer({ min: 1, max: 20 });
+  const columns = fc.constantFrom("", "&sort=size", "&sort=size&sort_reverse=true");
+  fc.assert(
+    fc.property(fc.array(thing, { maxLength: 60 }), pageSizes, columns, (things, pageSize, sort) => {
+      const all: unknown[] = [];
+      const count = Math.max(1, Math.ceil(things.length / pageSize));
+      for (let page = 1; page <= count; page++) {
+        all.push(...ask(things, `page=${page}&page_size=${pageSize}${sort}`).json.items);
+      }
+      assert.deepEqual(all, ask(things, sort.slice(1)).json);
+    }),
+    { numRuns: 200 },
+  );
+});
