@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder, clientSuite, run } from "./client-suite.ts";
 
-const source = new URL("./java", import.meta.url);
+const source = new URL("./java/", import.meta.url);
 
 clientSuite(
   "java-client",
