@@ -137,7 +137,7 @@ async function openCore(
 
 async function importDefinitions(settings: Settings, protocols: Protocols): Promise<void> {
   const path = settings["definitions.importFile"];
-  if (path === "") return;
+  if (path === null) return;
   const skipIfUnchanged = settings["definitions.skipIfUnchanged"];
   const faults = protocols.importAtStart({ ...(await readDefinitions(path)), skipIfUnchanged });
   if (faults.length > 0) throw new ConfigurationError(faults.map((fault) => `definitions.importFile: ${fault}`));
@@ -160,7 +160,7 @@ function protocolsOf(
     settings: auth,
   });
   // Definitions bring their own users: a default one beside them would be a door that nobody knows of.
-  if (settings["definitions.importFile"] === "") authority.createFirst();
+  if (settings["definitions.importFile"] === null) authority.createFirst();
   return createProtocols({
     broker: core,
     authority,
