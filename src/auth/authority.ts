@@ -36,7 +36,8 @@ export interface AuthSettings {
   readonly loopbackUsers: readonly string[];
   /** Made at the first start, an administrator. */
   readonly defaultUser: string;
-  readonly defaultPassword: string;
+  /** Undefined: none, so no login by password. */
+  readonly defaultPassword: string | undefined;
   /** As whom somebody without a name is logged in, by this password; undefined: not at all. */
   readonly anonymous: { readonly name: string; readonly password: string } | undefined;
   /** For the back end `oauth2`. */
@@ -99,7 +100,8 @@ export class Authority {
   createFirst(): void {
     if (this.#store.get("auth", "first") !== undefined) return;
     const { defaultUser, defaultPassword } = this.settings;
-    if (this.users.count === 0) this.users.put(defaultUser, { password: defaultPassword, tags: ["administrator"] });
+    const secret = defaultPassword === undefined ? {} : { password: defaultPassword };
+    if (this.users.count === 0) this.users.put(defaultUser, { ...secret, tags: ["administrator"] });
     // Users from before there were permissions keep what they had.
     for (const { name } of this.users.all())
       this.permissions.set({ user: name, vhost: firstVhost, configure: ".*", write: ".*", read: ".*" });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { nameOfCertificate, partiesOfCertificate, type SanType } from "./certificate-name.ts";
+import { nameOfCertificate, type SanType } from "./certificate-name.ts";
 
 // Made with OpenSSL for these tests; nobody has their keys. A subject with everything that has to be escaped, and all kinds of
 // alternative names:
@@ -43,10 +43,6 @@ test("a distinguished name is written as RabbitMQ writes it", () => {
       String.raw`OU=\C3\BCn\C3\AF\7E,OU=\#x,OU=\ #ops,O=Acme\, Inc. \"x\" \<y\> \\ z,C=DE`,
   );
   assert.equal(nameOfCertificate(plain, { from: "distinguished_name" }), "CN=plain,OU=a+OU=b,O=Acme");
-  assert.deepEqual(partiesOfCertificate(plain), {
-    subject: "CN=plain,OU=a+OU=b,O=Acme",
-    issuer: "CN=plain,OU=a+OU=b,O=Acme",
-  });
 });
 
 test("common names come in the order of the subject, as they are", () => {
@@ -79,8 +75,7 @@ test("what is no certificate has no name, whatever it is", () => {
     fc.property(fc.array(place, { maxLength: 4 }), fc.nat(odd.length), (changes, length) => {
       const bytes = Buffer.from(odd.subarray(0, length));
       for (const { at, byte } of changes) if (at < bytes.length) bytes[at] = byte;
-      for (const where of wheres) nameOfCertificate(bytes, where);
-      assert.equal(typeof partiesOfCertificate(bytes).subject, "string");
+      for (const where of wheres) assert.match(typeof nameOfCertificate(bytes, where), /^(?:string|undefined)$/);
     }),
     { numRuns: 2000 },
   );

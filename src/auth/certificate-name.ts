@@ -62,31 +62,17 @@ export function nameOfCertificate(der: Buffer, where: CertificateLoginFrom): str
   }
 }
 
-/** The subject and the issuer as RFC 4514 has them, for lists and logs; "" when it is no certificate. */
-export function partiesOfCertificate(der: Buffer): { readonly subject: string; readonly issuer: string } {
-  try {
-    const { subject, issuer } = readCertificate(der);
-    const show = (name: Attribute[][]): string => name.toReversed().map(showRelative).join(",");
-    return { subject: show(subject), issuer: show(issuer) };
-  } catch (error) {
-    if (error instanceof RangeError) return { subject: "", issuer: "" };
-    throw error;
-  }
-}
-
 /**
  *     Certificate ::= SEQUENCE { tbsCertificate, ... }
  *     TBSCertificate ::= SEQUENCE { [0] version?, serial, algorithm, issuer, validity, subject, key, ..., [3] extensions? }
  */
 function readCertificate(der: Buffer): {
   subject: Attribute[][];
-  issuer: Attribute[][];
   extensions: Buffer | undefined;
 } {
   const fields = inside(inside(only(der, derTags.sequence))[0], derTags.sequence);
   const start = fields[0]?.tag === 0xa0 ? 1 : 0;
   return {
-    issuer: readName(fields[start + 2]),
     subject: readName(fields[start + 4]),
     extensions: fields.find(({ tag }) => tag === 0xa3)?.content,
   };

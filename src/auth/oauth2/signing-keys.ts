@@ -8,6 +8,12 @@ export interface SigningKey {
   readonly algorithm: string | undefined;
 }
 
+/** All that tokens may be signed with, unless the settings say less. */
+export const allAlgorithms: readonly string[] = [
+  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
+  ...["HS256", "HS384", "HS512"],
+];
+
 /** By id; keys of a set that have none are under "". */
 export type SigningKeys = ReadonlyMap<string, SigningKey>;
 

@@ -9,8 +9,8 @@ import type { Identity } from "../identity.ts";
 import { Refusal } from "../refusal.ts";
 import { loginFor, memoryStore } from "../test-authority.suite.ts";
 import type { FetchText } from "./remote-keys.ts";
-import { readKeySet, readPemKey } from "./signing-keys.ts";
-import { allAlgorithms, type TokenSettings } from "./tokens.ts";
+import { allAlgorithms, readKeySet, readPemKey } from "./signing-keys.ts";
+import type { TokenSettings } from "./tokens.ts";
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const otherRsa = generateKeyPairSync("rsa", { modulusLength: 2048 });

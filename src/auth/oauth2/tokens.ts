@@ -7,7 +7,7 @@
  * type. No reason repeats any part of a token.
  */
 
-import { errors, jwtVerify, type JWTHeaderParameters, type JWTPayload } from "jose";
+import type { errors as JoseErrors, JWTHeaderParameters, JWTPayload } from "jose";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../observe/log.ts";
 import { Refusal } from "../refusal.ts";
@@ -35,11 +35,6 @@ export interface TokenSettings extends ScopeSettings {
   readonly usernameClaims: readonly string[];
 }
 
-export const allAlgorithms: readonly string[] = [
-  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
-  ...["HS256", "HS384", "HS512"],
-];
-
 export interface TokensOptions {
   readonly settings: TokenSettings;
   readonly clock: Clock;
@@ -55,6 +50,8 @@ const unknownUser = "unknown";
 export class Tokens {
   readonly #options: TokensOptions;
   readonly #remote: RemoteKeys | undefined;
+  /** Loaded by the first who needs it: a broker without tokens starts without. */
+  readonly #jose = import("jose");
 
   constructor(options: TokensOptions) {
     const { settings, clock, logger, fetchText } = options;
@@ -68,6 +65,7 @@ export class Tokens {
   async judge(token: string): Promise<TokenIdentity | Refusal> {
     const { settings, clock } = this.#options;
     if (token.length > tokenLengthMax) return refuse("provided token is too long");
+    const { errors, jwtVerify } = await this.#jose;
     let claims: JWTPayload;
     try {
       const { payload } = await jwtVerify(token, (header) => this.#keyFor(header), {
@@ -76,7 +74,7 @@ export class Tokens {
       });
       claims = payload;
     } catch (error) {
-      return this.#refusalOf(error);
+      return this.#refusalOf(error, errors);
     }
     return this.#identify(claims);
   }
@@ -120,7 +118,7 @@ export class Tokens {
     return all.length === 1 ? all[0] : undefined;
   }
 
-  #refusalOf(error: unknown): Refusal {
+  #refusalOf(error: unknown, errors: typeof JoseErrors): Refusal {
     const { clock, logger } = this.#options;
     if (error instanceof KeyMissing) {
       return refuse(error.message, this.#remote?.isKnown === false ? "unavailable" : "credentials");
