@@ -6,10 +6,11 @@
 // watching (A), with /metrics scraped each five seconds (B), with queues and connections listed page by page, as a dashboard that
 // is open does (C: a page of 100 of each, the overview and the nodes every five seconds), and with all pages of both lists one
 // after the other each five seconds (D). The ratio of each round to its own A is what counts: a shared machine's mood is the
-// larger error.
+// larger error. Beside it stands what does not depend on the mood: the broker's processor time for one round of each watcher while
+// nothing else happens, in percent of a core when it comes each five seconds.
 
 import { spawn } from "node:child_process";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { connect, type ChannelModel } from "amqplib";
@@ -38,6 +39,7 @@ interface Watched extends RunningBroker {
 
 async function startBroker(dir: string): Promise<Watched> {
   const args = ["start", "--data", dir, "--listen", "amqp=127.0.0.1:0", "--listen", "http=127.0.0.1:0"];
+  args.push("--set", "log.level=warn");
   const child = spawn(process.execPath, [values.program, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   const line = await new Promise<string>((resolve, reject) => {
     child.once("exit", (code) => reject(new Error(`Entrepot ended with ${code}`)));
@@ -69,11 +71,14 @@ async function startBroker(dir: string): Promise<Watched> {
 
 async function populate(broker: Watched): Promise<ChannelModel[]> {
   const connections: ChannelModel[] = [];
-  for (let index = 0; index < connectionCount; index++) {
-    const connection = await connect(`${broker.uri}?heartbeat=0`);
-    connection.on("error", () => undefined);
-    await connection.createChannel();
-    connections.push(connection);
+  while (connections.length < connectionCount) {
+    const few = Array.from({ length: Math.min(50, connectionCount - connections.length) }, async () => {
+      const connection = await connect(`${broker.uri}?heartbeat=0`);
+      connection.on("error", () => undefined);
+      await connection.createChannel();
+      return connection;
+    });
+    connections.push(...(await Promise.all(few)));
   }
   const first = connections[0] ?? (await connect(broker.uri));
   const channel = await first.createChannel();
@@ -124,18 +129,24 @@ const watchers: Readonly<Record<string, (broker: Watched) => Promise<void>>> = {
 };
 
 async function watched(broker: Watched, watch: ((broker: Watched) => Promise<void>) | undefined): Promise<number> {
-  let isOver = false;
-  const watching = (async () => {
-    while (!isOver && watch !== undefined) {
-      const startMs = performance.now();
-      await watch(broker);
-      while (!isOver && performance.now() - startMs < intervalMs) await seconds(0.05);
-    }
-  })();
+  const state = { isOver: false };
+  const watching = watch === undefined ? undefined : keepWatching(broker, watch, state);
   const result = await runLoad(broker, "durable-100b", ["--seconds", values.seconds, "--warmup", "1"]);
-  isOver = true;
+  state.isOver = true;
   await watching;
   return numberOf(result, "rate");
+}
+
+async function keepWatching(
+  broker: Watched,
+  watch: (broker: Watched) => Promise<void>,
+  state: { readonly isOver: boolean },
+): Promise<void> {
+  while (!state.isOver) {
+    const startMs = performance.now();
+    await watch(broker);
+    while (!state.isOver && performance.now() - startMs < intervalMs) await seconds(0.05);
+  }
 }
 
 function median(numbers: readonly number[]): number {
@@ -147,6 +158,29 @@ function median(numbers: readonly number[]): number {
 const dir = join(values.dir, `management-${process.pid}`);
 const broker = await startBroker(dir);
 const connections = await populate(broker);
+/** Processor ms of the process until now. */
+function cpuMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+const costRounds = 10;
+await seconds(12);
+const idleFromMs = cpuMs(broker.pid);
+await seconds(10);
+const idleMs = cpuMs(broker.pid) - idleFromMs;
+console.log(JSON.stringify({ name: "sampler", percentOfCore: round(idleMs / 100, 2) }));
+for (const [name, watch] of Object.entries(watchers)) {
+  await watch(broker);
+  requests = bytes = slowestMs = 0;
+  const fromMs = cpuMs(broker.pid);
+  for (let index = 0; index < costRounds; index++) await watch(broker);
+  const perRoundMs = (cpuMs(broker.pid) - fromMs) / costRounds;
+  const line = { name, cpuMs: perRoundMs, percentOfCore: round((perRoundMs * 100) / intervalMs, 2) };
+  console.log(JSON.stringify({ ...line, bytes: bytes / costRounds, slowestMs: round(slowestMs) }));
+}
+
 const ratios = new Map<string, number[]>(Object.keys(watchers).map((name) => [name, []]));
 for (let index = 0; index < Number(values.rounds); index++) {
   for (const [name, watch] of Object.entries(watchers)) {
@@ -159,7 +193,9 @@ for (let index = 0; index < Number(values.rounds); index++) {
   }
 }
 for (const [name, all] of ratios) {
-  console.log(JSON.stringify({ name, queues: queueCount, connections: connectionCount, medianRatio: round(median(all), 3) }));
+  console.log(
+    JSON.stringify({ name, queues: queueCount, connections: connectionCount, medianRatio: round(median(all), 3) }),
+  );
 }
 await Promise.all(connections.map((connection) => connection.close().catch(() => undefined)));
 await broker.stop();

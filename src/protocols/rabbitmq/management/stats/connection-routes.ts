@@ -12,8 +12,9 @@ import type { Stats } from "./stats.ts";
 
 const order = ["vhost", "name"] as const;
 
+const everybody = (): boolean => true;
+
 export function connectionRoutes(stats: Stats): readonly Route[] {
-  const everybody = (): boolean => true;
   return [
     {
       method: "GET",
@@ -50,6 +51,11 @@ export function connectionRoutes(stats: Stats): readonly Route[] {
       about: "The channels of a connection.",
       handle: (call) => channelsOfConnection(call, stats),
     },
+  ];
+}
+
+export function channelRoutes(stats: Stats): readonly Route[] {
+  return [
     {
       method: "GET",
       path: "/channels",

@@ -97,7 +97,7 @@ export class Sampler {
 
   /** Begins with a pass, and goes on with one each interval. */
   start(): void {
-    this.#run(Math.floor(this.#clock.now() / this.intervalMs) * this.intervalMs);
+    this.#run();
   }
 
   stop(): void {
@@ -140,7 +140,8 @@ export class Sampler {
     const { objects } = this.#counted();
     if (objects > freshObjectsMax && this.#pass > 0) return this.#totals;
     const totals = new Totals(this.#departed);
-    for (const step of this.#walk(totals, undefined)) void step;
+    const steps = this.#walk(totals, undefined);
+    while (steps.next().done !== true);
     return totals;
   }
 
@@ -149,7 +150,8 @@ export class Sampler {
     return { objects: Math.max(queues + exchanges + connections + channels, this.#server.live.count) };
   }
 
-  #run(atMs: number): void {
+  #run(): void {
+    const atMs = Math.floor(this.#clock.now() / this.intervalMs) * this.intervalMs;
     const totals = new Totals(this.#departed);
     this.#pass++;
     const steps = this.#walk(totals, atMs);
@@ -169,7 +171,7 @@ export class Sampler {
     }
     if (atMs > this.#passes.lastMs) this.#passes = { lastMs: atMs, beforeMs: this.#passes.lastMs };
     const dueMs = (Math.floor(this.#clock.now() / this.intervalMs) + 1) * this.intervalMs;
-    this.#timer = this.#clock.setTimer(dueMs, () => this.#run(dueMs));
+    this.#timer = this.#clock.setTimer(dueMs, () => this.#run());
   }
 
   #recordTotals(atMs: number, totals: Totals): void {
@@ -186,13 +188,8 @@ export class Sampler {
 
   /** Adds everything to `totals`, and notes samples unless `atMs` is undefined; yields after each slice. */
   *#walk(totals: Totals, atMs: number | undefined): Generator<void> {
-    let left = sliceObjects;
-    for (const step of this.#objects(totals, this.ratesMode === "none" ? undefined : atMs)) {
-      void step;
-      if (--left > 0) continue;
-      left = sliceObjects;
-      yield;
-    }
+    const objects = this.#objects(totals, this.ratesMode === "none" ? undefined : atMs);
+    for (let seen = 1; objects.next().done !== true; seen++) if (seen % sliceObjects === 0) yield;
   }
 
   *#objects(totals: Totals, atMs: number | undefined): Generator<void> {

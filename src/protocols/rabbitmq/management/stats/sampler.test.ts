@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { totalMeasures, queueMeasures } from "./measures.ts";
+import { policyView } from "./policy-view.ts";
+import { ConsumersByQueue } from "./consumer-json.ts";
+import { noRanges } from "./rates.ts";
+import { queueJson } from "./queue-json.ts";
+import { openStatsHouse, testConnection, type StatsHouse } from "./stats-house.suite.ts";
+import type { Queue } from "../../../../broker/api.ts";
+
+const publishRate = queueMeasures.publish[0]!;
+
+function shown({ stats, server }: StatsHouse, queue: Queue): Record<string, unknown> {
+  return queueJson(queue, {
+    stats,
+    policies: policyView(server),
+    consumers: new ConsumersByQueue(server.live),
+    ranges: noRanges,
+  });
+}
+
+test("a queue's rate is that of the last interval, and its numbers those of now", async () => {
+  const it = await openStatsHouse();
+  const queue = it.house.declare("orders");
+  it.stats.sampler.start();
+  await it.advance(5000);
+  for (let count = 0; count < 10; count++) it.publish("orders", "x");
+  await it.advance(5000);
+  assert.equal(it.stats.sampler.viewOf(queue).rate(publishRate), 2);
+  it.publish("orders", "x");
+  await it.house.durable();
+  const json = shown(it, queue);
+  assert.equal(json["messages"], 11);
+  assert.equal(json["messages_ready"], 11);
+  const { publish, publish_details } = json["message_stats"] as Record<string, unknown>;
+  assert.equal(publish, 11);
+  assert.deepEqual(publish_details, { rate: 2 });
+  assert.equal("deliver" in (json["message_stats"] as object), false, "nothing was delivered yet");
+  await it.advance(15_000);
+  assert.equal(it.stats.sampler.viewOf(queue).rate(publishRate), 0);
+  assert.equal(typeof shown(it, queue)["idle_since"], "string");
+  it.stats.sampler.stop();
+});
+
+test("a queue without messages has no message_stats", async () => {
+  const it = await openStatsHouse();
+  const queue = it.house.declare("quiet");
+  it.stats.sampler.start();
+  await it.advance(5000);
+  assert.equal("message_stats" in shown(it, queue), false);
+  it.stats.sampler.stop();
+});
+
+test("what was there before the first pass is no rate", async () => {
+  const it = await openStatsHouse();
+  const queue = it.house.declare("old");
+  for (let count = 0; count < 1000; count++) it.publish("old", "x");
+  await it.house.durable();
+  it.stats.sampler.start();
+  await it.advance(5000);
+  assert.equal(it.stats.sampler.viewOf(queue).rate(publishRate), 0);
+  it.stats.sampler.stop();
+});
+
+test("totals keep what closed channels, closed connections and deleted queues had counted", async () => {
+  const it = await openStatsHouse();
+  it.stats.sampler.start();
+  const connection = testConnection(40_000);
+  it.server.live.add(connection);
+  it.server.live.channelOpened(connection, connection.channel);
+  connection.channel.counters.publish = 7;
+  connection.traffic.receivedBytes = 500;
+  const queue = it.house.declare("gone");
+  it.publish("gone", "x");
+  await it.house.durable();
+  const before = it.stats.sampler.totals();
+  it.server.live.channelClosed(connection, connection.channel);
+  it.server.live.remove(connection);
+  it.server.vhosts.find("/")!.namespace.deleteQueue(queue);
+  const after = it.stats.sampler.totals();
+  assert.equal(before.sums[0], 7);
+  assert.equal(after.sums[0], 7);
+  assert.equal(after.publishedForConfirm, 7);
+  assert.equal(after.sums[totalMeasures.trafficAt], 500);
+  assert.equal(after.byType.classic.published, 1);
+  assert.equal(after.sums[totalMeasures.lengthsAt], 0, "lengths are of what there is");
+  assert.equal(after.byVhost.get("/")!.sums[0], 7);
+  const { counts } = it.stats.sampler.churn;
+  assert.deepEqual([...counts], [1, 1, 1, 1, 1, 1, 1]);
+  it.stats.sampler.stop();
+});
+
+test("a virtual host that comes later is counted, and forgotten when it goes", async () => {
+  const it = await openStatsHouse();
+  it.stats.sampler.start();
+  it.server.vhosts.create("later", {
+    description: "",
+    tags: [],
+    defaultQueueType: undefined,
+    isTracing: false,
+    isProtectedFromDeletion: false,
+  });
+  await it.advance(5000);
+  it.house.declare("q", {}, "later");
+  assert.equal(it.stats.sampler.totals().byVhost.get("later")!.queues, 1);
+  it.server.vhosts.delete("later");
+  await it.advance(5000);
+  assert.equal(it.stats.sampler.totals().byVhost.get("later")?.queues ?? 0, 0);
+  assert.equal(it.stats.sampler.churn.counts[6], 1, "its queue was deleted with it");
+  it.stats.sampler.stop();
+});
+
+test("a pass over many objects is cut into slices, and one after the other ends", async () => {
+  const it = await openStatsHouse();
+  for (let index = 0; index < 1000; index++) it.house.declare(`q${index}`);
+  it.stats.sampler.start();
+  assert.equal(it.stats.sampler.passes.lastMs, 0, "the first slice is not the whole pass");
+  await it.advance(0);
+  const { lastMs } = it.stats.sampler.passes;
+  assert.equal(lastMs % 5000, 0);
+  assert.equal(it.stats.sampler.lastTotals.queues, 1000);
+  await it.advance(15_000);
+  assert.equal(it.stats.sampler.passes.lastMs, lastMs + 15_000);
+  assert.equal(it.stats.sampler.passes.beforeMs, lastMs + 10_000);
+  it.stats.sampler.stop();
+});
+
+test("in rates mode none there are totals and no rates", async () => {
+  const it = await openStatsHouse({ ratesMode: "none" });
+  const queue = it.house.declare("orders");
+  it.stats.sampler.start();
+  await it.advance(5000);
+  it.publish("orders", "x");
+  await it.advance(5000);
+  assert.equal(it.stats.sampler.viewOf(queue).rate(publishRate), 0);
+  assert.equal(it.stats.sampler.totals().queues, 1);
+  it.stats.sampler.stop();
+});
