@@ -4,6 +4,7 @@
  *   npm test                            against an Entrepot that is started for it
  *   ENTREPOT_AMQP=host:port             against one that runs; `none` for not at all
  *   RABBITMQ_AMQP=host:port             against RabbitMQ as well: are the golden transcripts still true?
+ *   ENTREPOT_HTTP, RABBITMQ_HTTP        their management APIs, for the scenarios of virtual hosts and permissions
  *   ... UPDATE_GOLDEN=1                 writes them anew from RabbitMQ
  *   SCENARIO=text                       only scenarios whose file name contains the text
  */
@@ -14,11 +15,12 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { differences, rewrites } from "./differences.ts";
 import { goldenPath, scenarios, transcriptOf, type Scenario, type Target } from "./scenario.ts";
+import { prepareTenants } from "./tenants.ts";
 import { canStartEntrepot, startEntrepot, targetFrom } from "./targets.ts";
 import "./scenarios/all.ts";
 
 const GOLDEN = fileURLToPath(new URL("golden/", import.meta.url));
-const { ENTREPOT_AMQP, RABBITMQ_AMQP, UPDATE_GOLDEN, SCENARIO } = process.env;
+const { ENTREPOT_AMQP, ENTREPOT_HTTP, RABBITMQ_AMQP, RABBITMQ_HTTP, UPDATE_GOLDEN, SCENARIO } = process.env;
 const AT_ONCE = 8;
 
 const chosen = scenarios.filter((s) => SCENARIO === undefined || goldenPath(s).includes(SCENARIO));
@@ -46,9 +48,20 @@ function expectedOfEntrepot(scenario: Scenario): string {
   return text;
 }
 
+const tenancies = chosen.filter((s) => s.family === "tenants");
+
+/** Makes what the scenarios of that family live in. */
+async function prepare(target: Target): Promise<void> {
+  if (tenancies.length > 0 && target.management !== undefined) await prepareTenants(target);
+}
+
 function compareAll(target: () => Target, expected: (scenario: Scenario) => string): void {
   const one = (scenario: Scenario): void => {
-    it(`${scenario.family}: ${scenario.name}`, async () => {
+    it(`${scenario.family}: ${scenario.name}`, async (test) => {
+      if (tenancies.includes(scenario) && target().management === undefined) {
+        test.skip("the management API's address was not given");
+        return;
+      }
       const transcript = await transcriptOf(scenario, target());
       assert.equal(transcript, expected(scenario));
     });
@@ -64,18 +77,22 @@ function record(scenario: Scenario, transcript: string): void {
 }
 
 if (RABBITMQ_AMQP !== undefined && UPDATE_GOLDEN !== undefined) {
+  const rabbitmq = targetFrom(RABBITMQ_AMQP, RABBITMQ_HTTP);
   describe("recording RabbitMQ", () => {
+    before(() => prepare(rabbitmq));
     describe("side by side", { concurrency: AT_ONCE }, () => {
       for (const scenario of chosen) {
         it(`${scenario.family}: ${scenario.name}`, async () => {
-          record(scenario, await transcriptOf(scenario, targetFrom(RABBITMQ_AMQP)));
+          record(scenario, await transcriptOf(scenario, rabbitmq));
         });
       }
     });
   });
 } else if (RABBITMQ_AMQP !== undefined) {
+  const rabbitmq = targetFrom(RABBITMQ_AMQP, RABBITMQ_HTTP);
   describe("RabbitMQ against its transcripts", () => {
-    compareAll(() => targetFrom(RABBITMQ_AMQP), golden);
+    before(() => prepare(rabbitmq));
+    compareAll(() => rabbitmq, golden);
   });
 }
 
@@ -84,10 +101,11 @@ describe("AMQP 0-9-1 as RabbitMQ 3.10 speaks it", { skip: skipEntrepot() }, () =
   let stop = async (): Promise<void> => {};
   before(async () => {
     if (ENTREPOT_AMQP !== undefined) {
-      target = targetFrom(ENTREPOT_AMQP);
-      return;
+      target = targetFrom(ENTREPOT_AMQP, ENTREPOT_HTTP);
+    } else {
+      ({ target, stop } = await startEntrepot());
     }
-    ({ target, stop } = await startEntrepot());
+    await prepare(target);
   });
   after(() => stop());
   compareAll(() => target, expectedOfEntrepot);

@@ -14,6 +14,8 @@ import { WireConnection, type WireChannel } from "./wire-client.ts";
 export interface Target {
   readonly host: string;
   readonly port: number;
+  /** Of the management API, as host:port; undefined: it is not known, and scenarios that need it do not run. */
+  readonly management: string | undefined;
 }
 
 export interface Scenario {

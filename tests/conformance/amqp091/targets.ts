@@ -7,16 +7,18 @@ import type { Target } from "./scenario.ts";
 const MAIN = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 const READY_MS = 15_000;
 
-export function targetFrom(address: string): Target {
+export function targetFrom(address: string, management?: string): Target {
   const at = address.lastIndexOf(":");
-  return { host: address.slice(0, at), port: Number(address.slice(at + 1)) };
+  return { host: address.slice(0, at), port: Number(address.slice(at + 1)), management };
 }
+
+const listens = ["--listen", "amqp=127.0.0.1:0", "--listen", "http=127.0.0.1:0"];
 
 export const canStartEntrepot = existsSync(MAIN);
 
 /** Starts an Entrepot in memory on a free port; resolves when it has printed that it is ready. */
 export async function startEntrepot(): Promise<{ target: Target; stop: () => Promise<void> }> {
-  const child = spawn(process.execPath, [MAIN, "start", "--memory", "--listen", "amqp=127.0.0.1:0"], {
+  const child = spawn(process.execPath, [MAIN, "start", "--memory", ...listens], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -25,7 +27,7 @@ export async function startEntrepot(): Promise<{ target: Target; stop: () => Pro
     errors = (errors + bytes.toString()).slice(-4000);
   });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const address = await new Promise<string>((resolve, reject) => {
+  const addresses = await new Promise<Record<string, string>>((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`not ready in ${READY_MS} ms: ${errors}`)), READY_MS);
     void exited.then(() => reject(new Error(`ended before it was ready: ${errors}`)));
     child.stdout.on("data", (bytes: Buffer) => {
@@ -33,11 +35,11 @@ export async function startEntrepot(): Promise<{ target: Target; stop: () => Pro
       const ready = /^ready (\{.*\})$/m.exec(output)?.[1];
       if (ready === undefined) return;
       clearTimeout(late);
-      resolve(String((JSON.parse(ready) as Record<string, unknown>)["amqp"]));
+      resolve(JSON.parse(ready) as Record<string, string>);
     });
   });
   return {
-    target: targetFrom(address),
+    target: targetFrom(String(addresses["amqp"]), addresses["http"]),
     stop: async () => {
       child.kill("SIGTERM");
       await exited;

@@ -35,7 +35,7 @@ export function checkTopic(
   if (!restrictsKeys(exchange)) return undefined;
   const { user, vhost } = connection;
   if (user.mayTopic(access, vhost, exchange.name, routingKey)) return undefined;
-  return refusal(connection, `topic '${routingKey}' in exchange topic '${exchange.name}' in vhost '${vhost}'`);
+  return refusal(connection, `topic '${routingKey}' in ${resource("exchange", exchange.name, vhost)}`);
 }
 
 export function restrictsKeys(exchange: Exchange): boolean {

@@ -172,7 +172,7 @@ test("topic permissions restrict the keys of publishes and of bindings", async (
   user.publish("u.x", "fine", {}, "amq.topic");
   assert.deepEqual(user.names(), ["queue.declare-ok", "queue.bind-ok"]);
   user.publish("v.x", "not", {}, "amq.topic");
-  const text = "access to topic 'v.x' in exchange topic 'amq.topic' in vhost 'v' refused for user 'u'";
+  const text = "access to topic 'v.x' in exchange 'amq.topic' in vhost 'v' refused for user 'u'";
   assert.equal(closing(user.take()), `channel.close 403 ACCESS_REFUSED - ${text}`);
 });
 

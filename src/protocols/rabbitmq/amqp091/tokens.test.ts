@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
-import { readPemKey } from "../../../auth/oauth2/signing-keys.ts";
-import { allAlgorithms } from "../../../auth/oauth2/tokens.ts";
+import { allAlgorithms, readPemKey } from "../../../auth/oauth2/signing-keys.ts";
 import { WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
 
 const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });

@@ -15,4 +15,5 @@ import "./quorum.ts";
 import "./random.ts";
 import "./routing.ts";
 import "./stream.ts";
+import "./tenants.ts";
 import "./tx.ts";
