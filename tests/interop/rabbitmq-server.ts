@@ -3,7 +3,7 @@
  * system's own instance. ENTREPOT_RABBITMQ_SERVER names another program.
  */
 
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -50,6 +50,9 @@ export async function spawnRabbit(directory: string): Promise<RabbitProcess> {
     RABBITMQ_ENABLED_PLUGINS_FILE: join(directory, "enabled_plugins"),
     RABBITMQ_CONFIG_FILE: join(directory, "rabbitmq"),
   };
+  // Its own mapper of names: one that a node starts for itself outlives it, and serves others.
+  const mapper = spawn("epmd", [], { env, detached: true, stdio: "ignore" });
+  running.add(mapper);
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     child = spawn(program, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
@@ -70,8 +73,8 @@ export async function spawnRabbit(directory: string): Promise<RabbitProcess> {
     kill,
     end: async () => {
       await kill();
-      // The mapper of names outlives its nodes.
-      spawnSync("epmd", ["-kill"], { env });
+      killGroup(mapper);
+      running.delete(mapper);
     },
   };
 }
