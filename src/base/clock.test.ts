@@ -91,3 +91,23 @@ test("durations are read with their units, and nothing else is", () => {
     check.equal(parseDuration(text), undefined, text);
   }
 });
+
+test("a delay lasts as long as it was meant to, whatever the clock is set to meanwhile", async () => {
+  const clock = new VirtualClock(10_000_000);
+  const ran: string[] = [];
+  clock.setDelay(500, () => ran.push("delay"));
+  clock.setTimer(clock.now() + 400, () => ran.push("timer"));
+  const from = clock.elapsedMs();
+  clock.jumpTo(clock.now() - 3_600_000);
+  clock.advance(499);
+  check.deepEqual(ran, []);
+  clock.advance(1);
+  check.deepEqual(ran, ["delay"]);
+  check.equal(clock.elapsedMs() - from, 500);
+  clock.jumpTo(20_000_000);
+  clock.advance(0);
+  check.deepEqual(ran, ["delay", "timer"]);
+  await new Promise<void>((resolve) => void systemClock().setDelay(1, resolve));
+  const cleared = systemClock().setDelay(1, () => ran.push("never"));
+  systemClock().clearTimer(cleared);
+});

@@ -24,6 +24,8 @@ export interface Clock {
   now(): number;
   /** Calls `run` once when `now()` has reached `atMs`; soon, but never at once, if that is past. */
   setTimer(atMs: number, run: () => void): TimerHandle;
+  /** Calls `run` once after so long, a day at most, whatever the machine's clock is set to meanwhile: for another try. */
+  setDelay(delayMs: number, run: () => void): TimerHandle;
   /** No effect if the timer has run or was cleared. */
   clearTimer(timer: TimerHandle): void;
   /** Calls `run` after everything that this turn of the event loop has to read was read. */
@@ -64,6 +66,14 @@ const theSystemClock: Clock = {
     arm(timer);
     return timer;
   },
+  setDelay(delayMs, run) {
+    const timer = new SystemTimer(Date.now() + delayMs, run);
+    timer.timeout = setTimeout(() => {
+      timer.timeout = null;
+      run();
+    }, delayMs);
+    return timer;
+  },
   clearTimer(timer) {
     assert(timer instanceof SystemTimer, "a timer goes back to the clock that set it");
     if (timer.timeout !== null) clearTimeout(timer.timeout);
@@ -84,6 +94,8 @@ export function systemClock(): Clock {
 }
 
 interface VirtualTimer extends TimerHandle {
+  atMs: number;
+  readonly isDelay: boolean;
   readonly order: number;
   readonly run: () => void;
   isSet: boolean;
@@ -92,6 +104,8 @@ interface VirtualTimer extends TimerHandle {
 /** A clock that moves only when told to. */
 export class VirtualClock implements Clock {
   #nowMs: number;
+  /** The part of it that nobody has waited for. */
+  #jumpedMs = 0;
   #order = 0;
   /** A binary heap by time, then order. Cleared timers stay until they reach the top. */
   readonly #timers: VirtualTimer[] = [];
@@ -113,13 +127,15 @@ export class VirtualClock implements Clock {
   }
 
   elapsedMs(): number {
-    return this.#nowMs;
+    return this.#nowMs - this.#jumpedMs;
   }
 
   setTimer(atMs: number, run: () => void): TimerHandle {
-    const timer: VirtualTimer = { atMs, order: this.#order++, run, isSet: true };
-    siftUp(this.#timers, timer);
-    return timer;
+    return this.#set(atMs, run, false);
+  }
+
+  setDelay(delayMs: number, run: () => void): TimerHandle {
+    return this.#set(this.#nowMs + delayMs, run, true);
   }
 
   clearTimer(timer: TimerHandle): void {
@@ -162,7 +178,19 @@ export class VirtualClock implements Clock {
 
   /** Sets the clock to another time, back or forth, as an operator would; no timer runs by it. */
   jumpTo(nowMs: number): void {
+    const jumpMs = nowMs - this.#nowMs;
     this.#nowMs = nowMs;
+    this.#jumpedMs += jumpMs;
+    for (const timer of this.#timers.splice(0)) {
+      if (timer.isDelay) timer.atMs += jumpMs;
+      siftUp(this.#timers, timer);
+    }
+  }
+
+  #set(atMs: number, run: () => void, isDelay: boolean): TimerHandle {
+    const timer: VirtualTimer = { atMs, isDelay, order: this.#order++, run, isSet: true };
+    siftUp(this.#timers, timer);
+    return timer;
   }
 
   #dropCleared(): void {

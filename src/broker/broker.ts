@@ -201,8 +201,7 @@ export class RunningCore implements Broker {
     core.setDiskPressure("reserve", this.#isShort);
     if (core.pressure.disk) this.#checkpointer.makeRoom();
     const soonMs = Math.min(diskCheckMsMax, Math.max(diskCheckMsMin, spareBytes / diskBytesPerMsMax));
-    const nextMs = this.clock.now() + (core.pressure.disk ? shortDiskCheckMs : soonMs);
-    this.#diskCheck = this.clock.setTimer(nextMs, () => {
+    this.#diskCheck = this.clock.setDelay(core.pressure.disk ? shortDiskCheckMs : soonMs, () => {
       void core.log.freeBytes().then((bytes) => this.#diskChecked(bytes), core.fatal);
     });
   }

@@ -22,11 +22,14 @@ export class OwnedClock implements Clock {
 
   setTimer(atMs: number, run: () => void): TimerHandle {
     if (this.#isStopped) return { atMs };
-    const timer = this.#clock.setTimer(atMs, () => {
-      this.#timers.delete(timer);
-      this.#onTimer();
-      run();
-    });
+    const timer = this.#clock.setTimer(atMs, () => this.#fired(timer, run));
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  setDelay(delayMs: number, run: () => void): TimerHandle {
+    if (this.#isStopped) return { atMs: Infinity };
+    const timer = this.#clock.setDelay(delayMs, () => this.#fired(timer, run));
     this.#timers.add(timer);
     return timer;
   }
@@ -37,6 +40,12 @@ export class OwnedClock implements Clock {
 
   defer(run: () => void): void {
     this.#clock.defer(run);
+  }
+
+  #fired(timer: TimerHandle, run: () => void): void {
+    this.#timers.delete(timer);
+    this.#onTimer();
+    run();
   }
 
   /** Clears what is set; what is set from now on never runs. */

@@ -135,6 +135,23 @@ test("a full disk stops confirms and loses nothing that was confirmed; freed spa
   assert.equal(bottle.fatal, undefined);
 });
 
+test("a full disk that has room again is taken up at once, though the clock was set back meanwhile", async () => {
+  const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 0 } });
+  bottle.declare("q");
+  await bottle.settle();
+  bottle.disk.bytesMax = bottle.disk.bytesUsed() + 200_000;
+  for (let i = 0; i < 30; i++) {
+    bottle.publish("q", "", { body: Buffer.alloc(100_000, i) });
+    await bottle.settle();
+  }
+  assert.equal(bottle.broker.pressure.disk, true);
+  bottle.clock.jumpTo(bottle.clock.now() - 3_600_000);
+  bottle.disk.bytesMax = Number.MAX_SAFE_INTEGER;
+  await bottle.advance(3000);
+  assert.equal(bottle.broker.durableTicket, bottle.broker.ticket);
+  assert.equal(bottle.broker.pressure.disk, false);
+});
+
 test("a checkpoint that finds no room is tried again and loses nothing", async () => {
   const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 0 } });
   bottle.declare("q");

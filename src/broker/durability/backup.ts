@@ -19,6 +19,9 @@ import type { StoredSnapshot } from "./snapshot.ts";
 
 /** Bytes read at once, and held in memory. */
 const pieceBytes = 1 << 20;
+/** How long a rest is, by the time that the piece before it took; a sink that is slow by itself needs none from us. */
+const restShare = 3;
+const restMsMax = 200;
 
 interface FileToCopy {
   readonly name: string;
@@ -78,9 +81,21 @@ export class Backups {
     await Promise.race([sink.begin?.({ files: files.length, bytes: total }), ended]);
     for (const { name, bytes } of files) {
       await Promise.race([sink.file(name, bytes), ended]);
-      await copying.read(name, bytes, buffer, (piece) => Promise.race([sink.write(piece), ended]));
+      let sinceMs = this.#core.clock.elapsedMs();
+      await copying.read(name, bytes, buffer, async (piece) => {
+        await Promise.race([sink.write(piece), ended]);
+        await Promise.race([this.#rest(this.#core.clock.elapsedMs() - sinceMs), ended]);
+        sinceMs = this.#core.clock.elapsedMs();
+      });
     }
     return { files: files.length, bytes: total };
+  }
+
+  /** A copy that goes to the disk of the journal leaves most of that disk to the journal. */
+  #rest(tookMs: number): Promise<void> {
+    const { clock } = this.#core;
+    if (tookMs < 1) return Promise.resolve();
+    return new Promise((resolve) => void clock.setDelay(Math.min(tookMs * restShare, restMsMax), resolve));
   }
 
   async #filesToCopy(copying: LogCopying): Promise<FileToCopy[]> {

@@ -47,7 +47,7 @@ export class Checkpointer {
   #isRunning = false;
   #isWanted = false;
   #isWantedClean = false;
-  #retryAtMs = 0;
+  #retryAtMs = -Infinity;
   #begunMs = 0;
   /** Checkpoints that may still free something on a disk that is short. */
   #roundsLeft = checkpointsToFree;
@@ -94,7 +94,7 @@ export class Checkpointer {
     this.#checkMemory();
     if (log.isVolatile) return this.#gathering.check();
     if (cache.bytes > settings.cacheBytes) core.evict();
-    if (this.#isRunning || core.clock.now() < this.#retryAtMs) return;
+    if (this.#isRunning || core.clock.elapsedMs() < this.#retryAtMs) return;
     const isFull =
       cache.bytes > settings.cacheBytes &&
       core.dirty.size > 0 &&
@@ -115,7 +115,7 @@ export class Checkpointer {
   makeRoom(): void {
     const core = this.#core;
     if (core.commit.isFull) this.#giveUpPredecessor();
-    if (this.#isRunning || core.clock.now() < this.#retryAtMs) return;
+    if (this.#isRunning || core.clock.elapsedMs() < this.#retryAtMs) return;
     if (core.commit.journal.bytesSinceRotate > 0) this.#roundsLeft = checkpointsToFree;
     if (this.#roundsLeft === 0) return;
     this.#roundsLeft--;
@@ -160,8 +160,8 @@ export class Checkpointer {
       this.#giveUpPredecessor();
       core.commit.journal.giveBackSpare().catch(core.fatal);
       // By a timer of its own: producers that are held back commit nothing that would bring the next attempt about.
-      this.#retryAtMs = core.clock.now() + retryMs;
-      this.#retry = core.clock.setTimer(this.#retryAtMs, () => {
+      this.#retryAtMs = core.clock.elapsedMs() + retryMs;
+      this.#retry = core.clock.setDelay(retryMs, () => {
         this.#retry = undefined;
         if (!this.#isRunning) this.#begin(false);
       });

@@ -292,7 +292,7 @@ export class Committer {
       const isFull = (error as NodeJS.ErrnoException).code === "ENOSPC";
       this.isFull = isFull;
       this.#hooks.failed(error, isFull);
-      if (isFull) this.#clock.setTimer(this.#clock.now() + retryFullMs, () => this.#retry(batch));
+      if (isFull) this.#clock.setDelay(retryFullMs, () => this.#retry(batch));
       return;
     }
     this.#inFlight = undefined;
