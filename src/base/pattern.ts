@@ -7,9 +7,9 @@
  * What has no equivalent (recursion, possessive and atomic groups, conditions) is refused when it is set.
  *
  * Nor may a pattern stop the broker: `(a+)+$` against fifty letters takes longer than the machine will live. While
- * reading, the translation bounds the work by the length of the name. Where the bound is too high, each match runs under
- * a deadline (node:vm ends even a regular expression that is running; 0.1 ms a call, so answers are kept), and one that
- * passes it counts as no match, which refuses, as RabbitMQ does at PCRE's match limit.
+ * reading, the translation bounds the work by the length of the name. Where that is too much for a name, the match runs
+ * under a deadline (node:vm ends even a regular expression that is running; 0.1 ms a call, so answers are kept), and one
+ * that passes it counts as no match, which refuses, as RabbitMQ does at PCRE's match limit.
  *
  * Rejected: a linear engine of our own (no look-ahead, which permissions use to leave names out); refusing all nested
  * repetitions (`([a-z]+\.)*[a-z]+` is harmless and in use).
@@ -26,9 +26,8 @@ const answersMax = 1000;
 const keptLengthMax = 255;
 const deadlineMs = 20;
 
-/** Steps are bounded by length ** degree: 255 ** 2.6 is two million, some ten milliseconds. */
-const degreeMax = 2.6;
-const lengthPlainMax = 300;
+/** Of a match without a guard, at worst: some ten milliseconds. Steps are bounded by length ** degree. */
+const stepsMax = 2_000_000;
 export const patternLengthMax = 4096;
 
 export class Pattern {
@@ -36,14 +35,15 @@ export class Pattern {
   readonly text: string;
   readonly #expression: RegExp;
   readonly #matchesAll: boolean;
-  readonly #isCheap: boolean;
+  /** Names up to this length are matched without a guard. */
+  readonly #plainLengthMax: number;
   #answers: Map<string, boolean> | undefined;
 
   private constructor(text: string, expression: RegExp, degree: number) {
     this.text = text;
     this.#expression = expression;
     this.#matchesAll = text === ".*";
-    this.#isCheap = degree <= degreeMax;
+    this.#plainLengthMax = Math.floor(stepsMax ** (1 / degree));
   }
 
   /** Reads a pattern; a fault says what is wrong with it, and where. */
@@ -62,7 +62,7 @@ export class Pattern {
   /** Whether it matches somewhere in `name`. */
   matches(name: string): boolean {
     if (this.#matchesAll) return true;
-    if (this.#isCheap && name.length <= lengthPlainMax) return this.#expression.test(name);
+    if (name.length <= this.#plainLengthMax) return this.#expression.test(name);
     if (name.length > keptLengthMax) return testWithin(this.#expression, name);
     const answers = (this.#answers ??= new Map<string, boolean>());
     let answer = answers.get(name);
