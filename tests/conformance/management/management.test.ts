@@ -29,7 +29,6 @@ test("requests are answered as RabbitMQ answers them", async (t) => {
     assert.equal(difference.rabbitmq, answered, `differences.ts is out of date: ${asked} (${index})`);
     return [asked, difference.entrepot];
   });
-  if (process.env["DUMP"]) writeFileSync(process.env["DUMP"], text(found));
   assert.equal(text(found), text(expected));
   for (const { request } of differences) {
     assert.ok(

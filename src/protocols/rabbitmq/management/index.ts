@@ -200,16 +200,20 @@ async function readBody(request: HttpRequest, route: Route): Promise<Body | Repl
   const text = bytes.toString();
   // What some clients send for nothing.
   if (text === "" || text === "null" || text === "undefined") return noBody;
-  const body = parseObject(text);
-  return body === undefined ? badRequest("not_json") : { body, raw: noBytes };
+  return parseBody(text);
 }
 
-/** Undefined: it is no JSON, or JSON but no object. */
-export function parseObject(text: string): JsonObject | undefined {
+function parseBody(text: string): Body | Reply {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+    value = JSON.parse(text);
   } catch {
-    return undefined;
+    return badRequest("not_json");
   }
+  if (typeof value === "string") {
+    const text = "invalid payload: the request body JSON-decoded to a string. Is the input doubly-JSON-encoded?";
+    return badRequest(text);
+  }
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? { body: value as JsonObject, raw: noBytes } : badRequest("not_json");
 }

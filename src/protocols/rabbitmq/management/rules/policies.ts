@@ -80,5 +80,5 @@ function setPolicy({ server, vhost, params, body }: VhostCall, kind: PolicyKind)
     ...(priority !== undefined && { priority }),
     ...(applyTo !== undefined && { applyTo }),
   });
-  return wrong === undefined ? put(isNew) : badRequest(escaped(wrong));
+  return wrong === undefined ? put(isNew) : badRequest(kind === "policy" ? escaped(wrong) : wrong);
 }

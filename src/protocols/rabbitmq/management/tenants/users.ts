@@ -2,6 +2,7 @@
 
 import type { User, UserDraft } from "../../../../auth/users.ts";
 import type { AuthFault } from "../../../../auth/refusal.ts";
+import { shownJson } from "../../model/erlang-json.ts";
 import { isReply, missingFields, textField } from "../body-fields.ts";
 import { replyList, replyObject, replyObjects } from "../listing.ts";
 import { badRequest, done, objectNotFound, put, type Reply } from "../reply.ts";
@@ -137,6 +138,8 @@ function readDraft(body: JsonObject): UserDraft | Reply {
   if (isReply(password)) return password;
   const passwordHash = textField(body, "password_hash");
   if (isReply(passwordHash)) return passwordHash;
+  if (passwordHash !== undefined && !/^[A-Za-z0-9+/]*={0,2}$/.test(passwordHash))
+    return badRequest(["not_base64", passwordHash]);
   const hashingAlgorithm = textField(body, "hashing_algorithm");
   if (isReply(hashingAlgorithm)) return hashingAlgorithm;
   return {
@@ -175,6 +178,11 @@ function setLimit({ body, params, server }: Call): Reply {
   const { users } = server.authority;
   const user = params["user"] ?? "";
   if (users.find(user) === undefined) return badRequest(["no_such_user", user]);
-  const fault = users.setLimit(user, params["name"] ?? "", body["value"]);
+  const name = params["name"] ?? "";
+  const { value } = body;
+  if (!limitNames.some((each) => each === name))
+    return badRequest(`Unrecognised terms [{${shownJson(name)},${shownJson(value)}}] in user-limits`);
+  if (!Number.isSafeInteger(value)) return badRequest(`${name} should be a number, actually was ${shownJson(value)}`);
+  const fault = users.setLimit(user, name, value);
   return fault === undefined ? done : authFault(fault);
 }

@@ -17,7 +17,7 @@ import { done, objectNotFound, vhostNotFound, type Reply } from "../reply.ts";
 import type { Call, JsonObject, Route, VhostCall } from "../route.ts";
 import { argumentsHash, propertiesKey, quotePlus, readPropertiesKey } from "./binding-key.ts";
 import { inVhost } from "./queues.ts";
-import { checkPermission, exchangeName, faultReply } from "./refusals.ts";
+import { checkPermission, checkTopic, exchangeName, faultReply } from "./refusals.ts";
 
 const defaultRefused = new Fault("accessRefused", "operation not permitted on the default exchange");
 const between = "/bindings/:vhost/e/:source/:dtype/:destination";
@@ -171,7 +171,7 @@ const listing: Omit<Listing<Binding>, "things"> = {
     if (column === "properties_key") return propertiesKey(binding.routing_key, binding.args);
     return Object.hasOwn(binding, column) && column !== "args" ? binding[column as keyof Binding] : notCheap;
   },
-  order: ["vhost", "source", "destination_type", "destination", "routing_key", "properties_key"],
+  order: ["vhost", "source", "destination", "routing_key", "properties_key"],
   hasPages: false,
 };
 
@@ -250,11 +250,9 @@ function checkEnds(call: VhostCall, ends: Ends, routingKey: string): Fault | und
   const refusal =
     checkPermission(call, "write", destinationType, destination) ?? checkPermission(call, "read", "exchange", source);
   if (refusal !== undefined) return refusal;
-  const isTopic = namespace.exchange(source)?.settings.kind === "topic";
-  if (isTopic && !call.identity.mayTopic("read", vhost, source, routingKey)) {
-    const text = `read access to topic '${routingKey}' in exchange '${source}' in vhost '${vhost}' refused for user '${call.identity.name}'`;
-    return new Fault("accessRefused", text);
-  }
+  const exchange = namespace.exchange(source);
+  const restricted = exchange === undefined ? undefined : checkTopic(call, "read", exchange, routingKey);
+  if (restricted !== undefined) return restricted;
   if (destinationType === "exchange") {
     return namespace.exchange(destination) === undefined ? notFound("exchange", destination, vhost) : undefined;
   }

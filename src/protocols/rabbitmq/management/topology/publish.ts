@@ -6,18 +6,18 @@
 import type { Publication, PublishOutcome } from "../../../../broker/api.ts";
 import { expiryFault } from "../../model/arguments.ts";
 import { exchangeDeclaration } from "../../model/declaration.ts";
-import { erlangString, Fault, resource, shownValue } from "../../model/errors.ts";
+import { erlangString, Fault, notFound, resource, shownValue } from "../../model/errors.ts";
 import { fieldTypeNames, fieldValue, longNumber, type FieldTable } from "../../model/field-table.ts";
 import { amqpFormatId } from "../../model/format.ts";
 import { keysOf } from "../../model/mapping.ts";
 import { encodeProperties, type Properties } from "../../model/properties.ts";
 import { isReply, missingFields } from "../body-fields.ts";
 import { replyObject } from "../listing.ts";
-import { badRequest, objectNotFound, type Reply } from "../reply.ts";
+import { badRequest, type Reply } from "../reply.ts";
 import type { Route, VhostCall } from "../route.ts";
 import { readProperties } from "./properties-json.ts";
 import { inVhost } from "./queues.ts";
-import { accessRefused, channelFaultReply, checkPermission, exchangeName } from "./refusals.ts";
+import { accessRefused, checkPermission, checkTopic, exchangeName } from "./refusals.ts";
 
 const bodyBytesMax = 20_000_000;
 
@@ -28,14 +28,12 @@ export const publishRoutes: readonly Route[] = [
     access: "vhost",
     about: "Publishes a message: routing_key, properties, payload, payload_encoding (string or base64).",
     bodyBytesMax,
-    handle: (call) => inVhost(call, publish),
+    handle: (call) => inVhost(call, publish, accessRefused),
   },
 ];
 
 function publish(call: VhostCall): Reply {
   const { body, vhost, identity } = call;
-  const exchange = vhost.namespace.exchange(exchangeName(call.params["exchange"] ?? ""));
-  if (exchange === undefined) return objectNotFound;
   const missing = missingFields(body, ["routing_key", "properties", "payload", "payload_encoding"]);
   if (missing !== undefined) return missing;
   const { routing_key: routingKey } = body;
@@ -47,6 +45,9 @@ function publish(call: VhostCall): Reply {
   const read = readProperties(body["properties"]);
   if (isReply(read)) return read;
 
+  const name = exchangeName(call.params["exchange"] ?? "");
+  const exchange = vhost.namespace.exchange(name);
+  if (exchange === undefined) return publishFault(notFound("exchange", name, vhost.name));
   const publication: Publication = {
     format: amqpFormatId,
     durable: read.properties.deliveryMode === 2,
@@ -67,11 +68,16 @@ function publish(call: VhostCall): Reply {
     bodyEnd: payload.length,
   };
   const fault = checkPublish(call, publication) ?? readHead(call, read.properties, publication);
-  if (fault !== undefined) return channelFaultReply(fault);
+  if (fault !== undefined) return publishFault(fault);
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
   vhost.namespace.publish(publication, outcome);
   if (outcome.refused) return badRequest("rejected Unable to publish message. Check queue limits.");
   return replyObject(call, { routed: outcome.routed > 0 });
+}
+
+/** A publish has no answer of its own that could be another status: what ends the channel is a bad request. */
+function publishFault(fault: Fault): Reply {
+  return badRequest(`${fault.code} ${fault.replyText}`);
 }
 
 function readPayload(payload: unknown, encoding: unknown): Buffer | Reply {
@@ -83,17 +89,14 @@ function readPayload(payload: unknown, encoding: unknown): Buffer | Reply {
 }
 
 function checkPublish(call: VhostCall, { exchange, routingKey }: Publication): Fault | undefined {
-  const { identity, vhost } = call;
+  const { vhost } = call;
   const refusal = checkPermission(call, "write", "exchange", exchange.name);
   if (refusal !== undefined) return refusal;
   if (exchangeDeclaration(exchange).internal) {
     const what = resource("exchange", exchange.name, vhost.name);
     return new Fault("accessRefused", `cannot publish to internal ${what}`);
   }
-  const isTopic = exchange.settings.kind === "topic";
-  if (!isTopic || identity.mayTopic("write", vhost.name, exchange.name, routingKey)) return undefined;
-  const text = `write access to topic '${routingKey}' in exchange '${exchange.name}' in vhost '${vhost.name}' refused for user '${identity.name}'`;
-  return new Fault("accessRefused", text);
+  return checkTopic(call, "write", exchange, routingKey);
 }
 
 /** What the broker has to know of the properties; the same that a channel looks for in a message that came by AMQP. */

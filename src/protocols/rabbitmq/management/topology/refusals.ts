@@ -3,8 +3,10 @@
  * that AMQP would do on a channel of its own (publish, get), RabbitMQ answers with the text that would have ended the channel.
  */
 
+import type { Access, TopicAccess } from "../../../../auth/identity.ts";
+import type { Exchange } from "../../../../broker/api.ts";
+import { exchangeDeclaration } from "../../model/declaration.ts";
 import { Fault } from "../../model/errors.ts";
-import type { Access } from "../../../../auth/identity.ts";
 import { badRequest, notAuthorised, refused, type Reply } from "../reply.ts";
 import type { Call, VhostCall } from "../route.ts";
 
@@ -51,7 +53,20 @@ export function checkPermission(
   const { identity, vhost } = call;
   if (identity.may(access, vhost.name, shownName(kind, name))) return undefined;
   const what = `${kind} '${shownName(kind, name)}' in vhost '${vhost.name}'`;
-  return new Fault("accessRefused", `${access} access to ${what} refused for user '${identity.name}'`);
+  return new Fault("accessRefused", `access to ${what} refused for user '${identity.name}'`);
+}
+
+/** The same for a routing key, which exchanges of the type topic restrict. */
+export function checkTopic(
+  { identity, vhost }: VhostCall,
+  access: TopicAccess,
+  exchange: Exchange,
+  routingKey: string,
+): Fault | undefined {
+  if (exchange.settings.kind !== "topic" || exchangeDeclaration(exchange).type !== "topic") return undefined;
+  if (identity.mayTopic(access, vhost.name, exchange.name, routingKey)) return undefined;
+  const what = `topic '${routingKey}' in exchange topic '${exchange.name}' in vhost '${vhost.name}'`;
+  return new Fault("accessRefused", `access to ${what} refused for user '${identity.name}'`);
 }
 
 /** The default exchange has a name for permissions, and in paths. */
