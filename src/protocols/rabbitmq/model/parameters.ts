@@ -9,6 +9,7 @@
 
 import type { Identity } from "../../../auth/identity.ts";
 import type { Broker } from "../../../broker/api.ts";
+import type { Events } from "./events.ts";
 
 export interface Parameter {
   readonly vhost: string;
@@ -35,13 +36,15 @@ const globalKind = "global-parameter";
 
 export class Parameters {
   readonly #broker: Broker;
+  readonly #events: Events;
   readonly #componentByName = new Map<string, ParameterComponent>();
   readonly #globalObservers: ((name: string, value: unknown) => void)[] = [];
   /** Component, then virtual host, then name. */
   readonly #values = new Map<string, Map<string, Map<string, unknown>>>();
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, events: Events) {
     this.#broker = broker;
+    this.#events = events;
     for (const [key, value] of broker.definitions.entries(kind)) {
       const [component, vhost, name] = JSON.parse(key) as [string, string, string];
       this.#namesOf(component, vhost).set(name, value);
@@ -76,6 +79,7 @@ export class Parameters {
     if (names.has(name) && JSON.stringify(names.get(name)) === JSON.stringify(value)) return undefined;
     names.set(name, value);
     this.#broker.definitions.put(kind, keyOf(component, vhost, name), value);
+    if (isAnnounced(component)) this.#events.emit("parameter.set", { vhost, component, name, value });
     this.#componentByName.get(component)?.changed?.(vhost, name, value);
     return undefined;
   }
@@ -92,6 +96,7 @@ export class Parameters {
     const names = this.#values.get(component)?.get(vhost);
     if (names?.delete(name) !== true) return false;
     this.#broker.definitions.remove(kind, keyOf(component, vhost, name));
+    if (isAnnounced(component)) this.#events.emit("parameter.cleared", { vhost, component, name });
     this.#componentByName.get(component)?.changed?.(vhost, name, undefined);
     return true;
   }
@@ -138,6 +143,7 @@ export class Parameters {
 
   setGlobal(name: string, value: unknown): void {
     this.#broker.definitions.put(globalKind, name, value);
+    this.#events.emit("parameter.set", { component: "global", name, value });
     for (const observer of this.#globalObservers) observer(name, value);
   }
 
@@ -145,6 +151,7 @@ export class Parameters {
   clearGlobal(name: string): boolean {
     if (this.global(name) === undefined) return false;
     this.#broker.definitions.remove(globalKind, name);
+    this.#events.emit("parameter.cleared", { component: "global", name });
     for (const observer of this.#globalObservers) observer(name, undefined);
     return true;
   }
@@ -156,6 +163,11 @@ export class Parameters {
     if (names === undefined) byVhost.set(vhost, (names = new Map()));
     return names;
   }
+}
+
+/** Policies have events of their own. */
+function isAnnounced(component: string): boolean {
+  return component !== "policy";
 }
 
 /** Names may hold anything, so no character could part them. */

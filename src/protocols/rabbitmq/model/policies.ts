@@ -293,12 +293,7 @@ function appliesToQueues(applyTo: string, type: string): boolean {
 }
 
 function keptForm({ pattern, definition, priority, applyTo }: PolicyDraft): JsonObject {
-  return {
-    ...(pattern !== undefined && { pattern }),
-    ...(definition !== undefined && { definition }),
-    priority: priority ?? 0,
-    "apply-to": applyTo ?? "all",
-  };
+  return { pattern, definition, priority: priority ?? 0, "apply-to": applyTo ?? "all" };
 }
 
 function policyOf({ vhost, name, value }: Parameter): Policy {

@@ -7,7 +7,7 @@ import type { Alerts } from "../../../alerts/alerts.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Authority } from "../../../auth/authority.ts";
 import type { AuthChange } from "../../../auth/changes.ts";
-import type { Broker } from "../../../broker/api.ts";
+import type { Broker, Pressure } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { OpenPort } from "../../../server/protocol.ts";
 import { Events } from "./events.ts";
@@ -58,6 +58,8 @@ export class RabbitServer {
   /** The name of the one node of the cluster of one. */
   readonly nodeName: string;
   readonly startedAtMs: number;
+  /** As they were told. */
+  readonly #alarms = { memory: false, disk: false };
 
   constructor(options: RabbitServerOptions) {
     this.broker = options.broker;
@@ -69,20 +71,29 @@ export class RabbitServer {
     this.alerts = options.alerts;
     this.events = new Events(options.broker);
     this.vhosts = new Vhosts(options.broker, this.events);
-    this.parameters = new Parameters(options.broker);
+    this.parameters = new Parameters(options.broker, this.events);
     this.policies = new Policies(options.broker, this.vhosts, this.parameters, this.events);
-    this.vhostLimits = new VhostLimits(this.parameters, this.vhosts);
+    this.vhostLimits = new VhostLimits(this.parameters, this.vhosts, this.events);
     registerFederation(this.parameters);
     this.nodeName = `entrepot@${options.broker.id}`;
     this.startedAtMs = options.clock.now();
     this.vhosts.observe({ vhostDeleting: ({ name }) => this.#vhostDeleting(name) });
     this.authority.observe((change) => this.#authChanged(change));
+    this.broker.onPressure((pressure) => this.#pressureChanged(pressure));
   }
 
   #vhostDeleting(name: string): void {
     this.parameters.clearVhost(name);
     this.live.closeWhere(({ vhost }) => vhost === name, `vhost '${name}' is deleted`);
     this.authority.deleteVhost(name);
+  }
+
+  #pressureChanged(pressure: Pressure): void {
+    for (const source of ["memory", "disk"] as const) {
+      if (pressure[source] === this.#alarms[source]) continue;
+      this.#alarms[source] = pressure[source];
+      this.events.emit(pressure[source] ? "alarm.set" : "alarm.cleared", { source, node: this.nodeName });
+    }
   }
 
   #authChanged(change: AuthChange): void {

@@ -1,7 +1,8 @@
 /** Limits of virtual hosts: a component of the parameters, with one parameter, `limits`, in each virtual host that has any. */
 
+import type { Events } from "./events.ts";
 import type { Vhosts } from "./vhosts.ts";
-import { checkFields, isObject, isWholeNumber, type FieldRule } from "./parameter-checks.ts";
+import { checkFields, isObject, isWholeNumber, type FieldRule, type JsonObject } from "./parameter-checks.ts";
 import type { Parameters } from "./parameters.ts";
 
 const component = "vhost-limits";
@@ -15,10 +16,16 @@ export class VhostLimits {
   readonly #parameters: Parameters;
   readonly #vhosts: Vhosts;
 
-  constructor(parameters: Parameters, vhosts: Vhosts) {
+  constructor(parameters: Parameters, vhosts: Vhosts, events: Events) {
     this.#parameters = parameters;
     this.#vhosts = vhosts;
-    parameters.register(component, { validate: (_vhost, name, value) => checkFields(name, rules, value) });
+    parameters.register(component, {
+      validate: (_vhost, name, value) => checkFields(name, rules, value),
+      changed(vhost, name, value): void {
+        if (value === undefined) events.emit("vhost.limits.cleared", { name, vhost });
+        else events.emit("vhost.limits.set", { name, vhost, ...(value as JsonObject) });
+      },
+    });
   }
 
   /** Connections at most at a time; -1: no limit. */
