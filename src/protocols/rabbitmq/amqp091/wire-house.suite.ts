@@ -6,7 +6,7 @@
 import { VirtualClock } from "../../../base/clock.ts";
 import { seededRandom } from "../../../base/random.ts";
 import { Authority, plainAuthSettings, type AuthSettings } from "../../../auth/authority.ts";
-import { openBroker, type RunningCore } from "../../../broker/broker.ts";
+import { openBroker, type BrokerOptions, type RunningCore } from "../../../broker/broker.ts";
 import { createMemoryLog } from "../../../log/memory/memory-log.ts";
 import { silentLogger, type LogFields } from "../../../observe/log.ts";
 import type { Connection, Peer, PeerAddress, Protocol } from "../../../server/protocol.ts";
@@ -89,10 +89,15 @@ export class WireHouse {
     this.settle();
   }
 
-  static async open(settings: Partial<AmqpSettings> = {}, auth: Partial<AuthSettings> = {}): Promise<WireHouse> {
+  static async open(
+    settings: Partial<AmqpSettings> = {},
+    auth: Partial<AuthSettings> = {},
+    coreSettings: NonNullable<BrokerOptions["settings"]> = {},
+  ): Promise<WireHouse> {
     const clock = new VirtualClock();
     const core = await openBroker({
       log: createMemoryLog((run) => clock.defer(run)),
+      settings: coreSettings,
       clock,
       random: seededRandom(7),
       logger: silentLogger,

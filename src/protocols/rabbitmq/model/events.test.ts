@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { plainTable, tableOf, type PlainValue } from "./field-table.ts";
+import { plainVhost } from "./vhosts.ts";
 import { WireHouse, type WireClient } from "../amqp091/wire-house.suite.ts";
 
 interface Seen {
@@ -9,8 +10,10 @@ interface Seen {
 }
 
 /** A client to which all events come, and what it was told since the last time. */
-async function watched(): Promise<{ house: WireHouse; events: () => Seen[]; watcher: WireClient }> {
-  const house = await WireHouse.open();
+async function watched(
+  core: Parameters<typeof WireHouse.open>[2] = {},
+): Promise<{ house: WireHouse; events: () => Seen[]; watcher: WireClient }> {
+  const house = await WireHouse.open({}, {}, core);
   const watcher = house.client();
   watcher.declare("events");
   watcher.send(1, "queue.bind", {
@@ -122,4 +125,67 @@ test("nobody publishes to the events' exchange but the broker", async () => {
   const { watcher, events } = await watched();
   watcher.publish("queue.created", "forged", {}, "amq.rabbitmq.event");
   assert.deepEqual(events(), []);
+});
+
+test("what happens in other virtual hosts is told in the exchange of the first", async () => {
+  const { house, events } = await watched();
+  const { server } = house;
+  server.events.actingAs("operator", () => server.vhosts.create("v", { ...plainVhost, tags: ["a"] }));
+  const created = events();
+  const first = new Set(keysOf(created.slice(0, -1)));
+  assert.deepEqual([...first], ["exchange.created"]);
+  const { key, headers } = created.at(-1)!;
+  assert.equal(key, "vhost.created");
+  assert.equal(headers.get("name"), "v");
+  assert.deepEqual(headers.get("tags"), ["a"]);
+  assert.equal(headers.get("user_who_performed_action"), "operator");
+  assert.equal(house.core.namespace("v")!.exchange("amq.rabbitmq.event"), undefined);
+  server.vhosts.delete("v");
+  assert.equal(keysOf(events()).at(-1), "vhost.deleted");
+});
+
+test("changes of users and permissions are told", async () => {
+  const { house, events } = await watched();
+  const { users, permissions, topicPermissions } = house.server.authority;
+  users.put("u", { password: "u", tags: ["monitoring"] });
+  permissions.set({ user: "u", vhost: "/", configure: "c", write: "w", read: "r" });
+  topicPermissions.set({ user: "u", vhost: "/", exchange: "amq.topic", write: "w", read: "r" });
+  users.setLimit("u", "max-channels", 3);
+  users.delete("u");
+  const told = events();
+  assert.deepEqual(keysOf(told), [
+    "user.created",
+    "user.tags.set",
+    "permission.created",
+    "topic.permission.created",
+    "user.limits.set",
+    "permission.deleted",
+    "topic.permission.deleted",
+    "user.deleted",
+  ]);
+  const [created, tags, permission, , limits, gone] = told.map(({ headers }) => headers);
+  assert.equal(created!.get("name"), "u");
+  assert.deepEqual(tags!.get("tags"), ["monitoring"]);
+  const { user, vhost, configure, write, read } = Object.fromEntries(permission!);
+  assert.deepEqual(
+    { user, vhost, configure, write, read },
+    { user: "u", vhost: "/", configure: "c", write: "w", read: "r" },
+  );
+  assert.equal(limits!.get("username"), "u");
+  assert.deepEqual([gone!.get("user"), gone!.get("vhost")], ["u", "/"]);
+});
+
+test("alarms are told when they begin and when they end", async () => {
+  const { house, events, watcher } = await watched({ memoryHighBytes: 4 << 20 });
+  const client = house.client();
+  client.declare("q");
+  events();
+  for (let i = 0; i < 200 && !house.core.pressure.memory; i++) client.publish("q", "x".repeat(100_000));
+  watcher.send(1, "queue.purge", { ticket: 0, queue: "q", noWait: false });
+  const alarms = events().map(({ key, headers }) => [key, headers.get("source"), headers.get("node")]);
+  const node = house.server.nodeName;
+  assert.deepEqual(alarms, [
+    ["alarm.set", "memory", node],
+    ["alarm.cleared", "memory", node],
+  ]);
 });
