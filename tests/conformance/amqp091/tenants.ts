@@ -17,7 +17,7 @@ const put = (path: string, body: unknown = {}): Change => ({ method: "PUT", path
 const permission = (user: string, vhost: string, configure: string, write = configure, read = configure): Change =>
   put(`permissions/${vhost}/${user}`, { configure, write, read });
 
-const VHOSTS = [HOME, "crowded", "full", "replicated", "doomed"];
+const VHOSTS = [HOME, "crowded", "full", "replicated", "doomed", "traced"];
 const USERS = ["tenant", "stranger", "reader", "solitary", "quiet", "leaver"];
 
 const CHANGES: readonly Change[] = [
@@ -29,7 +29,7 @@ const CHANGES: readonly Change[] = [
   permission("reader", HOME, "(mine|^amq\\.)", "", ".*"),
   permission("solitary", HOME, ".*"),
   permission("quiet", HOME, ".*"),
-  ...["crowded", "full", "replicated", "doomed"].map((vhost) => permission("tenant", vhost, ".*")),
+  ...["crowded", "full", "replicated", "doomed", "traced"].map((vhost) => permission("tenant", vhost, ".*")),
   permission("leaver", HOME, ".*"),
   put(`topic-permissions/${HOME}/tenant`, { exchange: "amq.topic", write: "^in\\.", read: "^(in|out)\\." }),
   put("vhost-limits/crowded/max-connections", { value: 0 }),

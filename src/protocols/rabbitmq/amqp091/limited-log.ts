@@ -1,19 +1,20 @@
 /**
  * The log of connections, which strangers write: a burst of peers that fail must not flood it. So many lines a second are
- * written, whatever they say; of the rest there is one line a second with how many of which were left out.
+ * written, whatever they say; of the rest there is one line a second with how many of which were left out. What is in
+ * order has a bound of its own, a higher one: a thousand clients that come back at once are of interest.
  */
 
 import type { Clock } from "../../../base/clock.ts";
 import type { LogFields, Logger } from "../../../observe/log.ts";
 
-const linesMax = 50;
+const linesMax = { info: 1000, warn: 50 };
 const periodMs = 1000;
 
 export class LimitedLog {
   readonly #logger: Logger;
   readonly #clock: Clock;
   #periodStartedMs = -Infinity;
-  #lines = 0;
+  readonly #lines = { info: 0, warn: 0 };
   readonly #leftOutByMessage = new Map<string, number>();
 
   constructor(logger: Logger, clock: Clock) {
@@ -22,20 +23,21 @@ export class LimitedLog {
   }
 
   info(message: string, fields: LogFields): void {
-    if (this.#mayWrite(message)) this.#logger.info(message, fields);
+    if (this.#mayWrite("info", message)) this.#logger.info(message, fields);
   }
 
   warn(message: string, fields: LogFields): void {
-    if (this.#mayWrite(message)) this.#logger.warn(message, fields);
+    if (this.#mayWrite("warn", message)) this.#logger.warn(message, fields);
   }
 
-  #mayWrite(message: string): boolean {
+  #mayWrite(level: "info" | "warn", message: string): boolean {
     const nowMs = this.#clock.now();
     if (nowMs - this.#periodStartedMs >= periodMs) {
       this.#periodStartedMs = nowMs;
-      this.#lines = 0;
+      this.#lines.info = 0;
+      this.#lines.warn = 0;
     }
-    if (this.#lines++ < linesMax) return true;
+    if (this.#lines[level]++ < linesMax[level]) return true;
     // The timer that tells of them is set with the first.
     if (this.#leftOutByMessage.size === 0) this.#clock.setTimer(nowMs + periodMs, () => this.#tell());
     this.#leftOutByMessage.set(message, (this.#leftOutByMessage.get(message) ?? 0) + 1);

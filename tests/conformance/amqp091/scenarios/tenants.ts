@@ -232,6 +232,35 @@ scenario("a virtual host is deleted while somebody is connected", async (t) => {
   await enter(t, "tenant", "doomed");
 });
 
+scenario("the firehose copies what is published and what is delivered", async (t) => {
+  const watcher = await as(t, "tenant", "traced");
+  const copies = await t.queue(watcher, "copies");
+  await t.bind(watcher, copies, "amq.rabbitmq.trace", "#");
+  await manage(t.target, { method: "PUT", path: "vhosts/traced", body: { tracing: true } });
+  const ch = await as(t, "tenant", "traced");
+  const queue = await t.queue(ch, "q");
+  const props = {
+    "content-type": "text/plain",
+    headers: { a: 1, CC: ["elsewhere"] },
+    "delivery-mode": 2,
+    timestamp: 5,
+  };
+  ch.publish("", queue, "one", { ...props, "message-id": "m", priority: 3 });
+  ch.publish("amq.fanout", "nowhere", "two");
+  await ch.barrier(queue);
+  await ch.call("basic.get", { queue });
+  ch.send("basic.reject", { "delivery-tag": 1, requeue: true });
+  await ch.call("basic.consume", { queue, "no-ack": true, "consumer-tag": "c" });
+  await ch.recv(1);
+  await watcher.barrier(copies);
+  await manage(t.target, { method: "PUT", path: "vhosts/traced", body: { tracing: false } });
+  for (let count = 0; count < 4; count++) {
+    const copy = await watcher.quiet("basic.get", { queue: copies, "no-ack": true });
+    const shown = copy.line.replace(/connection="[^"]*"/, 'connection="..."').replace(/node="[^"]*"/, 'node="..."');
+    t.note(shown);
+  }
+});
+
 scenario("a user is deleted while connected", async (t) => {
   const ch = await as(t, "leaver");
   await manage(t.target, { method: "DELETE", path: "users/leaver" });
