@@ -5,7 +5,7 @@
 
 import type { Namespace, Queue } from "../../../../broker/api.ts";
 import { queueDeclaration, type QueueType } from "../../model/declaration.ts";
-import type { LiveChannel, LiveConnection } from "../../model/live.ts";
+import type { LiveChannel, LiveConnection, TrafficCounters } from "../../model/live.ts";
 import { channelMeasures, deliverColumns, readChannel, readQueue, queueMeasures, totalMeasures } from "./measures.ts";
 
 export const queueTypes = ["classic", "quorum", "stream"] as const satisfies readonly QueueType[];
@@ -14,7 +14,7 @@ export const deathReasons = ["expired", "rejected", "maxlen", "delivery_limit"] 
 export const deadLetterStrategies = ["disabled", "at_most_once", "at_least_once"] as const;
 
 const deliverCount = deliverColumns.length;
-const { deliverAt, lengthsAt, trafficAt } = totalMeasures;
+const { deliverAt, trafficAt } = totalMeasures;
 
 /** What queues of one type count together. */
 export class TypeCounters {
@@ -51,6 +51,10 @@ function byType(): ByType {
 
 function addTo(to: Float64Array, from: Float64Array): void {
   for (let index = 0; index < to.length; index++) to[index]! += from[index]!;
+}
+
+function addColumns(to: Float64Array, toAt: number, from: Float64Array, fromAt: number, count: number): void {
+  for (let column = 0; column < count; column++) to[toAt + column]! += from[fromAt + column]!;
 }
 
 const queueScratch = new Float64Array(queueMeasures.columns);
@@ -149,11 +153,9 @@ export class Totals {
     vhost.consumers += queue.consumerCount;
     this.queues++;
     this.consumers += queue.consumerCount;
-    for (const { sums } of [vhost, this]) {
-      for (let column = 0; column < deliverCount; column++) sums[deliverAt + column]! += values[1 + column]!;
-      sums[lengthsAt]! += values[1 + deliverCount]!;
-      sums[lengthsAt + 1]! += values[2 + deliverCount]!;
-    }
+    // The lengths follow the deliveries in both.
+    addColumns(vhost.sums, deliverAt, values, 1, deliverCount + 2);
+    addColumns(this.sums, deliverAt, values, 1, deliverCount + 2);
     this.byType[queueDeclaration(queue).type].add(queue, values);
     this.readyBytes += queue.readyBytes;
     if (queue.settings.durable) this.durableMessages += queue.readyCount + queue.leasedCount;
@@ -166,15 +168,14 @@ export class Totals {
     this.#of(vhost).exchanges++;
   }
 
-  addConnection(connection: LiveConnection): void {
-    const { traffic } = connection;
+  addConnection(connection: LiveConnection, traffic: TrafficCounters): void {
     const vhost = this.#of(connection.vhost);
     vhost.connections++;
     this.connections++;
-    for (const { sums } of [vhost, this]) {
-      sums[trafficAt]! += traffic.receivedBytes;
-      sums[trafficAt + 1]! += traffic.sentBytes;
-    }
+    vhost.sums[trafficAt]! += traffic.receivedBytes;
+    vhost.sums[trafficAt + 1]! += traffic.sentBytes;
+    this.sums[trafficAt]! += traffic.receivedBytes;
+    this.sums[trafficAt + 1]! += traffic.sentBytes;
     this.receivedPackets += traffic.receivedPackets;
     this.sentPackets += traffic.sentPackets;
     this.unsentBytes += connection.unsentBytes;
@@ -187,9 +188,8 @@ export class Totals {
     this.channels++;
     if (values[0]! > 0) this.publishers++;
     if (channel.isConfirming) this.publishedForConfirm += values[0]!;
-    for (const { sums } of [vhost, this]) {
-      for (let column = 0; column < deliverAt; column++) sums[column]! += values[column]!;
-    }
+    addColumns(vhost.sums, 0, values, 0, deliverAt);
+    addColumns(this.sums, 0, values, 0, deliverAt);
     this.unconfirmed += channel.unconfirmedCount;
     this.uncommitted += channel.uncommittedCount;
     this.uncommittedAcks += channel.uncommittedAckCount;
