@@ -18,7 +18,7 @@ export const shovelRoutes: readonly Route[] = [
     method: "GET",
     path: "/shovels/vhost/:vhost/:name",
     access: "monitoring",
-    about: "What a dynamic shovel is told to do.",
+    about: "A dynamic shovel and what it does, as a list of one.",
     handle: show,
   },
   {
@@ -48,10 +48,13 @@ function list(call: Call): Reply {
   return replyObjects(call, shovels, ["vhost", "name"]);
 }
 
+/** As RabbitMQ 3.10 answers; 4.x answers the parameter, which has a path of its own. */
 function show({ server, params, vhost }: Call): Reply {
   if (vhost === undefined || vhost === "missing") return objectNotFound;
-  const definition = server.shovels?.shownDefinition(vhost.name, params["name"] ?? "");
-  return definition === undefined ? objectNotFound : reply(definition);
+  const shovels = (server.shovels?.status() ?? []).filter(
+    (each) => each.vhost === vhost.name && each.name === params["name"],
+  );
+  return shovels.length === 0 ? objectNotFound : reply(shovels);
 }
 
 function remove({ server, params, vhost }: Call): Reply {

@@ -49,7 +49,7 @@ test("what is wrong is said in RabbitMQ's words", () => {
 
 test("an address that cannot be read is refused without its password", () => {
   const [fault] = faults({ ...least, "src-uri": "http://user:secret@host/" });
-  check.equal(fault, '"http://host/" not a valid URI: {unexpected_uri_scheme,"http"}');
+  check.equal(fault, '"http://host/" not a valid URI: {{unexpected_uri_scheme,"http"},"http://host/"}');
 });
 
 test("who may not enter a virtual host of this broker may not set a shovel there", () => {

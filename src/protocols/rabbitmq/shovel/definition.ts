@@ -96,7 +96,10 @@ function areUris(mayEnter: MayEnter): ParameterCheck {
 /** Credentials are not quoted, as RabbitMQ quotes them: such texts are logged. */
 function uriFault(uri: string, mayEnter: MayEnter): string | undefined {
   const address = parseAddress(uri);
-  if (address instanceof AddressFault) return `"${withoutCredentials(uri)}" not a valid URI: ${address.reason}`;
+  if (address instanceof AddressFault) {
+    const shown = `"${withoutCredentials(uri)}"`;
+    return `${shown} not a valid URI: {${address.reason},${shown}}`;
+  }
   return address.remote === undefined ? mayEnter(address.vhost) : undefined;
 }
 

@@ -8,7 +8,6 @@ import type { Identity } from "../../../auth/identity.ts";
 import type { RabbitServer } from "../model/server.ts";
 import { clusterName } from "../model/cluster.ts";
 import { isObject, type JsonObject } from "../model/parameter-checks.ts";
-import { withoutCredentials } from "./address.ts";
 import { planShovel, shovelFaults, type MayEnter } from "./definition.ts";
 import type { Ends } from "./ends.ts";
 import { Shovel, type ShovelIdentity } from "./shovel.ts";
@@ -88,15 +87,6 @@ export class Shovels {
     return "deleted";
   }
 
-  /** The parameter of a dynamic one, without the credentials in its addresses. */
-  shownDefinition(vhost: string, name: string): JsonObject | undefined {
-    const found = this.#server.parameters.find(vhost, component, name);
-    if (found === undefined) return undefined;
-    const value = { ...(found.value as JsonObject) };
-    for (const key of ["src-uri", "dest-uri"]) value[key] = redacted(value[key]);
-    return { value, vhost, component, name };
-  }
-
   #mayEnter(by: Identity | undefined): MayEnter {
     return (vhost) => {
       if (by === undefined) return undefined;
@@ -143,9 +133,4 @@ export class Shovels {
 
 function keyOf({ name, vhost }: ShovelIdentity): string {
   return JSON.stringify([vhost ?? null, name]);
-}
-
-function redacted(uris: unknown): unknown {
-  if (typeof uris === "string") return withoutCredentials(uris);
-  return Array.isArray(uris) ? uris.map(redacted) : uris;
 }
