@@ -12,6 +12,7 @@ import type { Broker, Queue } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { Events } from "../model/events.ts";
 import { spokenProduct, spokenVersion, type RabbitServer } from "../model/server.ts";
+import { clusterName } from "../model/cluster.ts";
 import { tableOf, type FieldTable } from "../model/field-table.ts";
 import { LimitedLog } from "./limited-log.ts";
 import type { ReplyTargets } from "./reply-to.ts";
@@ -53,7 +54,6 @@ export class Hub {
   readonly log: LimitedLog;
   readonly penalty = new LoginPenalty();
   readonly replyTargets: ReplyTargets;
-  readonly serverProperties: FieldTable;
   /** Exclusive queues and the connections that declared them. */
   readonly ownerByQueue = new Map<Queue, object>();
   #waiting: CommitWaiter[] = [];
@@ -70,7 +70,6 @@ export class Hub {
     this.logger = server.logger;
     this.log = new LimitedLog(server.logger, server.clock);
     this.replyTargets = options.replyTargets;
-    this.serverProperties = serverProperties(server.nodeName, server.version);
     this.broker.addCommitListener(this);
   }
 
@@ -86,6 +85,12 @@ export class Hub {
     for (const waiter of told) if (waiter.committed(durableTicket)) this.#waiting.push(waiter);
     told.length = 0;
     this.#spare = told;
+  }
+
+  /** What a client is greeted with: the cluster's name may change while the broker runs. */
+  get serverProperties(): FieldTable {
+    const { parameters, nodeName, version } = this.server;
+    return serverProperties(clusterName(parameters, nodeName), version);
   }
 
   /** A name that nobody can guess: `prefix` and 132 bits. */

@@ -32,9 +32,7 @@ export function importAtStart(
     const outcome = importDefinitions(server, definitions);
     if ("refused" in outcome) return [`${path}: ${outcome.refused}`];
     logger.info("definitions imported", { path, ...outcome.applied });
-    for (const { category, name: which, vhost, reason } of outcome.withoutEffect) {
-      logger.warn("a definition has no effect", { path, category, name: which, vhost, reason });
-    }
+    for (const each of outcome.withoutEffect) logger.warn("a definition has no effect", { path, ...each });
   }
   if (broker.definitions.get(kind, name) !== hash) broker.definitions.put(kind, name, hash);
   return [];

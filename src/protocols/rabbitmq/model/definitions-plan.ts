@@ -10,8 +10,8 @@ import type { Vhost } from "./vhosts.ts";
 /** Something that was taken in, or passed over, and changes nothing. */
 export interface WithoutEffect {
   readonly category: string;
-  readonly name: string | undefined;
-  readonly vhost: string | undefined;
+  readonly name?: string;
+  readonly vhost?: string;
   readonly reason: string;
 }
 
@@ -45,7 +45,12 @@ export class Plan {
   }
 
   withoutEffect(category: string, name: string | undefined, vhost: string | undefined, reason: string): void {
-    this.#withoutEffect.push({ category, name, vhost, reason });
+    this.#withoutEffect.push({
+      category,
+      ...(name !== undefined && { name }),
+      ...(vhost !== undefined && { vhost }),
+      reason,
+    });
   }
 
   run(): void {
