@@ -66,7 +66,7 @@ interface Compiled {
 }
 
 /** Highest priority first. */
-type Ranked = Readonly<Record<PolicyKind, readonly Compiled[]>>;
+type Ranked = Readonly<Record<PolicyKind, readonly Compiled[]>> & { readonly isEmpty: boolean };
 
 interface Applied {
   readonly policy: Policy | undefined;
@@ -76,7 +76,7 @@ interface Applied {
 
 const policyKinds: readonly PolicyKind[] = ["policy", "operator_policy"];
 const nothing: Applied = { policy: undefined, operators: undefined, definition: undefined };
-const none: Ranked = { policy: [], operator_policy: [] };
+const none: Ranked = { policy: [], operator_policy: [], isEmpty: true };
 
 /** Objects in a slice: about 5 ms, when all of them change. */
 const sliceObjects = 250;
@@ -180,7 +180,10 @@ export class Policies {
   #watch(namespace: Namespace): void {
     const ignore = (): void => undefined;
     namespace.observe({
-      queueCreated: (queue) => this.#applyToQueue(queue, false),
+      queueCreated: (queue) => {
+        // Most virtual hosts have none, and queues of a moment are many.
+        if (this.#rankedByVhost.get(namespace.name)?.isEmpty === false) this.#applyToQueue(queue, false);
+      },
       exchangeCreated: (exchange) => this.#applyToExchange(namespace, exchange, false),
       queueDeleted: (queue) => void this.#pending.delete(queue),
       exchangeDeleted: (exchange) => void this.#pending.delete(exchange),
@@ -203,10 +206,10 @@ export class Policies {
   }
 
   #rank(vhost: string): void {
-    const ranked = {
-      policy: this.#compiled("policy", vhost),
-      operator_policy: this.#compiled("operator_policy", vhost),
-    };
+    const policy = this.#compiled("policy", vhost);
+    const operators = this.#compiled("operator_policy", vhost);
+    const isEmpty = policy.length + operators.length === 0;
+    const ranked = { policy, operator_policy: operators, isEmpty };
     this.#rankedByVhost.set(vhost, ranked);
   }
 
