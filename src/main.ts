@@ -27,6 +27,7 @@ process.exit(
       process.on("SIGINT", run);
     },
     onReloadSignal: (run) => void process.on("SIGHUP", run),
+    checkData: async (directory) => (await import("./check-data.ts")).checkData(directory),
     startBroker: async (options) => (await import("./start-broker.ts")).startBroker(options),
   }),
 );

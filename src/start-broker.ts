@@ -66,6 +66,8 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
     undo.push(stopOwnWork);
     alerts.start();
     protocols.shovels.start();
+    // In these words, because who waits for a broker in a container waits for them.
+    logger.info("Server startup complete", { ports: ports.open().map(({ name }) => name) });
     return running(ports, core, data, values, virtual, stopOwnWork);
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => undefined);

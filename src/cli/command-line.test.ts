@@ -32,6 +32,7 @@ async function run(
     writeError: (text) => void (result.error += text),
     onReloadSignal: () => {},
     onStopSignal: (each) => void listeners.push(each),
+    checkData: () => Promise.reject(new Error("no data here")),
     startBroker: async (options) => {
       result.started.push(options);
       const addresses = { amqp: "127.0.0.1:5672" };
@@ -90,6 +91,7 @@ test("a broker that fails while it runs ends the program with a status of its ow
     writeError: (text) => void (error += text),
     onStopSignal: () => {},
     onReloadSignal: () => {},
+    checkData: () => Promise.reject(new Error("no data here")),
     startBroker: async ({ onFailure }) => {
       setImmediate(() => onFailure!(new Error("fdatasync: EIO")));
       return { ports: {}, addresses: {}, advance: async () => {}, redrive: async () => 0, stop: async () => {} };
@@ -154,6 +156,7 @@ test("a refusal of the system is a sentence, a fault of ours a stack", async () 
         writeError: (text) => void (said += text),
         onStopSignal: () => {},
         onReloadSignal: () => {},
+        checkData: () => Promise.reject(new Error("no data here")),
         startBroker: () => Promise.reject(error),
       });
       return { ...ok, status, error: said };

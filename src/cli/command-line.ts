@@ -5,9 +5,11 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ConfigurationError } from "../config/configuration-error.ts";
 import { optionKeys, options, variableOf } from "../config/options.ts";
 import type { StartOptions } from "../config/start-options.ts";
+import { ApiError } from "./api-client.ts";
 import { config, type ConfigForm } from "./config.ts";
 import { start } from "./start.ts";
 import { exitStatus, type Surroundings } from "./surroundings.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** Runs one command and gives its exit status. Never throws. */
 export async function runCommandLine(around: Surroundings): Promise<number> {
@@ -39,12 +41,39 @@ export async function runCommandLine(around: Surroundings): Promise<number> {
       status = await config(around, startOptions(flags), flags);
     });
 
+  // A start is to be quick, and knows nothing of the others.
+  if (around.args[0] !== "start") await addOtherCommands(program, around, (ended) => (status = ended));
+
   try {
     await program.parseAsync(around.args, { from: "user" });
     return status;
   } catch (error) {
     return report(around, error);
   }
+}
+
+async function addOtherCommands(
+  program: Command,
+  around: Surroundings,
+  ended: (status: number) => void,
+): Promise<void> {
+  const { addApiCommands } = await import("./api-commands.ts");
+  addApiCommands(program, around, ended);
+  program
+    .command("restore <BACKUP> <DIR>")
+    .description("Make a data directory of a backup, an archive or a directory.")
+    .action(async (from: string, directory: string) => {
+      ended(await (await import("./backup.ts")).restore(around, from, directory));
+    });
+  program
+    .command("check <DIR>")
+    .description(
+      "Verify each byte of a data directory that no broker uses, and say what is in it. Status 1 if it is damaged.",
+    )
+    .option("--json", "as JSON, for programs")
+    .action(async (directory: string, flags: { json?: boolean }) => {
+      ended(await (await import("./check.ts")).check(around, directory, flags));
+    });
 }
 
 interface StartFlags {
@@ -97,6 +126,10 @@ function report(around: Surroundings, error: unknown): number {
   if (error instanceof CommanderError) {
     // Help and version end this way too, with status 0; what there was to say was said.
     return error.exitCode === 0 ? exitStatus.done : exitStatus.misused;
+  }
+  if (error instanceof UsageError || error instanceof ApiError) {
+    around.writeError(`entrepot: ${error.message}\n`);
+    return error instanceof ApiError ? error.exitStatus : exitStatus.misused;
   }
   if (error instanceof ConfigurationError) {
     for (const problem of error.problems) around.writeError(`entrepot: ${problem}\n`);

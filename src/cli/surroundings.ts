@@ -15,7 +15,40 @@ export interface Surroundings {
   onReloadSignal(run: () => void): void;
   /** Loads the broker, which is the larger part of the program, and starts one. */
   startBroker(options: StartOptions): Promise<RunningBroker>;
+  /** Verifies a data directory that no broker uses. Rejects with the system's error if it cannot be read. */
+  checkData(directory: string): Promise<CheckedData>;
 }
 
-/** Exit status of a command. 2 is for what the caller can put right on the command line or in the configuration. */
-export const exitStatus = { done: 0, failed: 1, misused: 2, brokerFailed: 70 } as const;
+/**
+ * Exit status of a command. 2 is for what the caller can put right on the command line or in the configuration, 69 for a
+ * broker that does not answer.
+ */
+export const exitStatus = { done: 0, failed: 1, misused: 2, unreachable: 69, brokerFailed: 70 } as const;
+
+/** What a check of a data directory finds. */
+export interface CheckedData {
+  readonly isSound: boolean;
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+  readonly bytes: number;
+  /** Of the journal. */
+  readonly blocks: number;
+  readonly segments: number;
+  readonly entries: number;
+  readonly damage: readonly { readonly file: string; readonly position: number; readonly what: string }[];
+  /** What a start would find; undefined if it would fail. */
+  readonly contents:
+    | {
+        readonly namespaces: readonly {
+          readonly name: string;
+          readonly queues: readonly {
+            readonly name: string;
+            readonly messages: number;
+            readonly scheduled: number;
+            readonly bytes: number;
+          }[];
+        }[];
+      }
+    | undefined;
+  /** Why it would fail. */
+  readonly failure: string | undefined;
+}

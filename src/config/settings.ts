@@ -73,11 +73,14 @@ function effective(given: readonly Given[], start: StartOptions): Omit<Effective
   return { values: values as Settings, shown };
 }
 
+/** Variables that are no options: the file of the configuration, and whom the command line asks as whom. */
+const others: ReadonlySet<string> = new Set(["ENTREPOT_CONFIG", "ENTREPOT_URL", "ENTREPOT_USER", "ENTREPOT_PASSWORD"]);
+
 function fromEnvironment(env: Readonly<Record<string, string | undefined>>, warnings: string[]): Given[] {
   const keyByVariable = new Map(optionKeys.map((key) => [variableOf(key), key]));
   const given: Given[] = [];
   for (const [variable, text] of Object.entries(env)) {
-    if (!variable.startsWith("ENTREPOT_") || variable === "ENTREPOT_CONFIG" || text === undefined) continue;
+    if (!variable.startsWith("ENTREPOT_") || others.has(variable) || text === undefined) continue;
     const key = keyByVariable.get(variable);
     if (key !== undefined) {
       given.push({ key, text, place: variable });

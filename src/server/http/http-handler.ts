@@ -39,8 +39,11 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Pieces are taken one by one, each in a turn of its own. */
-  readonly body?: string | Buffer | Iterable<string>;
+  readonly body?: string | Buffer | Iterable<string> | BodyWriter;
 }
+
+/** Writes a body by itself, waiting for each piece to be taken; one that rejects breaks the answer off. */
+export type BodyWriter = (write: (piece: Buffer) => Promise<void>) => Promise<void>;
 
 export type Answerer = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 
@@ -137,6 +140,10 @@ async function write(
     end(response, body ?? "");
     return;
   }
+  if (typeof body === "function") {
+    await writeBody(body, incoming, response, clock);
+    return;
+  }
   const pieces = body[Symbol.iterator]();
   let piece = pieces.next();
   const first = piece.done === true ? "" : piece.value;
@@ -158,6 +165,21 @@ async function write(
   response.end();
 }
 
+async function writeBody(
+  body: BodyWriter,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  clock: Clock,
+): Promise<void> {
+  if (incoming.method !== "HEAD") {
+    await body(async (piece) => {
+      await send(response, piece, clock);
+      if (response.destroyed) throw new Error("the peer has gone");
+    });
+  }
+  response.end();
+}
+
 function end(response: ServerResponse, body: string | Buffer): void {
   const hasNone = response.statusCode === 204 || response.statusCode === 304;
   if (!hasNone) response.setHeader("content-length", Buffer.byteLength(body));
@@ -165,7 +187,7 @@ function end(response: ServerResponse, body: string | Buffer): void {
 }
 
 /** Resolves in a later turn, when the peer has taken what was written or has gone. */
-function send(response: ServerResponse, piece: string, clock: Clock): Promise<void> {
+function send(response: ServerResponse, piece: string | Buffer, clock: Clock): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   if (response.write(piece)) {
     clock.defer(resolve);

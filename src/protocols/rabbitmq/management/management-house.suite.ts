@@ -92,7 +92,7 @@ export class ManagementHouse {
       header: (name) => headers[name.toLowerCase()],
       body: async (bytesMax) => (bytes.length > bytesMax ? "too-large" : bytes),
     });
-    const text = textOf(answer.body);
+    const text = typeof answer.body === "function" ? "" : textOf(answer.body);
     const type = answer.headers?.["content-type"];
     const json = (text !== "" && type === "application/json" ? JSON.parse(text) : undefined) as T;
     return { status: answer.status, headers: answer.headers ?? {}, text, json };

@@ -1,6 +1,6 @@
 /** What a handler answers, and the refusals in RabbitMQ's words. */
 
-import type { HttpAnswer } from "../../../server/http/http-handler.ts";
+import type { BodyWriter, HttpAnswer } from "../../../server/http/http-handler.ts";
 
 export interface Reply {
   readonly status: number;
@@ -12,6 +12,8 @@ export interface Reply {
   readonly fields?: Readonly<Record<string, unknown>>;
   /** To be sent as it is. */
   readonly text?: string;
+  /** Bytes that are written while they are sent. */
+  readonly stream?: BodyWriter;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -52,7 +54,8 @@ export function notAuthorised(reason: string): Reply {
 const pieceCharactersMin = 32_768;
 const jsonHeaders = { "content-type": "application/json" };
 
-export function httpAnswer({ status, value, list, fields, text, headers }: Reply): HttpAnswer {
+export function httpAnswer({ status, value, list, fields, text, stream, headers }: Reply): HttpAnswer {
+  if (stream !== undefined) return { status, headers: { ...headers }, body: stream };
   if (text !== undefined) return { status, headers: { ...headers }, body: text };
   const json = { status, headers: { ...jsonHeaders, ...headers } };
   if (list !== undefined) return { ...json, body: gathered(listTexts(list)) };

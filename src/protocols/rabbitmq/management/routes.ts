@@ -4,6 +4,7 @@ import type { Vhost } from "../model/vhosts.ts";
 import type { Logins } from "./logins.ts";
 import { aboutRoutes } from "./about/routes.ts";
 import { alertRoutes } from "./alerts.ts";
+import { backupRoutes } from "./backup.ts";
 import { closeRoutes } from "./connections.ts";
 import { definitionRoutes } from "./rules/definitions.ts";
 import { parameterRoutes } from "./rules/parameters.ts";
@@ -46,6 +47,7 @@ export function createRoutes(logins: Logins, more: MoreRoutes): readonly Route[]
     ...getRoutes,
     ...shovelRoutes,
     ...alertRoutes,
+    ...backupRoutes,
     ...more.routes,
   ];
   routes.push({
