@@ -5,11 +5,12 @@
 
 import { test, type TestContext } from "node:test";
 import * as check from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, type ConfirmChannel } from "amqplib";
+import { makeCertificate } from "../tls/make-certificate.ts";
 import { spawnBroker, type BrokerProcess } from "./broker.ts";
 import { hasRabbit, spawnRabbit } from "./rabbitmq-server.ts";
 
@@ -158,4 +159,32 @@ test("to and from RabbitMQ, killed with messages on their way", { skip: !hasRabb
     context.diagnostic(`${name} RabbitMQ: ${doubles} of ${messageCount} came twice`);
     await here.kill("SIGKILL");
   }
+});
+
+test("over TLS, to a server whose certificate is checked", async (context) => {
+  const directory = scratch(context);
+  const path = (name: string): string => join(directory, name);
+  const authority = makeCertificate({ name: { CN: "the test's" }, isAuthority: true });
+  const own = makeCertificate({ name: { CN: "broker" }, ip: ["127.0.0.1"] }, authority);
+  const another = makeCertificate({ name: { CN: "another's" }, isAuthority: true });
+  writeFileSync(path("ca.pem"), authority.certificate);
+  writeFileSync(path("another.pem"), another.certificate);
+  writeFileSync(path("broker.pem"), own.certificate);
+  writeFileSync(path("broker.key"), own.key);
+  const there = await spawnBroker({
+    listen: { amqp: "127.0.0.1:0", amqps: "127.0.0.1:0" },
+    set: { "tls.certificateFile": path("broker.pem"), "tls.keyFile": path("broker.key") },
+  });
+  const uri = (ca: string): string =>
+    `amqps://guest:guest@${there.addresses["amqps"]}?cacertfile=${path(ca)}&verify=verify_peer`;
+  const [here, wary] = [
+    await spawnBroker({ set: { shovels: shovelFrom("amqp://", uri("ca.pem")) } }),
+    await spawnBroker({ set: { shovels: shovelFrom("amqp://", uri("another.pem")) } }),
+  ];
+  context.after(() => Promise.all([here, wary, there].map((broker) => broker.kill("SIGKILL"))));
+  await publishAll(here.amqp, "in");
+  check.equal(await takeAll(there.amqp, "out"), 0);
+  await until("it says why", async () => wary.log().includes("a shovel could not connect"));
+  check.match(wary.log(), /certificate/);
+  check.ok(!wary.log().includes("guest:guest"));
 });

@@ -214,6 +214,29 @@ test("it ends with its parameter, begins with a changed one, and is restarted", 
   check.deepEqual(two.states(), []);
 });
 
+test("it tells of its states in events", async () => {
+  const two = await TwoBrokers.open();
+  const ear = two.here.client();
+  ear.declare("ear");
+  const binding = { ticket: 0, queue: "ear", exchange: "amq.rabbitmq.event", routingKey: "shovel.#" };
+  ear.send(1, "queue.bind", { ...binding, noWait: false, arguments: [] });
+  ear.take();
+  two.set(moving);
+  await two.settle();
+  two.shovels.delete("/", "mover");
+  await two.settle();
+  const events: string[] = [];
+  for (let got = ear.get("ear"); got?.name === "basic.get-ok"; got = ear.get("ear")) {
+    const status = got.properties?.headers?.find(({ name }) => name === "status")?.value.value;
+    events.push(`${String(got.args["routingKey"])} ${String(status)}`);
+  }
+  check.deepEqual(events, [
+    "shovel.worker.status starting",
+    "shovel.worker.status running",
+    "shovel.worker.removed undefined",
+  ]);
+});
+
 test("with delete-after it moves as many as that, or as there are, and deletes itself", async () => {
   for (const [limit, moved] of [
     ["queue-length", 4],

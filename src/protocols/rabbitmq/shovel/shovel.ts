@@ -41,6 +41,8 @@ export interface ShovelOptions {
   readonly ends: Ends;
   readonly logger: Logger;
   readonly clusterName: () => string;
+  /** It came into another state. */
+  readonly changed: (shovel: Shovel) => void;
   /** As many messages as wanted were moved: the shovel is over, its definition to be deleted. */
   readonly finished: () => void;
 }
@@ -243,6 +245,7 @@ export class Shovel {
   #enter(state: ShovelState): void {
     this.#state = state;
     this.#changedAtMs = this.#clock.now();
+    this.#options.changed(this);
   }
 
   #log(level: "info" | "warn", sentence: string, fields: Readonly<Record<string, unknown>> = {}): void {

@@ -111,6 +111,7 @@ export class Shovels {
       ends: this.#options.ends,
       logger: server.logger,
       clusterName: () => clusterName(server.parameters, server.nodeName),
+      changed: (changed) => this.#announce(changed),
       finished: () => this.#finished(shovel),
     });
     this.#shovelByKey.set(key, shovel);
@@ -119,8 +120,18 @@ export class Shovels {
 
   #end(key: string): void {
     const shovel = this.#shovelByKey.get(key);
+    if (shovel === undefined) return;
     this.#shovelByKey.delete(key);
-    void shovel?.stop();
+    const { name, vhost } = shovel.identity;
+    this.#server.events.emit("shovel.worker.removed", { name, vhost });
+    void shovel.stop();
+  }
+
+  #announce(shovel: Shovel): void {
+    const { name, vhost } = shovel.identity;
+    const { state, reason, src_uri, dest_uri, src_queue, dest_queue } = shownStatus(shovel, this.#server.nodeName);
+    const fields = { name, vhost, status: state, reason, src_uri, dest_uri, src_queue, dest_queue };
+    this.#server.events.emit("shovel.worker.status", fields);
   }
 
   #finished(shovel: Shovel): void {
