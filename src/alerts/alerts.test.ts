@@ -1,11 +1,7 @@
 import { test } from "node:test";
 import * as check from "node:assert/strict";
-import { createServer } from "node:http";
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
 import { Bottle } from "../broker/test-broker.suite.ts";
 import type { LogFields, Logger } from "../observe/log.ts";
-import { postJson } from "../server/http-post.ts";
 import { Alerts, type AlertNotice } from "./alerts.ts";
 import { readAlerts, type AlertSettings } from "./rules.ts";
 import type { Post } from "./webhook.ts";
@@ -210,47 +206,6 @@ test("a receiver that does not answer holds a bounded number of notices, and wha
     [["alerts were dropped: too many wait for their receiver", 200]],
   );
   alerts.stop();
-});
-
-test("a real receiver gets JSON with the headers that were given", async () => {
-  const got = Promise.withResolvers<{ headers: Record<string, unknown>; notice: AlertNotice }>();
-  const server = createServer((request, response) => {
-    let text = "";
-    request.setEncoding("utf8").on("data", (piece: string) => (text += piece));
-    request.on("end", () => {
-      response.end("thanks");
-      got.resolve({ headers: request.headers, notice: JSON.parse(text) as AlertNotice });
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const { bottle, alerts } = await watch(
-    [{ name: "deep", metric: "depth", above: 1, clear: 0, targets: ["ops"], severity: "critical" }],
-    postJson,
-    [{ name: "ops", url: `http://127.0.0.1:${port}/`, headers: { authorization: "Bearer t" } }],
-  );
-  bottle.declare("q");
-  publish(bottle, "q", 2);
-  await bottle.advance(1000);
-  const { headers, notice } = await got.promise;
-  check.equal(headers["authorization"], "Bearer t");
-  check.equal(headers["content-type"], "application/json");
-  const { startsAt, broker, ...rest } = notice;
-  check.ok(Date.parse(startsAt) > 0 && broker.length > 0);
-  check.deepEqual(rest, {
-    status: "firing",
-    rule: "deep",
-    severity: "critical",
-    metric: "depth",
-    value: 2,
-    threshold: 1,
-    clear: 0,
-    namespace: "/",
-    queue: "q",
-  });
-  alerts.stop();
-  server.close();
 });
 
 test("what is wrong with rules is said with its place", () => {

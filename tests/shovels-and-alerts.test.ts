@@ -1,11 +1,17 @@
-/** Shovels over the management API of a running broker: set, seen, kept across a restart, deleted; alerts are shown there, too. */
+/**
+ * Shovels over the management API of a running broker: set, seen, kept across a restart, deleted. Alerts: shown there, and sent
+ * to a receiver.
+ */
 
 import { test } from "node:test";
 import * as check from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startBroker, type RunningBroker } from "../../../start-broker.ts";
+import { startBroker, type RunningBroker } from "../src/start-broker.ts";
 
 interface Answer {
   readonly status: number;
@@ -188,5 +194,52 @@ test("a configuration with wrong shovels or alerts does not start, and says what
     check.match(error.message, /shovel s: Key "src-uri" not found in s/);
     check.match(error.message, /alerts\.rules\[0\]: metric is none of depth/);
     return true;
+  });
+});
+
+test("a real receiver gets JSON with the headers that were given", async (context) => {
+  const got = Promise.withResolvers<{ headers: Record<string, unknown>; notice: Record<string, unknown> }>();
+  const receiver = createServer((request, response) => {
+    let text = "";
+    request.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+    request.on("end", () => {
+      response.end("thanks");
+      got.resolve({ headers: request.headers, notice: JSON.parse(text) as Record<string, unknown> });
+    });
+  });
+  receiver.listen(0, "127.0.0.1");
+  await once(receiver, "listening");
+  const { port } = receiver.address() as AddressInfo;
+  const alerts = {
+    rules: [{ name: "alone", metric: "consumers", below: 1, for: "1m", targets: ["ops"], severity: "critical" }],
+    webhooks: [{ name: "ops", url: `http://127.0.0.1:${port}/`, headers: { authorization: "Bearer t" } }],
+  };
+  const broker = await startBroker({
+    memory: true,
+    listen: { http: 0 },
+    clock: "virtual",
+    set: { alerts: JSON.stringify(alerts) },
+  });
+  context.after(async () => {
+    await broker.stop();
+    receiver.close();
+  });
+  await ask(broker, "PUT", "/queues/%2F/q", {});
+  await broker.advance("2m");
+  const { headers, notice } = await got.promise;
+  check.equal(headers["authorization"], "Bearer t");
+  check.equal(headers["content-type"], "application/json");
+  const { startsAt, broker: id, ...rest } = notice;
+  check.ok(Date.parse(String(startsAt)) > 0 && String(id).length > 0);
+  check.deepEqual(rest, {
+    status: "firing",
+    rule: "alone",
+    severity: "critical",
+    metric: "consumers",
+    value: 0,
+    threshold: 1,
+    clear: 1,
+    namespace: "/",
+    queue: "q",
   });
 });
