@@ -20,6 +20,8 @@ export interface HttpPeer {
   readonly address: string;
   readonly isLoopback: boolean;
   readonly isTls: boolean;
+  /** Calls `run` once when the peer has gone, or has been answered. */
+  whenGone(run: () => void): void;
 }
 
 export interface HttpRequest {
@@ -68,6 +70,8 @@ export function serveHttp(answer: Answerer, options: ServeOptions): HttpHandler 
     // Without a listener of its own, an error of the socket would end the process. That the peer has gone is no news.
     incoming.on("error", ignorePeerGone);
     response.on("error", ignorePeerGone);
+    // A peer that has gone already has no address any more, and nobody would hear the answer.
+    if (incoming.socket.remoteAddress === undefined) return;
     void respond(incoming, response).catch((error: unknown) => {
       logger.error("an HTTP answer could not be written", { error });
       response.destroy();
@@ -77,7 +81,7 @@ export function serveHttp(answer: Answerer, options: ServeOptions): HttpHandler 
   async function respond(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     let answered: HttpAnswer;
     try {
-      answered = await answer(requestOf(incoming, reader));
+      answered = await answer(requestOf(incoming, response, reader));
     } catch (error) {
       logger.error("an HTTP request failed", { method: incoming.method, path: pathOf(incoming), error });
       answered = failure;
@@ -94,7 +98,7 @@ function ignorePeerGone(): void {
   // Its requests have nobody left to answer to; node closes the socket.
 }
 
-function requestOf(incoming: IncomingMessage, reader: BodyReader): HttpRequest {
+function requestOf(incoming: IncomingMessage, response: ServerResponse, reader: BodyReader): HttpRequest {
   const { socket } = incoming;
   const address = socket.remoteAddress ?? "";
   const at = (incoming.url ?? "/").indexOf("?");
@@ -103,7 +107,12 @@ function requestOf(incoming: IncomingMessage, reader: BodyReader): HttpRequest {
     method: incoming.method ?? "GET",
     path: at < 0 ? url : url.slice(0, at),
     query: new URLSearchParams(at < 0 ? "" : url.slice(at + 1)),
-    peer: { address, isLoopback: isLoopback(address), isTls: "encrypted" in socket },
+    peer: {
+      address,
+      isLoopback: isLoopback(address),
+      isTls: "encrypted" in socket,
+      whenGone: (run) => void response.once("close", run),
+    },
     header(name) {
       const value = incoming.headers[name.toLowerCase()];
       return Array.isArray(value) ? value[0] : value;

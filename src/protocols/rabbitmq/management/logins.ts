@@ -88,8 +88,10 @@ export class Logins {
     if (this.#heldCount >= heldMax) return;
     this.#heldCount++;
     const { promise, resolve } = Promise.withResolvers<void>();
-    clock.setTimer(nowMs + holdMs, resolve);
+    const timer = clock.setTimer(nowMs + holdMs, resolve);
+    peer.whenGone(resolve);
     await promise;
+    clock.clearTimer(timer);
     this.#heldCount--;
   }
 }

@@ -29,7 +29,7 @@ export interface Answered<T> {
   readonly json: T;
 }
 
-const local: HttpPeer = { address: "127.0.0.1", isLoopback: true, isTls: false };
+const local: HttpPeer = { address: "127.0.0.1", isLoopback: true, isTls: false, whenGone: () => undefined };
 
 export class ManagementHouse {
   readonly clock: VirtualClock;
