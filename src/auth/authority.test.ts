@@ -29,6 +29,21 @@ test("a default user that was deleted does not come back with the next start", (
   assert.equal(second.users.count, 0);
 });
 
+test("users that were there before the first start of this kind get no permissions by it, but those from before permissions", () => {
+  const store = memoryStore();
+  const imported = openAuthority(store);
+  imported.users.put("imported", { password: "p", tags: [] });
+  store.put("user", "old", { passwordHash: imported.users.find("imported")!.passwordHash, tags: ["administrator"] });
+  const authority = openAuthority(store);
+  authority.createFirst();
+  assert.deepEqual(
+    [...authority.permissions.all()].map(({ user, vhost }) => [user, vhost]),
+    [["old", "/"]],
+  );
+  assert.equal(identityOf(authority, "imported", "p").mayEnter("/"), false);
+  assert.equal(authority.users.find("guest"), undefined);
+});
+
 test("a wrong password, an unknown user, a blank one and a user without password are refused with their reasons", () => {
   const authority = openAuthority();
   authority.users.put("o'hara", { password: "right", tags: [] });

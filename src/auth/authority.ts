@@ -101,10 +101,16 @@ export class Authority {
     if (this.#store.get("auth", "first") !== undefined) return;
     const { defaultUser, defaultPassword } = this.settings;
     const secret = defaultPassword === undefined ? {} : { password: defaultPassword };
-    if (this.users.count === 0) this.users.put(defaultUser, { ...secret, tags: ["administrator"] });
-    // Users from before there were permissions keep what they had.
-    for (const { name } of this.users.all())
-      this.permissions.set({ user: name, vhost: firstVhost, configure: ".*", write: ".*", read: ".*" });
+    // Records from before there were permissions name no algorithm: their users keep what they had. All others, imported
+    // ones say, have what they were given.
+    const entitled = [...this.#accounts.values()].filter(({ record }) => record.hashingAlgorithm === undefined);
+    const names = entitled.map(({ name }) => name);
+    if (this.users.count === 0) {
+      this.users.put(defaultUser, { ...secret, tags: ["administrator"] });
+      names.push(defaultUser);
+    }
+    for (const user of names)
+      this.permissions.set({ user, vhost: firstVhost, configure: ".*", write: ".*", read: ".*" });
     this.#store.put("auth", "first", true);
   }
 
