@@ -32,6 +32,10 @@ export function logClosed(connection: AmqpConnection, why: string | undefined): 
   hub.log.info("an AMQP connection was closed", { ...who(connection), why: reason, openSeconds });
 }
 
+export function logSilent(connection: AmqpConnection, why: string): void {
+  connection.hub.log.warn("an AMQP client was silent for too long", { ...who(connection), why });
+}
+
 export function logLoginRefused(connection: AmqpConnection, reason: string, answeredAfterMs: number): void {
   const { hub, mechanism } = connection;
   hub.log.warn("a login was refused", { ...who(connection), mechanism, reason, answeredAfterMs });

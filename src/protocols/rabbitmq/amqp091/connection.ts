@@ -25,7 +25,7 @@ import { decodeMethod, fitShortString, MethodFault, writeHeartbeat, writeMethod 
 import { Fault } from "../model/errors.ts";
 import type { FieldTable } from "../model/field-table.ts";
 import type { Vhost } from "../model/vhosts.ts";
-import { logClosed, logOpened, logRefused } from "./connection-log.ts";
+import { logClosed, logOpened, logRefused, logSilent } from "./connection-log.ts";
 import { checkChannels } from "./entry.ts";
 import { misplacedFrame, notAFrame, undecodableMethod, unexpectedContent } from "./frame-faults.ts";
 import {
@@ -399,6 +399,7 @@ export class AmqpConnection implements Connection {
         return;
       default:
         this.why ??= verdict === "dead" ? "no heartbeat came in time" : "the handshake took too long";
+        logSilent(this, this.why);
         this.peer.destroy();
     }
   }

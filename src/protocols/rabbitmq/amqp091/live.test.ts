@@ -121,3 +121,17 @@ test("a burst of refusals is counted rather than logged", async () => {
   assert.equal(message, "too much happened to AMQP connections to log all of it");
   assert.deepEqual(fields, { leftOut: { "a login was refused": 450 } });
 });
+
+test("a client that is silent is a warning, in the handshake or later", async () => {
+  const house = await WireHouse.open();
+  const [knocking, client] = [house.peer(), house.client()];
+  house.clock.advance(1000);
+  knocking.connection.tick(house.clock.now());
+  client.connection.tick(house.clock.now());
+  house.clock.advance(200_000);
+  knocking.connection.tick(house.clock.now());
+  client.connection.tick(house.clock.now());
+  const warnings = house.logged.filter(({ level }) => level === "warn").map(({ fields }) => fields["why"]);
+  assert.deepEqual(warnings, ["the handshake took too long", "no heartbeat came in time"]);
+  assert.equal(house.logged.at(-1)?.message, "an AMQP connection was closed");
+});
