@@ -1,0 +1,119 @@
+/** TLS, health and the log of a broker as a process, and in this one. */
+
+import { after, test } from "node:test";
+import * as check from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import tls from "node:tls";
+import { connect } from "amqplib";
+import { startBroker } from "../../src/start-broker.ts";
+import { spawnBroker } from "../interop/broker.ts";
+import { makeCertificate, type Certificate } from "./make-certificate.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "entrepot-tls-broker-"));
+after(() => rmSync(folder, { recursive: true }));
+const root = makeCertificate({ name: { CN: "root" }, isAuthority: true });
+const pem = join(folder, "broker.pem");
+writeFileSync(join(folder, "ca.pem"), root.certificate);
+
+function shows(name: string): Certificate {
+  const made = makeCertificate({ name: { CN: name }, dns: ["localhost"], ip: ["127.0.0.1"] }, root);
+  writeFileSync(pem, made.certificate + made.key);
+  return made;
+}
+
+async function shownAt(address: string): Promise<unknown> {
+  const [host, port] = address.split(":");
+  const socket = tls.connect({ host, port: Number(port), ca: root.certificate, servername: "localhost" });
+  await once(socket, "secureConnect");
+  const { subject } = socket.getPeerCertificate();
+  socket.destroy();
+  return subject.CN;
+}
+
+test("SIGHUP has changed files read at once; connections stay; the log says so, and that the start was complete", async () => {
+  shows("first");
+  const broker = await spawnBroker({
+    listen: { amqps: "127.0.0.1:0", https: "127.0.0.1:0" },
+    set: { "tls.certificateFile": pem, "log.format": "json" },
+  });
+  const { amqps = "", https = "" } = broker.addresses;
+  const client = await connect(`amqps://${amqps}`, { ca: [Buffer.from(root.certificate)] });
+  check.equal(await shownAt(amqps), "first");
+  check.equal(await shownAt(https), "first");
+  shows("second");
+  process.kill(broker.pid, "SIGHUP");
+  while (!broker.log().includes("TLS files were read again")) await new Promise((resolve) => setImmediate(resolve));
+  check.equal(await shownAt(amqps), "second");
+  check.equal(await shownAt(https), "second");
+  await (await client.createChannel()).assertQueue("still here", { autoDelete: true });
+  await client.close();
+  check.equal(await broker.kill("SIGTERM"), 0);
+  const lines = broker
+    .log()
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  for (const line of lines) {
+    check.match(String(line["time"]), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    check.match(String(line["level"]), /^(info|warn)$/);
+    check.equal(typeof line["message"], "string");
+  }
+  check.deepEqual(lines.find(({ message }) => message === "Server startup complete")?.["ports"], ["amqps", "https"]);
+});
+
+test("what is wrong with a certificate ends the start with status 2 and a sentence", () => {
+  const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+  const start = (...args: string[]) =>
+    spawnSync(process.execPath, [main, "start", "--memory", "--listen", "amqps=127.0.0.1:0", ...args], {
+      encoding: "utf8",
+    });
+  const none = start();
+  check.equal(none.status, 2);
+  check.equal(none.stderr, "entrepot: listen.amqps and listen.https need a certificate: set tls.certificateFile\n");
+  const old = makeCertificate({ name: { CN: "old" }, fromDay: -2, toDay: -1 });
+  const file = join(folder, "old.pem");
+  writeFileSync(file, old.certificate + old.key);
+  const expired = start("--set", `tls.certificateFile=${file}`);
+  check.equal(expired.status, 2);
+  check.match(expired.stderr, /^entrepot: tls.certificateFile .*old.pem: the certificate of CN=old has expired, on /);
+});
+
+test("the password of a key is not shown by config", () => {
+  const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+  const { stdout } = spawnSync(process.execPath, [main, "config", "--set", "tls.keyPassword=hunter2"], {
+    encoding: "utf8",
+  });
+  check.match(stdout, /^tls.keyPassword: "\(not shown\)"/m);
+  check.ok(!stdout.includes("hunter2"));
+});
+
+test("health: live and ready without a login, unready with its reason, and nothing else on the port of Prometheus", async () => {
+  const broker = await startBroker({
+    data: join(folder, "data"),
+    listen: { amqp: 0, http: 0, prometheus: 0 },
+    // More than any disk has.
+    set: { "disk.freeBytesMin": "1000TiB" },
+  });
+  const ask = async (port: string, path: string, method = "GET"): Promise<[number, unknown]> => {
+    const response = await fetch(`http://127.0.0.1:${broker.ports[port]}${path}`, { method });
+    const text = await response.text();
+    return [response.status, text.startsWith("{") ? JSON.parse(text) : text];
+  };
+  check.deepEqual(await ask("http", "/health/live"), [200, { status: "ok" }]);
+  let ready = await ask("http", "/health/ready");
+  while (ready[0] === 200) ready = await ask("http", "/health/ready");
+  check.deepEqual(ready, [503, { status: "unavailable", reasons: ["disk"] }]);
+  check.deepEqual(await ask("prometheus", "/health/live"), [200, { status: "ok" }]);
+  check.equal((await ask("http", "/health/ready", "POST"))[0], 405);
+  check.equal((await ask("prometheus", "/api/overview"))[0], 404);
+  const [status, metrics] = await ask("prometheus", "/metrics");
+  check.equal(status, 200);
+  check.match(String(metrics), /^rabbitmq_connections /m);
+  await broker.stop();
+  await check.rejects(ask("http", "/health/live"));
+});
