@@ -210,6 +210,7 @@ export class Client implements Connection {
   // As the socket calls it
 
   receive(chunk: Buffer): void {
+    if (this.#end !== undefined) return;
     this.#hasHeard = true;
     const parser = this.#parser;
     parser.push(chunk);

@@ -6,12 +6,20 @@
 
 import { Malformed } from "../../../wire/input.ts";
 import { longNumber, longString, type Field, type FieldTable, type FieldValue } from "../model/field-table.ts";
-import { decodeProperties, rewriteProperties, type PropertyChanges, type PropertyName } from "../model/properties.ts";
+import {
+  decodeProperties,
+  PropertyPositions,
+  rewriteProperties,
+  scanProperties,
+  type PropertyChanges,
+  type PropertyName,
+} from "../model/properties.ts";
 import type { ShovelDestination } from "./definition.ts";
 
 const trailHeader = "x-shovelled";
 const timeHeader = "x-shovelled-timestamp";
 const invalidHeader = "x-invalid-headers";
+const positions = new PropertyPositions();
 
 /** Under the names of RabbitMQ's definitions. */
 const propertyByName: Readonly<Record<string, PropertyName>> = {
@@ -54,6 +62,7 @@ export class HeadChanges {
 
   /** The head in `buffer[start, end)`, changed. One that cannot be read is left as it is. */
   apply(buffer: Buffer, start: number, end: number): Buffer {
+    if (!scanProperties(buffer, start, end, positions)) return buffer.subarray(start, end);
     if (this.#trail === undefined && !this.#addTime) return rewriteProperties(buffer, start, end, this.#properties);
     const properties = decodeProperties(buffer, start, end);
     if (properties instanceof Malformed) return buffer.subarray(start, end);

@@ -105,7 +105,7 @@ export class Forwarding {
   }
 
   readonly sourceReader: ClientReader = {
-    delivered: (buffer, start) => this.#delivered(buffer, start),
+    delivered: (buffer, start, end) => this.#delivered(buffer, start, end),
     header: (buffer, start, end) => this.#header(buffer, start, end),
     body: (buffer, start, end) => this.#body(buffer, start, end),
     settled: () => undefined,
@@ -131,12 +131,16 @@ export class Forwarding {
   };
 
   /** basic.deliver: u32 id, short string consumer tag, u64 delivery tag, u8 redelivered, short strings exchange and key. */
-  #delivered(buffer: Buffer, start: number): void {
+  #delivered(buffer: Buffer, start: number, end: number): void {
     this.#isSkipping = this.#toPublish === 0;
     if (this.#isSkipping) return;
     const tagAt = start + 5 + buffer[start + 4]!;
     const exchangeAt = tagAt + 9;
-    const keyAt = exchangeAt + 1 + buffer[exchangeAt]!;
+    const keyAt = exchangeAt < end ? exchangeAt + 1 + buffer[exchangeAt]! : end;
+    if (keyAt >= end || keyAt + 1 + buffer[keyAt]! !== end) {
+      this.#isSkipping = true;
+      return this.#source.abandon(new Error("the server sent a malformed delivery"));
+    }
     this.#lastTag = getU64(buffer, tagAt);
     const exchange = this.#exchange ?? buffer.subarray(exchangeAt + 1, keyAt);
     const key = this.#routingKey ?? buffer.subarray(keyAt + 1, keyAt + 1 + buffer[keyAt]!);
