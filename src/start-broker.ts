@@ -182,6 +182,7 @@ function protocolsOf(
       management: {
         sampleIntervalMs: settings["management.sampleIntervalMs"],
         ratesMode: settings["management.ratesMode"],
+        corsOrigins: settings["management.corsOrigins"],
         memoryHighBytes: settings["memory.highWatermarkBytes"],
         diskFreeBytesMin: settings["disk.freeBytesMin"],
         connectionsMax: settings["connections.max"],

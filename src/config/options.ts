@@ -126,6 +126,12 @@ export const options = {
     "basic",
     "What the management API tells of rates: basic, or none, which samples nothing.",
   ),
+  "management.corsOrigins": option(
+    list("sites with commas between them"),
+    "",
+    "Sites whose pages may use the management API in a browser, as https://ops.example.com; * for all. Pages of others can " +
+      "change nothing, and read nothing.",
+  ),
   "auth.backends": option(
     list("names with commas between them", ["internal", "oauth2"]),
     "internal",
