@@ -1,5 +1,6 @@
 /** A connection as those see it who list what is connected: read from it at that moment, nothing is kept for them. */
 
+import type { Queue } from "../../../broker/api.ts";
 import type { PeerAddress } from "../../../server/protocol.ts";
 import type { FieldTable } from "../model/field-table.ts";
 import type { LiveChannel, LiveConnection, TrafficCounters } from "../model/live.ts";
@@ -67,6 +68,10 @@ export class ShownConnection implements LiveConnection {
 
   channels(): Iterable<LiveChannel> {
     return this.#connection.channels.all();
+  }
+
+  owns(queue: Queue): boolean {
+    return this.#connection.exclusiveQueues.has(queue);
   }
 
   close(reason: string): void {

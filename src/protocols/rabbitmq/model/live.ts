@@ -90,6 +90,8 @@ export interface LiveConnection {
   readonly channelCount: number;
   readonly traffic: TrafficCounters;
   channels(): Iterable<LiveChannel>;
+  /** The exclusive queue is its own. */
+  owns(queue: Queue): boolean;
   /** Ends it with CONNECTION_FORCED and this reason, as an operator would. */
   close(reason: string): void;
 }

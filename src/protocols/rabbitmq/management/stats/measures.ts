@@ -148,8 +148,16 @@ const nodeColumns = [
   "msg_store_write_count",
   "queue_index_write_count",
   "queue_index_read_count",
+  // For averages only.
+  "sync_time_ms",
 ] as const;
 
 export type NodeColumn = (typeof nodeColumns)[number];
 
-export const nodeMeasures = { columns: nodeColumns.length, all: measures(nodeColumns, 0), names: nodeColumns } as const;
+export const nodeMeasures = {
+  columns: nodeColumns.length,
+  shown: measures(nodeColumns.slice(0, -1), 0),
+  syncCount: { name: "count", columns: [nodeColumns.indexOf("io_sync_count")] },
+  syncTime: { name: "time", columns: [nodeColumns.indexOf("sync_time_ms")] },
+  names: nodeColumns,
+} as const;

@@ -7,7 +7,7 @@
 import type { OpenPort } from "../../../../server/protocol.ts";
 import { spokenVersion } from "../../model/server.ts";
 import { churnMeasures, nodeMeasures, type NodeColumn } from "./measures.ts";
-import type { Fields, Measure, SampleRanges } from "./rates.ts";
+import type { Fields, Measure, SampleRange, SampleRanges } from "./rates.ts";
 import type { Stats } from "./stats.ts";
 
 interface Named {
@@ -83,22 +83,42 @@ export function nodeJson(stats: Stats, ranges: SampleRanges): Fields {
     },
   };
   const now = ({ name }: Measure): number => stats.node(name as NodeColumn);
-  sampler.viewOfNode.add(fields, nodeMeasures.all, now, ranges.node);
-  addAverages(fields, stats);
+  sampler.viewOfNode.add(fields, nodeMeasures.shown, now, ranges.node);
+  addAverages(fields, stats, ranges.node);
   sampler.viewOfChurn.add(fields, churnMeasures.all, ({ columns }) => sampler.churn.counts[columns[0]!]!, ranges.node);
   return fields;
 }
 
 /** ms an operation took on average, since the start. A write and its sync are one call here. */
-function addAverages(fields: Fields, stats: Stats): void {
-  const { commitMs } = stats.server.broker.statistics;
-  const commits = stats.node("io_sync_count");
-  const commitAverage = commits === 0 ? 0 : commitMs.sum / commits;
-  const averages = { io_read: 0, io_write: commitAverage, io_sync: commitAverage, io_seek: 0 };
-  for (const [name, ms] of Object.entries(averages)) {
+function addAverages(fields: Fields, stats: Stats, range: SampleRange | undefined): void {
+  const average = (timeMs: number, count: number): number => (count === 0 ? 0 : timeMs / count);
+  const commitAverage = average(stats.node("sync_time_ms"), stats.node("io_sync_count"));
+  const sums: Fields = {};
+  stats.sampler.viewOfNode.add(sums, [nodeMeasures.syncTime, nodeMeasures.syncCount], () => 0, range);
+  const times = (sums["time_details"] as SampleDetails).samples;
+  const counts = (sums["count_details"] as SampleDetails).samples;
+  const samples = times?.map(({ sample, timestamp }, index) => ({
+    sample: average(sample, counts![index]!.sample),
+    timestamp,
+  }));
+  for (const name of ["io_read", "io_write", "io_sync", "io_seek"]) {
+    const isCommit = name === "io_write" || name === "io_sync";
+    const ms = isCommit ? commitAverage : 0;
     fields[`${name}_avg_time`] = ms;
-    fields[`${name}_avg_time_details`] = { rate: ms };
+    fields[`${name}_avg_time_details`] =
+      samples === undefined
+        ? { rate: ms }
+        : {
+            samples: isCommit ? samples : samples.map(({ timestamp }) => ({ sample: 0, timestamp })),
+            rate: ms,
+            avg_rate: ms,
+            avg: ms,
+          };
   }
+}
+
+interface SampleDetails {
+  readonly samples?: readonly { readonly sample: number; readonly timestamp: number }[];
 }
 
 /** Where memory goes, in the parts of RabbitMQ that have something like themselves here; all are bytes. */

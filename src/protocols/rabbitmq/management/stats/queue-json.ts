@@ -91,9 +91,11 @@ export function queueJson(queue: Queue, showing: QueueShowing): Fields {
 /** As for one queue. */
 export function detailedQueueJson(queue: Queue, showing: QueueShowing): Fields {
   const node = showing.stats.server.nodeName;
+  const placed = showing.consumers.of(queue);
   return {
     ...queueJson(queue, showing),
-    consumer_details: showing.consumers.of(queue).map((placed) => consumerJson(placed, node)),
+    ...(queueDeclaration(queue).exclusive && { owner_pid_details: ownerOf(queue, showing.stats) }),
+    consumer_details: placed.map((placed) => consumerJson(placed, node)),
     // Filled in RabbitMQ's rates mode `detailed` only.
     deliveries: [],
     incoming: [],
@@ -124,7 +126,7 @@ function addBytes(fields: Fields, queue: Queue): void {
 }
 
 function addOfType(fields: Fields, queue: Queue, node: string, view: SampleView, { consumers }: QueueShowing): void {
-  const { type, exclusive } = queueDeclaration(queue);
+  const { type } = queueDeclaration(queue);
   const placed = consumers.of(queue);
   const active = placed.find(({ consumer }) => consumer.activityStatus === "single_active")?.consumer.tag ?? null;
   if (type !== "classic") {
@@ -148,7 +150,6 @@ function addOfType(fields: Fields, queue: Queue, node: string, view: SampleView,
     recoverable_slaves: null,
     single_active_consumer_tag: active,
   });
-  if (exclusive) fields["owner_pid_details"] = ownerOf(queue, placed);
 }
 
 /** The queue of RabbitMQ that keeps messages in lists of its own; ours has one. */
@@ -175,16 +176,14 @@ function backingQueue(queue: Queue, view: SampleView): Fields {
   };
 }
 
-/** Whose connection it is, as far as a consumer on it shows: nobody else may have one there. */
-function ownerOf(_queue: Queue, placed: ReturnType<ConsumersByQueue["of"]>): Fields {
-  const connection = placed[0]?.connection;
-  return connection === undefined
-    ? {}
-    : {
-        name: connection.name,
-        peer_host: connection.address.remoteAddress,
-        peer_port: connection.address.remotePort,
-      };
+/** Whose connection it is. */
+function ownerOf(queue: Queue, { server }: Stats): Fields {
+  for (const connection of server.live.all()) {
+    if (!connection.owns(queue)) continue;
+    const { remoteAddress, remotePort } = connection.address;
+    return { name: connection.name, peer_host: remoteAddress, peer_port: remotePort };
+  }
+  return {};
 }
 
 /** The share of the last minute's passes at which nothing waited, so that a message would have gone to a consumer at once. */
@@ -203,7 +202,14 @@ export function idleSinceMs(view: SampleView, { sampler, server }: Stats): numbe
   return Math.max(view.changedAtMs, server.startedAtMs);
 }
 
-/** `2026-11-22T05:45:20.414+00:00` */
+let shownMs = NaN;
+let shownText = "";
+
+/** `2026-11-22T05:45:20.414+00:00`. Many queues have been idle since the start: the last text is kept. */
 export function shownTime(ms: number): string {
-  return new Date(ms).toISOString().replace("Z", "+00:00");
+  if (ms !== shownMs) {
+    shownText = new Date(ms).toISOString().replace("Z", "+00:00");
+    shownMs = ms;
+  }
+  return shownText;
 }

@@ -137,6 +137,7 @@ export function testConnection(port: number, vhost = "/", user = "guest"): TestC
     channelCount: 1,
     traffic: { receivedBytes: 0, receivedPackets: 0, sentBytes: 0, sentPackets: 0 },
     channels: () => [channel],
+    owns: () => false,
     close: () => undefined,
   };
 }

@@ -87,6 +87,8 @@ export class Stats {
       case "io_write_count":
       case "io_sync_count":
         return countOf(commitMs.counts);
+      case "sync_time_ms":
+        return commitMs.sum;
       case "io_write_bytes":
         return commitBytes.sum;
       default:
