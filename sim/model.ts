@@ -27,6 +27,8 @@ export class Model {
   broker!: RunningCore;
   /** Highest ticket that a client was told of. */
   durableTicket = 0;
+  /** While the data is copied: what has a higher ticket may be undone. */
+  copiedTicket = Infinity;
   #openBefore = 1;
   readonly #cursor = new EntryCursor();
   clockMs = (): number => 0;
@@ -165,7 +167,8 @@ export class Model {
         this.#died(copy, when);
       } else {
         ensure(settled.has(copy.offset), `${copy.text} was settled and is not`);
-        if (copy.settled.high <= this.durableTicket && copy.held === undefined) queue.copies.delete(copy.offset);
+        const surely = Math.min(this.durableTicket, this.copiedTicket);
+        if (copy.settled.high <= surely && copy.held === undefined) queue.copies.delete(copy.offset);
       }
     }
   }

@@ -3,6 +3,7 @@
  * the model. At the end all is taken out, and nothing may be left: not a message, not a count, not a buffer.
  */
 import { Chance } from "./chance.ts";
+import { copyAway } from "./copying.ts";
 import { ensure, Violation } from "./cut.ts";
 import { Model } from "./model.ts";
 import { Tenants } from "./tenants.ts";
@@ -30,6 +31,9 @@ class Run {
   readonly #model = new Model();
   readonly #workload: Workload;
   readonly #tenants: Tenants;
+  /** Of its own, as that of the tenants. */
+  readonly #copyChance: Chance;
+  readonly #copies: boolean;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #fullDisks: boolean;
   readonly #jumps: boolean;
@@ -81,6 +85,8 @@ class Run {
       trace,
     );
     this.#tenants = new Tenants(new Chance(seed ^ 0x7e4a5a), this.#model, this.#workload);
+    this.#copyChance = new Chance(seed ^ 0xc0b1f);
+    this.#copies = this.#copyChance.is(0.3);
     this.#model.say = trace;
     this.#model.clockMs = () => this.#world.clock.now();
     this.#model.maxMs = this.#world.clock.now();
@@ -189,6 +195,10 @@ class Run {
 
   /** Answers whether it was a clean end. */
   async #end(): Promise<boolean> {
+    if (this.#copies && this.#world.fatal === undefined && this.#copyChance.is(0.5)) {
+      this.#trace?.("the end: a copy is made");
+      if (await copyAway(this.#world, this.#model, this.#copyChance)) return false;
+    }
     const ending: Ending =
       this.#world.fatal !== undefined
         ? "fault"
