@@ -9,7 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import tls from "node:tls";
-import { connect } from "amqplib";
+import { connect, credentials } from "amqplib";
+import { BrokerPorts } from "../../src/broker-ports.ts";
+import { settingsFor } from "../../src/config/settings.ts";
+import { silentLogger } from "../../src/observe/log.ts";
 import { startBroker } from "../../src/start-broker.ts";
 import { spawnBroker } from "../interop/broker.ts";
 import { makeCertificate, type Certificate } from "./make-certificate.ts";
@@ -116,4 +119,67 @@ test("health: live and ready without a login, unready with its reason, and nothi
   check.match(String(metrics), /^rabbitmq_connections /m);
   await broker.stop();
   await check.rejects(ask("http", "/health/live"));
+});
+
+test("a client logs in by its certificate, and the management shows how it is connected", async () => {
+  shows("broker");
+  const broker = await startBroker({
+    memory: true,
+    listen: { amqps: 0, http: 0 },
+    set: {
+      "tls.certificateFile": pem,
+      "tls.caFile": join(folder, "ca.pem"),
+      "tls.verify": "peer",
+      "tls.failIfNoPeerCertificate": true,
+    },
+  });
+  const ask = async (path: string, method = "GET", body?: unknown): Promise<Response> =>
+    fetch(`http://127.0.0.1:${broker.ports["http"]}/api/${path}`, {
+      method,
+      headers: { authorization: `Basic ${btoa("guest:guest")}`, "content-type": "application/json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  const user = encodeURIComponent("CN=orders,O=Example");
+  check.equal((await ask(`users/${user}`, "PUT", { password_hash: "", tags: "" })).status, 201);
+  const all = { configure: ".*", write: ".*", read: ".*" };
+  check.equal((await ask(`permissions/%2F/${user}`, "PUT", all)).status, 201);
+
+  const dial = (proof: Certificate) =>
+    connect(`amqps://127.0.0.1:${broker.ports["amqps"]}`, {
+      ca: [Buffer.from(root.certificate)],
+      cert: Buffer.from(proof.certificate),
+      key: Buffer.from(proof.key),
+      credentials: credentials.external(),
+    });
+  const client = await dial(makeCertificate({ name: { O: "Example", CN: "orders" } }, root));
+  await (await client.createChannel()).assertQueue("q");
+  const [shown] = (await (await ask("connections")).json()) as Record<string, unknown>[];
+  check.equal(shown!["user"], "CN=orders,O=Example");
+  check.equal(shown!["auth_mechanism"], "EXTERNAL");
+  check.equal(shown!["ssl"], true);
+  check.equal(shown!["ssl_protocol"], "tlsv1.3");
+  check.equal(shown!["peer_cert_subject"], "CN=orders,O=Example");
+  check.equal(shown!["peer_cert_issuer"], "CN=root");
+  check.equal((await ask("health/checks/certificate-expiration/1/months")).status, 503);
+  await client.close();
+  await check.rejects(dial(makeCertificate({ name: { CN: "nobody" } }, root)), /403|ACCESS_REFUSED/);
+  await check.rejects(dial(makeCertificate({ name: { O: "Example", CN: "orders" } })));
+  await broker.stop();
+});
+
+test("before there is a broker, HTTP says that it is starting, and to come again", async () => {
+  const { values } = await settingsFor({ listen: { http: 0 } });
+  const ports = new BrokerPorts(values, silentLogger);
+  await ports.openHttp();
+  const at = `http://127.0.0.1:${ports.open()[0]!.port}`;
+  const ready = await fetch(`${at}/health/ready`);
+  check.deepEqual([ready.status, await ready.json()], [503, { status: "unavailable", reasons: ["starting"] }]);
+  check.equal((await fetch(`${at}/health/live`)).status, 200);
+  const other = await fetch(`${at}/api/overview`);
+  check.equal(other.status, 503);
+  check.equal(other.headers.get("retry-after"), "1");
+  check.deepEqual(await other.json(), { error: "service_unavailable", reason: "the broker is starting" });
+  ports.failed();
+  check.equal((await fetch(`${at}/health/live`)).status, 503);
+  await ports.close();
 });
