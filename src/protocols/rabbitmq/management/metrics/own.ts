@@ -1,9 +1,9 @@
 /** Entrepot's own metrics: what RabbitMQ's plug-in does not tell. */
 
 import type { Alerts } from "../../../../alerts/alerts.ts";
-import type { Queue } from "../../../../broker/api.ts";
-import type { Distribution } from "../../../../broker/statistics.ts";
-import { queueLabels, type Snapshot } from "./snapshot.ts";
+import type { Distribution, Queue } from "../../../../broker/api.ts";
+
+import type { Snapshot } from "./snapshot.ts";
 import { labelsOf, type MetricsText } from "./text.ts";
 
 export const ownPrefix = "entrepot_";
@@ -70,8 +70,6 @@ export const ownQueueMetrics = [
   },
   { ...scheduled, value: (queue: Queue) => queue.scheduledCount },
 ] as const;
-
-export const ownQueueLabels = queueLabels;
 
 function ageSeconds(sinceMs: number, nowMs: number): number {
   return sinceMs === Infinity ? 0 : Math.max(0, nowMs - sinceMs) / 1000;
