@@ -13,9 +13,15 @@ import type { World } from "./world.ts";
 class Files implements BackupSink {
   readonly bytesByName = new Map<string, Buffer>();
   readonly promisedByName = new Map<string, number>();
+  readonly #meanwhile: () => Promise<void>;
   #name = "";
 
+  constructor(meanwhile: () => Promise<void>) {
+    this.#meanwhile = meanwhile;
+  }
+
   async file(name: string, bytes: number): Promise<void> {
+    await this.#meanwhile();
     ensure(!this.bytesByName.has(name), `${name} is copied twice`);
     this.#name = name;
     this.promisedByName.set(name, bytes);
@@ -35,7 +41,10 @@ export async function copyAway(world: World, model: Model, chance: Chance): Prom
   model.copiedTicket = ticket;
   const copies = [...model.queues.values()].flatMap((queue) => [...queue.copies.values()]);
   const delivered = new Set(copies.filter(({ isDelivered }) => isDelivered));
-  const files = new Files();
+  // Three of them take away whatever the one that is copied needs, and they alone do.
+  const files = new Files(async () => {
+    if (chance.is(0.3)) for (let i = 0; i < 3; i++) await broker.checkpoint();
+  });
   const copy: { isDone: boolean; error: Error | undefined } = { isDone: false, error: undefined };
   void broker.backup(files).then(
     () => (copy.isDone = true),
@@ -43,13 +52,17 @@ export async function copyAway(world: World, model: Model, chance: Chance): Prom
   );
   for (let step = 0; !copy.isDone && copy.error === undefined && world.fatal === undefined; step++) {
     ensure(step < 20_000, "a copy comes to an end");
-    if (chance.is(0.05)) void broker.checkpoint();
     await world.endTurn();
     model.observe();
     await world.completeOne();
     if (world.fatal === undefined) model.observe();
   }
   model.copiedTicket = Infinity;
+  const code = String((copy.error as { code?: unknown } | undefined)?.code);
+  ensure(
+    copy.error === undefined || ["ENOSPC", "EIO"].includes(code),
+    `a copy fails for no reason: ${copy.error?.stack}`,
+  );
   if (!copy.isDone || world.fatal !== undefined) return false;
   for (const [name, bytes] of files.bytesByName)
     ensure(bytes.length === files.promisedByName.get(name), `${name} is not as long as was promised`);
