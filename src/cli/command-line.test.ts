@@ -110,6 +110,8 @@ test("config prints a file that can be used, with the place of each value", asyn
   check.match(out, /^log.level: debug +# --set$/m);
   check.match(out, /^log.format: json +# ENTREPOT_LOG_FORMAT$/m);
   check.match(out, /^listen.amqp: 127.0.0.1:5672 +# default$/m);
+  // A secret is not in it, and nothing that would be taken for one.
+  check.match(out, /^# auth.defaultPassword: \(not shown\) +# default$/m);
   const { parse } = await import("yaml");
   check.equal((parse(out) as Record<string, unknown>)["journal.fileBytes"], "64MiB");
   const explained = await run(["config", "--explain"]);

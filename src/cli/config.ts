@@ -1,5 +1,6 @@
 /** `entrepot config`: the configuration that `entrepot start` would have with the same flags, and where each value came from. */
 
+import { notShown } from "../config/kinds.ts";
 import { options } from "../config/options.ts";
 import { settingsFor } from "../config/settings.ts";
 import type { StartOptions } from "../config/start-options.ts";
@@ -22,7 +23,8 @@ export async function config(around: Surroundings, start: StartOptions, form: Co
   }
   // What is printed is a valid configuration file.
   const lines = shown.map(({ key, text, place }) => {
-    const line = `${key}: ${yamlScalar(text)}`;
+    // Read back, what stands in a secret's place would become the secret.
+    const line = text === notShown ? `# ${key}: ${notShown}` : `${key}: ${yamlScalar(text)}`;
     if (form.explain !== true) return `${line.padEnd(40)} # ${place}\n`;
     const { prose, kind, default: standard } = options[key];
     return `# ${prose}\n# Accepts ${kind.expects}. Default ${standard}; this is from: ${place}.\n${line}\n\n`;

@@ -59,9 +59,12 @@ function readList(given: string): string[] | undefined {
   }
 }
 
+/** What stands in a secret's place. */
+export const notShown = "(not shown)";
+
 /** As `optionalText`, but shown to nobody. */
 export function secret(expects: string): Kind<string | null> {
-  return { ...optionalText(expects), show: (value) => (value === null ? "" : "(not shown)") };
+  return { ...optionalText(expects), show: (value) => (value === null ? "" : notShown) };
 }
 
 /**
