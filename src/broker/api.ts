@@ -21,7 +21,7 @@ import type { LiveChannels } from "./live.ts";
 export type { BackupReport, BackupSink } from "./backup-sink.ts";
 export type { Death, DeathReason, MessageFormat } from "./format.ts";
 export type { LiveChannels, LiveMessage, LiveSubscriber } from "./live.ts";
-export type { BrokerStatistics, DeathCounters, Distribution, ExchangeCounters, QueueCounters } from "./statistics.ts";
+export type { BrokerStatistics, Distribution, ExchangeCounters, QueueCounters } from "./statistics.ts";
 
 /** What a client asks to have done with a message that it holds a lease on. */
 export type Settlement =
