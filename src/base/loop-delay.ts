@@ -1,6 +1,6 @@
 /** How long the event loop was held up: measured all the time by node itself, read by who reports it. */
 
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 
 export interface LoopDelay {
   readonly meanMs: number;
@@ -37,4 +37,9 @@ export function startLoopDelayMeter(): LoopDelayMeter {
     reset: () => histogram.reset(),
     stop: () => void histogram.disable(),
   };
+}
+
+/** Milliseconds in which the event loop had something to do, since the process began. */
+export function loopActiveMs(): number {
+  return performance.eventLoopUtilization().active;
 }

@@ -11,10 +11,11 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Clock } from "../../base/clock.ts";
+import { elapsedMs, type Clock } from "../../base/clock.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { HttpHandler } from "../http-listener.ts";
 import { BodyReader, type BodyFault } from "./body-reader.ts";
+import type { Pace } from "./pace.ts";
 
 export interface HttpPeer {
   readonly address: string;
@@ -54,6 +55,8 @@ export interface ServeOptions {
   readonly logger: Logger;
   /** Of the bodies that are being read, all together. */
   readonly bodiesBytesMax?: number;
+  /** Of bodies that come in pieces; without it, they come as fast as the peer takes them. */
+  readonly pace?: Pace;
 }
 
 const bodiesBytesMaxDefault = 200_000_000;
@@ -89,7 +92,7 @@ export function serveHttp(answer: Answerer, options: ServeOptions): HttpHandler 
     if (response.destroyed) return;
     // What was not read is in the way of the next request.
     if (!incoming.complete && hasBody(incoming)) response.setHeader("connection", "close");
-    await write(answered, incoming, response, clock);
+    await write(answered, incoming, response, options);
     if (!incoming.complete) incoming.resume();
   }
 }
@@ -140,7 +143,7 @@ async function write(
   answer: HttpAnswer,
   incoming: IncomingMessage,
   response: ServerResponse,
-  clock: Clock,
+  { clock, pace }: ServeOptions,
 ): Promise<void> {
   const { status, headers = {}, body } = answer;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
@@ -154,9 +157,9 @@ async function write(
     return;
   }
   const pieces = body[Symbol.iterator]();
-  let piece = pieces.next();
+  let piece = await nextPiece(pieces, clock, pace);
   const first = piece.done === true ? "" : piece.value;
-  piece = pieces.next();
+  piece = await nextPiece(pieces, clock, pace);
   if (piece.done === true) {
     end(response, first);
     return;
@@ -169,9 +172,26 @@ async function write(
   await send(response, first, clock);
   while (piece.done !== true && !response.destroyed) {
     await send(response, piece.value, clock);
-    piece = pieces.next();
+    piece = await nextPiece(pieces, clock, pace);
   }
   response.end();
+}
+
+async function nextPiece(
+  pieces: Iterator<string>,
+  clock: Clock,
+  pace: Pace | undefined,
+): Promise<IteratorResult<string>> {
+  if (pace === undefined) return pieces.next();
+  for (let { waitMs } = pace; waitMs > 0; waitMs = pace.waitMs) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    clock.setTimer(clock.now() + waitMs, resolve);
+    await promise;
+  }
+  const startMs = elapsedMs();
+  const piece = pieces.next();
+  pace.spent(elapsedMs() - startMs);
+  return piece;
 }
 
 async function writeBody(

@@ -15,6 +15,7 @@ import {
   type HttpPeer,
   type HttpRequest,
 } from "../../../server/http/http-handler.ts";
+import type { Pace } from "../../../server/http/pace.ts";
 import { RouteTable, type RouteMatch } from "../../../server/http/route-table.ts";
 import type { RabbitServer } from "../model/server.ts";
 import { checkAccess, foreignPage } from "./access.ts";
@@ -26,6 +27,8 @@ import { createRoutes, type MoreRoutes } from "./routes.ts";
 export interface ManagementOptions {
   /** Sites whose pages may use the API, `https://ops.example.com`; `*`: all. */
   readonly corsOrigins?: readonly string[];
+  /** At which lists are made while there is much else to do. */
+  readonly pace?: Pace;
   /** Beside those of the API itself: statistics. */
   readonly moreRoutes?: readonly Route[];
   /** Of messages and traffic, to be shown with a virtual host. */
@@ -43,7 +46,8 @@ const commonHeaders = {
 
 export function createManagement(server: RabbitServer, options: ManagementOptions): HttpHandler {
   const { clock, logger } = server;
-  return serveHttp(createAnswerer(server, options), { clock, logger });
+  const { pace } = options;
+  return serveHttp(createAnswerer(server, options), { clock, logger, ...(pace !== undefined && { pace }) });
 }
 
 /** The same without HTTP's bytes. */

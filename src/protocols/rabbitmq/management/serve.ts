@@ -1,7 +1,8 @@
 /** All of RabbitMQ's management that answers over HTTP, joined: the API, and the metrics, over the same statistics. */
 
-import { startLoopDelayMeter } from "../../../base/loop-delay.ts";
+import { loopActiveMs, startLoopDelayMeter } from "../../../base/loop-delay.ts";
 import type { HttpHandler } from "../../../server/http-listener.ts";
+import { Pace } from "../../../server/http/pace.ts";
 import { processProbe } from "../../../server/process-probe.ts";
 import type { RabbitServer } from "../model/server.ts";
 import { createManagement, type ManagementOptions } from "./index.ts";
@@ -11,7 +12,7 @@ import { vhostNumbers } from "./stats/vhost-numbers.ts";
 import { Stats, type StatsOptions } from "./stats/stats.ts";
 
 export type ManagementSettings = Omit<StatsOptions, "probe" | "loopDelay"> &
-  Omit<ManagementOptions, "moreRoutes" | "vhostNumbers">;
+  Omit<ManagementOptions, "moreRoutes" | "vhostNumbers" | "pace">;
 
 export interface ManagementHandlers {
   readonly management: HttpHandler;
@@ -24,8 +25,10 @@ export function serveManagement(server: RabbitServer, settings: ManagementSettin
   const loopDelay = startLoopDelayMeter();
   const stats = new Stats(server, { ...settings, probe: processProbe(), loopDelay });
   stats.sampler.start();
+  const pace = new Pace({ clock: server.clock, activeMs: loopActiveMs });
   const management = createManagement(server, {
     ...settings,
+    pace,
     moreRoutes: statsRoutes(stats),
     vhostNumbers: vhostNumbers(stats),
   });
@@ -33,5 +36,5 @@ export function serveManagement(server: RabbitServer, settings: ManagementSettin
     stats.sampler.stop();
     loopDelay.stop();
   };
-  return { management, metrics: createMetrics(stats), stop };
+  return { management, metrics: createMetrics(stats, pace), stop };
 }

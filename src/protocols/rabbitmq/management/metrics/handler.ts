@@ -2,14 +2,15 @@
 
 import { serveHttp, type HttpAnswer, type HttpRequest } from "../../../../server/http/http-handler.ts";
 import type { HttpHandler } from "../../../../server/http-listener.ts";
+import type { Pace } from "../../../../server/http/pace.ts";
 import type { Stats } from "../stats/stats.ts";
 import { detailedPage, memoryPage, perObjectPage, totalsPage } from "./pages.ts";
 
 const textHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
 
-export function createMetrics(stats: Stats): HttpHandler {
+export function createMetrics(stats: Stats, pace: Pace): HttpHandler {
   const { clock, logger } = stats.server;
-  return serveHttp((request) => answerMetrics(request, stats), { clock, logger });
+  return serveHttp((request) => answerMetrics(request, stats), { clock, logger, pace });
 }
 
 export function answerMetrics({ method, path, query }: HttpRequest, stats: Stats): HttpAnswer {
