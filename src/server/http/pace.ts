@@ -16,8 +16,8 @@ export interface PaceOptions {
   readonly activeMs: () => number;
 }
 
-/** Of the time, when there is much else to do. */
-const shareMax = 0.04;
+/** Of the time, when there is much else to do. Sending the pieces takes nearly as long again: in all it is under 5 %. */
+const shareMax = 0.025;
 /** What may be saved up, ms of work. */
 const savedMsMax = 250;
 /** More of the time than this is much. */
