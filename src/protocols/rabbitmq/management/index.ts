@@ -137,7 +137,7 @@ class Dispatcher {
       server: this.#server,
       identity,
       peer: request.peer,
-      method,
+      method: request.method,
       path: request.path,
       params,
       query: request.query,

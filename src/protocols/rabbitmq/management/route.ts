@@ -39,6 +39,7 @@ export interface Call {
   readonly server: RabbitServer;
   readonly identity: Identity;
   readonly peer: HttpPeer;
+  /** That of the route, or HEAD for GET. */
   readonly method: string;
   readonly path: string;
   /** Names of the path, decoded. */

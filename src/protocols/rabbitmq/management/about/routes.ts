@@ -10,6 +10,9 @@ import type { Call, Route } from "../route.ts";
 import { attemptRoutes } from "./attempts.ts";
 import { featureRoutes } from "./features.ts";
 
+/** Of a form with a name and a password: nobody has said yet who sends it. */
+const formBytesMax = 8192;
+
 export function aboutRoutes(logins: Logins): readonly Route[] {
   return [
     ...featureRoutes,
@@ -47,6 +50,7 @@ export function aboutRoutes(logins: Logins): readonly Route[] {
       path: "/login",
       access: "anyone",
       about: "Checks a name and a password that a form sends (username, password), and sets a cookie as RabbitMQ does.",
+      bodyBytesMax: formBytesMax,
       takesRaw: true,
       handle: (call) => login(call, logins),
     },
