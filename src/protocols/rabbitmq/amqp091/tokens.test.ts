@@ -34,7 +34,7 @@ function tokenOf(house: WireHouse, user: string, seconds: number): string {
 
 /** Tokens are verified on a thread of Node's: what comes of it is not the virtual clock's to bring about. */
 async function arrived(client: WireClient): Promise<Received[]> {
-  for (let turns = 0; turns < 1000; turns++) {
+  for (let turns = 0; turns < 1_000_000; turns++) {
     const received = client.take();
     if (received.length > 0) return received;
     await new Promise((resolve) => setImmediate(resolve));
