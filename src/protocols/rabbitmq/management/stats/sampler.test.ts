@@ -103,9 +103,14 @@ test("a virtual host that comes later is counted, and forgotten when it goes", a
   await it.advance(5000);
   it.house.declare("q", {}, "later");
   assert.equal(it.stats.sampler.totals().byVhost.get("later")!.queues, 1);
+  const connection = testConnection(40_000, "later");
+  connection.channel.counters.publish = 3;
+  it.server.live.channelClosed(connection, connection.channel);
   it.server.vhosts.delete("later");
   await it.advance(5000);
-  assert.equal(it.stats.sampler.totals().byVhost.get("later")?.queues ?? 0, 0);
+  const totals = it.stats.sampler.totals();
+  assert.equal(totals.byVhost.has("later"), false);
+  assert.equal(totals.sums[0], 3, "what was published there was published");
   assert.equal(it.stats.sampler.churn.counts[6], 1, "its queue was deleted with it");
   it.stats.sampler.stop();
 });

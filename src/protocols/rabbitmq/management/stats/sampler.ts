@@ -165,6 +165,8 @@ export class Sampler {
 
   #finish(atMs: number, totals: Totals): void {
     this.#totals = totals;
+    const { vhosts } = this.#server;
+    this.#departed.forgetVhosts((name) => vhosts.find(name) !== undefined);
     if (this.ratesMode === "basic") {
       this.#recordTotals(atMs, totals);
       this.#forgetGone();

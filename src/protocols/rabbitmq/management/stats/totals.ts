@@ -63,8 +63,19 @@ const channelScratch = new Float64Array(channelMeasures.columns);
 /** What was counted by objects that are no more. */
 export class Departed {
   readonly byVhost = new Map<string, Float64Array>();
+  /** Of virtual hosts that are no more themselves. */
+  readonly elsewhere = new Float64Array(totalMeasures.columns);
   readonly byType = byType();
   publishedForConfirm = 0;
+
+  /** Virtual hosts that are not there any more keep nothing of their own. */
+  forgetVhosts(isThere: (name: string) => boolean): void {
+    for (const [name, sums] of this.byVhost) {
+      if (isThere(name)) continue;
+      addTo(this.elsewhere, sums);
+      this.byVhost.delete(name);
+    }
+  }
 
   queueDeleted(queue: Queue): void {
     readQueue(queue, queueScratch);
@@ -136,6 +147,7 @@ export class Totals {
   constructor(departed: Departed) {
     this.publishedForConfirm = departed.publishedForConfirm;
     for (const type of queueTypes) this.byType[type].addAll(departed.byType[type]);
+    addTo(this.sums, departed.elsewhere);
     for (const [vhost, sums] of departed.byVhost) {
       addTo(this.sums, sums);
       addTo(this.#of(vhost).sums, sums);
