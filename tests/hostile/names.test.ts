@@ -77,3 +77,23 @@ test("a name that is no UTF-8 is carried or refused, and the log and the witness
     }
   });
 });
+
+test("a routing key that is no UTF-8, or longer than a delivery can say, is refused before anything has it", async (t) => {
+  const arena = await Arena.open(t);
+  await arena.disturb({ growthMebibytesMax: 60 }, async () => {
+    const client = await arena.client();
+    const channel = await client.channel(1).open();
+    await channel.quiet("queue.declare", { queue: "q", durable: true });
+    await channel.quiet("queue.bind", { queue: "q", exchange: "amq.fanout" });
+    channel.write("basic.publish", { exchange: "amq.fanout", "routing-key": Buffer.alloc(255, 0xff) });
+    const [closed] = await channel.recv(1);
+    assert.equal(closed?.fields["reply-text"], "FRAME_ERROR - Malformed UTF-8 in shortstr");
+    const again = await (await arena.client()).channel(1).open();
+    const table = { "x-dead-letter-exchange": "amq.fanout", "x-dead-letter-routing-key": "k".repeat(256) };
+    const refused = await again.quiet("queue.declare", { queue: "dying", arguments: table });
+    assert.match(
+      String(refused.fields["reply-text"]),
+      /^PRECONDITION_FAILED - invalid arg 'x-dead-letter-routing-key'/,
+    );
+  });
+});

@@ -7,6 +7,7 @@
  * holds that each twin agrees with codec.ts in what it accepts, reads and writes.
  */
 
+import { isUtf8 } from "node:buffer";
 import { assert } from "../../../base/assert.ts";
 import { copyBytes, getU16, getU32, getU64, putU16, putU32, putU64 } from "../../../base/bytes.ts";
 import type { Output } from "../../../wire/output.ts";
@@ -30,7 +31,10 @@ export class PublishPositions {
   isImmediate = false;
 }
 
-/** Reads the payload of a basic.publish, class and method included. False if it is malformed. */
+/**
+ * Reads the payload of a basic.publish, class and method included. False if it is malformed: also if a name is no UTF-8, since
+ * names are kept as text, where each bad byte takes three, and would not fit into a delivery any more.
+ */
 export function parsePublish(buffer: Buffer, start: number, end: number, into: PublishPositions): boolean {
   const exchangeStart = start + 7;
   if (exchangeStart >= end) return false;
@@ -38,6 +42,7 @@ export function parsePublish(buffer: Buffer, start: number, end: number, into: P
   if (exchangeEnd >= end) return false;
   const routingKeyEnd = exchangeEnd + 1 + buffer[exchangeEnd]!;
   if (routingKeyEnd !== end - 1) return false;
+  if (!isText(buffer, exchangeStart, exchangeEnd) || !isText(buffer, exchangeEnd + 1, routingKeyEnd)) return false;
   const bits = buffer[routingKeyEnd]!;
   into.exchangeStart = exchangeStart;
   into.exchangeEnd = exchangeEnd;
@@ -45,6 +50,11 @@ export function parsePublish(buffer: Buffer, start: number, end: number, into: P
   into.routingKeyEnd = routingKeyEnd;
   into.isMandatory = (bits & 1) !== 0;
   into.isImmediate = (bits & 2) !== 0;
+  return true;
+}
+
+function isText(buffer: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (buffer[at]! > 0x7f) return isUtf8(buffer.subarray(start, end));
   return true;
 }
 

@@ -105,6 +105,8 @@ test("bytes behind the arguments, and short strings that are not UTF-8, are refu
   assert.deepEqual([tooLong.kind, tooLong.text], ["malformed", "cannot decode <<0,0>>"]);
   const notText = decodeMethod(Buffer.from("0014000a01ff", "hex"), 0, 6) as MethodFault;
   assert.deepEqual([notText.kind, notText.text], ["malformed", "Malformed UTF-8 in shortstr"]);
+  const key = decodeMethod(Buffer.from("003c002800000001ff00", "hex"), 0, 10) as MethodFault;
+  assert.deepEqual([key.kind, key.text], ["malformed", "Malformed UTF-8 in shortstr"]);
 });
 
 test("bits are packed from the lowest, and begin anew behind another field", () => {

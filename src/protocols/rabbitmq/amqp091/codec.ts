@@ -73,7 +73,8 @@ export function decodeMethod(buffer: Buffer, start: number, end: number): Method
     }
     bit = 0;
     const value = readArgument(input, type);
-    isText &&= type !== "shortstr" || spec.hasContent || typeof value === "string";
+    // What another broker delivers to a shovel may carry any bytes.
+    isText &&= type !== "shortstr" || (spec.hasContent && name !== "basic.publish") || typeof value === "string";
     args[field] = type === "shortstr" ? String(value) : value;
   }
   if (input.fault !== null || !input.isAtEnd) {

@@ -27,7 +27,7 @@ import {
 } from "./arguments.ts";
 import type { QueueDeclaration, QueueType } from "./declaration.ts";
 import { compareArguments, compareField } from "./equivalence.ts";
-import { erlangString, Fault, resource, shownValue } from "./errors.ts";
+import { erlangString, Fault, resource, shortStringBytesMax, shownValue } from "./errors.ts";
 import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 
 interface ArgumentRule {
@@ -45,6 +45,9 @@ const every = ["classic", "quorum", "stream"] as const;
 const isRoutingKey: Check = (value, all) => {
   const wrong = isText(value, all);
   if (wrong !== undefined) return wrong;
+  // RabbitMQ takes a longer one, and fails when it delivers what has it.
+  const bytes = Buffer.byteLength(textArgument(all, "x-dead-letter-routing-key") ?? "");
+  if (bytes > shortStringBytesMax) return `{max_length_exceeded,${bytes}}`;
   return fieldValue(all, "x-dead-letter-exchange") === undefined ? "routing_key_but_no_dlx_defined" : undefined;
 };
 const isQueueVersion: Check = (value, all) => {

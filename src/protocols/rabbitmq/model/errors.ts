@@ -34,7 +34,7 @@ export class Fault {
   }
 }
 
-const shortStringBytesMax = 255;
+export const shortStringBytesMax = 255;
 
 function cutShort(text: string): string {
   if (Buffer.byteLength(text) <= shortStringBytesMax) return text;

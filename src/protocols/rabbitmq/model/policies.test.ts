@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { checkNewQueue } from "./declare-queue.ts";
 import type { PolicyDraft } from "./policies.ts";
 import { ModelHouse } from "./model-house.suite.ts";
 
@@ -207,3 +208,29 @@ async function withDeclare(): Promise<{
   const house = await ModelHouse.open();
   return { house, server: house.server, declare: (...args) => house.declare(...args) };
 }
+
+test("a dead letter's routing key that no client could be told is refused", async () => {
+  const { server } = await ModelHouse.open();
+  const draft = (key: string): PolicyDraft => ({
+    pattern: ".*",
+    definition: { "dead-letter-exchange": "amq.fanout", "dead-letter-routing-key": key },
+  });
+  assert.equal(server.policies.set("policy", "/", "p", draft("ü".repeat(127))), undefined);
+  const wrong = server.policies.set("policy", "/", "p", draft("ü".repeat(128)));
+  assert.match(wrong ?? "", /is not a valid dead letter routing key/);
+  const declared = (key: string | Buffer) => ({
+    type: "classic" as const,
+    durable: true,
+    autoDelete: false,
+    exclusive: false,
+    arguments: [
+      { name: "x-dead-letter-exchange", value: { type: "S" as const, value: "amq.fanout" } },
+      { name: "x-dead-letter-routing-key", value: { type: "S" as const, value: key } },
+    ],
+  });
+  assert.equal(checkNewQueue(declared("k".repeat(255)), "q", "/"), undefined);
+  const text = "invalid arg 'x-dead-letter-routing-key' for queue 'q' in vhost '/': {max_length_exceeded,300}";
+  assert.equal(checkNewQueue(declared("k".repeat(300)), "q", "/")?.explanation, text);
+  // Bytes that are no text are kept as replacement characters, of three bytes each.
+  assert.equal(checkNewQueue(declared(Buffer.alloc(100, 0xff)), "q", "/")?.explanation, text);
+});

@@ -10,6 +10,7 @@
 
 import { ageMs } from "./arguments.ts";
 import type { QueueType } from "./declaration.ts";
+import { shortStringBytesMax } from "./errors.ts";
 import { byName, shownFields, shownJson } from "./erlang-json.ts";
 import { isObject, type JsonObject } from "./parameter-checks.ts";
 import { Pattern } from "../../../base/pattern.ts";
@@ -38,6 +39,9 @@ const whole =
     Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 const anyWhole = (value: unknown): boolean => Number.isInteger(value);
 const text = (value: unknown): boolean => typeof value === "string";
+/** A longer one could not be told to a client. */
+const routingKey = (value: unknown): boolean =>
+  typeof value === "string" && Buffer.byteLength(value) <= shortStringBytesMax;
 const word =
   (...words: readonly (string | number)[]) =>
   (value: unknown) =>
@@ -70,7 +74,7 @@ const min: Rest = { operator: "min", argument: "min" };
 const keys: readonly PolicyKey[] = [
   key("alternate-exchange", valid(text, "alternate exchange name"), nowhere),
   key("dead-letter-exchange", valid(text, "dead letter exchange name"), notStream),
-  key("dead-letter-routing-key", valid(text, "dead letter routing key"), notStream),
+  key("dead-letter-routing-key", valid(routingKey, "dead letter routing key"), notStream),
   key("dead-letter-strategy", valid(word("at-most-once", "at-least-once"), "dead letter strategy"), onlyQuorum),
   key("message-ttl", valid(whole(0), "message TTL"), notStream, min),
   key("expires", valid(whole(1), "queue expiry"), notStream, {
