@@ -45,6 +45,7 @@ test("columns are picked, also inside of objects", () => {
     { name: "gamma", stats: { rate: 3 } },
   ]);
   assert.deepEqual(ask(three.slice(0, 1), "columns=stats,stats.rate").json, [{ stats: { rate: 0.5, peak: 9 } }]);
+  assert.deepEqual(ask(three.slice(0, 1), "columns=stats.rate,stats").json, [{ stats: { rate: 0.5, peak: 9 } }]);
   assert.deepEqual(ask(three.slice(0, 1), "columns=constructor,__proto__").json, [{}]);
 });
 
@@ -111,4 +112,33 @@ test("pages together are the list", () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test("of thousands of columns that nothing has, a list is made in little time and in many pieces", () => {
+  const things = Array.from({ length: 10_000 }, (_, index) => ({
+    name: String(index),
+    size: index,
+    stats: { rate: 1 },
+  }));
+  const columns = Array.from({ length: 3000 }, (_, index) => `zz${index}.yy`).join(",");
+  const call = { query: new URLSearchParams({ columns }) } as unknown as Call;
+  let looks = 0;
+  const reply = replyList<Thing>(call, {
+    things: things as unknown as readonly Thing[],
+    name: ({ name }) => name,
+    json: (thing) => {
+      looks++;
+      return thing as unknown as JsonObject;
+    },
+    order: [],
+  });
+  let mostInPiece = 0;
+  let before = 0;
+  for (const piece of httpAnswer(reply).body as Iterable<string>) {
+    assert.doesNotMatch(piece, /name/);
+    mostInPiece = Math.max(mostInPiece, looks - before);
+    before = looks;
+  }
+  assert.equal(looks, things.length);
+  assert.ok(mostInPiece <= 256, `${mostInPiece} elements were made in one turn`);
 });

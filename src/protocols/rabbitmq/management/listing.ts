@@ -32,6 +32,8 @@ export const notCheap: unique symbol = Symbol("not cheap");
 
 const pageSizeDefault = 100;
 const pageSizeMax = 500;
+/** No object that is answered is deeper. */
+const columnDepthMax = 16;
 const filterCharactersMax = 1024;
 const filterMsMax = 300;
 
@@ -140,31 +142,40 @@ function matcher(name: string, isPattern: boolean): ((name: string) => boolean) 
   return pattern instanceof PatternFault ? "malformed" : (each) => pattern.matches(each);
 }
 
-function columnsOf(query: URLSearchParams): readonly (readonly string[])[] | undefined {
-  const columns = query.get("columns");
-  return columns === null
-    ? undefined
-    : columns
-        .split(",")
-        .filter((column) => column !== "")
-        .map((column) => column.split("."));
+/** Names and what is wanted of their values; undefined: everything. Of thousands of columns, one look finds the one. */
+type Columns = ReadonlyMap<string, Columns | undefined>;
+
+function columnsOf(query: URLSearchParams): Columns | undefined {
+  const asked = query.get("columns");
+  if (asked === null) return undefined;
+  const columns = new Map<string, Map<string, unknown> | undefined>();
+  for (const column of asked.split(",")) if (column !== "") addColumn(columns, column.split(".", columnDepthMax));
+  return columns as Columns;
+}
+
+function addColumn(columns: Map<string, unknown>, names: readonly string[]): void {
+  let at = columns;
+  for (const [index, name] of names.entries()) {
+    const inner = at.get(name) as Map<string, unknown> | undefined;
+    // Of what is wanted whole, no part is wanted besides.
+    if (inner === undefined && at.has(name)) return;
+    if (index === names.length - 1) at.set(name, undefined);
+    else if (inner !== undefined) at = inner;
+    else {
+      const made = new Map<string, unknown>();
+      at.set(name, made);
+      at = made;
+    }
+  }
 }
 
 /** Undefined columns: all. */
-function withColumns(value: unknown, columns: readonly (readonly string[])[] | undefined): unknown {
+function withColumns(value: unknown, columns: Columns | undefined): unknown {
   if (columns === undefined || typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((element) => withColumns(element, columns));
   const shown: Record<string, unknown> = {};
   for (const [name, inner] of Object.entries(value)) {
-    const wanted = columns.filter(([first]) => first === name);
-    if (wanted.length === 0) continue;
-    const isWhole = wanted.some(({ length }) => length === 1);
-    shown[name] = isWhole
-      ? inner
-      : withColumns(
-          inner,
-          wanted.map((column) => column.slice(1)),
-        );
+    if (columns.has(name)) shown[name] = withColumns(inner, columns.get(name));
   }
   return shown;
 }

@@ -50,8 +50,9 @@ export function notAuthorised(reason: string): Reply {
   return refused(401, "not_authorised", reason);
 }
 
-/** Text is sent when it has reached this size, in a turn of its own. */
+/** Text is sent when it has reached this size or this many parts, in a turn of its own: parts may be small and yet work. */
 const pieceCharactersMin = 32_768;
+const piecePartsMax = 256;
 const jsonHeaders = { "content-type": "application/json" };
 
 export function httpAnswer({ status, value, list, fields, text, stream, headers }: Reply): HttpAnswer {
@@ -67,11 +68,13 @@ export function httpAnswer({ status, value, list, fields, text, stream, headers 
 /** Small texts as fewer larger ones. */
 function* gathered(texts: Iterable<string>): Iterable<string> {
   let piece = "";
+  let parts = 0;
   for (const text of texts) {
     piece += text;
-    if (piece.length < pieceCharactersMin) continue;
+    if (++parts < piecePartsMax && piece.length < pieceCharactersMin) continue;
     yield piece;
     piece = "";
+    parts = 0;
   }
   yield piece;
 }
