@@ -270,3 +270,23 @@ test("wrong definitions are refused with RabbitMQ's texts, and nothing is change
       "This virtual host currently has 0 queue(s) defined.\n\nImport aborted!",
   );
 });
+
+test("what no client could have named, and what is nested without end, is refused", async () => {
+  const house = await ModelHouse.open();
+  const long = "n".repeat(256);
+  const queue = { vhost: "/", durable: true, auto_delete: false, arguments: {} };
+  const exchange = { ...queue, type: "fanout", internal: false };
+  const binding = { vhost: "/", source: "amq.topic", destination: "amq.fanout", destination_type: "exchange" };
+  const tooLong = /must have at most 255 bytes, and has 256/;
+  assert.match(refused(house, { vhosts: [{ name: long }] }), tooLong);
+  assert.match(refused(house, { vhosts: [{ name: "" }] }), /vhosts: name must not be empty/);
+  assert.match(refused(house, { vhosts: [{ name: "\ud800" }] }), /vhosts: name must be Unicode/);
+  assert.match(refused(house, { queues: [{ ...queue, name: long }] }), tooLong);
+  assert.match(refused(house, { queues: [{ ...queue, name: "" }] }), /queues: name must not be empty/);
+  assert.match(refused(house, { exchanges: [{ ...exchange, name: long }] }), tooLong);
+  assert.match(refused(house, { bindings: [{ ...binding, routing_key: long, arguments: {} }] }), tooLong);
+  const deep: unknown = JSON.parse(`${"[".repeat(100_000)}${"]".repeat(100_000)}`);
+  const text = "The definitions are nested too deep.";
+  assert.equal(refused(house, { queues: [{ ...queue, name: "deep", arguments: { deep } }] }), text);
+  assert.equal(refused(house, { global_parameters: [{ name: "deep", value: deep }] }), text);
+});

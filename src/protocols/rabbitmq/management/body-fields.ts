@@ -1,7 +1,7 @@
 /** Reading the fields of a request's body, with RabbitMQ's words for what is missing or wrong. */
 
 import type { FieldTable } from "../model/field-table.ts";
-import { tableOfJson } from "../model/json-table.ts";
+import { tableOfJson, whyNoTable } from "../model/json-table.ts";
 import { badRequest, type Reply } from "./reply.ts";
 import type { JsonObject } from "./route.ts";
 
@@ -46,7 +46,7 @@ export function argumentsField(body: JsonObject): FieldTable | Reply {
   if (value === "" || value === null) return [];
   const table = tableOfJson(value);
   if (table !== undefined) return table.toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
-  return badRequest(typeof value === "object" ? "null_not_allowed" : ["not_a_table", "arguments"]);
+  return badRequest(typeof value === "object" ? whyNoTable(value) : ["not_a_table", "arguments"]);
 }
 
 export function isReply(value: unknown): value is Reply {

@@ -17,6 +17,7 @@ import { silentLogger } from "../../../observe/log.ts";
 import type { Defined } from "./definitions-export.ts";
 import { Plan, type ImportReport } from "./definitions-plan.ts";
 import { ImportFault, rowsOf, shownText, type Row } from "./definitions-reader.ts";
+import { isTooDeep } from "./json-table.ts";
 import { isObject, type JsonObject } from "./parameter-checks.ts";
 import { planBinding, planExchange, planQueue, planQueueLimits } from "./definitions-topology.ts";
 import { keysWithoutEffect } from "./policy-keys.ts";
@@ -43,9 +44,10 @@ const remarks: ReadonlySet<string> = new Set([
   "original_cluster_name",
   "original_vhost_name",
   "explanation",
-  // Of the virtual host that they were exported from.
+  // Of the virtual host that they were exported from; the one that they go into keeps its own, as in RabbitMQ.
   "metadata",
   "description",
+  "default_queue_type",
   "limits",
 ]);
 
@@ -55,6 +57,7 @@ const remarks: ReadonlySet<string> = new Set([
  */
 export function importDefinitions(server: Defined, definitions: unknown, vhost?: string): ImportReport | ImportRefusal {
   if (!isObject(definitions)) return { refused: "failed_to_parse_json" };
+  if (isTooDeep(definitions)) return { refused: "The definitions are nested too deep." };
   const version = definitions["rabbitmq_version"] ?? definitions["rabbit_version"];
   const plan = new Plan(server, typeof version === "string" ? version : undefined);
   try {
@@ -156,7 +159,7 @@ function hashingOf(version: string | undefined): string | undefined {
 }
 
 function planVhost(plan: Plan, server: Defined, row: Row): void {
-  const name = row.text("name");
+  const name = row.newName();
   const metadata = row.get("metadata");
   const inner = isObject(metadata) ? metadata : {};
   const said = (field: string): unknown => row.get(field) ?? inner[field];

@@ -1,8 +1,9 @@
 /** Reads the rows of definitions field by field; what is wrong with one ends the reading, with RabbitMQ's text where it has any. */
 
+import { shortStringBytesMax } from "./errors.ts";
 import { shownJson } from "./erlang-json.ts";
 import { isObject, type JsonObject } from "./parameter-checks.ts";
-import { tableOfJson } from "./json-table.ts";
+import { tableOfJson, whyNoTable } from "./json-table.ts";
 import type { FieldTable } from "./field-table.ts";
 
 /** Thrown within this part of the model only; whoever imports gets its text as a value. */
@@ -27,6 +28,20 @@ export class Row {
   text(name: string): string {
     const value = this.get(name);
     return typeof value === "string" ? value : this.wrong(name, "must be a string");
+  }
+
+  /** Of something that does not exist yet: what a client could have named it. */
+  newName(): string {
+    const name = this.shortText("name");
+    return name === "" ? this.wrong("name", "must not be empty") : name;
+  }
+
+  /** Text that fits into a short string. */
+  shortText(name: string): string {
+    const text = this.text(name);
+    if (!text.isWellFormed()) return this.wrong(name, "must be Unicode");
+    const bytes = Buffer.byteLength(text);
+    return bytes <= shortStringBytesMax ? text : this.wrong(name, `must have at most 255 bytes, and has ${bytes}`);
   }
 
   optionalText(name: string): string | undefined {
@@ -57,7 +72,7 @@ export class Row {
     const value = this.get("arguments");
     const table = tableOfJson(value);
     if (table !== undefined) return table;
-    if (isObject(value)) throw new ImportFault("null_not_allowed");
+    if (isObject(value)) throw new ImportFault(whyNoTable(value));
     return this.wrong("arguments", "must be an object");
   }
 

@@ -18,6 +18,7 @@ export function planExchange(plan: Plan, row: Row, into: string | undefined): vo
   if (name === "") return plan.withoutEffect("exchanges", name, vhost, "the default exchange is always there");
   if (name.startsWith("amq.")) return plan.withoutEffect("exchanges", name, vhost, reserved);
   if (plan.exchangeKind(vhost, name) !== undefined) return;
+  row.newName();
   const type = row.optionalText("type") ?? "undefined";
   const args = row.arguments();
   refuse(checkExchangeType(type) ?? checkNewExchange(type, args, name, vhost));
@@ -35,6 +36,7 @@ export function planQueue(plan: Plan, row: Row, into: string | undefined): void 
   const name = row.text("name");
   if (name.startsWith("amq.")) return plan.withoutEffect("queues", name, vhost, reserved);
   if (plan.hasQueue(vhost, name)) return;
+  row.newName();
   const args = row.arguments();
   const declaration: QueueDeclaration = {
     type: queueType(args),
@@ -56,7 +58,7 @@ export function planBinding(plan: Plan, row: Row, into: string | undefined): voi
   const destination = row.text("destination");
   const type = row.text("destination_type");
   if (type !== "queue" && type !== "exchange") row.wrong("destination_type", "must be queue or exchange");
-  const key = row.text("routing_key");
+  const key = row.shortText("routing_key");
   const args = row.arguments();
   const shown = `${source} -> ${destination} (${key})`;
   if (source === "" || (type === "exchange" && destination === "")) {

@@ -4,21 +4,48 @@
  * refused that a table can say: `null` cannot be said, and is.
  */
 
+import { shortStringBytesMax } from "./errors.ts";
 import type { Headers } from "./mapping.ts";
-import type { FieldTable, FieldValue } from "./field-table.ts";
+import { nestingMax, type FieldTable, type FieldValue } from "./field-table.ts";
 import { isObject } from "./parameter-checks.ts";
 
-/** What JSON says, or undefined if it is no table: `null` somewhere in it, or not an object. An empty list is an empty table. */
+/** Whether JSON is nested deeper than tables may be, so that nothing need follow it to its end. */
+export function isTooDeep(value: unknown, levels = nestingMax): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const element of Object.values(value)) if (isTooDeep(element, levels - 1)) return true;
+  return false;
+}
+
+/** What JSON says, or undefined if it is no table: not an object, or what `whyNoTable` names. An empty list is an empty table. */
 export function tableOfJson(value: unknown): FieldTable | undefined {
+  return isTooDeep(value) ? undefined : shallowTable(value);
+}
+
+function shallowTable(value: unknown): FieldTable | undefined {
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return [];
   if (!isObject(value)) return undefined;
   const table: { name: string; value: FieldValue }[] = [];
   for (const [name, element] of Object.entries(value)) {
+    if (Buffer.byteLength(name) > shortStringBytesMax) return undefined;
     const field = fieldOfJson(element);
     if (field === undefined) return undefined;
     table.push({ name, value: field });
   }
   return table;
+}
+
+/** Why an object is no table, in RabbitMQ's words where it has any. */
+export function whyNoTable(value: object): string {
+  if (isTooDeep(value)) return `Tables are nested ${nestingMax} times at most.`;
+  return hasLongName(value) ? "A name in a table has 255 bytes at most." : "null_not_allowed";
+}
+
+function hasLongName(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(
+    ([name, element]) => Buffer.byteLength(name) > shortStringBytesMax || hasLongName(element),
+  );
 }
 
 function fieldOfJson(value: unknown): FieldValue | undefined {
@@ -32,7 +59,7 @@ function fieldOfJson(value: unknown): FieldValue | undefined {
     default:
   }
   if (!Array.isArray(value)) {
-    const table = isObject(value) ? tableOfJson(value) : undefined;
+    const table = isObject(value) ? shallowTable(value) : undefined;
     return table && { type: "F", value: table };
   }
   const elements = value.map(fieldOfJson);

@@ -1,7 +1,7 @@
 /** The properties of a message as JSON, under the names that RabbitMQ's API gives them. */
 
 import { decodeProperties, encodeProperties, type Properties, type PropertyName } from "../../model/properties.ts";
-import { jsonOfTable, tableOfJson } from "../../model/json-table.ts";
+import { jsonOfTable, tableOfJson, whyNoTable } from "../../model/json-table.ts";
 import { Malformed } from "../../../../wire/input.ts";
 import { badRequest, type Reply } from "../reply.ts";
 import { isReply } from "../body-fields.ts";
@@ -45,7 +45,7 @@ export function readProperties(value: unknown): { readonly properties: Propertie
 }
 
 function readProperty(name: PropertyName, shown: string, value: unknown): unknown {
-  if (name === "headers") return tableOfJson(value) ?? badRequest("null_not_allowed");
+  if (name === "headers") return tableOfJson(value) ?? badRequest(whyNoTable(Object(value) as object));
   const most = integerMax[name];
   if (most !== undefined) {
     if (!Number.isSafeInteger(value)) return badRequest(["not_int", shown]);
