@@ -251,7 +251,7 @@ export class Channel implements ReplyTarget, LiveChannel {
 
   takeReplies(consumerTag: string): void {
     const { hub } = this.connection;
-    this.replyAddress = hub.replyTargets.add(hub.uniqueName("g"), this);
+    this.replyAddress = hub.replyTargets.add(hub.server.uniqueName("g"), this);
     this.replyConsumerTag = consumerTag;
     this.#replyTag = Buffer.from(consumerTag);
   }

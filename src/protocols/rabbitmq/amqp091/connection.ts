@@ -24,6 +24,7 @@ import { FrameParser } from "./codec-parser.ts";
 import { decodeMethod, fitShortString, MethodFault, writeHeartbeat, writeMethod } from "./codec.ts";
 import { Fault } from "../model/errors.ts";
 import type { FieldTable } from "../model/field-table.ts";
+import type { RabbitServer } from "../model/server.ts";
 import type { Vhost } from "../model/vhosts.ts";
 import { logClosed, logOpened, logRefused, logSilent } from "./connection-log.ts";
 import { checkChannels } from "./entry.ts";
@@ -117,6 +118,10 @@ export class AmqpConnection implements Connection {
       if (reason === undefined) this.send(0, "connection.unblocked", {});
       else this.send(0, "connection.blocked", { reason });
     });
+  }
+
+  get server(): RabbitServer {
+    return this.hub.server;
   }
 
   // Bytes in
@@ -426,7 +431,7 @@ export class AmqpConnection implements Connection {
     this.channels.release();
     this.#commitWait.clear();
     for (const queue of this.exclusiveQueues) {
-      this.hub.ownerByQueue.delete(queue);
+      this.server.ownerByQueue.delete(queue);
       if (!queue.isDeleted) queue.namespace.deleteQueue(queue);
     }
     this.exclusiveQueues.clear();

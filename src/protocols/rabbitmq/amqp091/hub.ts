@@ -1,6 +1,5 @@
 /**
- * What all AMQP connections of a broker share: settings, users, who owns which exclusive queue, who waits for which
- * reply, and the one listener that tells connections of commits.
+ * What all AMQP connections of a broker share: settings, users, who waits for which reply, and the one listener that tells connections of commits.
  *
  * Only connections that wait for a commit are told of it, so that ten thousand idle ones cost a commit nothing.
  */
@@ -8,7 +7,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import { LoginPenalty } from "../../../auth/penalty.ts";
 import type { Authority } from "../../../auth/authority.ts";
-import type { Broker, Queue } from "../../../broker/api.ts";
+import type { Broker } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { Events } from "../model/events.ts";
 import { spokenProduct, spokenVersion, type RabbitServer } from "../model/server.ts";
@@ -54,8 +53,6 @@ export class Hub {
   readonly log: LimitedLog;
   readonly penalty = new LoginPenalty();
   readonly replyTargets: ReplyTargets;
-  /** Exclusive queues and the connections that declared them. */
-  readonly ownerByQueue = new Map<Queue, object>();
   #waiting: CommitWaiter[] = [];
   #spare: CommitWaiter[] = [];
 
@@ -91,11 +88,6 @@ export class Hub {
   get serverProperties(): FieldTable {
     const { parameters, nodeName, version } = this.server;
     return serverProperties(clusterName(parameters, nodeName), version);
-  }
-
-  /** A name that nobody can guess: `prefix` and 132 bits. */
-  uniqueName(prefix: string): string {
-    return `${prefix}-${this.broker.random.bytes(16).toString("base64url")}`;
   }
 }
 

@@ -13,19 +13,27 @@
 
 import type { Identity } from "../../../auth/identity.ts";
 import type { Exchange, Publication, PublishOutcome } from "../../../broker/api.ts";
-import { expiryFault } from "../model/arguments.ts";
 import type { Channel } from "./channel.ts";
 import { ContentHeader, ContentParts, parseContentHeader, parsePublish, PublishPositions } from "./codec-hot.ts";
 import { exchangeDeclaration } from "../model/declaration.ts";
-import { erlangString, Fault, notFound, resource, shownValue } from "../model/errors.ts";
-import { decodeTable, fieldTypeNames, fieldValue, longNumber, type FieldTable } from "../model/field-table.ts";
+import { Fault, notFound, shownValue } from "../model/errors.ts";
+import { decodeTable, fieldValue, type FieldTable } from "../model/field-table.ts";
 import { findField, integerAt, valueEnd } from "../model/field-table-scan.ts";
 import { amqpFormatId } from "../model/format.ts";
 import { basicClassId } from "./frames.ts";
-import { keysOf } from "../model/mapping.ts";
 import { PropertyPositions, rewriteProperties, scanProperties, shortStringAt } from "../model/properties.ts";
 import { tracePublish } from "./firehose.ts";
-import { checkAccess, checkTopic, restrictsKeys } from "./permissions.ts";
+import { checkAccess, checkTopic, restrictsKeys } from "../model/permissions.ts";
+import {
+  checkUserId,
+  delayMsOf,
+  internalRefused,
+  readCopies,
+  readExpiration,
+  unknownDeliveryMode,
+  withoutBcc,
+  withServedDelay,
+} from "../model/publish-checks.ts";
 import { isReplyAddress, replyToQueue } from "./reply-to.ts";
 import { copyBytes, getU32, putU32 } from "../../../base/bytes.ts";
 import { Malformed } from "../../../wire/input.ts";
@@ -248,10 +256,7 @@ export class Publishing {
       this.#isRestricted = restrictsKeys(exchange);
     }
     if (this.#isInternal) {
-      return new Fault(
-        "accessRefused",
-        `cannot publish to internal ${resource("exchange", this.#exchangeName, vhost)}`,
-      );
+      return internalRefused(this.#exchangeName, vhost);
     }
     if (this.#isRestricted && (user !== this.#keyWriter || user.version !== this.#keyWriterVersion)) {
       const refused = checkTopic(this.#channel.connection, "write", exchange, this.#routingKey);
@@ -276,7 +281,7 @@ export class Publishing {
     }
     const mode = positions.deliveryMode >= 0 ? head[positions.deliveryMode]! : 1;
     if (mode !== 1 && mode !== 2) {
-      return new Fault("preconditionFailed", `invalid message: {delivery_mode_unknown,${mode}}`);
+      return unknownDeliveryMode(mode);
     }
     publication.durable = mode === 2;
     publication.priority = positions.priority >= 0 ? head[positions.priority]! : 0;
@@ -304,22 +309,13 @@ export class Publishing {
 
   #checkUser(head: Buffer): Fault | undefined {
     if (positions.userId < 0) return undefined;
-    const claimed = shortStringAt(head, positions.userId);
-    const { user } = this.#channel.connection;
-    if (claimed === user.name || user.tags.includes("impersonator")) return undefined;
-    const text = `user_id property set to '${claimed}' but authenticated user was '${user.name}'`;
-    return new Fault("preconditionFailed", text);
+    return checkUserId(this.#channel.connection.user, shortStringAt(head, positions.userId));
   }
 
   #readExpiration(head: Buffer, publication: Publication): Fault | undefined {
-    const text = shortStringAt(head, positions.expiration);
-    const number = /^[+-]?\d+/.exec(text)?.[0];
-    let wrong: string | undefined;
-    if (number === undefined) wrong = "no_integer";
-    else if (number.length < text.length) wrong = `{leftover_string,${erlangString(text.slice(number.length))}}`;
-    else wrong = expiryFault(Number(number));
-    if (wrong !== undefined) return new Fault("preconditionFailed", `invalid expiration '${text}': ${wrong}`);
-    publication.ttlMs = Number(number);
+    const ttlMs = readExpiration(shortStringAt(head, positions.expiration));
+    if (ttlMs instanceof Fault) return ttlMs;
+    publication.ttlMs = ttlMs;
     return undefined;
   }
 
@@ -353,13 +349,11 @@ export class Publishing {
     return hasCopies ? this.#readCopies(headers, publication) : undefined;
   }
 
-  /** The delay is negated on the way, as the plug-in does, so that a consumer who publishes it again does not delay it again. */
   #delay(table: FieldTable, publication: Publication): FieldTable {
-    const delayMs = Math.trunc(Number(fieldValue(table, "x-delay")?.value));
-    if (!Number.isFinite(delayMs) || delayMs <= 0) return table;
+    const delayMs = delayMsOf(table);
+    if (delayMs === 0) return table;
     publication.deliverAtMs = this.#channel.connection.hub.broker.clock.now() + delayMs;
-    const negated = longNumber(-delayMs);
-    const headers = table.map((field) => (field.name === "x-delay" ? { ...field, value: negated } : field));
+    const headers = withServedDelay(table, delayMs);
     const { head, headStart, headEnd } = publication;
     setHead(publication, rewriteProperties(head, headStart, headEnd, { headers }));
     return headers;
@@ -387,21 +381,12 @@ export class Publishing {
   }
 
   #readCopies(table: FieldTable, publication: Publication): Fault | undefined {
-    const keys: string[] = [];
-    for (const name of ["CC", "BCC"]) {
-      const value = fieldValue(table, name);
-      const found = keysOf(value);
-      if (found === undefined) {
-        const what = `{unacceptable_type_in_header,${erlangString(name)},${fieldTypeNames[value!.type]}}`;
-        return new Fault("preconditionFailed", `invalid message: ${what}`);
-      }
-      keys.push(...found);
-    }
+    const keys = readCopies(table);
+    if (keys instanceof Fault) return keys;
     publication.extraKeys = keys;
     if (fieldValue(table, "BCC") !== undefined) {
-      const headers = table.filter((field) => field.name !== "BCC");
       const { head, headStart, headEnd } = publication;
-      setHead(publication, rewriteProperties(head, headStart, headEnd, { headers }));
+      setHead(publication, rewriteProperties(head, headStart, headEnd, { headers: withoutBcc(table) }));
     }
     return undefined;
   }

@@ -7,7 +7,7 @@ import type { Alerts } from "../../../alerts/alerts.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Authority } from "../../../auth/authority.ts";
 import type { AuthChange } from "../../../auth/changes.ts";
-import type { Broker, Pressure } from "../../../broker/api.ts";
+import type { Broker, Pressure, Queue } from "../../../broker/api.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { OpenPort } from "../../../server/protocol.ts";
 import { Events } from "./events.ts";
@@ -51,6 +51,8 @@ export class RabbitServer {
   readonly policies: Policies;
   readonly vhostLimits: VhostLimits;
   readonly live = new LiveConnections();
+  /** Exclusive queues, and the connections that declared them. */
+  readonly ownerByQueue = new Map<Queue, object>();
   /** Set right after it was made, for they need its protocols. */
   shovels: Shovels | undefined;
   /** That are watched for, if any are. */
@@ -80,6 +82,11 @@ export class RabbitServer {
     this.vhosts.observe({ vhostDeleting: ({ name }) => this.#vhostDeleting(name) });
     this.authority.observe((change) => this.#authChanged(change));
     this.broker.onPressure((pressure) => this.#pressureChanged(pressure));
+  }
+
+  /** A name that nobody can guess: `prefix` and 132 bits. */
+  uniqueName(prefix: string): string {
+    return `${prefix}-${this.broker.random.bytes(16).toString("base64url")}`;
   }
 
   #vhostDeleting(name: string): void {

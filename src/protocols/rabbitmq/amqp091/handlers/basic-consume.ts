@@ -78,7 +78,7 @@ export function consume(channel: Channel, args: ConsumeArguments): Fault | undef
 }
 
 function tagOf(channel: Channel, asked: string): string {
-  return asked === "" ? channel.connection.hub.uniqueName("amq.ctag") : asked;
+  return asked === "" ? channel.connection.server.uniqueName("amq.ctag") : asked;
 }
 
 function hasHistory(queue: Queue): boolean {

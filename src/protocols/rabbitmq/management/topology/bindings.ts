@@ -4,9 +4,7 @@
  */
 
 import type { BindingView, Queue } from "../../../../broker/api.ts";
-import { checkBinding } from "../../model/binding.ts";
-import { queueDeclaration } from "../../model/declaration.ts";
-import { Fault, lockedQueue, notFound } from "../../model/errors.ts";
+import { bind as bindEnds, unbind as unbindEnds } from "../../model/bindings.ts";
 import { headersOf, type Headers } from "../../model/mapping.ts";
 import { jsonOfHeaders } from "../../model/json-table.ts";
 import type { Vhost } from "../../model/vhosts.ts";
@@ -17,9 +15,8 @@ import { done, objectNotFound, vhostNotFound, type Reply } from "../reply.ts";
 import type { Call, JsonObject, Route, VhostCall } from "../route.ts";
 import { argumentsHash, propertiesKey, quotePlus, readPropertiesKey } from "./binding-key.ts";
 import { inVhost } from "./queues.ts";
-import { checkPermission, checkTopic, exchangeName, faultReply } from "./refusals.ts";
+import { callerOf, exchangeName, faultReply } from "./refusals.ts";
 
-const defaultRefused = new Fault("accessRefused", "operation not permitted on the default exchange");
 const between = "/bindings/:vhost/e/:source/:dtype/:destination";
 
 export const bindingRoutes: readonly Route[] = [
@@ -218,45 +215,13 @@ function bind(call: VhostCall, ends: Ends): Reply {
   if (isReply(routingKey)) return routingKey;
   const args = argumentsField(call.body);
   if (isReply(args)) return args;
-  const { namespace, name: vhost } = ends.vhost;
-  const source = namespace.exchange(ends.source);
-  const fault =
-    checkEnds(call, ends, routingKey) ??
-    (source === undefined ? notFound("exchange", ends.source, vhost) : checkBinding(source, routingKey, args));
+  const fault = bindEnds(callerOf(call), { ...ends, routingKey }, args);
   if (fault !== undefined) return faultReply(call, fault);
-  const headers = headersOf(args);
-  namespace.bind(ends.source, destinationOf(ends), routingKey, headers);
-  const key = propertiesKey(routingKey, headers);
+  const key = propertiesKey(routingKey, headersOf(args));
   return { status: 201, headers: { location: `${quotePlus(ends.destination)}/${quotePlus(key)}` } };
 }
 
 function unbind(call: VhostCall, binding: Binding, ends: Ends): Reply {
-  const fault = checkEnds(call, ends, binding.routing_key);
-  if (fault !== undefined) return faultReply(call, fault);
-  ends.vhost.namespace.unbind(ends.source, destinationOf(ends), binding.routing_key, binding.args);
-  return done;
-}
-
-function destinationOf({ vhost, destinationType, destination }: Ends): { queue: Queue } | { exchange: string } {
-  return destinationType === "queue" ? { queue: vhost.namespace.queue(destination)! } : { exchange: destination };
-}
-
-/** Who binds writes to the destination and reads from the source. Then there have to be both. */
-function checkEnds(call: VhostCall, ends: Ends, routingKey: string): Fault | undefined {
-  const { source, destination, destinationType } = ends;
-  const { namespace, name: vhost } = ends.vhost;
-  const isDefault = source === "" || (destinationType === "exchange" && destination === "");
-  if (isDefault) return defaultRefused;
-  const refusal =
-    checkPermission(call, "write", destinationType, destination) ?? checkPermission(call, "read", "exchange", source);
-  if (refusal !== undefined) return refusal;
-  const exchange = namespace.exchange(source);
-  const restricted = exchange === undefined ? undefined : checkTopic(call, "read", exchange, routingKey);
-  if (restricted !== undefined) return restricted;
-  if (destinationType === "exchange") {
-    return namespace.exchange(destination) === undefined ? notFound("exchange", destination, vhost) : undefined;
-  }
-  const queue = namespace.queue(destination);
-  if (queue === undefined) return notFound("queue", destination, vhost);
-  return queueDeclaration(queue).exclusive ? lockedQueue(queue.name, vhost) : undefined;
+  const fault = unbindEnds(callerOf(call), { ...ends, routingKey: binding.routing_key }, binding.args);
+  return fault === undefined ? done : faultReply(call, fault);
 }

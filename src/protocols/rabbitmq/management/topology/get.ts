@@ -9,12 +9,13 @@ import type { Entry, Queue, Session } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import { Fault, notFound, resource } from "../../model/errors.ts";
 import { amqpFormatId } from "../../model/format.ts";
+import { readableQueue } from "../../model/queues.ts";
 import { integerField, isReply, missingFields } from "../body-fields.ts";
 import { badRequest, reply, type Reply } from "../reply.ts";
 import type { Route, VhostCall } from "../route.ts";
 import { propertiesJson } from "./properties-json.ts";
-import { checkUnlocked, inVhost } from "./queues.ts";
-import { accessRefused, channelFaultReply, checkPermission } from "./refusals.ts";
+import { inVhost } from "./queues.ts";
+import { accessRefused, callerOf, channelFaultReply } from "./refusals.ts";
 
 const ackModes = ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"] as const;
 type AckMode = (typeof ackModes)[number];
@@ -48,7 +49,8 @@ async function get(call: VhostCall): Promise<Reply> {
   const name = call.params["queue"] ?? "";
   const queue = vhost.namespace.queue(name);
   if (queue === undefined) return channelFaultReply(notFound("queue", name, vhost.name));
-  const fault = checkPermission(call, "read", "queue", name) ?? checkUnlocked(call, queue) ?? checkKind(queue);
+  const readable = readableQueue(callerOf(call), name);
+  const fault = readable instanceof Fault ? readable : checkKind(readable);
   if (fault !== undefined) return channelFaultReply(fault);
   const session = server.broker.createSession();
   try {

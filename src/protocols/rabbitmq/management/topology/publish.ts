@@ -4,20 +4,27 @@
  */
 
 import type { Publication, PublishOutcome } from "../../../../broker/api.ts";
-import { expiryFault } from "../../model/arguments.ts";
-import { exchangeDeclaration } from "../../model/declaration.ts";
-import { erlangString, Fault, notFound, resource, shownValue } from "../../model/errors.ts";
-import { fieldTypeNames, fieldValue, longNumber, type FieldTable } from "../../model/field-table.ts";
+import { Fault, notFound, shownValue } from "../../model/errors.ts";
+import { fieldValue, type FieldTable } from "../../model/field-table.ts";
 import { amqpFormatId } from "../../model/format.ts";
-import { keysOf } from "../../model/mapping.ts";
 import { encodeProperties, type Properties } from "../../model/properties.ts";
+import {
+  checkPublish,
+  checkUserId,
+  delayMsOf,
+  readCopies,
+  readExpiration,
+  unknownDeliveryMode,
+  withoutBcc,
+  withServedDelay,
+} from "../../model/publish-checks.ts";
 import { isReply, missingFields } from "../body-fields.ts";
 import { replyObject } from "../listing.ts";
 import { badRequest, type Reply } from "../reply.ts";
 import type { Route, VhostCall } from "../route.ts";
 import { readProperties } from "./properties-json.ts";
 import { inVhost } from "./queues.ts";
-import { accessRefused, checkPermission, checkTopic, exchangeName } from "./refusals.ts";
+import { accessRefused, callerOf, exchangeName } from "./refusals.ts";
 
 const bodyBytesMax = 20_000_000;
 
@@ -67,7 +74,7 @@ function publish(call: VhostCall): Reply {
     bodyStart: 0,
     bodyEnd: payload.length,
   };
-  const fault = checkPublish(call, publication) ?? readHead(call, read.properties, publication);
+  const fault = checkPublish(callerOf(call), exchange, routingKey) ?? readHead(call, read.properties, publication);
   if (fault !== undefined) return publishFault(fault);
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
   vhost.namespace.publish(publication, outcome);
@@ -88,39 +95,16 @@ function readPayload(payload: unknown, encoding: unknown): Buffer | Reply {
   return isBase64 ? Buffer.from(payload, "base64") : badRequest(["not_base64", payload]);
 }
 
-function checkPublish(call: VhostCall, { exchange, routingKey }: Publication): Fault | undefined {
-  const { vhost } = call;
-  const refusal = checkPermission(call, "write", "exchange", exchange.name);
-  if (refusal !== undefined) return refusal;
-  if (exchangeDeclaration(exchange).internal) {
-    const what = resource("exchange", exchange.name, vhost.name);
-    return new Fault("accessRefused", `cannot publish to internal ${what}`);
-  }
-  return checkTopic(call, "write", exchange, routingKey);
-}
-
 /** What the broker has to know of the properties; the same that a channel looks for in a message that came by AMQP. */
 function readHead(call: VhostCall, properties: Properties, publication: Publication): Fault | undefined {
-  const { identity } = call;
   const { userId, expiration, deliveryMode = 1, headers = [] } = properties;
-  if (deliveryMode !== 1 && deliveryMode !== 2) {
-    return new Fault("preconditionFailed", `invalid message: {delivery_mode_unknown,${deliveryMode}}`);
-  }
-  if (userId !== undefined && userId !== identity.name && !identity.tags.includes("impersonator")) {
-    const text = `user_id property set to '${userId}' but authenticated user was '${identity.name}'`;
-    return new Fault("preconditionFailed", text);
-  }
-  if (expiration !== undefined) {
-    const wrong = /^[+-]?\d+$/.test(expiration) ? expiryFault(Number(expiration)) : wrongNumber(expiration);
-    if (wrong !== undefined) return new Fault("preconditionFailed", `invalid expiration '${expiration}': ${wrong}`);
-    publication.ttlMs = Number(expiration);
-  }
+  if (deliveryMode !== 1 && deliveryMode !== 2) return unknownDeliveryMode(deliveryMode);
+  const wrong = userId === undefined ? undefined : checkUserId(call.identity, userId);
+  if (wrong !== undefined) return wrong;
+  const ttlMs = expiration === undefined ? -1 : readExpiration(expiration);
+  if (ttlMs instanceof Fault) return ttlMs;
+  publication.ttlMs = ttlMs;
   return headers.length === 0 ? undefined : readHeaders(call, properties, headers, publication);
-}
-
-function wrongNumber(text: string): string {
-  const number = /^[+-]?\d+/.exec(text)?.[0];
-  return number === undefined ? "no_integer" : `{leftover_string,${erlangString(text.slice(number.length))}}`;
 }
 
 function readHeaders(
@@ -132,30 +116,14 @@ function readHeaders(
   const dedup = fieldValue(headers, "x-deduplication-header");
   if (dedup !== undefined) publication.dedupId = shownValue(dedup);
   publication.skipsHistory = fieldValue(headers, "x-recent-history-no-store")?.value === true;
-  const keys: string[] = [];
-  for (const name of ["CC", "BCC"]) {
-    const value = fieldValue(headers, name);
-    const found = keysOf(value);
-    if (found === undefined) {
-      const what = `{unacceptable_type_in_header,${erlangString(name)},${fieldTypeNames[value!.type]}}`;
-      return new Fault("preconditionFailed", `invalid message: ${what}`);
-    }
-    keys.push(...found);
-  }
+  const keys = readCopies(headers);
+  if (keys instanceof Fault) return keys;
   if (keys.length > 0) publication.extraKeys = keys;
-  // Changed on the way as a channel changes them: BCC is nobody's business, and a delay that was served is negative.
-  const delayMs = publication.exchange.settings.delays ? delayIn(headers) : 0;
+  const delayMs = publication.exchange.settings.delays ? delayMsOf(headers) : 0;
   if (delayMs > 0) publication.deliverAtMs = call.server.broker.clock.now() + delayMs;
-  if (delayMs <= 0 && fieldValue(headers, "BCC") === undefined) return undefined;
-  const changed = headers
-    .filter(({ name }) => name !== "BCC")
-    .map((field) => (delayMs > 0 && field.name === "x-delay" ? { ...field, value: longNumber(-delayMs) } : field));
+  if (delayMs === 0 && fieldValue(headers, "BCC") === undefined) return undefined;
+  const changed = withoutBcc(delayMs > 0 ? withServedDelay(headers, delayMs) : headers);
   publication.head = encodeProperties({ ...properties, headers: changed });
   publication.headEnd = publication.head.length;
   return undefined;
-}
-
-function delayIn(headers: FieldTable): number {
-  const delayMs = Math.trunc(Number(fieldValue(headers, "x-delay")?.value));
-  return Number.isFinite(delayMs) ? delayMs : 0;
 }

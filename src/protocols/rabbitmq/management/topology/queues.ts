@@ -4,15 +4,20 @@
  */
 
 import type { Queue } from "../../../../broker/api.ts";
-import { keptForm, queueDeclaration, type QueueDeclaration } from "../../model/declaration.ts";
-import { checkNewQueue, checkSameQueue, queueSettings, queueType } from "../../model/declare-queue.ts";
-import { Fault, lockedQueue, resource } from "../../model/errors.ts";
-import { fieldTypeNames, fieldValue, type FieldTable } from "../../model/field-table.ts";
+import { queueDeclaration } from "../../model/declaration.ts";
+import { Fault } from "../../model/errors.ts";
+import { cleanName } from "../../model/names.ts";
+import {
+  declareQueue as declare,
+  deleteQueue as deleteNamed,
+  purgeQueue as purge,
+  readableQueue,
+} from "../../model/queues.ts";
 import { argumentsField, booleanField, isReply, missingFields } from "../body-fields.ts";
 import { replyObject } from "../listing.ts";
 import { badRequest, created, done, objectNotFound, put, refused, reply, vhostNotFound, type Reply } from "../reply.ts";
 import type { Call, Route, VhostCall } from "../route.ts";
-import { checkPermission, faultReply } from "./refusals.ts";
+import { callerOf, faultReply } from "./refusals.ts";
 
 const nameBytesMax = 255;
 
@@ -112,12 +117,8 @@ export function withQueue<R>(call: Call, run: (call: VhostCall, queue: Queue) =>
   });
 }
 
-export function checkUnlocked(call: VhostCall, queue: Queue): Fault | undefined {
-  return queueDeclaration(queue).exclusive ? lockedQueue(queue.name, call.vhost.name) : undefined;
-}
-
 function declareQueue(call: VhostCall): Reply {
-  const { vhost, body } = call;
+  const { body } = call;
   const asked = call.params["queue"] ?? "";
   const bytes = Buffer.byteLength(asked);
   if (bytes > nameBytesMax) return badRequest(`queue should be less than 255 bytes, actually was ${bytes}\n`);
@@ -131,104 +132,26 @@ function declareQueue(call: VhostCall): Reply {
   if (typeof node === "string" && node !== "" && node !== call.server.nodeName)
     return badRequest(`Node ${node} is not a cluster member`);
 
-  const name = asked.replace(/[\r\n]/g, "");
-  const args = withDefaultType(said, vhost.record.defaultQueueType, durable && !autoDelete);
-  const declaration = { type: queueType(args), durable, autoDelete, exclusive: false, arguments: args };
-  const existing = vhost.namespace.queue(name);
-  const fault = checkDeclare(call, name, declaration, existing);
-  if (fault !== undefined) return faultReply(call, fault);
-  if (existing !== undefined) {
-    existing.touch();
-    return put(false);
-  }
-  vhost.namespace.createQueue(name, queueSettings(declaration), keptForm(declaration));
-  return created;
+  const declared = declare(callerOf(call), cleanName(asked), {
+    durable,
+    autoDelete,
+    exclusive: false,
+    arguments: said,
+  });
+  if (declared instanceof Fault) return faultReply(call, declared);
+  return declared.isNew ? created : put(false);
 }
 
-/** The virtual host's type, for a queue that can be of it and did not ask for one. */
-function withDefaultType(args: FieldTable, type: string | undefined, canBeReplicated: boolean): FieldTable {
-  if (type === undefined || fieldValue(args, "x-queue-type") !== undefined) return args;
-  const isReplicated = type === "quorum" || type === "stream";
-  if (isReplicated ? !canBeReplicated : type !== "classic") return args;
-  return [...args, { name: "x-queue-type", value: { type: "S", value: type } }];
+function deleteQueue(call: VhostCall, { name }: Queue): Reply {
+  const ifUnused = call.query.get("if-unused") === "true";
+  const ifEmpty = call.query.get("if-empty") === "true";
+  const deleted = deleteNamed(callerOf(call), name, { ifUnused, ifEmpty });
+  return deleted instanceof Fault ? faultReply(call, deleted) : done;
 }
 
-function checkDeclare(
-  call: VhostCall,
-  name: string,
-  declaration: QueueDeclaration,
-  existing: Queue | undefined,
-): Fault | undefined {
-  const vhost = call.vhost.name;
-  if (name.startsWith("amq.")) {
-    return new Fault("accessRefused", `queue name '${name}' contains reserved prefix 'amq.*'`);
-  }
-  const refusal = checkPermission(call, "configure", "queue", name);
-  if (refusal !== undefined) return refusal;
-  if (existing !== undefined) {
-    return checkUnlocked(call, existing) ?? checkSameQueue(queueDeclaration(existing), declaration, name, vhost);
-  }
-  return (
-    checkDeadLetterExchange(call, name, declaration) ??
-    checkLimit(call, name) ??
-    checkNewQueue(declaration, name, vhost)
-  );
-}
-
-/** Who sends dead messages somewhere reads the one and writes the other. */
-function checkDeadLetterExchange(call: VhostCall, name: string, { arguments: args }: QueueDeclaration) {
-  const exchange = fieldValue(args, "x-dead-letter-exchange");
-  if (exchange === undefined) return undefined;
-  if (exchange.type !== "S") {
-    const what = `for arg 'x-dead-letter-exchange' in ${resource("queue", name, call.vhost.name)}`;
-    return new Fault("preconditionFailed", `invalid type '${fieldTypeNames[exchange.type]}' ${what}`);
-  }
-  return (
-    checkPermission(call, "read", "queue", name) ??
-    checkPermission(call, "write", "exchange", exchange.value.toString())
-  );
-}
-
-function checkLimit(call: VhostCall, name: string): Fault | undefined {
-  const { vhostLimits: limits } = call.server;
-  const vhost = call.vhost.name;
-  if (!limits.wouldExceedQueues(vhost, 1)) return undefined;
-  const text = `cannot declare queue '${name}': queue limit in vhost '${vhost}' (${limits.queuesMax(vhost)}) is reached`;
-  return new Fault("preconditionFailed", text);
-}
-
-function deleteQueue(call: VhostCall, queue: Queue): Reply {
-  const fault =
-    checkPermission(call, "configure", "queue", queue.name) ??
-    checkUnlocked(call, queue) ??
-    checkDelete(call, queue, call.query.get("if-unused") === "true", call.query.get("if-empty") === "true");
-  if (fault !== undefined) return faultReply(call, fault);
-  call.vhost.namespace.deleteQueue(queue);
-  return done;
-}
-
-function checkDelete(call: VhostCall, queue: Queue, ifUnused: boolean, ifEmpty: boolean): Fault | undefined {
-  const what = resource("queue", queue.name, call.vhost.name);
-  const { type } = queueDeclaration(queue);
-  if (type === "stream") return undefined;
-  if (type === "quorum" && (ifUnused || ifEmpty)) {
-    const flag = ifUnused ? "if-unused" : "if-empty";
-    const text = `cannot delete ${what}. queue.delete operations with ${flag} flag set are not supported by quorum queues`;
-    return new Fault("notImplemented", text);
-  }
-  if (ifUnused && queue.consumerCount > 0) return new Fault("preconditionFailed", `${what} in use`);
-  return ifEmpty && queue.readyCount > 0 ? new Fault("preconditionFailed", `${what} not empty`) : undefined;
-}
-
-function purgeQueue(call: VhostCall, queue: Queue): Reply {
-  const fault = checkPermission(call, "read", "queue", queue.name) ?? checkUnlocked(call, queue);
-  if (fault !== undefined) return faultReply(call, fault);
-  if (queueDeclaration(queue).type === "stream") {
-    const what = resource("queue", queue.name, call.vhost.name);
-    return faultReply(call, new Fault("notImplemented", `queue.purge not supported by stream queues ${what}`));
-  }
-  queue.purge();
-  return done;
+function purgeQueue(call: VhostCall, { name }: Queue): Reply {
+  const purged = purge(callerOf(call), name);
+  return purged instanceof Fault ? faultReply(call, purged) : done;
 }
 
 function actOnQueue(call: VhostCall): Reply {
@@ -277,8 +200,8 @@ function noSuchNode(node: string): Reply {
 }
 
 async function redriveQueue(call: VhostCall, queue: Queue): Promise<Reply> {
-  const fault = checkPermission(call, "read", "queue", queue.name) ?? checkUnlocked(call, queue);
-  if (fault !== undefined) return faultReply(call, fault);
+  const readable = readableQueue(callerOf(call), queue.name);
+  if (readable instanceof Fault) return faultReply(call, readable);
   const { count } = call.body;
   if (count !== undefined && !(Number.isSafeInteger(count) && (count as number) >= 0))
     return badRequest(["not_integer", count]);
