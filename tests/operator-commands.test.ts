@@ -2,7 +2,17 @@
 
 import { after, before, test } from "node:test";
 import * as check from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type ChannelModel } from "amqplib";
@@ -177,6 +187,54 @@ test("a backup of the running broker, as directory and as archive, is restored a
   check.equal(cut.status, 1);
   check.match(cut.error, /ends too early/);
   check.equal((await run(["check", join(folder, "cut")])).status, 1);
+});
+
+test("a directory that is there already, however it is written, is filled and stays itself", async () => {
+  const inside = join(folder, "inside");
+  mkdirSync(inside, { mode: 0o750 });
+  const { ino } = statSync(inside);
+  await says("backup", `${inside}/`);
+  await says("backup", `${join(folder, "fresh")}/`);
+  for (const from of [inside, join(folder, "fresh")]) {
+    const to = `${from} restored`;
+    mkdirSync(to);
+    // What a restore left behind that was killed.
+    mkdirSync(join(to, ".part"));
+    await says("restore", `${from}/`, `${to}/`);
+    check.match(await says("check", to), /^\/ +treasure +500 +0 +\d+$[^]*^sound$/m);
+    check.deepEqual(readdirSync(to).sort(), readdirSync(from).sort());
+  }
+  check.deepEqual([statSync(inside).ino, statSync(inside).mode & 0o777], [ino, 0o750]);
+});
+
+test("what is no backup, or changes meanwhile, is not restored; one that is damaged is said to be", async () => {
+  const strange = join(folder, "strange");
+  mkdirSync(strange);
+  writeFileSync(join(strange, "letter.txt"), "dear reader");
+  const to = join(folder, "of no backup");
+  for (const [from, why] of [
+    [strange, /no data of a broker/],
+    [data, /in use/],
+  ] as const) {
+    const { status, error } = await run(["restore", from, to]);
+    check.equal(status, 1);
+    check.match(error, why);
+    check.equal(existsSync(to) || existsSync(`${to}.part`), false);
+  }
+  const nothing = await run(["check", strange]);
+  check.equal(nothing.status, 1);
+  check.match(nothing.out, /no data of a broker/);
+
+  const damaged = join(folder, "damaged");
+  await says("backup", damaged);
+  const journal = readdirSync(damaged).find((name) => name.startsWith("journal-"))!;
+  const bytes = readFileSync(join(damaged, journal));
+  bytes[100]! ^= 4;
+  writeFileSync(join(damaged, journal), bytes);
+  const { status, error } = await run(["restore", damaged, to]);
+  check.equal(status, 1);
+  check.match(error, /the backup is damaged: entrepot check .* says where/);
+  check.equal((await run(["check", to])).status, 1);
 });
 
 test("a directory that a broker uses is not checked, and one that is not empty is not restored into", async () => {

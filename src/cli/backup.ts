@@ -5,12 +5,13 @@
  */
 
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readdir, rename, rm, rmdir, stat, type FileHandle } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { ApiError } from "./api-client.ts";
 import { done, type ApiCall, type ApiCommand, type Shown } from "./api-command.ts";
-import { exitStatus, type Surroundings } from "./surroundings.ts";
+import { holdsData } from "./check.ts";
+import { exitStatus, type CheckedData, type Surroundings } from "./surroundings.ts";
 import { readTar, type TarSink } from "./tar.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -25,23 +26,24 @@ async function backup({ api, args: [path = ""] }: ApiCall): Promise<Shown> {
     for await (const chunk of response) text += String(chunk);
     throw new ApiError(`the broker gives no backup: ${response.statusCode} ${text}`, response.statusCode ?? 500);
   }
-  const part = `${path}.part`;
-  await rm(part, { recursive: true, force: true });
   try {
-    if (isArchive) await pipeline(response, createWriteStream(part, { mode: 0o600, flush: true }));
-    else await extract(response as AsyncIterable<Buffer>, part);
-    // The archive is read once more: what is not whole must not look like a backup.
-    const total = isArchive ? await readTar(createReadStream(part), nowhere) : await sizeOf(part);
-    if (!isArchive) await rm(path, { recursive: true, force: true });
-    await rename(part, path);
+    const total = isArchive
+      ? await filled(path, async (part) => {
+          await pipeline(response, createWriteStream(part, { mode: 0o600, flush: true }));
+          // The archive is read once more: what is not whole must not look like a backup.
+          return readTar(createReadStream(part), nowhere);
+        })
+      : await filled(path, (part) => extract(response as AsyncIterable<Buffer>, part));
     return done(`${path} holds ${total.files} files, ${total.bytes} bytes`, { path, ...total });
   } catch (error) {
-    await rm(part, { recursive: true, force: true });
     throw new ApiError(`the backup was not finished, and is gone again: ${(error as Error).message}`, 500);
   }
 }
 
-/** Fills a data directory that is empty, or not there yet, from a backup. */
+/**
+ * Fills a data directory that is empty, or not there yet, from a backup. Every byte is verified: what is damaged is restored
+ * as far as it goes, and said to be damaged.
+ */
 export async function restore(around: Surroundings, from: string, directory: string): Promise<number> {
   if (!(await isEmptyOrMissing(directory))) {
     throw new UsageError(`${directory} is not empty: a backup is restored into a directory of its own`);
@@ -49,22 +51,59 @@ export async function restore(around: Surroundings, from: string, directory: str
   const found = await stat(from).catch((error: Error) => {
     throw new UsageError(`${from} cannot be read: ${error.message}`);
   });
-  const part = `${directory}.part`;
-  await rm(part, { recursive: true, force: true });
-  const sink = await directorySink(part);
+  let isSound = false;
   try {
-    const total = found.isDirectory() ? await copyFiles(from, sink) : await readTar(createReadStream(from), sink);
-    await rm(directory, { recursive: true, force: true });
-    await rename(part, directory);
+    const total = await filled(directory, async (part) => {
+      // That of a broker at work is refused here: it would be copied while it changes.
+      const copied = found.isDirectory() ? await copyFiles(from, await around.checkData(from), part) : undefined;
+      const taken = copied ?? (await extract(createReadStream(from), part));
+      const report = await around.checkData(part);
+      if (!holdsData(report)) throw new Error("it holds no data of a broker");
+      ({ isSound } = report);
+      return taken;
+    });
     around.writeOut(
       `${directory} holds ${total.files} files, ${total.bytes} bytes; entrepot start --data ${directory} goes on from there\n`,
     );
-    return exitStatus.done;
   } catch (error) {
-    await sink.abandon();
-    await rm(part, { recursive: true, force: true });
     around.writeError(`entrepot: ${from} cannot be restored: ${(error as Error).message}\n`);
     return exitStatus.failed;
+  }
+  if (isSound) return exitStatus.done;
+  around.writeError(`entrepot: the backup is damaged: entrepot check ${directory} says where\n`);
+  return exitStatus.failed;
+}
+
+interface Copied {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** In a directory that is there already. */
+const partName = ".part";
+
+/**
+ * Lets a file or a directory be made under another name beside it, and gives it its own when it is whole. A directory that is
+ * there already stays, with what it is (somebody's mount, with its owner and mode): its files are made in one inside.
+ */
+async function filled(path: string, fill: (part: string) => Promise<Copied>): Promise<Copied> {
+  const place = resolve(path);
+  const isInside = await exists(place);
+  const part = isInside ? join(place, partName) : `${place}${partName}`;
+  await rm(part, { recursive: true, force: true });
+  try {
+    const copied = await fill(part);
+    if (!isInside) await rename(part, place);
+    else {
+      // Backwards, so that the checkpoint, without which the rest is nothing, comes last.
+      for (const name of (await readdir(part)).toSorted().toReversed())
+        await rename(join(part, name), join(place, name));
+      await rmdir(part);
+    }
+    return copied;
+  } catch (error) {
+    await rm(part, { recursive: true, force: true });
+    throw error;
   }
 }
 
@@ -90,10 +129,10 @@ async function directorySink(directory: string): Promise<TarSink & { abandon(): 
   };
 }
 
-async function extract(archive: AsyncIterable<Buffer>, directory: string): Promise<void> {
+async function extract(archive: AsyncIterable<Buffer>, directory: string): Promise<Copied> {
   const sink = await directorySink(directory);
   try {
-    await readTar(archive, sink);
+    return await readTar(archive, sink);
   } catch (error) {
     await sink.abandon();
     throw error;
@@ -102,23 +141,20 @@ async function extract(archive: AsyncIterable<Buffer>, directory: string): Promi
 
 const nowhere: TarSink = { file: async () => undefined, write: async () => undefined, end: async () => undefined };
 
-async function copyFiles(from: string, sink: TarSink): Promise<{ files: number; bytes: number }> {
-  const total = { files: 0, bytes: 0 };
-  for (const name of await readdir(from)) {
-    const { size } = await stat(join(from, name));
-    await sink.file(name, size);
-    for await (const piece of createReadStream(join(from, name))) await sink.write(piece as Buffer);
-    await sink.end();
-    total.files++;
-    total.bytes += size;
+/** The files that the report names: what else is there, such as the lock of a broker that was killed, stays behind. */
+async function copyFiles(from: string, { files, bytes }: CheckedData, directory: string): Promise<Copied> {
+  const sink = await directorySink(directory);
+  try {
+    for (const file of files) {
+      await sink.file(file.name, file.bytes);
+      for await (const piece of createReadStream(join(from, file.name))) await sink.write(piece as Buffer);
+      await sink.end();
+    }
+  } catch (error) {
+    await sink.abandon();
+    throw error;
   }
-  if (total.files === 0) throw new Error("it is empty");
-  return total;
-}
-
-async function sizeOf(directory: string): Promise<{ files: number; bytes: number }> {
-  const sizes = await Promise.all((await readdir(directory)).map((name) => stat(join(directory, name))));
-  return { files: sizes.length, bytes: sizes.reduce((sum, { size }) => sum + size, 0) };
+  return { files: files.length, bytes };
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -130,7 +166,7 @@ async function exists(path: string): Promise<boolean> {
 
 async function isEmptyOrMissing(directory: string): Promise<boolean> {
   try {
-    return (await readdir(directory)).length === 0;
+    return (await readdir(directory)).every((name) => name === partName);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ENOENT";
   }

@@ -28,7 +28,8 @@ export const exitStatus = { done: 0, failed: 1, misused: 2, unreachable: 69, bro
 /** What a check of a data directory finds. */
 export interface CheckedData {
   readonly isSound: boolean;
-  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+  /** A `kind` of "other": no broker has written it. */
+  readonly files: readonly { readonly name: string; readonly kind: string; readonly bytes: number }[];
   readonly bytes: number;
   /** Of the journal. */
   readonly blocks: number;
