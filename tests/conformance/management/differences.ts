@@ -84,12 +84,6 @@ export const differences: readonly Difference[] = [
     entrepot: '200 {"enable_uaa":false,"oauth_enabled":false,"uaa_client_id":"","uaa_location":""}',
   },
   {
-    request: "DELETE /reset",
-    reason: "What is counted is not forgotten on request.",
-    rabbitmq: "204",
-    entrepot: '404 {"error":"Object Not Found","reason":"Not Found"}',
-  },
-  {
     request:
       'POST /definitions {"queues":[{"name":"x","vhost":"none","durable":true,"auto_delete":false,"arguments":{}}]}',
     reason: "The words of RabbitMQ's later versions, which say what to do.",

@@ -1,7 +1,7 @@
 /** The overview, and the one node that there is. */
 
 import { replyObject, replyObjects } from "../listing.ts";
-import { badRequest, objectNotFound, reply, type Reply } from "../reply.ts";
+import { badRequest, done, objectNotFound, reply, type Reply } from "../reply.ts";
 import type { Call, Route } from "../route.ts";
 import { memoryJson, nodeJson, relativeMemoryJson } from "./node-json.ts";
 import { overviewJson } from "./overview-json.ts";
@@ -47,6 +47,17 @@ export function nodeRoutes(stats: Stats): readonly Route[] {
     }),
     one("/nodes/:node/memory", "Where its memory goes, in bytes.", memory(memoryJson)),
     one("/nodes/:node/memory/relative", "Where its memory goes, in percent.", memory(relativeMemoryJson)),
+    ...["/reset", "/reset/:node"].map((path): Route => ({
+      method: "DELETE",
+      path,
+      access: "administrator",
+      about: "Forgets the samples: histories and rates begin anew, totals go on.",
+      handle: (call) => {
+        if (![undefined, stats.server.nodeName].includes(call.params["node"])) return objectNotFound;
+        stats.sampler.forget();
+        return done;
+      },
+    })),
     one("/top/:node", "Processes of Erlang: none.", () =>
       reply({ node: stats.server.nodeName, row_count: 20, processes: [] }),
     ),

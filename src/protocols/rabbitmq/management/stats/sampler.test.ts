@@ -141,3 +141,39 @@ test("in rates mode none there are totals and no rates", async () => {
   assert.equal(it.stats.sampler.totals().queues, 1);
   it.stats.sampler.stop();
 });
+
+test("what was forgotten leaves no rate and no leap in the histories, whenever it is forgotten", async () => {
+  for (const underWay of [false, true]) {
+    const it = await openStatsHouse();
+    const { sampler } = it.stats;
+    for (let index = 0; index < 600; index++) it.house.declare(`q${index}`);
+    const queue = it.house.declare("zz-last");
+    const publish = (count: number): void => {
+      for (let index = 0; index < count; index++) it.publish("zz-last", "x");
+    };
+    sampler.start();
+    await it.advance(0);
+    publish(100);
+    await it.advance(5000);
+    assert.equal(sampler.viewOf(queue).rate(publishRate), 20);
+    if (underWay) it.house.clock.advance(5000);
+    sampler.forget();
+    if (!underWay) assert.equal(sampler.viewOf(queue).rate(publishRate), 0);
+    for (let pass = 0; pass < 4; pass++) {
+      await it.advance(5000);
+      assert.equal(sampler.viewOf(queue).rate(publishRate), 0, "nothing was published since");
+    }
+    publish(10);
+    await it.advance(5000);
+    assert.equal(sampler.viewOf(queue).rate(publishRate), 2);
+    const { lastMs } = sampler.passes;
+    const fields: Record<string, unknown> = {};
+    const range = { firstMs: lastMs - 60_000, lastMs, stepMs: 5000 };
+    const lengths = totalMeasures.lengths;
+    sampler.viewOfAll.add(fields, lengths, () => 0, range);
+    const { samples } = fields["messages_details"] as { samples: readonly { sample: number }[] };
+    assert.deepEqual([...new Set(samples.map(({ sample }) => sample))], [110, 100]);
+    assert.equal(sampler.totals().byType.classic.published, 110, "counters go on");
+    sampler.stop();
+  }
+});

@@ -63,9 +63,7 @@ export class Sampler {
   readonly #departed = new Departed();
   readonly #watched = new Map<object, Watched>();
   readonly #vhostSeries = new Map<string, LongSeries>();
-  readonly #allSeries: LongSeries;
-  readonly #churnSeries: LongSeries;
-  readonly #nodeSeries: LongSeries;
+  #long: LongSamples;
   readonly #nodeValues = new Float64Array(nodeMeasures.columns);
   readonly #space: SampleSpace = longSpace();
   readonly #scratch = {
@@ -77,6 +75,9 @@ export class Sampler {
   #passes: Passes = { lastMs: 0, beforeMs: 0 };
   #totals: Totals;
   #pass = 0;
+  /** What is first seen in this pass or before was there already, and has not come in its interval. */
+  #baselinePass = 1;
+  #isForgetful = false;
   #timer: TimerHandle | undefined;
   #isStopped = false;
 
@@ -87,9 +88,7 @@ export class Sampler {
     this.intervalMs = options.intervalMs;
     this.ratesMode = options.ratesMode;
     this.churn = new Churn(this.#departed);
-    this.#allSeries = new LongSeries(totalMeasures.columns, options.intervalMs);
-    this.#churnSeries = new LongSeries(churnMeasures.columns, options.intervalMs);
-    this.#nodeSeries = new LongSeries(nodeMeasures.columns, options.intervalMs);
+    this.#long = longSamples(options.intervalMs);
     this.#totals = new Totals(this.#departed);
     this.#server.live.observe(this.churn);
     for (const namespace of this.#server.broker.namespaces()) this.churn.watch(namespace);
@@ -103,6 +102,18 @@ export class Sampler {
   stop(): void {
     this.#isStopped = true;
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+  }
+
+  /** Samples of the past are gone, and rates begin anew. Counters go on: what counts must not fall. */
+  forget(): void {
+    for (const { series } of this.#watched.values()) series.drop();
+    this.#watched.clear();
+    this.#vhostSeries.clear();
+    this.#long = longSamples(this.intervalMs);
+    this.#passes = { lastMs: 0, beforeMs: 0 };
+    // One may be under way, and past a part of what there is.
+    this.#baselinePass = this.#pass + 1;
+    this.#isForgetful = true;
   }
 
   get passes(): Passes {
@@ -119,15 +130,15 @@ export class Sampler {
   }
 
   get viewOfAll(): SampleView {
-    return new SampleView(this.#allSeries, this.#passes);
+    return new SampleView(this.#long.all, this.#passes);
   }
 
   get viewOfChurn(): SampleView {
-    return new SampleView(this.#churnSeries, this.#passes);
+    return new SampleView(this.#long.churn, this.#passes);
   }
 
   get viewOfNode(): SampleView {
-    return new SampleView(this.#nodeSeries, this.#passes);
+    return new SampleView(this.#long.node, this.#passes);
   }
 
   /** Of the last pass. */
@@ -177,15 +188,22 @@ export class Sampler {
   }
 
   #recordTotals(atMs: number, totals: Totals): void {
-    this.#allSeries.record(atMs, totals.sums);
-    this.#churnSeries.record(atMs, this.churn.counts);
     this.#readNode(this.#nodeValues);
-    this.#nodeSeries.record(atMs, this.#nodeValues);
+    this.#recordLong(this.#long.all, atMs, totals.sums);
+    this.#recordLong(this.#long.churn, atMs, this.churn.counts);
+    this.#recordLong(this.#long.node, atMs, this.#nodeValues);
     for (const [name, { sums }] of totals.byVhost) {
       let series = this.#vhostSeries.get(name);
       if (series === undefined) this.#vhostSeries.set(name, (series = new LongSeries(sums.length, this.intervalMs)));
-      series.record(atMs, sums);
+      this.#recordLong(series, atMs, sums);
     }
+    this.#isForgetful = false;
+  }
+
+  /** Who was told to forget does not take all that was ever counted for what came since. */
+  #recordLong(series: LongSeries, atMs: number, values: Float64Array): void {
+    if (this.#isForgetful) series.record(0, values);
+    series.record(atMs, values);
   }
 
   /**
@@ -245,8 +263,7 @@ export class Sampler {
     if (watched === undefined) {
       watched = { series: new Series(values.length, rowsMin, rowsMax, this.#space), pass: this.#pass };
       this.#watched.set(object, watched);
-      // What was there before the broker was started has not come in this interval.
-      if (this.#pass === 1) watched.series.record(0, values);
+      if (this.#pass <= this.#baselinePass) watched.series.record(0, values);
     }
     watched.pass = this.#pass;
     watched.series.record(atMs, values);
@@ -260,6 +277,21 @@ export class Sampler {
     }
     for (const name of this.#vhostSeries.keys()) if (!this.#totals.byVhost.has(name)) this.#vhostSeries.delete(name);
   }
+}
+
+/** Of what spans many objects. */
+interface LongSamples {
+  readonly all: LongSeries;
+  readonly churn: LongSeries;
+  readonly node: LongSeries;
+}
+
+function longSamples(intervalMs: number): LongSamples {
+  return {
+    all: new LongSeries(totalMeasures.columns, intervalMs),
+    churn: new LongSeries(churnMeasures.columns, intervalMs),
+    node: new LongSeries(nodeMeasures.columns, intervalMs),
+  };
 }
 
 function longSpace(): SampleSpace {
