@@ -50,9 +50,8 @@ async function startBroker(dir: string): Promise<Watched> {
   });
   const addresses = JSON.parse(line) as { readonly amqp: string; readonly http: string };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    const gone = new Promise((resolve) => child.once("exit", resolve));
     child.removeAllListeners("exit");
-    child.once("exit", () => undefined);
+    const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
     await gone;
   };
