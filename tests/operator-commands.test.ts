@@ -69,6 +69,10 @@ async function says(...args: string[]): Promise<string> {
 test("status says whether the broker is ready, and where it listens", async () => {
   const text = await says("status");
   check.match(text, /^status +ready$/m);
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  check.match(text, new RegExp(`^version +${version}, to clients RabbitMQ 3`, "m"));
   check.match(text, new RegExp(`^amqp +127.0.0.1:${broker.ports["amqp"]}$`, "m"));
   const { health } = JSON.parse(await says("status", "--json")) as { health: unknown };
   check.deepEqual(health, { status: "ok" });

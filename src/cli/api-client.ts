@@ -3,7 +3,8 @@
  * people and the exit status that fits: nobody answers, nobody may, or the broker refuses.
  */
 
-import type { IncomingMessage, RequestOptions } from "node:http";
+import type { IncomingMessage } from "node:http";
+import type { RequestOptions as HttpsOptions } from "node:https";
 import { exitStatus } from "./surroundings.ts";
 
 export interface ApiTarget {
@@ -13,6 +14,9 @@ export interface ApiTarget {
   readonly password: string;
   /** PEM of the authority that issued the broker's certificate. */
   readonly ca?: string | undefined;
+  /** PEM: who asks, to a broker that asks for certificates. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
 }
 
 export class ApiError extends Error {
@@ -73,8 +77,8 @@ export class Api {
   /** The answer as it comes, whatever its status. @throws ApiError if there is none. */
   async open(path: string, { method = "GET", body, headers }: ApiRequest = {}): Promise<IncomingMessage> {
     const { request } = this.#base.protocol === "https:" ? await import("node:https") : await import("node:http");
-    const { user, password, ca } = this.#target;
-    const options: RequestOptions & { ca?: string | undefined } = {
+    const { user, password, ca, cert, key } = this.#target;
+    const options: HttpsOptions = {
       method,
       headers: {
         authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
@@ -83,6 +87,8 @@ export class Api {
       },
       timeout: silenceMs,
       ca,
+      cert,
+      key,
     };
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const asked = request(new URL(path, this.#base), options, resolve);

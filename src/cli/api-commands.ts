@@ -57,6 +57,8 @@ export function addApiCommands(program: Command, around: Surroundings, ended: (s
       .option("--user <NAME>", "who asks; ENTREPOT_USER, or the configuration's default user, if left out")
       .option("--password <TEXT>", "the password; ENTREPOT_PASSWORD, or the default user's, if left out")
       .option("--ca <FILE>", "with https: who issued the broker's certificate, a PEM file")
+      .option("--cert <FILE>", "with https: the certificate to show to a broker that asks for one, a PEM file")
+      .option("--key <FILE>", "the private key of --cert, if it is not in the same file")
       .option("--config <FILE>", "the broker's configuration file, to see where it listens")
       .option("--json", "as JSON, for programs");
     for (const [flag, about] of Object.entries(each.flags ?? {})) command.option(flag, about);
@@ -112,14 +114,18 @@ async function targetOf({ env }: Surroundings, flags: Flags): Promise<ApiTarget>
     url: url.href,
     user: user ?? values["auth.defaultUser"],
     password: password ?? values["auth.defaultPassword"] ?? "",
-    ca: typeof flags["ca"] === "string" ? fileText(flags["ca"]) : undefined,
+    ca: fileOf(flags, "ca"),
+    cert: fileOf(flags, "cert"),
+    key: fileOf(flags, "key") ?? fileOf(flags, "cert"),
   };
 }
 
-function fileText(path: string): string {
+function fileOf(flags: Flags, name: string): string | undefined {
+  const path = flags[name];
+  if (typeof path !== "string") return undefined;
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new ConfigurationError([`--ca ${path}: cannot be read: ${(error as Error).message}`]);
+    throw new ConfigurationError([`--${name} ${path}: cannot be read: ${(error as Error).message}`]);
   }
 }

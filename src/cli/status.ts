@@ -9,6 +9,7 @@ interface Overview {
   readonly product_name?: string;
   readonly product_version?: string;
   readonly rabbitmq_version?: string;
+  readonly erlang_full_version?: string;
   readonly object_totals?: Readonly<Record<string, number>>;
   readonly queue_totals?: Readonly<Record<string, unknown>>;
   readonly listeners?: readonly { readonly protocol: string; readonly ip_address: string; readonly port: number }[];
@@ -37,10 +38,11 @@ async function status({ api }: ApiCall): Promise<Shown> {
   const text = pairs({
     status: health.status === "ok" ? "ready" : `not ready: ${(health.reasons ?? []).join(", ")}`,
     node: overview.node,
-    version: overview.product_version ?? overview.rabbitmq_version,
+    version: versionOf(overview),
     ...(node?.uptime !== undefined && { "up for": durationText(node.uptime) }),
     ...(node?.mem_used !== undefined && {
-      memory: `${mebibytes(node.mem_used)}, producers are blocked above ${mebibytes(node.mem_limit ?? 0)}`,
+      // The limit is for what messages take; what the process takes is more.
+      memory: `${mebibytes(node.mem_used)}, producers are blocked when messages take ${mebibytes(node.mem_limit ?? 0)} of it`,
     }),
     ...(node?.disk_free !== undefined && {
       "disk free": `${mebibytes(node.disk_free)}, producers are blocked below ${mebibytes(node.disk_free_limit ?? 0)}`,
@@ -54,6 +56,13 @@ async function status({ api }: ApiCall): Promise<Shown> {
     { heading: "ADDRESS", value: ({ ip_address: host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}` },
   ]);
   return { json: { health, overview, node }, text: `${text}\n${ports}`, isFailure: health.status !== "ok" };
+}
+
+/** The broker's own stands beside that of its runtime; where RabbitMQ's clients look, they find RabbitMQ's. */
+function versionOf({ erlang_full_version: runtime = "", product_version, rabbitmq_version }: Overview): string {
+  const spoken = product_version ?? rabbitmq_version ?? "unknown";
+  const own = /\bEntrepot (\S+)/.exec(runtime)?.[1];
+  return own === undefined ? spoken : `${own}, to clients RabbitMQ ${spoken}`;
 }
 
 /** Only those who may watch the broker see its nodes. */

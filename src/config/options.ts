@@ -247,7 +247,7 @@ export const options = {
   "memory.highWatermarkBytes": option(
     sizeOrShare(64 * mebibyte, memoryBytes()),
     "60%",
-    "Above this much memory in use, producers are blocked until it falls; consumers go on.",
+    "When messages take more memory than this, producers are blocked until it falls; consumers go on. The process takes some more.",
   ),
   "disk.freeBytesMin": option(
     size(0, 1024 * 1024 * 1024 * mebibyte),

@@ -183,3 +183,32 @@ test("before there is a broker, HTTP says that it is starting, and to come again
   check.equal((await fetch(`${at}/health/live`)).status, 503);
   await ports.close();
 });
+
+test("commands show a certificate to a broker that asks for one", async () => {
+  shows("strict");
+  const client = makeCertificate({ name: { CN: "operator" } }, root);
+  writeFileSync(join(folder, "operator.pem"), client.certificate);
+  writeFileSync(join(folder, "operator.key"), client.key);
+  const broker = await spawnBroker({
+    listen: { https: "127.0.0.1:0" },
+    set: {
+      "tls.certificateFile": pem,
+      "tls.caFile": join(folder, "ca.pem"),
+      "tls.verify": "peer",
+      "tls.failIfNoPeerCertificate": "true",
+    },
+  });
+  const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+  const status = (...flags: string[]) =>
+    spawnSync(
+      process.execPath,
+      [main, "status", "--url", `https://${broker.addresses["https"]}`, "--ca", join(folder, "ca.pem"), ...flags],
+      { encoding: "utf8" },
+    );
+  check.equal(status().status, 69);
+  const shown = status("--cert", join(folder, "operator.pem"), "--key", join(folder, "operator.key"));
+  check.deepEqual([shown.status, shown.stderr], [0, ""]);
+  check.match(shown.stdout, /^https +127/m);
+  check.match(status("--cert", join(folder, "nobody.pem")).stderr, /^entrepot: --cert .*nobody.pem: cannot be read/);
+  check.equal(await broker.kill("SIGTERM"), 0);
+});
