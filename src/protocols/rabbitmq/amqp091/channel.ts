@@ -14,6 +14,7 @@ import { Confirms } from "./confirms.ts";
 import type { AmqpConnection } from "./connection.ts";
 import type { AmqpConsumer } from "./consumer.ts";
 import { Fault, notFound, resource } from "../model/errors.ts";
+import type { TracedWay } from "../model/firehose.ts";
 import { ChannelCounters, type LiveChannel, type LiveConsumer } from "../model/live.ts";
 import { replyCodes } from "../model/reply-codes.ts";
 import { Publishing, type Expected } from "./publishing.ts";
@@ -161,6 +162,12 @@ export class Channel implements ReplyTarget, LiveChannel {
   }
 
   // As it is shown
+
+  /** Of what comes and goes through it, to the firehose. */
+  get tracedWay(): TracedWay {
+    const { connection } = this;
+    return { caller: connection, connection: connection.shown!.name, channel: this.number };
+  }
 
   get isConfirming(): boolean {
     return this.confirms !== undefined;

@@ -3,7 +3,7 @@
 import type { Consumer, Entry, Queue, Receiver } from "../../../broker/api.ts";
 import type { Channel } from "./channel.ts";
 import { ContentParts, writeDeliver } from "./codec-hot.ts";
-import { traceDelivery } from "./firehose.ts";
+import { traceDelivery } from "../model/firehose.ts";
 import { queueDeclaration } from "../model/declaration.ts";
 import { longNumber, type FieldTable } from "../model/field-table.ts";
 import { withHeader } from "../model/format.ts";
@@ -65,7 +65,8 @@ export class AmqpConsumer implements Receiver, LiveConsumer {
 
   deliver(lease: number, entry: Entry, isRedelivered: boolean, returns: number, failures: number): void {
     const { connection } = this.#channel;
-    if (connection.virtualHost.record.isTracing) traceDelivery(this.#channel, this.queue, entry, isRedelivered);
+    if (connection.virtualHost.record.isTracing)
+      traceDelivery(this.#channel.tracedWay, this.queue, entry, isRedelivered);
     partsOfEntry(entry, parts);
     if (this.readsLog) addHeader("x-stream-offset", entry.offset);
     else if (this.#countsFailures && returns + failures > 0) addHeader("x-delivery-count", Math.max(returns, failures));

@@ -1,5 +1,6 @@
 /**
- * What all AMQP connections of a broker share: settings, users, who waits for which reply, and the one listener that tells connections of commits.
+ * What all AMQP connections of a broker share: settings, users, who waits for which reply, and the one listener that tells
+ * connections of commits.
  *
  * Only connections that wait for a commit are told of it, so that ten thousand idle ones cost a commit nothing.
  */

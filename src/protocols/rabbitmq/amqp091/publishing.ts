@@ -22,7 +22,7 @@ import { findField, integerAt, valueEnd } from "../model/field-table-scan.ts";
 import { amqpFormatId } from "../model/format.ts";
 import { basicClassId } from "./frames.ts";
 import { PropertyPositions, rewriteProperties, scanProperties, shortStringAt } from "../model/properties.ts";
-import { tracePublish } from "./firehose.ts";
+import { tracePublish } from "../model/firehose.ts";
 import { checkAccess, checkTopic, restrictsKeys } from "../model/permissions.ts";
 import {
   checkUserId,
@@ -229,7 +229,7 @@ export class Publishing {
       publication.bodyStart = bodyStart;
       publication.bodyEnd = bodyEnd;
       const channel = this.#channel;
-      if (channel.connection.virtualHost.record.isTracing) tracePublish(channel, publication);
+      if (channel.connection.virtualHost.record.isTracing) tracePublish(channel.tracedWay, publication);
       if (this.#exchangeName !== "" || !this.#replyDirectly(publication)) fault = this.#publish(publication);
       publication.body = none;
       publication.head = none;

@@ -9,7 +9,7 @@ import { booleanArgument } from "../../model/arguments.ts";
 import type { Channel } from "../channel.ts";
 import { ContentParts, writeContent } from "../codec-hot.ts";
 import { partsOfEntry } from "../consumer.ts";
-import { traceDelivery } from "../firehose.ts";
+import { traceDelivery } from "../../model/firehose.ts";
 import { consumerTimeoutMs, queueDeclaration } from "../../model/declaration.ts";
 import { Fault, resource } from "../../model/errors.ts";
 import { longNumber } from "../../model/field-table.ts";
@@ -60,7 +60,7 @@ function writeGot(
   returns: number,
 ): void {
   const { connection } = channel;
-  if (connection.virtualHost.record.isTracing) traceDelivery(channel, queue, entry, isRedelivered);
+  if (connection.virtualHost.record.isTracing) traceDelivery(channel.tracedWay, queue, entry, isRedelivered);
   connection.send(channel.number, "basic.get-ok", {
     deliveryTag: lease,
     redelivered: isRedelivered,

@@ -8,6 +8,7 @@
 import type { Entry, Queue, Session } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import { Fault, notFound, resource } from "../../model/errors.ts";
+import { traceDelivery } from "../../model/firehose.ts";
 import { amqpFormatId } from "../../model/format.ts";
 import { readableQueue } from "../../model/queues.ts";
 import { integerField, isReply, missingFields } from "../body-fields.ts";
@@ -15,7 +16,7 @@ import { badRequest, reply, type Reply } from "../reply.ts";
 import type { Route, VhostCall } from "../route.ts";
 import { propertiesJson } from "./properties-json.ts";
 import { inVhost } from "./queues.ts";
-import { accessRefused, callerOf, channelFaultReply } from "./refusals.ts";
+import { accessRefused, callerOf, channelFaultReply, tracedWay } from "./refusals.ts";
 
 const ackModes = ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"] as const;
 type AckMode = (typeof ackModes)[number];
@@ -52,9 +53,12 @@ async function get(call: VhostCall): Promise<Reply> {
   const readable = readableQueue(callerOf(call), name);
   const fault = readable instanceof Fault ? readable : checkKind(readable);
   if (fault !== undefined) return channelFaultReply(fault);
+  const trace: Trace = (entry, isRedelivered) => {
+    if (vhost.record.isTracing) traceDelivery(tracedWay(call), queue, entry, isRedelivered);
+  };
   const session = server.broker.createSession();
   try {
-    return reply(await takeAll(session, queue, wish));
+    return reply(await takeAll(session, queue, wish, trace));
   } finally {
     session.close();
   }
@@ -82,13 +86,15 @@ function checkKind(queue: Queue): Fault | undefined {
   return new Fault("notImplemented", `basic.get not supported by stream queues ${what}`);
 }
 
-async function takeAll(session: Session, queue: Queue, wish: Wish): Promise<unknown[]> {
+type Trace = (entry: Entry, isRedelivered: boolean) => void;
+
+async function takeAll(session: Session, queue: Queue, wish: Wish, trace: Trace): Promise<unknown[]> {
   const { ackMode } = wish;
   const noAck = ackMode === "ack_requeue_false";
   const taken: Taken[] = [];
   let bytes = 0;
   while (taken.length < wish.count && bytes < answerBytesMax) {
-    const message = await take(session, queue, noAck, wish);
+    const message = await take(session, queue, noAck, wish, trace);
     if (message === undefined) break;
     taken.push(message);
     bytes += message.json.payload.length;
@@ -106,10 +112,11 @@ interface Taken {
   readonly json: { readonly payload: string };
 }
 
-function take(session: Session, queue: Queue, noAck: boolean, wish: Wish): Promise<Taken | undefined> {
+function take(session: Session, queue: Queue, noAck: boolean, wish: Wish, trace: Trace): Promise<Taken | undefined> {
   const { promise, resolve } = Promise.withResolvers<Taken | undefined>();
   session.get(queue, noAck, (lease, entry, isRedelivered) => {
     const messageCount = queue.readyCount;
+    if (entry !== undefined) trace(entry, isRedelivered);
     resolve(
       entry && { lease, json: { ...messageJson(entry, isRedelivered, messageCount), ...payloadJson(entry, wish) } },
     );

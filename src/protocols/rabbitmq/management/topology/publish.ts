@@ -6,6 +6,7 @@
 import type { Publication, PublishOutcome } from "../../../../broker/api.ts";
 import { Fault, notFound, shownValue } from "../../model/errors.ts";
 import { fieldValue, type FieldTable } from "../../model/field-table.ts";
+import { tracePublish } from "../../model/firehose.ts";
 import { amqpFormatId } from "../../model/format.ts";
 import { encodeProperties, type Properties } from "../../model/properties.ts";
 import {
@@ -24,7 +25,7 @@ import { badRequest, type Reply } from "../reply.ts";
 import type { Route, VhostCall } from "../route.ts";
 import { readProperties } from "./properties-json.ts";
 import { inVhost } from "./queues.ts";
-import { accessRefused, callerOf, exchangeName } from "./refusals.ts";
+import { accessRefused, callerOf, exchangeName, tracedWay } from "./refusals.ts";
 
 const bodyBytesMax = 20_000_000;
 
@@ -76,6 +77,7 @@ function publish(call: VhostCall): Reply {
   };
   const fault = checkPublish(callerOf(call), exchange, routingKey) ?? readHead(call, read.properties, publication);
   if (fault !== undefined) return publishFault(fault);
+  if (vhost.record.isTracing) tracePublish(tracedWay(call), publication);
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
   vhost.namespace.publish(publication, outcome);
   if (outcome.refused) return badRequest("rejected Unable to publish message. Check queue limits.");

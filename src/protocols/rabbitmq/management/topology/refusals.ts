@@ -4,6 +4,7 @@
  */
 
 import type { Fault } from "../../model/errors.ts";
+import type { TracedWay } from "../../model/firehose.ts";
 import type { Caller } from "../../model/permissions.ts";
 import { badRequest, notAuthorised, refused, type Reply } from "../reply.ts";
 import type { Call, VhostCall } from "../route.ts";
@@ -44,6 +45,11 @@ export function channelFaultReply(fault: Fault): Reply {
 /** The request, as one who asks for something: it owns no queue, so that all exclusive ones are others'. */
 export function callerOf({ server, identity, vhost }: VhostCall): Caller {
   return { server, user: identity, virtualHost: vhost };
+}
+
+/** To the firehose: a request is a connection of its own, with one channel. */
+export function tracedWay(call: VhostCall): TracedWay {
+  return { caller: callerOf(call), connection: call.peer.address, channel: 1 };
 }
 
 /** The default exchange has a name in paths. */

@@ -9,19 +9,27 @@
  */
 
 import type { Entry, Namespace, Publication, Queue } from "../../../broker/api.ts";
-import { longNumber, type Field, type FieldTable, type FieldValue } from "../model/field-table.ts";
-import { amqpFormat } from "../model/format.ts";
+import { longNumber, type Field, type FieldTable, type FieldValue } from "./field-table.ts";
+import { amqpFormat } from "./format.ts";
 import {
   basicProperties,
   decodeProperties,
   encodeProperties,
   type Properties,
   type PropertyName,
-} from "../model/properties.ts";
+} from "./properties.ts";
 import { Malformed } from "../../../wire/input.ts";
-import type { Channel } from "./channel.ts";
+import type { Caller } from "./permissions.ts";
 
-export const traceExchange = "amq.rabbitmq.trace";
+const traceExchange = "amq.rabbitmq.trace";
+
+/** By what a message comes or goes. */
+export interface TracedWay {
+  readonly caller: Caller;
+  /** Its name. */
+  readonly connection: string;
+  readonly channel: number;
+}
 
 /** A short string has 255 bytes at most, and names may have as many before anything is put in front. */
 const keyBytesMax = 255;
@@ -34,14 +42,14 @@ const propertyNames = (Object.keys(basicProperties) as PropertyName[]).map(
 );
 
 /** A message is about to be published. */
-export function tracePublish(channel: Channel, publication: Publication): void {
-  const { namespace } = channel.connection;
+export function tracePublish(way: TracedWay, publication: Publication): void {
+  const { namespace } = way.caller.virtualHost;
   const { exchange, routingKey, extraKeys, head, headStart, headEnd } = publication;
   if (exchange.name === traceExchange) return;
   const queues = namespace.routesOf(publication).map((queue) => text(queue.name));
   const headers = [
-    ...messageHeaders(channel, exchange.name, [routingKey, ...(extraKeys ?? [])], head, headStart, headEnd),
-    ...whereHeaders(channel),
+    ...messageHeaders(way, exchange.name, [routingKey, ...(extraKeys ?? [])], head, headStart, headEnd),
+    ...whereHeaders(way),
     { name: "routed_queues", value: { type: "A", value: queues } as const },
   ];
   const { body, bodyStart, bodyEnd } = publication;
@@ -49,23 +57,23 @@ export function tracePublish(channel: Channel, publication: Publication): void {
 }
 
 /** A message was delivered, or got. */
-export function traceDelivery(channel: Channel, queue: Queue, entry: Entry, isRedelivered: boolean): void {
-  const { namespace, hub } = channel.connection;
+export function traceDelivery(way: TracedWay, queue: Queue, entry: Entry, isRedelivered: boolean): void {
+  const { server, virtualHost } = way.caller;
   const exchange = entry.exchange();
   if (exchange === traceExchange) return;
   const { buffer, headStart, headEnd } = entry;
   const keys = [entry.routingKey(), ...amqpFormat.extraKeys(buffer, headStart, headEnd)];
   const headers: FieldTable = [
-    ...messageHeaders(channel, exchange, keys, buffer, headStart, headEnd),
+    ...messageHeaders(way, exchange, keys, buffer, headStart, headEnd),
     { name: "redelivered", value: whole(isRedelivered ? 1 : 0) },
-    ...whereHeaders(channel),
+    ...whereHeaders(way),
   ];
   const body = Buffer.from(buffer.subarray(entry.bodyStart, entry.bodyEnd));
-  hub.broker.clock.defer(() => publish(namespace, `deliver.${queue.name}`, headers, body));
+  server.broker.clock.defer(() => publish(virtualHost.namespace, `deliver.${queue.name}`, headers, body));
 }
 
 function messageHeaders(
-  channel: Channel,
+  way: TracedWay,
   exchange: string,
   keys: readonly string[],
   head: Buffer,
@@ -77,16 +85,16 @@ function messageHeaders(
     { name: "exchange_name", value: text(exchange) },
     { name: "routing_keys", value: { type: "A", value: keys.map(text) } },
     { name: "properties", value: { type: "F", value: properties instanceof Malformed ? [] : tableOf(properties) } },
-    { name: "node", value: text(channel.connection.hub.server.nodeName) },
+    { name: "node", value: text(way.caller.server.nodeName) },
   ];
 }
 
-function whereHeaders({ connection, number }: Channel): FieldTable {
+function whereHeaders({ caller, connection, channel }: TracedWay): FieldTable {
   return [
-    { name: "vhost", value: text(connection.vhost) },
-    { name: "connection", value: text(connection.shown!.name) },
-    { name: "channel", value: whole(number) },
-    { name: "user", value: text(connection.user.name) },
+    { name: "vhost", value: text(caller.virtualHost.name) },
+    { name: "connection", value: text(connection) },
+    { name: "channel", value: whole(channel) },
+    { name: "user", value: text(caller.user.name) },
   ];
 }
 
