@@ -88,6 +88,16 @@ test("every metric that the overview's dashboard queries is there", async () => 
   }
 });
 
+test("dashboards find the page that they want by its endpoint", async () => {
+  const { stats } = await openStatsHouse();
+  const pages = { aggregated: totalsPage(stats), "per-object": perObjectPage(stats) };
+  for (const [endpoint, page] of Object.entries(pages)) {
+    const identity = [...parse(page).values.keys()].filter((key) => key.startsWith("rabbitmq_identity_info{"));
+    assert.equal(identity.length, 1);
+    assert.ok(identity[0]!.includes(`rabbitmq_endpoint="${endpoint}"`), `${identity[0]}`);
+  }
+});
+
 test("totals are those of all objects, and say what is true", async () => {
   const { stats, house, server, advance, publish } = await openStatsHouse();
   stats.sampler.start();

@@ -54,7 +54,7 @@ const kinds = [
 export function* totalsPage(stats: Stats): Generator<string> {
   const snapshot = new Snapshot(stats, undefined);
   const text = new MetricsText();
-  writeCommon(text, snapshot);
+  writeCommon(text, snapshot, "aggregated");
   for (const { families } of kinds) {
     for (const { metrics } of families) for (const metric of metrics) writeTotal(text, plainPrefix, metric, snapshot);
   }
@@ -65,7 +65,7 @@ export function* totalsPage(stats: Stats): Generator<string> {
 export function* perObjectPage(stats: Stats): Generator<string> {
   const snapshot = new Snapshot(stats, undefined);
   const text = new MetricsText();
-  writeCommon(text, snapshot);
+  writeCommon(text, snapshot, "per-object");
   for (const each of kinds) yield* objects(text, plainPrefix, each, snapshot, undefined);
   // Of all queues together they would have the same names.
   for (const metric of ownQueueMetrics) {
@@ -139,8 +139,8 @@ function countBindings({ stats }: Snapshot) {
   };
 }
 
-/** What is the same on pages of totals and of objects. */
-function writeCommon(text: MetricsText, snapshot: Snapshot): void {
+/** What is the same on pages of totals and of objects. Dashboards choose between the two by the endpoint. */
+function writeCommon(text: MetricsText, snapshot: Snapshot, endpoint: "aggregated" | "per-object"): void {
   const { server } = snapshot.stats;
   for (const metric of alarmMetrics) writeTotal(text, alarmPrefix, metric, snapshot);
   for (const { metrics } of nodeFamilies) for (const metric of metrics) writeTotal(text, plainPrefix, metric, snapshot);
@@ -157,6 +157,7 @@ function writeCommon(text: MetricsText, snapshot: Snapshot): void {
     rabbitmq_node: server.nodeName,
     rabbitmq_cluster: snapshot.stats.clusterName,
     rabbitmq_cluster_permanent_id: `rabbitmq-cluster-id-${server.broker.id}`,
+    rabbitmq_endpoint: endpoint,
   });
   for (const metric of globalMetrics) {
     text.head(globalPrefix, metric);
