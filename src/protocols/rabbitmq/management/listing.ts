@@ -35,7 +35,7 @@ const pageSizeMax = 500;
 /** No object that is answered is deeper. */
 const columnDepthMax = 16;
 const filterCharactersMax = 1024;
-const filterMsMax = 300;
+const filterMsMax = 100;
 
 interface Page {
   readonly page: number;
