@@ -73,15 +73,14 @@ export function healthRoutes(stats: Stats): readonly Route[] {
     check("/health/checks/virtual-hosts", "All virtual hosts run.", always),
     check("/health/checks/node-is-mirror-sync-critical", "Nothing is mirrored.", alone),
     check("/health/checks/node-is-quorum-critical", "No quorum depends on this node.", alone),
-    check(
-      "/health/checks/quorum-queues-without-elected-leaders/all-vhosts/pattern/:pattern",
-      "Every queue has its leader.",
-      always,
-    ),
-    check(
-      "/health/checks/quorum-queues-without-elected-leaders/vhost/:vhost/pattern/:pattern",
-      "Every queue has its leader.",
-      always,
+    ...["all-vhosts", "vhost/:vhost"].flatMap((where) =>
+      ["", "/pattern/:pattern"].map((which) =>
+        check(
+          `/health/checks/quorum-queues-without-elected-leaders/${where}${which}`,
+          "Every queue has its leader.",
+          always,
+        ),
+      ),
     ),
     check("/health/checks/metadata-store/initialized", "The definitions are read.", always),
     check("/health/checks/metadata-store/initialized/with-data", "The definitions are read.", always),
