@@ -14,7 +14,7 @@ import type { Events } from "../model/events.ts";
 import { spokenProduct, spokenVersion, type RabbitServer } from "../model/server.ts";
 import { clusterName } from "../model/cluster.ts";
 import { tableOf, type FieldTable } from "../model/field-table.ts";
-import { LimitedLog } from "./limited-log.ts";
+import type { LimitedLog } from "../../../observe/limited-log.ts";
 import type { ReplyTargets } from "./reply-to.ts";
 
 export interface AmqpSettings {
@@ -66,7 +66,7 @@ export class Hub {
     this.settings = options.settings;
     this.clock = server.clock;
     this.logger = server.logger;
-    this.log = new LimitedLog(server.logger, server.clock);
+    this.log = server.log;
     this.replyTargets = options.replyTargets;
     this.broker.addCommitListener(this);
   }

@@ -118,7 +118,7 @@ test("a burst of refusals is counted rather than logged", async () => {
   assert.equal(house.logged.length, 50);
   house.clock.advance(1000);
   const { message, fields } = house.logged.at(-1)!;
-  assert.equal(message, "too much happened to AMQP connections to log all of it");
+  assert.equal(message, "too much happened at once to log all of it");
   assert.deepEqual(fields, { leftOut: { "a login was refused": 450 } });
 });
 

@@ -92,7 +92,7 @@ class Dispatcher {
     this.#logins = new Logins({
       check: (credentials, peer) => askAuthority(server, credentials, peer),
       clock: server.clock,
-      logger: server.logger,
+      log: server.log,
       secret: server.broker.random.bytes(32),
     });
     this.#routes = new RouteTable(

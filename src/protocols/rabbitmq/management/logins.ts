@@ -11,7 +11,7 @@ import type { Identity } from "../../../auth/identity.ts";
 import { LoginPenalty } from "../../../auth/penalty.ts";
 import { Refusal } from "../../../auth/refusal.ts";
 import type { Clock } from "../../../base/clock.ts";
-import type { Logger } from "../../../observe/log.ts";
+import type { LimitedLog } from "../../../observe/limited-log.ts";
 import { notAuthorised, refused, type Reply } from "./reply.ts";
 import type { HttpPeer, HttpRequest } from "../../../server/http/http-handler.ts";
 
@@ -29,7 +29,7 @@ interface Known {
 export interface LoginOptions {
   readonly check: CheckLogin;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly log: LimitedLog;
   /** Of chance; keys the hashes. */
   readonly secret: Buffer;
 }
@@ -59,7 +59,7 @@ export class Logins {
 
   /** @param evidence of what the login rests on, in full: what is equal is the same login. */
   async login(credentials: Credentials, peer: HttpPeer, evidence: string): Promise<Identity | Refusal> {
-    const { clock, check, secret, logger } = this.#options;
+    const { clock, check, secret, log } = this.#options;
     const hash = createHmac("sha256", secret).update(`${peer.address}\n${evidence}`).digest("base64");
     const known = this.#knownByHash.get(hash);
     if (known !== undefined) {
@@ -70,7 +70,7 @@ export class Logins {
     }
     const outcome = await check(credentials, peer);
     if (outcome instanceof Refusal) {
-      logger.warn("HTTP access denied", { reason: outcome.reason, address: peer.address });
+      log.warn("HTTP access denied", { reason: outcome.reason, address: peer.address });
       await this.#hold(peer);
       return outcome;
     }

@@ -8,6 +8,7 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Authority } from "../../../auth/authority.ts";
 import type { AuthChange } from "../../../auth/changes.ts";
 import type { Broker, Pressure, Queue } from "../../../broker/api.ts";
+import { LimitedLog } from "../../../observe/limited-log.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { OpenPort } from "../../../server/protocol.ts";
 import { Events } from "./events.ts";
@@ -42,6 +43,8 @@ export class RabbitServer {
   readonly authority: Authority;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** For what strangers bring about. */
+  readonly log: LimitedLog;
   readonly version: string;
   /** What is listened on at the moment. */
   readonly ports: () => readonly OpenPort[];
@@ -68,6 +71,7 @@ export class RabbitServer {
     this.authority = options.authority;
     this.clock = options.clock;
     this.logger = options.logger;
+    this.log = new LimitedLog(options.logger, options.clock);
     this.version = options.version;
     this.ports = options.ports ?? (() => []);
     this.alerts = options.alerts;

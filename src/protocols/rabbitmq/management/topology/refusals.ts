@@ -13,7 +13,7 @@ export const accessRefused = notAuthorised("Access refused.");
 
 /** Of a method that was called for the user. The log has what the user is not told. */
 export function faultReply(call: Call, fault: Fault): Reply {
-  call.server.logger.warn("an HTTP request was refused", {
+  call.server.log.warn("an HTTP request was refused", {
     user: call.identity.name,
     method: call.method,
     path: call.path,

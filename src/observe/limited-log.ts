@@ -1,14 +1,16 @@
 /**
- * The log of connections, which strangers write: a burst of peers that fail must not flood it. So many lines a second are
- * written, whatever they say; of the rest there is one line a second with how many of which were left out. What is in
- * order has a bound of its own, a higher one: a thousand clients that come back at once are of interest.
+ * The log of connections and requests, which strangers write: a burst of peers that fail must not flood it. So many lines a
+ * second are written, whatever they say, and none longer than a page; of the rest there is one line a second with how many
+ * of which were left out. What is in order has a bound of its own, a higher one: a thousand clients that come back at once
+ * are of interest.
  */
 
-import type { Clock } from "../../../base/clock.ts";
-import type { LogFields, Logger } from "../../../observe/log.ts";
+import type { Clock } from "../base/clock.ts";
+import type { LogFields, Logger } from "./log.ts";
 
 const linesMax = { info: 1000, warn: 50 };
 const periodMs = 1000;
+const textLengthMax = 1000;
 
 export class LimitedLog {
   readonly #logger: Logger;
@@ -23,11 +25,11 @@ export class LimitedLog {
   }
 
   info(message: string, fields: LogFields): void {
-    if (this.#mayWrite("info", message)) this.#logger.info(message, fields);
+    if (this.#mayWrite("info", message)) this.#logger.info(message, short(fields));
   }
 
   warn(message: string, fields: LogFields): void {
-    if (this.#mayWrite("warn", message)) this.#logger.warn(message, fields);
+    if (this.#mayWrite("warn", message)) this.#logger.warn(message, short(fields));
   }
 
   #mayWrite(level: "info" | "warn", message: string): boolean {
@@ -47,6 +49,16 @@ export class LimitedLog {
   #tell(): void {
     const leftOut = Object.fromEntries(this.#leftOutByMessage);
     this.#leftOutByMessage.clear();
-    this.#logger.warn("too much happened to AMQP connections to log all of it", { leftOut });
+    this.#logger.warn("too much happened at once to log all of it", { leftOut });
   }
+}
+
+/** A name may be as long as whoever sent it liked. */
+function short(fields: LogFields): LogFields {
+  const cut: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    const isLong = typeof value === "string" && value.length > textLengthMax;
+    cut[name] = isLong ? `${value.slice(0, textLengthMax)}...` : value;
+  }
+  return cut;
 }
