@@ -16,7 +16,7 @@ export interface PaceOptions {
   readonly activeMs: () => number;
 }
 
-/** Of the time, when there is much else to do. Sending the pieces takes nearly as long again: in all it is under 5 %. */
+/** Of the time, when there is much else to do. Sending the pieces comes on top, and sorting and filtering are not counted. */
 const shareMax = 0.025;
 /** What may be saved up, ms of work. */
 const savedMsMax = 250;
