@@ -12,12 +12,13 @@
  * the block that was open at the last look, not behind the one that is open now.
  */
 import { EntryCursor } from "../src/broker/entry.ts";
-import type { Entry, QueueSettings } from "../src/broker/api.ts";
+import type { Entry } from "../src/broker/api.ts";
 import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import { type Binding, Copy, type Held, ModelQueue } from "./copies.ts";
 import { before, Cut, ensure, Violation, type When } from "./cut.ts";
 import { numberOf, pathOf } from "./message.ts";
+import { forgetGone, recoverBindings, recoverCopy, recoverPair, recoverSettings } from "./recovery.ts";
 
 export class Model {
   readonly queues = new Map<number, ModelQueue>();
@@ -427,7 +428,7 @@ export class Model {
     this.redriveEnded = false;
     const cut = new Cut(this.durableTicket, isClean);
     for (const queue of this.queues.values()) this.#recoverQueue(queue, cut, isClean);
-    this.#recoverBindings(cut);
+    recoverBindings(this, cut);
     for (const state of broker.core.queueById.values()) {
       ensure(this.queues.has(state.id), `there is a queue ${state.name} that nobody made`);
     }
@@ -459,81 +460,16 @@ export class Model {
     queue.created = before;
     queue.deleted = undefined;
     queue.state = state;
-    this.#recoverSettings(queue, state.settings, cut);
-    for (const copy of queue.copies.values()) this.#recoverCopy(copy, cut);
-    for (const copy of queue.copies.values()) this.#recoverPair(copy);
-    this.#forgetGone(queue, isClean);
+    recoverSettings(queue, state.settings, cut);
+    for (const copy of queue.copies.values()) recoverCopy(this, copy, cut);
+    for (const copy of queue.copies.values()) recoverPair(this, copy);
+    forgetGone(this, queue, isClean);
     if (!queue.isLog) this.#findGhosts(queue);
     queue.seenNext = state.partition.next;
     queue.bootNext = state.partition.next;
     queue.given = 0;
     queue.accepted = 0;
     for (const offset of queue.history.keys()) if (offset >= state.partition.next) queue.history.delete(offset);
-  }
-
-  #recoverSettings(queue: ModelQueue, found: QueueSettings, cut: Cut): void {
-    const changed = queue.reconfigured;
-    queue.reconfigured = undefined;
-    const isNew = JSON.stringify(found) === JSON.stringify(queue.settings);
-    const isOld = changed !== undefined && JSON.stringify(found) === JSON.stringify(changed.old);
-    ensure(isNew || isOld, `${queue.name} came back with settings that it never had`);
-    if (changed === undefined || (isNew && isOld)) return;
-    if (isNew) cut.present(changed.when, undefined, `the change of ${queue.name}`);
-    else cut.absent(changed.when, undefined, `the change of ${queue.name}`);
-    if (!isNew) queue.settings = changed.old;
-  }
-
-  #isLive(copy: Copy): boolean {
-    const state = this.broker.core.queueById.get(copy.queue.id);
-    if (state === undefined) return false;
-    const { partition, subscription } = state;
-    return (
-      copy.offset < partition.next && copy.offset >= partition.first && subscription?.settled.has(copy.offset) !== true
-    );
-  }
-
-  #recoverCopy(copy: Copy, cut: Cut): void {
-    const isLive = this.#isLive(copy);
-    if (!copy.isDurable) {
-      if (!copy.queue.isLog) ensure(!isLive, `${copy.text} is not durable and came back`);
-      return;
-    }
-    if (isLive) cut.present(copy.appended, copy.settled, copy.text);
-    else if (copy.settled === undefined && this.mayLose) return;
-    else cut.absent(copy.appended, copy.settled, copy.text);
-  }
-
-  /** A message is where it was or where it went: not in both places, not in neither. */
-  #recoverPair(copy: Copy): void {
-    const { origin } = copy;
-    copy.origin = undefined;
-    if (origin === undefined || !origin.isDurable || !copy.isDurable) return;
-    if (!this.queues.has(origin.queue.id) || origin.queue.deleted !== undefined) return;
-    if (origin.settled === undefined || origin.settled.high <= this.durableTicket) return;
-    const isHere = this.#isLive(copy);
-    const isThere = this.#isLive(origin);
-    ensure(!isHere || !isThere, `${origin.text} is also ${copy.text}`);
-    const wasThere = origin.appended.high <= this.durableTicket;
-    ensure(
-      isHere || isThere || !wasThere || copy.settled !== undefined,
-      `${origin.text} is neither there nor ${copy.text}`,
-    );
-  }
-
-  #forgetGone(queue: ModelQueue, isClean: boolean): void {
-    for (const copy of queue.copies.values()) {
-      if (!copy.isDurable || !this.#isLive(copy)) {
-        queue.copies.delete(copy.offset);
-        continue;
-      }
-      copy.appended = before;
-      copy.settled = undefined;
-      copy.held = undefined;
-      copy.isDying = false;
-      if (!isClean) copy.mayBeFlagged = true;
-      copy.returns = -1;
-      copy.failures = -1;
-    }
   }
 
   #findGhosts(queue: ModelQueue): void {
@@ -552,27 +488,6 @@ export class Model {
         `${what} is at ${queue.name}#${queue.id}/${offset} and was settled or never published (settled below ${settled.floor}, next is ${partition.next})`,
       );
     }
-  }
-
-  #recoverBindings(cut: Cut): void {
-    const bound = new Set<number>();
-    for (const { destination } of this.broker.namespace("/")!.bindingsFrom("fan")) {
-      if ("queue" in destination) bound.add((destination.queue as QueueState).id);
-    }
-    for (const binding of this.bindings.splice(0)) {
-      const { queue } = binding;
-      if (!this.queues.has(queue.id)) continue;
-      const what = `the binding of ${queue.name}`;
-      if (!bound.has(queue.id)) {
-        cut.absent(binding.bound, binding.unbound, what);
-        continue;
-      }
-      // A queue may be bound, unbound and bound again: only the last counts.
-      cut.present(binding.bound, binding.unbound, what);
-      this.bindings.push({ queue, bound: before, unbound: undefined });
-      bound.delete(queue.id);
-    }
-    ensure(bound.size === 0, "there is a binding that nobody made");
   }
 }
 
