@@ -5,12 +5,15 @@
  * At least once: with `on-confirm` a message is unsettled at the source until the destination has confirmed it; when either side
  * fails, both connections are given up and the source delivers again what was not settled. Both channels are new and carry
  * nothing else, and every message that is published is published once, in order of delivery: so the n-th delivery is the n-th
- * publish, a confirm's number is the delivery's tag, and a confirm of many is an acknowledgement of many. Nothing is kept per
- * message.
+ * publish, a confirm's number is the delivery's tag, and a confirm of many is an acknowledgement of many. Kept are only the
+ * numbers of what was confirmed out of order, the prefetch at most.
  *
  * Bounded: at most the prefetch is on its way; when the destination's socket takes no more, or the destination says that it is
  * blocked, the source's socket is not read until it does. Messages that come after the last one that is wanted (delete-after)
  * are left unsettled, and go back when the connection closes.
+ *
+ * It ends without doubling anything: once the source delivers no more, `whenSettled` tells when all that came was published,
+ * confirmed and acknowledged.
  */
 
 import type { Clock, TimerHandle } from "../../../base/clock.ts";
@@ -44,18 +47,23 @@ export class Forwarding {
   readonly #exchange: Buffer | undefined;
   readonly #routingKey: Buffer | undefined;
   readonly #finished: () => void;
-  /** How many more are to be published, and how many more are to be settled; Infinity: no end. */
+  /** How many more are to be published, and how many more are to be over; Infinity: no end. */
   #toPublish: number;
   #toSettle: number;
   #forwarded = 0;
   /** The message whose frames come now is not wanted. */
   #isSkipping = false;
-  /** Of on-publish: up to here all was published. */
+  /** The delivery that was published last, of which frames may be to come. */
   #lastTag = 0;
+  #isWhole = true;
+  #bodyBytesLeft = 0;
+  /** Of on-publish: up to here all is acknowledged. */
   #ackedTag = 0;
-  /** Confirmed one by one, above all that are confirmed; only counted where there is an end. */
-  readonly #confirmedAbove = new Set<number>();
+  /** How many the destination has settled: all up to here, and some above it that it confirmed one by one. */
+  #confirmed = 0;
   #confirmedUpTo = 0;
+  readonly #confirmedAbove = new Set<number>();
+  #settledAll: (() => void) | undefined;
   #isBlocked = false;
   #isFull = false;
   /** Confirms that wait behind a refusal; as many as the prefetch at most. */
@@ -145,8 +153,14 @@ export class Forwarding {
     const exchange = this.#exchange ?? buffer.subarray(exchangeAt + 1, keyAt);
     const key = this.#routingKey ?? buffer.subarray(keyAt + 1, keyAt + 1 + buffer[keyAt]!);
     this.#writePublish(exchange, key);
+    this.#isWhole = false;
     this.#forwarded++;
     this.#toPublish--;
+  }
+
+  /** The last frame of a message went by. */
+  #published(): void {
+    this.#isWhole = true;
     if (this.#plan.ackMode !== "on-confirm") this.#toSettle--;
   }
 
@@ -176,6 +190,8 @@ export class Forwarding {
     const head = this.#changes?.apply(buffer, headStart, headEnd);
     if (head === undefined) writeContentHeader(output, channel, bodyBytes, buffer, headStart, headEnd);
     else writeContentHeader(output, channel, bodyBytes, head, 0, head.length);
+    this.#bodyBytesLeft = bodyBytes;
+    if (bodyBytes === 0) this.#published();
   }
 
   #body(buffer: Buffer, start: number, end: number): void {
@@ -191,18 +207,22 @@ export class Forwarding {
       output.u8(frameEnd);
       from += piece;
     }
+    this.#bodyBytesLeft -= end - start;
+    if (this.#bodyBytesLeft <= 0) this.#published();
   }
 
   #chunkRead(): void {
-    if (this.#plan.ackMode === "on-publish" && this.#lastTag > this.#ackedTag) {
-      this.#ackedTag = this.#lastTag;
-      writeAck(this.#source.peer.output, channel, this.#ackedTag, true);
+    const publishedTag = this.#isWhole ? this.#lastTag : this.#lastTag - 1;
+    if (this.#plan.ackMode === "on-publish" && publishedTag > this.#ackedTag) {
+      this.#ackedTag = publishedTag;
+      writeAck(this.#source.peer.output, channel, publishedTag, true);
     }
     const { peer } = this.#destination;
     if (peer.output.bytes > 0) peer.flush();
     if (peer.unsentBytes > unsentBytesMax) this.#isFull = true;
     this.#throttle();
     if (this.#toSettle === 0) this.#finished();
+    this.#tellIfSettled();
   }
 
   #throttle(): void {
@@ -231,33 +251,60 @@ export class Forwarding {
     const { output } = this.#source.peer;
     if (isAck) writeAck(output, channel, deliveryTag, isMultiple);
     else writeNackRequeue(output, channel, deliveryTag, isMultiple);
-    if (this.#toSettle === Infinity) return;
-    this.#toSettle -= this.#newlyConfirmed(deliveryTag, isMultiple);
-    if (this.#toSettle > 0) return;
+    const count = this.#newlyConfirmed(deliveryTag, isMultiple);
+    this.#confirmed += count;
+    this.#toSettle -= count;
+    if (this.#toSettle === 0) {
+      this.#flush(this.#source);
+      this.#finished();
+    }
+    this.#tellIfSettled();
+  }
+
+  #newlyConfirmed(tag: number, isMultiple: boolean): number {
+    const above = this.#confirmedAbove;
+    if (!isMultiple) {
+      if (tag !== this.#confirmedUpTo + 1) {
+        above.add(tag);
+        return 1;
+      }
+      this.#confirmedUpTo = tag;
+      while (above.size > 0 && above.delete(this.#confirmedUpTo + 1)) this.#confirmedUpTo++;
+      return 1;
+    }
+    let count = Math.max(0, tag - this.#confirmedUpTo);
+    this.#confirmedUpTo += count;
+    for (const each of above) {
+      if (each > tag) continue;
+      above.delete(each);
+      count--;
+    }
+    while (above.size > 0 && above.delete(this.#confirmedUpTo + 1)) this.#confirmedUpTo++;
+    return count;
+  }
+
+  // The end
+
+  /** Runs `run`, once, when nothing is on its way: for when the source has been told to deliver no more. */
+  whenSettled(run: () => void): void {
+    this.#settledAll = run;
+    this.#tellIfSettled();
+  }
+
+  #tellIfSettled(): void {
+    const run = this.#settledAll;
+    if (run === undefined || !this.#isWhole) return;
+    if (this.#plan.ackMode === "on-confirm" && this.#confirmed < this.#forwarded) return;
+    this.#settledAll = undefined;
     this.#flush(this.#source);
-    this.#finished();
+    run();
   }
 
   /** Both connections have gone. */
   close(): void {
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
     this.#timer = undefined;
-  }
-
-  #newlyConfirmed(tag: number, isMultiple: boolean): number {
-    const above = this.#confirmedAbove;
-    if (!isMultiple) {
-      above.add(tag);
-      return 1;
-    }
-    let count = tag - this.#confirmedUpTo;
-    this.#confirmedUpTo = tag;
-    for (const each of above) {
-      if (each > tag) continue;
-      above.delete(each);
-      count--;
-    }
-    return count;
+    this.#settledAll = undefined;
   }
 
   #flush({ peer }: Client): void {

@@ -318,3 +318,60 @@ test("it stops with the broker, and both sides see a goodbye", async () => {
   await stopping;
   check.equal(two.here.server.live.count + two.there.server.live.count, 0);
 });
+
+test("one that is deleted in full flow doubles nothing and loses nothing, whatever its way to acknowledge", async () => {
+  const persistent = { deliveryMode: 2 };
+  for (const ackMode of ["on-confirm", "on-publish", "no-ack"]) {
+    const two = await TwoBrokers.open();
+    const here = two.here.client();
+    here.declare("in");
+    for (let n = 0; n < 300; n++) here.publish("in", `m${n} ${"x".repeat(n % 10 === 0 ? 70_000 : 10)}`, persistent);
+    two.set({ ...moving, "ack-mode": ackMode, "src-prefetch-count": 50 });
+    const there = two.there.client();
+    let turns = 0;
+    while ((two.there.core.namespace("/")?.queue("out")?.readyCount ?? 0) < 20) {
+      check.ok(turns++ < 1000, "it flows");
+      two.here.settle();
+      two.there.settle();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    const [ready, leased] = counts(two.here, "in");
+    if (ackMode === "on-confirm") check.ok(ready > 0 && leased > 0, `${leased} are on their way, ${ready} wait`);
+    two.shovels.delete("/", "mover");
+    await two.settle();
+    check.equal(two.here.server.live.count, 1, "its connection has gone");
+    const numberOf = (body: string): string => body.split(" ")[0]!;
+    const moved = drain(there, "out").map(numberOf);
+    const left = drain(here, "in").map(numberOf);
+    check.deepEqual(
+      [...moved, ...left],
+      Array.from({ length: 300 }, (_, n) => `m${n}`),
+      ackMode,
+    );
+    if (ackMode === "on-confirm") check.ok(left.length > 0, "it took no more");
+  }
+});
+
+test("one that is deleted while the destination is silent goes after a while, and one in its place waits for it", async () => {
+  const two = await TwoBrokers.open();
+  two.set({ ...moving, "src-prefetch-count": 10 });
+  await two.settle();
+  const here = two.here.client();
+  publishAll(here, "in", 1);
+  await two.settle();
+  two.there.core.core.setPressure("disk", true);
+  publishAll(here, "in", 100);
+  await two.settle();
+  check.deepEqual(two.states(), ["blocked"]);
+  two.shovels.delete("/", "mover");
+  // One that is set meanwhile waits for it.
+  two.set({ ...moving, "dest-queue": "elsewhere" });
+  await two.settle();
+  check.deepEqual(two.states(), ["starting"]);
+  two.there.core.core.setPressure("disk", false);
+  await two.advance(6000);
+  check.deepEqual(two.states(), ["running"]);
+  const moved = [...drain(two.there.client(), "out"), ...drain(two.there.client(), "elsewhere")];
+  check.equal(new Set(moved).size, 100);
+  check.deepEqual(counts(two.here, "in"), [0, 0]);
+});

@@ -49,6 +49,8 @@ export interface ShovelOptions {
 
 /** How long a goodbye may take. */
 const closeMs = 2000;
+/** How long what is on its way is waited for before a goodbye. */
+const onItsWayMs = 3000;
 const notFound = 404;
 
 class OneAttempt implements Attempt {
@@ -76,7 +78,11 @@ export class Shovel {
   #changedAtMs: number;
   #attempt: OneAttempt | undefined;
   #retry: TimerHandle | undefined;
-  #isStopped = false;
+  #stopping: Promise<void> | undefined;
+  /** The server's, as soon as it is known. */
+  #consumerTag: string | undefined;
+  /** Ends the wait for what is on its way. */
+  #waitOver: (() => void) | undefined;
 
   constructor(options: ShovelOptions) {
     this.identity = options.identity;
@@ -96,7 +102,7 @@ export class Shovel {
   }
 
   start(): void {
-    if (this.#isStopped || this.#attempt !== undefined) return;
+    if (this.#stopping !== undefined || this.#attempt !== undefined) return;
     const attempt = new OneAttempt();
     this.#attempt = attempt;
     this.#enter({ kind: "starting" });
@@ -104,17 +110,43 @@ export class Shovel {
     void this.#run(attempt).catch((error: unknown) => this.#failed(attempt, reasonOf(error)));
   }
 
-  /** Says goodbye to both sides; what they have not confirmed goes back to the source. Answers when it is over. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
+  /**
+   * Takes no more, waits for what is on its way, for a while, and says goodbye to both sides; what has not been confirmed by
+   * then goes back to the source. Answers when it is over.
+   */
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
     if (this.#retry !== undefined) this.#clock.clearTimer(this.#retry);
     this.#retry = undefined;
     const state = this.#state;
     const attempt = this.#attempt;
     this.#attempt = undefined;
-    if (state.kind === "running")
+    if (state.kind === "running") {
+      await this.#waitForWhatIsOnItsWay(state.source.client, state.forwarding);
       await Promise.all([goodbye(state.source, this.#clock), goodbye(state.destination, this.#clock)]);
+    }
     attempt?.end();
+  }
+
+  #waitForWhatIsOnItsWay(source: Client, forwarding: Forwarding): Promise<void> {
+    const consumerTag = this.#consumerTag;
+    if (consumerTag === undefined || forwarding.remainingCount === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(this.#clock.now() + onItsWayMs, () => this.#waitOver?.());
+      this.#waitOver = (): void => {
+        this.#waitOver = undefined;
+        this.#clock.clearTimer(timer);
+        resolve();
+      };
+      // What stands before the answer was delivered, and is moved: without acknowledgements it would be lost.
+      source.call(1, "basic.cancel", { consumerTag, noWait: false }, ["basic.cancel-ok"]).then(
+        () => forwarding.whenSettled(() => this.#waitOver?.()),
+        () => this.#waitOver?.(),
+      );
+    });
   }
 
   async #run(attempt: OneAttempt): Promise<void> {
@@ -199,7 +231,8 @@ export class Shovel {
     const { consumerTag, consumerArguments } = this.plan.source;
     const flags = { noLocal: false, noAck: this.plan.ackMode === "no-ack", exclusive: false, noWait: false };
     const args = { ticket: 0, queue, consumerTag, ...flags, arguments: consumerArguments };
-    await client.call(1, "basic.consume", args, ["basic.consume-ok"]);
+    const answer = await client.call(1, "basic.consume", args, ["basic.consume-ok"]);
+    if (answer.name === "basic.consume-ok") this.#consumerTag = answer.args.consumerTag;
   }
 
   /** What it says of itself in a message that it moved, in RabbitMQ's order. */
@@ -224,8 +257,12 @@ export class Shovel {
   }
 
   #failed(attempt: OneAttempt, reason: string): void {
-    if (attempt !== this.#attempt || attempt.isOver) return;
+    if (attempt !== this.#attempt || attempt.isOver) {
+      this.#waitOver?.();
+      return;
+    }
     this.#attempt = undefined;
+    this.#consumerTag = undefined;
     attempt.end();
     this.#enter({ kind: "terminated", reason });
     const { reconnectMs } = this.plan;

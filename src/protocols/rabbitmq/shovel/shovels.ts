@@ -34,6 +34,8 @@ export class Shovels {
   readonly #server: RabbitServer;
   readonly #options: ShovelsOptions;
   readonly #shovelByKey = new Map<string, Shovel>();
+  /** Those that still wait for what is on its way: one that takes their place begins behind them. */
+  readonly #endingByKey = new Map<string, Promise<void>>();
   #isRunning = false;
 
   constructor(options: ShovelsOptions) {
@@ -62,7 +64,7 @@ export class Shovels {
     this.#isRunning = false;
     const shovels = [...this.#shovelByKey.values()];
     this.#shovelByKey.clear();
-    await Promise.all(shovels.map((shovel) => shovel.stop()));
+    await Promise.all([...this.#endingByKey.values(), ...shovels.map((shovel) => shovel.stop())]);
   }
 
   /** As the management lists them. */
@@ -115,7 +117,9 @@ export class Shovels {
       finished: () => this.#finished(shovel),
     });
     this.#shovelByKey.set(key, shovel);
-    shovel.start();
+    const before = this.#endingByKey.get(key);
+    if (before === undefined) shovel.start();
+    else void before.then(() => shovel.start());
   }
 
   #end(key: string): void {
@@ -124,7 +128,10 @@ export class Shovels {
     this.#shovelByKey.delete(key);
     const { name, vhost } = shovel.identity;
     this.#server.events.emit("shovel.worker.removed", { name, vhost });
-    void shovel.stop();
+    const ending = Promise.all([this.#endingByKey.get(key), shovel.stop()]).then(() => {
+      if (this.#endingByKey.get(key) === ending) this.#endingByKey.delete(key);
+    });
+    this.#endingByKey.set(key, ending);
   }
 
   #announce(shovel: Shovel): void {
