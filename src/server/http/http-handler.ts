@@ -11,11 +11,12 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { elapsedMs, type Clock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { HttpHandler } from "../http-listener.ts";
 import { BodyReader, type BodyFault } from "./body-reader.ts";
 import type { Pace } from "./pace.ts";
+import { nextPiece } from "./slices.ts";
 
 export interface HttpPeer {
   readonly address: string;
@@ -143,8 +144,9 @@ async function write(
   answer: HttpAnswer,
   incoming: IncomingMessage,
   response: ServerResponse,
-  { clock, pace }: ServeOptions,
+  options: ServeOptions,
 ): Promise<void> {
+  const { clock } = options;
   const { status, headers = {}, body } = answer;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   response.statusCode = status;
@@ -157,9 +159,9 @@ async function write(
     return;
   }
   const pieces = body[Symbol.iterator]();
-  let piece = await nextPiece(pieces, clock, pace);
+  let piece = await nextPiece(pieces, options);
   const first = piece.done === true ? "" : piece.value;
-  piece = await nextPiece(pieces, clock, pace);
+  piece = await nextPiece(pieces, options);
   if (piece.done === true) {
     end(response, first);
     return;
@@ -172,26 +174,9 @@ async function write(
   await send(response, first, clock);
   while (piece.done !== true && !response.destroyed) {
     await send(response, piece.value, clock);
-    piece = await nextPiece(pieces, clock, pace);
+    piece = await nextPiece(pieces, options);
   }
   response.end();
-}
-
-async function nextPiece(
-  pieces: Iterator<string>,
-  clock: Clock,
-  pace: Pace | undefined,
-): Promise<IteratorResult<string>> {
-  if (pace === undefined) return pieces.next();
-  for (let { waitMs } = pace; waitMs > 0; waitMs = pace.waitMs) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    clock.setTimer(clock.now() + waitMs, resolve);
-    await promise;
-  }
-  const startMs = elapsedMs();
-  const piece = pieces.next();
-  pace.spent(elapsedMs() - startMs);
-  return piece;
 }
 
 async function writeBody(

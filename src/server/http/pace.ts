@@ -1,7 +1,7 @@
 /**
  * Keeps those who read long lists from taking the time of those who send messages. What making pieces of answers takes is
- * measured; while the process has much else to do, no more than a small share of the time goes to it, and the next piece waits.
- * Some of it is saved up, so that an answer or a few hundred pages come at once; only who reads on and on is slowed. A process
+ * measured, and so is finding and sorting what is in them (slices.ts); while the process has much else to do, no more than a
+ * small share of the time goes to it, and the next piece waits. Some of it is saved up, so that an answer or a few hundred pages come at once; only who reads on and on is slowed. A process
  * that has little else to do slows nobody.
  *
  * Rejected: a bound of requests a second (a page of ten and one of five hundred are not the same), and a thread of its own
@@ -16,7 +16,7 @@ export interface PaceOptions {
   readonly activeMs: () => number;
 }
 
-/** Of the time, when there is much else to do. Sending the pieces comes on top, and sorting and filtering are not counted. */
+/** Of the time, when there is much else to do. Sending the pieces comes on top. */
 const shareMax = 0.025;
 /** What may be saved up, ms of work. */
 const savedMsMax = 250;

@@ -16,6 +16,7 @@ import {
   type HttpRequest,
 } from "../../../server/http/http-handler.ts";
 import type { Pace } from "../../../server/http/pace.ts";
+import { runInSlices, type Turns } from "../../../server/http/slices.ts";
 import { RouteTable, type RouteMatch } from "../../../server/http/route-table.ts";
 import type { RabbitServer } from "../model/server.ts";
 import { checkAccess, foreignPage } from "./access.ts";
@@ -56,6 +57,9 @@ export function createAnswerer(server: RabbitServer, options: ManagementOptions)
   return (request) => dispatcher.answer(request);
 }
 
+/** To who went away while it was made. */
+const nobodyHears: Reply = { status: 408 };
+
 type Found = RouteMatch<Route> | Reply | undefined;
 
 /** Who asks where nobody is asked for. */
@@ -85,9 +89,12 @@ class Dispatcher {
   readonly #routes: RouteTable<Route>;
   readonly #origins: ForeignOrigins;
   readonly #logins: Logins;
+  readonly #turns: Turns;
 
   constructor(server: RabbitServer, options: ManagementOptions) {
     this.#server = server;
+    const { pace } = options;
+    this.#turns = { clock: server.clock, ...(pace !== undefined && { pace }) };
     this.#origins = new ForeignOrigins(options.corsOrigins ?? []);
     this.#logins = new Logins({
       check: (credentials, peer) => askAuthority(server, credentials, peer),
@@ -147,7 +154,13 @@ class Dispatcher {
     };
     const answered = await this.#server.events.actingAs(identity.name, () => route.handle(call));
     if (method !== "GET") await this.#durable();
-    return answered;
+    return answered.work === undefined ? answered : this.#found(answered.work, request.peer);
+  }
+
+  async #found(work: NonNullable<Reply["work"]>, peer: HttpPeer): Promise<Reply> {
+    let isGone = false;
+    peer.whenGone(() => (isGone = true));
+    return (await runInSlices(work, this.#turns, () => isGone)) ?? nobodyHears;
   }
 
   async #identify(request: HttpRequest): Promise<Identity | Reply> {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { systemClock, VirtualClock, type Clock } from "../../../base/clock.ts";
+import { runInSlices } from "../../../server/http/slices.ts";
 import { replyList } from "./listing.ts";
-import { httpAnswer } from "./reply.ts";
+import { httpAnswer, type Reply } from "./reply.ts";
 import type { Call, JsonObject } from "./route.ts";
 
 interface Thing {
@@ -11,14 +13,27 @@ interface Thing {
   readonly stats?: { readonly rate: number; readonly peak: number };
 }
 
+function callOf(query: string, clock: Clock = systemClock()): Call {
+  return { query: new URLSearchParams(query), server: { clock } } as unknown as Call;
+}
+
+/** Does the work in one go. */
+function found({ work }: Reply): Reply {
+  assert.ok(work !== undefined);
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 function ask(things: readonly Thing[], query: string) {
-  const call = { query: new URLSearchParams(query) } as unknown as Call;
-  const reply = replyList(call, {
+  const listed = replyList(callOf(query), {
     things,
     name: ({ name }) => name,
     json: (thing) => thing as unknown as JsonObject,
     order: ["name"],
   });
+  const reply = listed.work === undefined ? listed : found(listed);
   const { body } = httpAnswer(reply);
   const text = typeof body === "string" ? body : [...(body as Iterable<string>)].join("");
   return { status: reply.status, json: JSON.parse(text) };
@@ -121,9 +136,8 @@ test("of thousands of columns that nothing has, a list is made in little time an
     stats: { rate: 1 },
   }));
   const columns = Array.from({ length: 3000 }, (_, index) => `zz${index}.yy`).join(",");
-  const call = { query: new URLSearchParams({ columns }) } as unknown as Call;
   let looks = 0;
-  const reply = replyList<Thing>(call, {
+  const reply = replyList<Thing>(callOf(`columns=${columns}`), {
     things: things as unknown as readonly Thing[],
     name: ({ name }) => name,
     json: (thing) => {
@@ -134,11 +148,67 @@ test("of thousands of columns that nothing has, a list is made in little time an
   });
   let mostInPiece = 0;
   let before = 0;
-  for (const piece of httpAnswer(reply).body as Iterable<string>) {
+  for (const piece of httpAnswer(found(reply)).body as Iterable<string>) {
     assert.doesNotMatch(piece, /name/);
     mostInPiece = Math.max(mostInPiece, looks - before);
     before = looks;
   }
   assert.equal(looks, things.length);
   assert.ok(mostInPiece <= 256, `${mostInPiece} elements were made in one turn`);
+});
+
+test("a list is found in slices: no turn works for longer than one and a thing, however long all takes", async () => {
+  // Reading what a thing is sorted by, or matching its name, takes half a millisecond of this clock.
+  let lastMs = 0;
+  let turns = 0;
+  let longestMs = 0;
+  const clock = new VirtualClock(undefined, (run) => {
+    longestMs = Math.max(longestMs, clock.now() - lastMs);
+    turns++;
+    setImmediate(() => {
+      lastMs = clock.now();
+      run();
+    });
+  });
+  const things = Array.from({ length: 2000 }, (_, index) => ({ name: `n${index}`, size: (index * 7919) % 2000 }));
+  const work = (): void => clock.advance(0.5);
+  for (const query of ["sort=size&page=1&page_size=10", "page=1&page_size=10&name=N"]) {
+    turns = 0;
+    lastMs = clock.now();
+    const listed = replyList<Thing>(callOf(query, clock), {
+      things,
+      name({ name }) {
+        work();
+        return name;
+      },
+      json: (thing) => thing as unknown as JsonObject,
+      cheap(thing, column) {
+        work();
+        return thing[column as keyof Thing];
+      },
+      order: [],
+    });
+    const reply = await runInSlices(listed.work!, { clock }, () => false);
+    assert.equal(reply?.status, 200);
+    assert.ok(turns >= (2000 * 0.5) / 4, `${turns} turns`);
+  }
+  assert.ok(longestMs <= 3.5, `a turn took ${longestMs} ms`);
+});
+
+test("a filter is given up after a second of its own work", async () => {
+  const clock = new VirtualClock(undefined, setImmediate);
+  const things = Array.from({ length: 200 }, (_, index) => ({ name: `n${index}` }));
+  let asked = 0;
+  const listed = replyList<Thing>(callOf("page=1&name=n", clock), {
+    things,
+    name({ name }) {
+      asked++;
+      clock.advance(20);
+      return name;
+    },
+    json: (thing) => thing as unknown as JsonObject,
+    order: [],
+  });
+  assert.equal((await runInSlices(listed.work!, { clock }, () => false))?.status, 400);
+  assert.equal(asked, 51);
 });

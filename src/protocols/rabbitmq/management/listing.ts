@@ -4,19 +4,21 @@
  *
  * A list is of things, not of their JSON: with a page asked for, or no order that needs more than `cheap` knows, JSON is
  * made only of the things that are answered. A page of 100 from 10,000 queues costs a filter, a sort of cheap values and 100
- * objects; whoever sorts by a rate pays for reading that of each.
+ * objects; whoever sorts by a rate pays for reading that of each. All of it is work in slices: gathering, filtering, keys, order.
  *
  * Values are ordered as Erlang orders terms: numbers before words before lists before text; what is missing counts as 0.
  */
 
-import { elapsedMs } from "../../../base/clock.ts";
+import type { Clock } from "../../../base/clock.ts";
 import { Pattern } from "../../../base/pattern.ts";
 import { PatternFault } from "../../../base/pattern-translation.ts";
+import { sorting, type Work } from "../../../server/http/slices.ts";
 import type { Call, JsonObject } from "./route.ts";
-import { badRequest, refused, reply, type LazyList, type Reply } from "./reply.ts";
+import { badRequest, refused, reply, replyOf, type LazyList, type Reply } from "./reply.ts";
 
 export interface Listing<T> {
-  readonly things: readonly T[];
+  /** Or what gathers them, for this once. */
+  readonly things: readonly T[] | Work<readonly T[]>;
   /** What `name` filters; undefined: the filter takes it. */
   name(thing: T): string | undefined;
   json(thing: T): JsonObject;
@@ -35,7 +37,8 @@ const pageSizeMax = 500;
 /** No object that is answered is deeper. */
 const columnDepthMax = 16;
 const filterCharactersMax = 1024;
-const filterMsMax = 100;
+/** Of all slices together. Ten thousand names under a pattern that has to be guarded take as long. */
+const filterMsMax = 1000;
 
 interface Page {
   readonly page: number;
@@ -46,25 +49,33 @@ interface Page {
 export function replyList<T>(call: Call, listing: Listing<T>): Reply {
   const page = pageOf(call.query);
   if (page !== undefined && "status" in page) return page;
-  const paged = listing.hasPages === false ? undefined : page;
-  const columns = columnsOf(call.query);
-  const sorted = sortedThings(call.query, listing);
+  return replyOf(found(call, listing, listing.hasPages === false ? undefined : page));
+}
+
+function* found<T>({ query, server }: Call, listing: Listing<T>, page: Page | undefined): Generator<unknown, Reply> {
+  const { things: given } = listing;
+  const things = "next" in given ? yield* { [Symbol.iterator]: () => given } : given;
+  const columns = columnsOf(query);
+  const sorted = yield* sortedThings(query, things, listing);
   const show = (thing: T): unknown => withColumns(listing.json(thing), columns);
-  if (paged === undefined) return { status: 200, list: { items: lazily(sorted, show) } };
-  const { matches, pageSize } = paged;
-  const found = matches === undefined ? sorted : filtered(sorted, (thing) => matches(listing.name(thing) ?? ""));
-  if (found === undefined) return refused(400, "invalid_pagination_parameters", "name filter regex takes too long");
-  const first = (paged.page - 1) * pageSize;
-  if (first > 0 && first >= found.length) return pageOutOfRange(paged, found.length);
-  const shown = found.slice(first, first + pageSize);
+  if (page === undefined) return { status: 200, list: { items: lazily(sorted, show) } };
+  const { matches, pageSize } = page;
+  const chosen =
+    matches === undefined
+      ? sorted
+      : yield* filtered(sorted, (thing) => matches(listing.name(thing) ?? ""), server.clock);
+  if (chosen === undefined) return refused(400, "invalid_pagination_parameters", "name filter regex takes too long");
+  const first = (page.page - 1) * pageSize;
+  if (first > 0 && first >= chosen.length) return pageOutOfRange(page, chosen.length);
+  const shown = chosen.slice(first, first + pageSize);
   const list: LazyList = {
     envelope: {
-      filtered_count: found.length,
+      filtered_count: chosen.length,
       item_count: shown.length,
-      page: paged.page,
-      page_count: Math.ceil(found.length / pageSize),
+      page: page.page,
+      page_count: Math.ceil(chosen.length / pageSize),
       page_size: pageSize,
-      total_count: listing.things.length,
+      total_count: things.length,
     },
     items: lazily(shown, show),
   };
@@ -89,14 +100,21 @@ export function replyObject(call: Call, object: JsonObject): Reply {
 }
 
 /** Undefined: it took too long. One match of a pattern is bounded; ten thousand of them are not. */
-function filtered<T>(things: readonly T[], matches: (thing: T) => boolean): readonly T[] | undefined {
-  const startMs = elapsedMs();
-  const found: T[] = [];
+function* filtered<T>(
+  things: readonly T[],
+  matches: (thing: T) => boolean,
+  clock: Clock,
+): Generator<unknown, readonly T[] | undefined> {
+  const chosen: T[] = [];
+  let tookMs = 0;
   for (const thing of things) {
-    if (matches(thing)) found.push(thing);
-    if (elapsedMs() - startMs > filterMsMax) return undefined;
+    const startMs = clock.elapsedMs();
+    if (matches(thing)) chosen.push(thing);
+    tookMs += clock.elapsedMs() - startMs;
+    if (tookMs > filterMsMax) return undefined;
+    yield;
   }
-  return found;
+  return chosen;
 }
 
 function* lazily<T>(things: readonly T[], show: (thing: T) => unknown): Iterable<unknown> {
@@ -180,14 +198,22 @@ function withColumns(value: unknown, columns: Columns | undefined): unknown {
   return shown;
 }
 
-function sortedThings<T>(query: URLSearchParams, listing: Listing<T>): readonly T[] {
+function* sortedThings<T>(
+  query: URLSearchParams,
+  things: readonly T[],
+  listing: Listing<T>,
+): Generator<unknown, readonly T[]> {
   const asked = query.get("sort");
   const order = asked === null || asked === "" ? listing.order : [...new Set([asked, ...listing.order])];
-  if (order.length === 0) return listing.things;
-  const keyed = listing.things.map((thing) => ({ thing, keys: keysOf(thing, order, listing) }));
-  keyed.sort((a, b) => compareAll(a.keys, b.keys));
-  if (query.get("sort_reverse") === "true") keyed.reverse();
-  return keyed.map(({ thing }) => thing);
+  if (order.length === 0) return things;
+  const keyed: { readonly thing: T; readonly keys: readonly unknown[] }[] = [];
+  for (const thing of things) {
+    keyed.push({ thing, keys: keysOf(thing, order, listing) });
+    yield;
+  }
+  const sorted = yield* sorting(keyed, (a, b) => compareAll(a.keys, b.keys));
+  if (query.get("sort_reverse") === "true") sorted.reverse();
+  return sorted.map(({ thing }) => thing);
 }
 
 function keysOf<T>(thing: T, order: readonly string[], listing: Listing<T>): unknown[] {

@@ -1,6 +1,7 @@
 /** What a handler answers, and the refusals in RabbitMQ's words. */
 
 import type { BodyWriter, HttpAnswer } from "../../../server/http/http-handler.ts";
+import type { Work } from "../../../server/http/slices.ts";
 
 export interface Reply {
   readonly status: number;
@@ -15,6 +16,13 @@ export interface Reply {
   /** Bytes that are written while they are sent. */
   readonly stream?: BodyWriter;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Finding the answer takes long and is done in slices: what it ends with stands for this reply. */
+  readonly work?: Work<Reply>;
+}
+
+/** To be found in slices. */
+export function replyOf(work: Work<Reply>): Reply {
+  return { status: 200, work };
 }
 
 /** A JSON array whose elements are made when they are needed; in an object of other values if there are any. */

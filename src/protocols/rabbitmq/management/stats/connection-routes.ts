@@ -1,6 +1,7 @@
 /** Lists of connections, channels and consumers, and one of them. Monitors see all, others what they opened. */
 
 import type { LiveConnection } from "../../model/live.ts";
+import { gather } from "../../../../server/http/slices.ts";
 import { checkOwner, maySeeOf } from "../access.ts";
 import { notCheap, replyList, replyObject } from "../listing.ts";
 import { badRequest, objectNotFound, type Reply } from "../reply.ts";
@@ -110,7 +111,7 @@ function listConnections(call: Call, stats: Stats, wanted: Wanted): Reply {
   const ranges = requestRanges(call, stats);
   if (typeof ranges === "string") return badRequest(ranges);
   return replyList<LiveConnection>(call, {
-    things: [...seenConnections(call, stats, wanted)],
+    things: gather(seenConnections(call, stats, wanted)),
     name: ({ name }) => name,
     json: (connection) => connectionJson(connection, stats, ranges),
     cheap: cheapConnectionValue,
@@ -164,15 +165,17 @@ function channelsOfConnection(call: Call, stats: Stats): Reply {
   return "status" in connection ? connection : listChannels(call, stats, (each) => each === connection);
 }
 
+function* seenChannels(call: Call, stats: Stats, wanted: Wanted): Generator<PlacedChannel> {
+  for (const connection of seenConnections(call, stats, wanted)) {
+    for (const channel of connection.channels()) yield { channel, connection };
+  }
+}
+
 function listChannels(call: Call, stats: Stats, wanted: Wanted): Reply {
   const ranges = requestRanges(call, stats);
   if (typeof ranges === "string") return badRequest(ranges);
-  const things: PlacedChannel[] = [];
-  for (const connection of seenConnections(call, stats, wanted)) {
-    for (const channel of connection.channels()) things.push({ channel, connection });
-  }
   return replyList<PlacedChannel>(call, {
-    things,
+    things: gather(seenChannels(call, stats, wanted)),
     name: ({ channel, connection }) => channelName(connection, channel),
     json: (placed) => channelJson(placed, stats, ranges),
     cheap: cheapChannelValue,
@@ -217,14 +220,16 @@ function oneChannel(call: Call, stats: Stats): Reply {
   return objectNotFound;
 }
 
-function listConsumers(call: Call, stats: Stats, vhost: string | undefined): Reply {
-  const things: PlacedConsumer[] = [];
+function* seenConsumers(call: Call, stats: Stats, vhost: string | undefined): Generator<PlacedConsumer> {
   for (const placed of allConsumers(stats.server.live)) {
     const isWanted = vhost === undefined || placed.connection.vhost === vhost;
-    if (isWanted && maySeeOf(call, placed.connection.user)) things.push(placed);
+    if (isWanted && maySeeOf(call, placed.connection.user)) yield placed;
   }
+}
+
+function listConsumers(call: Call, stats: Stats, vhost: string | undefined): Reply {
   return replyList<PlacedConsumer>(call, {
-    things,
+    things: gather(seenConsumers(call, stats, vhost)),
     name: ({ consumer }) => consumer.tag,
     json: (placed) => consumerJson(placed, stats.server.nodeName),
     order: [],

@@ -3,6 +3,7 @@
 import type { Exchange, Queue } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import type { Vhost } from "../../model/vhosts.ts";
+import { gather, sorting } from "../../../../server/http/slices.ts";
 import { visibleVhosts } from "../access.ts";
 import { notCheap, replyList, replyObject } from "../listing.ts";
 import { badRequest, objectNotFound, type Reply } from "../reply.ts";
@@ -78,16 +79,14 @@ function listQueues(call: Call, stats: Stats): Reply {
   const ranges = requestRanges(call, stats);
   if (typeof ranges === "string") return badRequest(ranges);
   const { server } = stats;
-  const vhosts = visibleVhosts(call).toSorted(byVhostName);
-  const queues =
-    vhosts.length === 1
-      ? stats.queues.of(vhosts[0]!.namespace)
-      : vhosts.flatMap(({ namespace }) => stats.queues.of(namespace));
+  const namespaces = visibleVhosts(call)
+    .toSorted(byVhostName)
+    .map(({ namespace }) => namespace);
   const showing = showingOf(stats, ranges);
   const disableStats = isAsked(call, "disable_stats");
   const hasTotals = isAsked(call, "enable_queue_totals");
   return replyList<Queue>(call, {
-    things: queues,
+    things: stats.queues.of(namespaces),
     name: ({ name }) => name,
     json: (queue) => {
       if (!disableStats) return queueJson(queue, showing);
@@ -183,19 +182,26 @@ interface PlacedExchange {
   readonly vhost: string;
 }
 
+function* exchangesOf(vhosts: readonly Vhost[]): Generator<unknown, readonly PlacedExchange[]> {
+  const all: PlacedExchange[] = [];
+  for (const { name, namespace } of vhosts) {
+    for (const exchange of yield* sorting(yield* gather(namespace.exchanges()), byName)) {
+      all.push({ exchange, vhost: name });
+      yield;
+    }
+  }
+  return all;
+}
+
 function listExchanges(call: Call, stats: Stats): Reply {
   if (call.vhost === "missing") return objectNotFound;
   const ranges = requestRanges(call, stats);
   if (typeof ranges === "string") return badRequest(ranges);
-  const things = visibleVhosts(call)
-    .toSorted(byVhostName)
-    .flatMap(({ name, namespace }) =>
-      [...namespace.exchanges()].sort(byName).map((exchange) => ({ exchange, vhost: name })),
-    );
+  const vhosts = visibleVhosts(call).toSorted(byVhostName);
   const policies = policyView(stats.server);
   const disableStats = isAsked(call, "disable_stats");
   return replyList<PlacedExchange>(call, {
-    things,
+    things: exchangesOf(vhosts),
     name: ({ exchange }) => exchange.name,
     json: ({ exchange, vhost }): Fields =>
       disableStats

@@ -8,6 +8,7 @@ import { bind as bindEnds, unbind as unbindEnds } from "../../model/bindings.ts"
 import { headersOf, type Headers } from "../../model/mapping.ts";
 import { jsonOfHeaders } from "../../model/json-table.ts";
 import type { Vhost } from "../../model/vhosts.ts";
+import { gather } from "../../../../server/http/slices.ts";
 import { visibleVhosts } from "../access.ts";
 import { argumentsField, isReply, textField } from "../body-fields.ts";
 import { notCheap, replyList, replyObject, type Listing } from "../listing.ts";
@@ -124,33 +125,29 @@ function implicitBinding(vhost: Vhost, { name }: Queue): Binding {
   return { vhost: vhost.name, ...ends, routing_key: name, args: noArguments };
 }
 
-function allOf(vhosts: readonly Vhost[]): Binding[] {
-  const found: Binding[] = [];
+function* allOf(vhosts: readonly Vhost[]): Generator<Binding> {
   for (const vhost of vhosts) {
-    for (const exchange of vhost.namespace.exchanges()) found.push(...from(vhost, exchange.name));
+    for (const exchange of vhost.namespace.exchanges()) yield* from(vhost, exchange.name);
   }
-  return found;
 }
 
-function from(vhost: Vhost, source: string): Binding[] {
+function* from(vhost: Vhost, source: string): Generator<Binding> {
   const { namespace } = vhost;
-  if (source === "") return Array.from(namespace.queues(), (queue) => implicitBinding(vhost, queue));
-  return Array.from(namespace.bindingsFrom(source), (view) => bindingOf(vhost, view));
+  if (source === "") for (const queue of namespace.queues()) yield implicitBinding(vhost, queue);
+  else for (const view of namespace.bindingsFrom(source)) yield bindingOf(vhost, view);
 }
 
-function to(vhost: Vhost, type: Ends["destinationType"], name: string): Binding[] {
+function* to(vhost: Vhost, type: Ends["destinationType"], name: string): Generator<Binding> {
   const { namespace } = vhost;
-  if (type === "exchange") {
-    return Array.from(namespace.bindingsTo({ exchange: name }), (view) => bindingOf(vhost, view));
-  }
-  const queue = namespace.queue(name);
-  if (queue === undefined) return [];
-  const made = Array.from(namespace.bindingsTo({ queue }), (view) => bindingOf(vhost, view));
-  return [implicitBinding(vhost, queue), ...made];
+  const queue = type === "queue" ? namespace.queue(name) : undefined;
+  if (type === "queue" && queue === undefined) return;
+  if (queue !== undefined) yield implicitBinding(vhost, queue);
+  const end = queue === undefined ? { exchange: name } : { queue };
+  for (const view of namespace.bindingsTo(end)) yield bindingOf(vhost, view);
 }
 
-function betweenEnds({ vhost, source, destinationType, destination }: Ends): Binding[] {
-  return to(vhost, destinationType, destination).filter((binding) => binding.source === source);
+function* betweenEnds({ vhost, source, destinationType, destination }: Ends): Generator<Binding> {
+  for (const binding of to(vhost, destinationType, destination)) if (binding.source === source) yield binding;
 }
 
 function bindingJson({ args, ...binding }: Binding): JsonObject {
@@ -172,8 +169,8 @@ const listing: Omit<Listing<Binding>, "things"> = {
   hasPages: false,
 };
 
-function replyBindings(call: Call, things: readonly Binding[]): Reply {
-  return replyList(call, { ...listing, things });
+function replyBindings(call: Call, bindings: Iterable<Binding>): Reply {
+  return replyList(call, { ...listing, things: gather(bindings) });
 }
 
 function withEnds(call: Call, run: (call: VhostCall, ends: Ends) => Reply, otherwise: Reply): Reply {
@@ -199,7 +196,7 @@ function withBinding(call: Call, run: (call: VhostCall, binding: Binding, ends: 
   return withEnds(
     call,
     (found, ends) => {
-      const binding = betweenEnds(ends).find(({ routing_key, args }) => {
+      const binding = [...betweenEnds(ends)].find(({ routing_key, args }) => {
         if (routing_key !== sought.routingKey) return false;
         const hash = Object.keys(args).length === 0 ? undefined : argumentsHash(args);
         return hash === sought.argumentsHash;
