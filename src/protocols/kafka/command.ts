@@ -1,0 +1,54 @@
+/**
+ * One command of Kafka's protocol: which versions are taken, how it is read and written, what it does. The table of all of
+ * them is commands/table.ts; ApiVersions answers from it, so nothing is advertised that nobody handles.
+ *
+ * A request is a plain object with the camelCase names of Kafka's message definitions: int64 as a number, a uuid as 32
+ * hexadecimal digits, bytes and records as views into the request's frame (valid during `handle`, copied by who keeps them),
+ * what may be null as null. Fields that the version lacks have their default. Responses are made of the same, and fields
+ * that are left out are written as their defaults.
+ */
+import type { Identity } from "../../auth/identity.ts";
+import type { PeerAddress } from "../../server/protocol.ts";
+import type { MessageSchema } from "./codec/schema.ts";
+import type { KafkaServer } from "./server.ts";
+
+export interface Command<Request = never, Response = unknown> {
+  /** As in Kafka's definitions, without "Request": `CreateTopics`. */
+  readonly name: string;
+  readonly key: number;
+  /** Taken from clients; the schema may know more. */
+  readonly minVersion: number;
+  readonly maxVersion: number;
+  readonly request: MessageSchema;
+  readonly response: MessageSchema;
+  /** May be sent before a login. */
+  readonly isOpen?: boolean;
+  /** Answers once, now or later, by `call.respond`. Never throws for what a client sent. */
+  handle(request: Request, call: Call<Response>): void;
+}
+
+/** One request that is being answered. Answers of a connection go out in the order of its requests. */
+export interface Call<Response = unknown> {
+  readonly server: KafkaServer;
+  readonly connection: CallerConnection;
+  readonly version: number;
+  readonly correlationId: number;
+  readonly clientId: string | null;
+  /** Who asks. Somebody without a name, where that is allowed, is the anonymous user. */
+  readonly identity: Identity;
+  respond(response: Response): void;
+  /** `acks=0`: nothing is sent. */
+  respondNothing(): void;
+  /** The answer goes when everything done until now is durable. */
+  respondWhenDurable(response: Response): void;
+}
+
+/** What a command may know of the connection it came by. */
+export interface CallerConnection {
+  readonly address: PeerAddress;
+  /** Unique among those of this process; for logs and for member ids. */
+  readonly id: string;
+  readonly isClosed: boolean;
+  /** Run when the connection has gone; answers how to take that back. */
+  onClosed(run: () => void): () => void;
+}
