@@ -12,6 +12,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { must } from "../base/assert.ts";
 import type { Damage, Log } from "../log/log.ts";
+import { LimitedLog } from "../observe/limited-log.ts";
 import type { Logger } from "../observe/log.ts";
 import type {
   CommitListener,
@@ -91,6 +92,8 @@ export class Core {
   readonly clock: OwnedClock;
   readonly random: Random;
   readonly logger: Logger;
+  /** For what queues and disks bring about, which may be many and often. */
+  readonly limitedLog: LimitedLog;
   readonly settings: CoreSettings;
   readonly fatal: (error: Error) => void;
   readonly cache: BlockCache;
@@ -136,6 +139,7 @@ export class Core {
     this.clock = new OwnedClock(options.clock, () => void (this.#isNowFresh = false));
     this.random = options.random;
     this.logger = options.logger;
+    this.limitedLog = new LimitedLog(options.logger, this.clock);
     this.settings = options.settings;
     this.fatal = options.fatal;
     this.cache = new BlockCache(options.settings.bufferBytes);
@@ -146,6 +150,7 @@ export class Core {
       completed: (ticket) => this.#completed(ticket),
       dispatch: () => this.#dispatch(),
       turned: () => void (this.#isNowFresh = false),
+      slow: (ms, bytes) => this.limitedLog.warn("a commit took long: the disk is slow", { ms, bytes }),
       failed: (error, isFull) => this.#journalFailed(error, isFull),
       recovered: () => this.setDiskPressure("journal", false),
     });

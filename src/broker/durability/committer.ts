@@ -35,6 +35,8 @@ export interface CommitHooks {
   dispatch(): void;
   /** Time has passed: another turn of the event loop. */
   turned(): void;
+  /** A block was at the disk for longer than it should be. */
+  slow(ms: number, bytes: number): void;
   /** The journal cannot go on. `isFull`: no space; the append is retried. */
   failed(error: Error, isFull: boolean): void;
   /** A retried append went through. */
@@ -53,6 +55,8 @@ interface Batch {
 }
 
 const retryFullMs = 500;
+/** A commit that takes longer is told of: everybody waits for it. */
+const slowMs = 1000;
 /** A block of this size is written at once when nobody else waits. */
 const loneBytesMax = BLOCK_ALIGN;
 
@@ -304,7 +308,9 @@ export class Committer {
     this.blocks++;
     this.bytesWritten += batch.end - batch.start;
     this.#measures.commitBytes.add(batch.end - batch.start);
-    this.#measures.commitMs.add(this.#clock.elapsedMs() - this.#inFlightSinceMs);
+    const tookMs = this.#clock.elapsedMs() - this.#inFlightSinceMs;
+    this.#measures.commitMs.add(tookMs);
+    if (tookMs > slowMs) this.#hooks.slow(Math.round(tookMs), batch.end - batch.start);
     this.pendingBytes -= batch.end - batch.start;
     this.#cache.release(batch.slot);
     this.#complete(batch);

@@ -4,6 +4,8 @@ import type { Subscription } from "./subscription.ts";
 
 /** Messages that one turn drops at most: the rest waits for the next turn, so that nobody else starves. */
 const deathsPerTurn = 1024;
+/** A queue that is at its limit says so again after this long. */
+const toldMs = 60_000;
 
 export class LengthLimit {
   /**
@@ -13,6 +15,9 @@ export class LengthLimit {
   isWaiting = true;
   readonly #core: Core;
   readonly #subscription: Subscription;
+  #toldAtMs = -Infinity;
+  /** Messages that went, or were refused, since that was told. */
+  #untold = 0;
 
   constructor(core: Core, subscription: Subscription) {
     this.#core = core;
@@ -29,8 +34,10 @@ export class LengthLimit {
       const offset = ready.peek(partition.next);
       if (offset < 0) return;
       if (subscription.passOverHead(offset)) continue;
-      if (partition.bodyLength(offset) >= 0) subscription.dropHead(offset);
-      else if (!subscription.load(offset)) {
+      if (partition.bodyLength(offset) >= 0) {
+        subscription.dropHead(offset);
+        this.#tell("a queue is at its length limit and drops messages");
+      } else if (!subscription.load(offset)) {
         this.isWaiting = true;
         return;
       }
@@ -43,10 +50,32 @@ export class LengthLimit {
     const { readyCount, readyBytes, settings } = this.#subscription;
     const { maxLength, maxLengthBytes, overflow } = settings;
     if (overflow === "drop-head") return false;
-    return (
+    const isFull =
       (maxLength >= 0 && readyCount + 1 > maxLength) ||
-      (maxLengthBytes >= 0 && readyBytes + bodyLength > maxLengthBytes)
-    );
+      (maxLengthBytes >= 0 && readyBytes + bodyLength > maxLengthBytes);
+    if (isFull) this.#tell("a queue is at its length limit and refuses messages");
+    return isFull;
+  }
+
+  /** Once in a while, however many they are. */
+  #tell(sentence: string): void {
+    this.#untold++;
+    const nowMs = this.#core.now();
+    if (nowMs - this.#toldAtMs < toldMs) return;
+    this.#toldAtMs = nowMs;
+    const { partition, readyCount, readyBytes, settings } = this.#subscription;
+    const { maxLength, maxLengthBytes } = settings;
+    const queue = this.#core.queueById.get(partition.id);
+    this.#core.limitedLog.warn(sentence, {
+      queue: queue?.name,
+      namespace: queue?.namespace.name,
+      messages: this.#untold,
+      readyCount,
+      readyBytes,
+      ...(maxLength >= 0 && { maxLength }),
+      ...(maxLengthBytes >= 0 && { maxLengthBytes }),
+    });
+    this.#untold = 0;
   }
 
   get #isOver(): boolean {

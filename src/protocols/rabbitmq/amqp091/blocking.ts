@@ -4,40 +4,44 @@
  */
 
 import type { Pressure } from "../../../broker/api.ts";
-import type { Hub } from "./hub.ts";
+import { logHeldBack, logLetGo } from "./connection-log.ts";
+import type { AmqpConnection } from "./connection.ts";
 import { pauses, type Intake } from "./intake.ts";
 
 export class Blocking {
-  readonly #hub: Hub;
+  readonly #connection: AmqpConnection;
   readonly #intake: Intake;
-  /** Says `connection.blocked` with a reason, or, without one, `connection.unblocked`. */
-  readonly #tell: (reason: string | undefined) => void;
   readonly #forget: () => void;
   #isTold = false;
+  #heldSinceMs = 0;
 
-  constructor(hub: Hub, intake: Intake, tell: (reason: string | undefined) => void) {
-    this.#hub = hub;
+  constructor(connection: AmqpConnection, intake: Intake) {
+    this.#connection = connection;
     this.#intake = intake;
-    this.#tell = tell;
-    this.#forget = hub.broker.onPressure((pressure) => this.#changed(pressure));
+    this.#forget = connection.hub.broker.onPressure((pressure) => this.#changed(pressure));
   }
 
   /** Whether this connection is held back, or would be if it published. */
   get state(): "blocked" | "blocking" | undefined {
     if (this.#intake.isPausedFor(pauses.blocked)) return "blocked";
-    const { memory, disk } = this.#hub.broker.pressure;
+    const { memory, disk } = this.#connection.hub.broker.pressure;
     return memory || disk ? "blocking" : undefined;
   }
 
   /** It has published: it waits, if publishers have to. */
   apply(canBeTold: boolean): void {
-    const { memory, disk } = this.#hub.broker.pressure;
+    const { memory, disk } = this.#connection.hub.broker.pressure;
     if (!memory && !disk) return;
+    const reasons = [...(memory ? ["memory"] : []), ...(disk ? ["disk"] : [])].join(" & ");
+    const connection = this.#connection;
+    if (!this.#intake.isPausedFor(pauses.blocked)) {
+      this.#heldSinceMs = connection.hub.clock.now();
+      logHeldBack(connection, reasons);
+    }
     this.#intake.pause(pauses.blocked);
     if (this.#isTold || !canBeTold) return;
     this.#isTold = true;
-    const reasons = [...(memory ? ["memory"] : []), ...(disk ? ["disk"] : [])];
-    this.#tell(`low on ${reasons.join(" & ")}`);
+    connection.send(0, "connection.blocked", { reason: `low on ${reasons}` });
   }
 
   /** The connection has gone. */
@@ -47,10 +51,13 @@ export class Blocking {
 
   #changed({ memory, disk }: Pressure): void {
     if (memory || disk) return;
+    const connection = this.#connection;
     if (this.#isTold) {
       this.#isTold = false;
-      this.#tell(undefined);
+      connection.send(0, "connection.unblocked", {});
     }
+    if (!this.#intake.isPausedFor(pauses.blocked)) return;
+    logLetGo(connection, connection.hub.clock.now() - this.#heldSinceMs);
     this.#intake.resume(pauses.blocked);
   }
 }

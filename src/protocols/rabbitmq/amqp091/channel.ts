@@ -7,6 +7,7 @@
  */
 
 import type { Session } from "../../../broker/api.ts";
+import type { LogFields } from "../../../observe/log.ts";
 import { writeContent, writeDeliver, type ContentParts, type Settlement } from "./codec-hot.ts";
 import { fitShortString, writeMethod } from "./codec.ts";
 import { logChannelRefused } from "./connection-log.ts";
@@ -235,7 +236,7 @@ export class Channel implements ReplyTarget, LiveChannel {
   consumerEnded(consumer: AmqpConsumer, reason: "queue-deleted" | "lease-timeout"): void {
     const { connection } = this;
     if (reason === "lease-timeout") {
-      this.leaseTimedOut(consumer.leaseMs);
+      this.leaseTimedOut(consumer.leaseMs, { queue: consumer.queue.name, consumer: consumer.tag });
       return;
     }
     this.consumerByTag.delete(consumer.tag);
@@ -248,12 +249,15 @@ export class Channel implements ReplyTarget, LiveChannel {
     });
   }
 
-  /** A delivery has stayed unsettled for longer than `leaseMs`. */
-  leaseTimedOut(leaseMs: number): void {
+  /**
+   * A delivery has stayed unsettled for longer than `leaseMs`.
+   * @param of for the log: whose it was.
+   */
+  leaseTimedOut(leaseMs: number, of: LogFields): void {
     const text =
       `delivery acknowledgement on channel ${this.number} timed out. Timeout value used: ${leaseMs} ms. ` +
       "This timeout value can be configured, see consumers doc guide to learn more";
-    if (this.state === "running") this.refuse(new Fault("preconditionFailed", text), 0, 0);
+    if (this.state === "running") this.refuse(new Fault("preconditionFailed", text), 0, 0, of);
   }
 
   takeReplies(consumerTag: string): void {
@@ -295,8 +299,8 @@ export class Channel implements ReplyTarget, LiveChannel {
   // Ending
 
   /** The broker ends the channel; the client's close-ok is still to come. */
-  refuse(fault: Fault, classId: number, methodId: number): void {
-    logChannelRefused(this.connection, this.number, fault);
+  refuse(fault: Fault, classId: number, methodId: number, logged: LogFields = {}): void {
+    logChannelRefused(this.connection, this.number, fault, logged);
     this.release();
     this.state = "closing";
     const closing = { replyCode: fault.code, replyText: fitShortString(fault.replyText), classId, methodId };

@@ -1,4 +1,7 @@
-/** What the log says of connections: one line when it was opened, one when it was closed and why, one for each refusal. */
+/**
+ * What the log says of connections: one line when it was opened, one when it was closed and why, one for each refusal, and one
+ * each when a client is slow, or is held back, and when that is over.
+ */
 
 import { textArgument } from "../model/arguments.ts";
 import type { Fault } from "../model/errors.ts";
@@ -53,12 +56,34 @@ export function logRefused(connection: AmqpConnection, fault: Fault): void {
   connection.hub.log.warn("an AMQP connection is refused or ended for a fault", fields);
 }
 
-export function logChannelRefused(connection: AmqpConnection, channel: number, fault: Fault): void {
+/** @param more what else is known of it. */
+export function logChannelRefused(connection: AmqpConnection, channel: number, fault: Fault, more: LogFields): void {
   connection.hub.log.warn("an AMQP channel is closed for a fault", {
     ...who(connection),
     channel,
+    ...more,
     fault: fault.replyText,
   });
+}
+
+/** @param queues those that have messages for it. */
+export function logSlowReader(connection: AmqpConnection, queues: readonly string[], slowMs: number): void {
+  const { hub, peer } = connection;
+  const fields = { ...who(connection), queues, unsentBytes: peer.unsentBytes, slowMs };
+  hub.log.warn("a consumer takes nothing while messages wait for it", fields);
+}
+
+export function logReaderRecovered(connection: AmqpConnection, slowMs: number): void {
+  connection.hub.log.info("a slow consumer has taken what waited for it", { ...who(connection), slowMs });
+}
+
+/** @param short of what the broker is short. */
+export function logHeldBack(connection: AmqpConnection, short: string): void {
+  connection.hub.log.warn("a producer is held back", { ...who(connection), short });
+}
+
+export function logLetGo(connection: AmqpConnection, heldMs: number): void {
+  connection.hub.log.info("a producer goes on", { ...who(connection), heldMs });
 }
 
 function who({ address, user, vhost, state }: AmqpConnection): LogFields {

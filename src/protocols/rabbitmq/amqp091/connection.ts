@@ -48,6 +48,7 @@ import type { Hub } from "./hub.ts";
 import { Intake, pauses } from "./intake.ts";
 import { ShownConnection } from "./live-connection.ts";
 import { Liveness } from "./liveness.ts";
+import { SlowReader } from "./slow-reader.ts";
 
 /** Deliveries stop above this many bytes that the peer has not taken, and go on when it has taken all. */
 const deliveryBytesMax = 1_048_576;
@@ -100,6 +101,7 @@ export class AmqpConnection implements Connection {
   readonly #liveness: Liveness;
   readonly #blocking: Blocking;
   readonly #commitWait: CommitWait;
+  readonly #slowReader: SlowReader;
 
   constructor(hub: Hub, peer: Peer) {
     this.hub = hub;
@@ -114,10 +116,8 @@ export class AmqpConnection implements Connection {
       () => this.#afterChunk(),
     );
     this.#commitWait = new CommitWait(hub, this.#intake, this.output, () => this.flush());
-    this.#blocking = new Blocking(hub, this.#intake, (reason) => {
-      if (reason === undefined) this.send(0, "connection.unblocked", {});
-      else this.send(0, "connection.blocked", { reason });
-    });
+    this.#blocking = new Blocking(this, this.#intake);
+    this.#slowReader = new SlowReader(this);
   }
 
   get server(): RabbitServer {
@@ -378,11 +378,14 @@ export class AmqpConnection implements Connection {
   /** A delivery was written. */
   delivered(): void {
     this.flush();
-    if (!this.channels.arePaused && this.peer.unsentBytes > deliveryBytesMax) this.channels.pause();
+    if (this.channels.arePaused || this.peer.unsentBytes <= deliveryBytesMax) return;
+    this.channels.pause();
+    this.#slowReader.filled();
   }
 
   drained(): void {
     if (this.#isGone) return;
+    this.#slowReader.emptied();
     this.channels.resume();
     this.#intake.resume(pauses.outputFull);
   }
@@ -391,6 +394,7 @@ export class AmqpConnection implements Connection {
 
   tick(nowMs: number): void {
     this.channels.tick(nowMs);
+    this.#slowReader.tick(nowMs);
     const verdict = this.#liveness.tick(nowMs, this.#phase, this.heartbeatMs, this.#intake.isStopped);
     switch (verdict) {
       case "fine":

@@ -28,7 +28,7 @@ export function get(channel: Channel, args: MethodArguments<"basic.get">): Fault
   queue.touch();
   connection.holdParsing();
   const leaseMs = consumerTimeoutMs(queue, connection.hub.settings);
-  channel.session.limitGets(leaseMs, (ms) => channel.leaseTimedOut(ms));
+  channel.session.limitGets(leaseMs, (ms) => channel.leaseTimedOut(ms, { taken: "by basic.get" }));
   channel.session.get(queue, args.noAck, (lease, entry, isRedelivered, returns, failures) => {
     if (channel.state === "running") {
       channel.got(entry !== undefined, args.noAck, isRedelivered);
