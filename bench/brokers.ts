@@ -183,19 +183,28 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-async function startEntrepot(mainPath: string, dir: string): Promise<RunningBroker> {
+/** Where each listener is: `host:port`, by its name. */
+export interface StartedEntrepot extends RunningBroker {
+  readonly addresses: Readonly<Record<string, string>>;
+}
+
+/** @param more arguments of `entrepot start` beside the data directory and the AMQP listener */
+export async function startEntrepot(
+  mainPath: string,
+  dir: string,
+  more: readonly string[] = [],
+): Promise<StartedEntrepot> {
   const startMs = performance.now();
-  const child = spawn(process.execPath, [mainPath, "start", "--data", dir, "--listen", "amqp=127.0.0.1:0"], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const args = [mainPath, "start", "--data", dir, "--listen", "amqp=127.0.0.1:0", ...more];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-2000);
   });
   const line = await readyLine(child, () => errors);
   const readyMs = performance.now() - startMs;
-  const addresses = JSON.parse(line.slice("ready ".length)) as { amqp: string };
-  return running(child.pid!, `amqp://${addresses.amqp}`, readyMs);
+  const addresses = JSON.parse(line.slice("ready ".length)) as Record<string, string>;
+  return { ...running(child.pid!, `amqp://${addresses["amqp"]}`, readyMs), addresses };
 }
 
 function readyLine(child: ChildProcess, errors: () => string): Promise<string> {

@@ -35,7 +35,8 @@ export function queueArguments(options: LoadOptions): Table {
   return options.queueVersion === undefined ? {} : { "x-queue-version": options.queueVersion };
 }
 
-interface OpenLane {
+/** A lane that runs. */
+export interface OpenLane {
   readonly publisher: Publisher;
   readonly consumer: Consumer;
   readonly peers: readonly Peer[];
@@ -46,7 +47,7 @@ function fatal(why: Error): void {
   process.exit(1);
 }
 
-async function openLane(lane: Lane, shape: FlowShape, options: LoadOptions): Promise<OpenLane> {
+export async function openLane(lane: Lane, shape: FlowShape, options: LoadOptions): Promise<OpenLane> {
   const consuming = await Peer.open(options.uri, lane.queues.length);
   const publishing = lane.sharesConnection ? consuming : await Peer.open(options.uri);
   consuming.onFailure = fatal;
@@ -93,8 +94,8 @@ function sum(lanes: readonly OpenLane[], of: (lane: OpenLane) => number): number
 const publishedOf = (lane: OpenLane): number => lane.publisher.confirmed;
 const receivedOf = (lane: OpenLane): number => lane.consumer.received;
 
-/** Waits until every message published was delivered, or nothing has come for a while. */
-async function drain(lanes: readonly OpenLane[], copies: number): Promise<number> {
+/** Waits until every message published was delivered, or nothing has come for a while; answers how many seconds. */
+export async function drain(lanes: readonly OpenLane[], copies: number): Promise<number> {
   for (const lane of lanes) lane.publisher.stop();
   const startedMs = performance.now();
   while (performance.now() - startedMs < drainSecondsMax * 1000) {

@@ -1,201 +1,281 @@
-// What watching costs: throughput while the management API and the metrics are read, compared with nobody reading.
+// What watching costs: throughput, and the broker's processor time a message, while metrics and the management API are read,
+// compared with nobody reading. Writes its section of docs/performance.md.
 //
-//     node bench/management.ts [--queues 10000] [--connections 2000] [--rounds 5] [--seconds 4] [--dir DIR]
+//     node bench/management.ts [--rows metrics,per-object,dashboard,all-pages] [--pairs 30] [--queues 10000] [--connections 2000]
+//                              [--main dist/main.js] [--dir DIR] [--no-write]
 //
-// One Entrepot with so many queues and idle connections. The same load (durable-100b) runs in turn A B C D A B C D with nobody
-// watching (A), with /metrics scraped each five seconds (B), with queues and connections listed page by page, as a dashboard that
-// is open does (C: a page of 100 of each, the overview and the nodes every five seconds), and with all pages of both lists one
-// after the other each five seconds (D). The ratio of each round to its own A is what counts: a shared machine's mood is the
-// larger error. Beside it stands what does not depend on the mood: the broker's processor time for one round of each watcher while
-// nothing else happens, in percent of a core when it comes each five seconds.
+// One broker, one load that never stops, and phases in which somebody watches or nobody does, side by side in pairs and in random
+// order. Two runs, each with a load of its own, differ by up to a third on a shared machine; two phases of one stream by less, and
+// what is left is told as an interval. Since a round of reading each five seconds costs less than any such noise, rounds come more
+// often while they are measured, and what they cost is divided by that. A row of 30 pairs takes under three minutes.
+// --dir as in bench/run.ts.
 
-import { spawn } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { constants, loadavg, setPriority, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import { connect, type ChannelModel } from "amqplib";
+import { machineCpuSeconds, usageOf } from "./broker-usage.ts";
+import { killAll, startEntrepot, type StartedEntrepot } from "./brokers.ts";
 import { round, seconds } from "./load-options.ts";
-import { numberOf, runLoad } from "./run-load.ts";
-import type { RunningBroker } from "./brokers.ts";
+import { costsOf, type Pair, type Phase, type WatchedRow, type WatchingReport } from "./report-watching.ts";
+import { watchingText, withWatching } from "./report-watching.ts";
+import type { LoadCounters, LoadFaults } from "./steady-load.ts";
+import { Reader, roundIntervalMs, type Watcher, watchers } from "./watchers.ts";
 
+const text = { type: "string" } as const;
 const { values } = parseArgs({
   options: {
-    queues: { type: "string", default: "10000" },
-    connections: { type: "string", default: "2000" },
-    rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "4" },
-    dir: { type: "string", default: "." },
-    program: { type: "string", default: join(import.meta.dirname, "..", "dist", "main.js") },
+    rows: { ...text, default: watchers.map(({ id }) => id).join(",") },
+    pairs: { ...text, default: "30" },
+    queues: { ...text, default: "10000" },
+    connections: { ...text, default: "2000" },
+    main: { ...text, default: join(import.meta.dirname, "..", "dist", "main.js") },
+    dir: text,
+    "no-write": { type: "boolean", default: false },
   },
 });
 const queueCount = Number(values.queues);
 const connectionCount = Number(values.connections);
-const intervalMs = 5000;
-const pageSize = 100;
+const phaseSeconds = 2.5;
+const othersCpuMax = 0.2;
+/** Pairs that are tried at most, for each that is wanted. */
+const attemptsMax = 2;
+/** Between two phases, so that what one left behind is not the other's. */
+const settleSeconds = 0.2;
+const home = mkdtempSync(join(values.dir ?? tmpdir(), "entrepot-watching-"));
 
-interface Watched extends RunningBroker {
-  readonly http: string;
+function say(line: object): void {
+  process.stderr.write(`${JSON.stringify(line)}\n`);
 }
 
-async function startBroker(dir: string): Promise<Watched> {
-  const args = ["start", "--data", dir, "--listen", "amqp=127.0.0.1:0", "--listen", "http=127.0.0.1:0"];
-  args.push("--set", "log.level=warn");
-  const child = spawn(process.execPath, [values.program, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  const line = await new Promise<string>((resolve, reject) => {
-    child.once("exit", (code) => reject(new Error(`Entrepot ended with ${code}`)));
-    child.stdout.on("data", (chunk: Buffer) => {
-      const ready = /ready (\{.*\})/.exec(chunk.toString());
-      if (ready !== null) resolve(ready[1]!);
-    });
-  });
-  const addresses = JSON.parse(line) as { readonly amqp: string; readonly http: string };
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    child.removeAllListeners("exit");
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill(signal);
-    await gone;
-  };
-  return {
-    uri: `amqp://guest:guest@${addresses.amqp}`,
-    http: `http://${addresses.http}`,
-    pid: child.pid!,
-    readyMs: 0,
-    pause: () => child.kill("SIGSTOP"),
-    resume: () => child.kill("SIGCONT"),
-    isAlive: () => child.exitCode === null,
-    kill: () => end("SIGKILL"),
-    stop: () => end("SIGTERM"),
-  };
-}
-
-async function populate(broker: Watched): Promise<ChannelModel[]> {
+async function populate(broker: StartedEntrepot): Promise<ChannelModel[]> {
   const connections: ChannelModel[] = [];
   while (connections.length < connectionCount) {
     const few = Array.from({ length: Math.min(50, connectionCount - connections.length) }, async () => {
       const connection = await connect(`${broker.uri}?heartbeat=0`);
-      connection.on("error", () => undefined);
       await connection.createChannel();
       return connection;
     });
     connections.push(...(await Promise.all(few)));
   }
-  const first = connections[0] ?? (await connect(broker.uri));
-  const channel = await first.createChannel();
+  const last = await connect(broker.uri);
+  const channel = await last.createConfirmChannel();
   for (let index = 0; index < queueCount; index++) {
-    await channel.assertQueue(`watched-${String(index).padStart(5, "0")}`, { durable: true });
-    if (index % 10 === 0) channel.sendToQueue(`watched-${String(index).padStart(5, "0")}`, Buffer.alloc(10));
+    const name = `watched-${String(index).padStart(5, "0")}`;
+    await channel.assertQueue(name, { durable: true });
+    if (index % 10 === 0) channel.sendToQueue(name, Buffer.alloc(10));
   }
+  await channel.waitForConfirms();
+  await last.close();
   return connections;
 }
 
-let requests = 0;
-let bytes = 0;
-let slowestMs = 0;
+class Load {
+  readonly pid: number;
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #lines: AsyncIterator<string>;
 
-async function read(broker: Watched, path: string): Promise<unknown> {
-  const startMs = performance.now();
-  const response = await fetch(broker.http + path, { headers: { authorization: `Basic ${btoa("guest:guest")}` } });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${text.slice(0, 200)}`);
-  requests++;
-  bytes += text.length;
-  slowestMs = Math.max(slowestMs, performance.now() - startMs);
-  return path.startsWith("/api") ? JSON.parse(text) : undefined;
+  constructor(uri: string) {
+    const program = join(import.meta.dirname, "steady-load.ts");
+    this.#child = spawn(process.execPath, [program, "--uri", uri], { stdio: ["pipe", "pipe", "inherit"] });
+    this.pid = this.#child.pid!;
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async counters(): Promise<LoadCounters> {
+    this.#child.stdin.write("\n");
+    return JSON.parse(await this.#line()) as LoadCounters;
+  }
+
+  async stop(): Promise<LoadFaults> {
+    this.#child.stdin.end();
+    return JSON.parse(await this.#line()) as LoadFaults;
+  }
+
+  async #line(): Promise<string> {
+    const line = await this.#lines.next();
+    if (line.done === true) throw new Error("the load ended");
+    return line.value;
+  }
 }
 
-async function page(broker: Watched, list: string, number: number): Promise<number> {
-  const found = (await read(broker, `/api/${list}?page=${number}&page_size=${pageSize}&name=&use_regex=false`)) as {
-    readonly page_count: number;
+interface Mark {
+  readonly load: LoadCounters;
+  readonly brokerCpuSeconds: number;
+  readonly readerCpuSeconds: number;
+  readonly machineCpuSeconds: number;
+}
+
+async function mark(broker: StartedEntrepot, load: Load): Promise<Mark> {
+  const counters = await load.counters();
+  const { user, system } = process.cpuUsage();
+  return {
+    load: counters,
+    brokerCpuSeconds: usageOf(broker.pid).cpuSeconds,
+    readerCpuSeconds: (user + system) / 1e6,
+    machineCpuSeconds: machineCpuSeconds(),
   };
-  return found.page_count;
 }
 
-const watchers: Readonly<Record<string, (broker: Watched) => Promise<void>>> = {
-  scraper: async (broker) => void (await read(broker, "/metrics")),
-  "scraper-per-object": async (broker) => void (await read(broker, "/metrics/per-object")),
-  dashboard: async (broker) => {
-    await read(broker, "/api/overview?lengths_age=60&lengths_incr=5&msg_rates_age=60&msg_rates_incr=5");
-    await read(broker, "/api/nodes");
-    await page(broker, "queues", 3);
-    await page(broker, "connections", 3);
-  },
-  "all-pages": async (broker) => {
-    for (const list of ["queues", "connections"]) {
-      let pages = 1;
-      for (let number = 1; number <= pages; number++) pages = await page(broker, list, number);
-    }
-  },
-};
-
-async function watched(broker: Watched, watch: ((broker: Watched) => Promise<void>) | undefined): Promise<number> {
-  const state = { isOver: false };
-  const watching = watch === undefined ? undefined : keepWatching(broker, watch, state);
-  const result = await runLoad(broker, "durable-100b", ["--seconds", values.seconds, "--warmup", "1"]);
-  state.isOver = true;
-  await watching;
-  return numberOf(result, "rate");
+function phaseOf(from: Mark, to: Mark): Phase {
+  const passed = (to.load.atMs - from.load.atMs) / 1000;
+  const messages = Math.min(to.load.confirmed - from.load.confirmed, to.load.received - from.load.received);
+  const broker = to.brokerCpuSeconds - from.brokerCpuSeconds;
+  const load = (to.load.cpuMs - from.load.cpuMs) / 1000;
+  const reader = to.readerCpuSeconds - from.readerCpuSeconds;
+  const all = to.machineCpuSeconds - from.machineCpuSeconds;
+  return {
+    seconds: passed,
+    rate: messages / passed,
+    brokerCpuUsPerMessage: (broker * 1e6) / messages,
+    brokerCpu: broker / passed,
+    loadCpu: load / passed,
+    readerCpu: reader / passed,
+    othersCpu: Math.max(0, all - broker - load - reader) / passed,
+  };
 }
 
-async function keepWatching(
-  broker: Watched,
-  watch: (broker: Watched) => Promise<void>,
-  state: { readonly isOver: boolean },
-): Promise<void> {
-  while (!state.isOver) {
-    const startMs = performance.now();
-    await watch(broker);
-    while (!state.isOver && performance.now() - startMs < intervalMs) await seconds(0.05);
+interface Reading {
+  readonly watcher: Watcher;
+  readonly reader: Reader;
+  readonly requests: AsyncGenerator<boolean, never>;
+}
+
+/** Reads for the time of a phase, and answers how many rounds that was. What was begun is read to its end. */
+async function readOn({ watcher, requests }: Reading): Promise<number> {
+  const startMs = performance.now();
+  const everyMs = roundIntervalMs / watcher.speed / watcher.requests;
+  let done = 0;
+  for (let dueMs = 0; dueMs < phaseSeconds * 1000; dueMs = Math.max(dueMs + everyMs, performance.now() - startMs)) {
+    const waitMs = dueMs - (performance.now() - startMs);
+    if (waitMs >= 1) await seconds(waitMs / 1000);
+    await requests.next();
+    done++;
   }
+  return done / watcher.requests;
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+interface Passed {
+  readonly phase: Phase;
+  readonly rounds: number;
 }
 
-const dir = join(values.dir, `management-${process.pid}`);
-const broker = await startBroker(dir);
-const connections = await populate(broker);
-/** Processor ms of the process until now. */
-function cpuMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+async function pass(broker: StartedEntrepot, load: Load, reading: Reading | undefined): Promise<Passed> {
+  await seconds(settleSeconds);
+  const from = await mark(broker, load);
+  const [, rounds] = await Promise.all([seconds(phaseSeconds), reading === undefined ? 0 : readOn(reading)]);
+  return { phase: phaseOf(from, await mark(broker, load)), rounds };
 }
 
-const costRounds = 10;
-await seconds(12);
-const idleFromMs = cpuMs(broker.pid);
-await seconds(10);
-const idleMs = cpuMs(broker.pid) - idleFromMs;
-console.log(JSON.stringify({ name: "sampler", percentOfCore: round(idleMs / 100, 2) }));
-for (const [name, watch] of Object.entries(watchers)) {
-  await watch(broker);
-  requests = bytes = slowestMs = 0;
-  const fromMs = cpuMs(broker.pid);
-  for (let index = 0; index < costRounds; index++) await watch(broker);
-  const perRoundMs = (cpuMs(broker.pid) - fromMs) / costRounds;
-  const line = { name, cpuMs: perRoundMs, percentOfCore: round((perRoundMs * 100) / intervalMs, 2) };
-  console.log(JSON.stringify({ ...line, bytes: bytes / costRounds, slowestMs: round(slowestMs) }));
-}
-
-const ratios = new Map<string, number[]>(Object.keys(watchers).map((name) => [name, []]));
-for (let index = 0; index < Number(values.rounds); index++) {
-  for (const [name, watch] of Object.entries(watchers)) {
-    const alone = await watched(broker, undefined);
-    requests = bytes = slowestMs = 0;
-    const rate = await watched(broker, watch);
-    ratios.get(name)!.push(rate / alone);
-    const line = { name, alone: round(alone), watched: round(rate), ratio: round(rate / alone, 3), requests, bytes };
-    console.log(JSON.stringify({ ...line, slowestMs: round(slowestMs) }));
+/** Pairs in which other programs took more than `othersCpuMax` cores are of no use: they are counted, and taken again. */
+async function measurePairs(
+  broker: StartedEntrepot,
+  load: Load,
+  reading: Reading,
+): Promise<{ readonly pairs: Pair[]; readonly dropped: number }> {
+  const wanted = Number(values.pairs);
+  const pairs: Pair[] = [];
+  let dropped = 0;
+  while (pairs.length < wanted && pairs.length + dropped < wanted * attemptsMax) {
+    const isWatchedFirst = Math.random() < 0.5;
+    const first = await pass(broker, load, isWatchedFirst ? reading : undefined);
+    const second = await pass(broker, load, isWatchedFirst ? undefined : reading);
+    const [watching, { phase: alone }] = isWatchedFirst ? [first, second] : [second, first];
+    const { phase: watched, rounds } = watching;
+    const others = round(Math.max(watched.othersCpu, alone.othersCpu), 2);
+    if (others > othersCpuMax) dropped++;
+    else pairs.push({ rounds, watched, alone });
+    const line = { row: reading.watcher.id, watched: round(watched.rate), alone: round(alone.rate) };
+    const cpu = round(watched.brokerCpuUsPerMessage / alone.brokerCpuUsPerMessage, 3);
+    say({ ...line, ratio: round(watched.rate / alone.rate, 3), cpu, rounds: round(rounds, 2), others });
   }
+  return { pairs, dropped };
 }
-for (const [name, all] of ratios) {
-  console.log(
-    JSON.stringify({ name, queues: queueCount, connections: connectionCount, medianRatio: round(median(all), 3) }),
-  );
+
+const idleRounds = 10;
+
+/** Processor ms and bytes of one round while nothing else happens. */
+async function measureIdle({ pid }: StartedEntrepot, { reader, requests }: Reading): Promise<[number, number]> {
+  const readRounds = async (count: number): Promise<void> => {
+    for (let done = 0; done < count;) if ((await requests.next()).value) done++;
+  };
+  await readRounds(3);
+  reader.bytes = 0;
+  const from = usageOf(pid).cpuSeconds;
+  await readRounds(idleRounds);
+  return [((usageOf(pid).cpuSeconds - from) * 1000) / idleRounds, reader.bytes / idleRounds];
 }
-await Promise.all(connections.map((connection) => connection.close().catch(() => undefined)));
-await broker.stop();
-rmSync(dir, { recursive: true, force: true });
+
+async function main(): Promise<void> {
+  const loadAverage = loadavg()[0]!;
+  const asked = values.rows.split(",");
+  const chosen = watchers.filter(({ id }) => asked.includes(id));
+  if (chosen.length !== asked.length) throw new Error(`--rows: ${watchers.map(({ id }) => id).join(",")}`);
+  const listen = ["--listen", "http=127.0.0.1:0", "--set", "log.level=warn"];
+  const broker = await startEntrepot(resolve(values.main), join(home, "data"), listen);
+  const connections = await populate(broker);
+  const reader = new Reader(`http://${broker.addresses["http"]}`);
+  const readings = chosen.map((watcher): Reading => ({ watcher, reader, requests: watcher.read(reader) }));
+  const idle = new Map<Watcher, [number, number]>();
+  await seconds(10);
+  const sampledFrom = usageOf(broker.pid).cpuSeconds;
+  await seconds(10);
+  const samplingPercent = (usageOf(broker.pid).cpuSeconds - sampledFrom) * 10;
+  for (const reading of readings) {
+    const [cpuMs, bytes] = await measureIdle(broker, reading);
+    idle.set(reading.watcher, [cpuMs, bytes]);
+    say({ row: reading.watcher.id, idleRoundMs: round(cpuMs), bytes });
+  }
+  const load = new Load(broker.uri);
+  // From here on: broker and load go before this process, which reads.
+  setPriority(constants.priority.PRIORITY_LOW);
+  await seconds(8);
+  const rows: WatchedRow[] = [];
+  for (const reading of readings) {
+    const { watcher } = reading;
+    reader.slowestMs = 0;
+    const { pairs, dropped } = await measurePairs(broker, load, reading);
+    const [idleRoundMs, roundBytes] = idle.get(watcher)!;
+    const row: WatchedRow = { watcher, idleRoundMs, roundBytes, slowestMs: reader.slowestMs, pairs, dropped };
+    rows.push(row);
+    say({ row: watcher.id, ...costsOf(row, roundIntervalMs) });
+  }
+  const faults = await load.stop();
+  if (Object.values(faults).some((count) => count !== 0)) throw new Error(`the load: ${JSON.stringify(faults)}`);
+  reader.close();
+  await Promise.all(connections.map((connection) => connection.close()));
+  await broker.stop();
+  const date = new Date().toISOString();
+  const counts = { queues: queueCount, connections: connectionCount, intervalMs: roundIntervalMs, phaseSeconds };
+  const report: WatchingReport = { date, ...counts, othersCpuMax, samplingPercent, loadAverage, rows };
+  const section = watchingText(report);
+  console.log(section);
+  if (values["no-write"]) return;
+  const path = join(import.meta.dirname, "..", "docs", "performance.md");
+  writeFileSync(path, withWatching(readFileSync(path, "utf8"), section));
+}
+
+function cleanUp(): void {
+  killAll();
+  rmSync(home, { recursive: true, force: true });
+}
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const) {
+  process.once(signal, () => {
+    cleanUp();
+    process.exit(code);
+  });
+}
+try {
+  await main();
+} finally {
+  cleanUp();
+}

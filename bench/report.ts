@@ -1,5 +1,5 @@
 // Turns results into the table that is printed and into docs/performance.md. Only measured numbers: what was not
-// measured in this run is not in the file.
+// measured in this run is not in the file, but for the section of bench/management.ts, which has a date of its own.
 
 import { cpus, release, totalmem } from "node:os";
 import type { LoadResult } from "./load-options.ts";

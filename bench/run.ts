@@ -8,7 +8,7 @@
 // A whole run takes about ten minutes. --dir is where the brokers' data goes (default: a directory in the system's
 // temporary one); choose a real disk, or the durable rows measure memory.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,6 +17,7 @@ import { sequentialRate } from "./disk.ts";
 import type { LoadResult } from "./load-options.ts";
 import { resolvePerfTest, runPerfTest } from "./perf-test.ts";
 import { type BenchReport, faults, performanceText, ratesTable, type RowRuns, type Special } from "./report.ts";
+import { watchingOf, withWatching } from "./report-watching.ts";
 import { type Row, rows } from "./rows.ts";
 import { numberOf, runLoad } from "./run-load.ts";
 import { measureBacklog, measureDelayed, measureStart } from "./special.ts";
@@ -199,15 +200,22 @@ async function main(): Promise<void> {
   else {
     const docs = join(import.meta.dirname, "..", "docs");
     mkdirSync(docs, { recursive: true });
-    writeFileSync(join(docs, "performance.md"), written);
+    const path = join(docs, "performance.md");
+    const watching = existsSync(path) ? watchingOf(readFileSync(path, "utf8")) : "";
+    writeFileSync(path, watching === "" ? written : withWatching(written, watching));
   }
 }
 
-process.once("SIGINT", () => {
-  killAll();
-  rmSync(home, { recursive: true, force: true });
-  process.exit(130);
-});
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => {
+    killAll();
+    rmSync(home, { recursive: true, force: true });
+    process.exit(code);
+  });
+}
 try {
   await main();
 } finally {
