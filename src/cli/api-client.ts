@@ -8,7 +8,7 @@ import type { RequestOptions as HttpsOptions } from "node:https";
 import { exitStatus } from "./surroundings.ts";
 
 export interface ApiTarget {
-  /** `http://127.0.0.1:15672` */
+  /** `http://127.0.0.1:15672`; a path is that under which a proxy has put the broker. */
   readonly url: string;
   readonly user: string;
   readonly password: string;
@@ -45,14 +45,18 @@ const silenceMs = 60_000;
 export class Api {
   readonly #target: ApiTarget;
   readonly #base: URL;
+  /** Where a proxy has put the broker; empty: nowhere. */
+  readonly #prefix: string;
 
   constructor(target: ApiTarget) {
     this.#target = target;
     this.#base = new URL(target.url);
+    this.#prefix = this.#base.pathname.replace(/\/+$/, "");
   }
 
+  /** Without a slash at its end. */
   get url(): string {
-    return this.#base.origin;
+    return this.#base.origin + this.#prefix;
   }
 
   /**
@@ -91,7 +95,7 @@ export class Api {
       key,
     };
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const asked = request(new URL(path, this.#base), options, resolve);
+    const asked = request(new URL(this.#prefix + path, this.#base), options, resolve);
     asked.on("timeout", () => asked.destroy(new Error(`no answer within ${silenceMs / 1000} s`)));
     asked.on("error", (error: NodeJS.ErrnoException) => reject(this.#unreachable(error)));
     asked.end(body === undefined ? undefined : JSON.stringify(body));

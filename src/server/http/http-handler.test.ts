@@ -3,13 +3,18 @@ import { createServer, request as requestOf, type IncomingMessage } from "node:h
 import { connect, type AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { systemClock } from "../../base/clock.ts";
-import { silentLogger } from "../../observe/log.ts";
-import { serveHttp, type Answerer } from "./http-handler.ts";
+import { silentLogger, type Logger } from "../../observe/log.ts";
+import { serveHttp, type Answerer, type BodyWriter } from "./http-handler.ts";
 
-async function serve(t: TestContext, answer: Answerer, bodiesBytesMax?: number): Promise<number> {
+async function serve(
+  t: TestContext,
+  answer: Answerer,
+  bodiesBytesMax?: number,
+  logger: Logger = silentLogger,
+): Promise<number> {
   const options = {
     clock: systemClock(),
-    logger: silentLogger,
+    logger,
     ...(bodiesBytesMax !== undefined && { bodiesBytesMax }),
   };
   const server = createServer(serveHttp(answer, options));
@@ -138,4 +143,22 @@ test("an answerer that fails is a 500 that tells nothing of it", async (t) => {
   const { status, text } = await tell(port, "GET", "/");
   assert.equal(status, 500);
   assert.ok(!text.includes("42"));
+});
+
+test("who cuts off a body that is written by itself is a line in the log, and no error", async (t) => {
+  const { promise, resolve } = Promise.withResolvers<readonly unknown[]>();
+  const note =
+    (level: string) =>
+    (...said: readonly unknown[]): void =>
+      resolve([level, ...said]);
+  const logger = { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") };
+  const body: BodyWriter = async (write) => {
+    for (;;) await write(Buffer.alloc(100_000));
+  };
+  const port = await serve(t, () => ({ status: 200, body }), undefined, logger);
+  const socket = connect(port, "127.0.0.1");
+  socket.write("GET /backup?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  await new Promise((seen) => socket.once("data", seen));
+  socket.destroy();
+  assert.deepEqual(await promise, ["info", "an HTTP answer was cut off by its reader", { path: "/backup" }]);
 });

@@ -60,6 +60,11 @@ export interface ServeOptions {
   readonly pace?: Pace;
 }
 
+/** What a body's writer is told; one that passes it on has not failed. */
+class PeerGone extends Error {
+  override readonly name = "PeerGone";
+}
+
 const bodiesBytesMaxDefault = 200_000_000;
 const failure: HttpAnswer = {
   status: 500,
@@ -77,7 +82,9 @@ export function serveHttp(answer: Answerer, options: ServeOptions): HttpHandler 
     // A peer that has gone already has no address any more, and nobody would hear the answer.
     if (incoming.socket.remoteAddress === undefined) return;
     void respond(incoming, response).catch((error: unknown) => {
-      logger.error("an HTTP answer could not be written", { error });
+      if (error instanceof PeerGone)
+        logger.info("an HTTP answer was cut off by its reader", { path: pathOf(incoming) });
+      else logger.error("an HTTP answer could not be written", { error });
       response.destroy();
     });
   };
@@ -188,7 +195,7 @@ async function writeBody(
   if (incoming.method !== "HEAD") {
     await body(async (piece) => {
       await send(response, piece, clock);
-      if (response.destroyed) throw new Error("the peer has gone");
+      if (response.destroyed) throw new PeerGone("the peer has gone");
     });
   }
   response.end();

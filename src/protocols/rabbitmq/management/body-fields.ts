@@ -49,6 +49,22 @@ export function argumentsField(body: JsonObject): FieldTable | Reply {
   return badRequest(typeof value === "object" ? whyNoTable(value) : ["not_a_table", "arguments"]);
 }
 
+/** What a queue and an exchange are both declared with. */
+export function shapeFields(body: JsonObject): Shape | Reply {
+  const durable = booleanField(body, "durable");
+  if (isReply(durable)) return durable;
+  const autoDelete = booleanField(body, "auto_delete");
+  if (isReply(autoDelete)) return autoDelete;
+  const args = argumentsField(body);
+  return isReply(args) ? args : { durable, autoDelete, arguments: args };
+}
+
+interface Shape {
+  readonly durable: boolean;
+  readonly autoDelete: boolean;
+  readonly arguments: FieldTable;
+}
+
 export function isReply(value: unknown): value is Reply {
   return typeof value === "object" && value !== null && "status" in value;
 }

@@ -18,6 +18,7 @@ import {
 import type { Pace } from "../../../server/http/pace.ts";
 import { runInSlices, type Turns } from "../../../server/http/slices.ts";
 import { RouteTable, type RouteMatch } from "../../../server/http/route-table.ts";
+import { shortStringBytesMax } from "../model/errors.ts";
 import type { RabbitServer } from "../model/server.ts";
 import { checkAccess, foreignPage } from "./access.ts";
 import { loginFailed, Logins, realm, type Credentials } from "./logins.ts";
@@ -138,6 +139,8 @@ class Dispatcher {
     const vhost = this.#vhostOf(params, request);
     const refusal = checkAccess(route.access, identity, vhost);
     if (refusal !== undefined) return refusal;
+    const longName = route.method === "PUT" ? longNameOf(params) : undefined;
+    if (longName !== undefined) return longName;
     const body = await readBody(request, route);
     if ("status" in body) return body;
     const call: Call = {
@@ -187,6 +190,19 @@ class Dispatcher {
 function methodsOf(routes: ReadonlyMap<string, Route>): string {
   const methods = [...routes.keys()];
   return [...(routes.has("GET") ? ["HEAD"] : []), ...methods, "OPTIONS"].join(", ");
+}
+
+/**
+ * RabbitMQ bounds the names of queues, exchanges and virtual hosts, and lets users, policies and parameters have names of any
+ * length: here all that is made has a name that AMQP could say.
+ */
+function longNameOf(params: Readonly<Record<string, string>>): Reply | undefined {
+  for (const [kind, name] of Object.entries(params)) {
+    const bytes = Buffer.byteLength(name);
+    if (bytes > shortStringBytesMax)
+      return badRequest(`${kind} should be less than 255 bytes, actually was ${bytes}\n`);
+  }
+  return undefined;
 }
 
 interface Body {

@@ -195,9 +195,9 @@ test("a list is found in slices: no turn works for longer than one and a thing, 
   assert.ok(longestMs <= 3.5, `a turn took ${longestMs} ms`);
 });
 
-test("a filter is given up after a second of its own work", async () => {
+test("a filter is given up after two seconds of its own work", async () => {
   const clock = new VirtualClock(undefined, setImmediate);
-  const things = Array.from({ length: 200 }, (_, index) => ({ name: `n${index}` }));
+  const things = Array.from({ length: 300 }, (_, index) => ({ name: `n${index}` }));
   let asked = 0;
   const listed = replyList<Thing>(callOf("page=1&name=n", clock), {
     things,
@@ -210,5 +210,5 @@ test("a filter is given up after a second of its own work", async () => {
     order: [],
   });
   assert.equal((await runInSlices(listed.work!, { clock }, () => false))?.status, 400);
-  assert.equal(asked, 51);
+  assert.equal(asked, 101);
 });

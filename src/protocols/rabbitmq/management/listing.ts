@@ -38,7 +38,7 @@ const pageSizeMax = 500;
 const columnDepthMax = 16;
 const filterCharactersMax = 1024;
 /** Of all slices together. Ten thousand names under a pattern that has to be guarded take as long. */
-const filterMsMax = 1000;
+const filterMsMax = 2000;
 
 interface Page {
   readonly page: number;

@@ -26,6 +26,8 @@ export const exchangeTypes: readonly Named[] = [
   ["topic", "AMQP topic exchange, as per the AMQP specification"],
   ["x-consistent-hash", "Consistent Hashing Exchange"],
   ["x-delayed-message", "Delayed Message Exchange."],
+  ["x-local-random", "Random Exchange that prefers queues of the node: all are"],
+  ["x-modulus-hash", "Modulus Hashing Exchange"],
   ["x-random", "Random Exchange, one queue of those that are bound with the key"],
   ["x-recent-history", "Recent History Exchange."],
 ].map(([name, description]) => ({ name: name!, description: description!, enabled: true }));
@@ -33,6 +35,8 @@ export const exchangeTypes: readonly Named[] = [
 const authMechanisms: readonly Named[] = [
   { name: "PLAIN", description: "SASL PLAIN authentication mechanism", enabled: true },
   { name: "AMQPLAIN", description: "QPid AMQPLAIN mechanism", enabled: true },
+  { name: "ANONYMOUS", description: "SASL ANONYMOUS authentication mechanism", enabled: true },
+  { name: "EXTERNAL", description: "SASL EXTERNAL: offered to who has shown a certificate over TLS", enabled: true },
 ];
 
 export function nodeJson(stats: Stats, ranges: SampleRanges): Fields {

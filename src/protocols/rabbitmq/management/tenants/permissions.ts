@@ -192,5 +192,8 @@ function showTopics({ server }: Call, user: string, vhost: string, exchange: str
 }
 
 function clearTopics({ server }: Call, user: string, vhost: string, exchange: string | undefined): Reply {
-  return server.authority.topicPermissions.clear(user, vhost, exchange) ? done : objectNotFound;
+  // As RabbitMQ: where there are any, it does not matter whether one is for this exchange.
+  if (topicsOf(server.authority, user, vhost, undefined).length === 0) return objectNotFound;
+  server.authority.topicPermissions.clear(user, vhost, exchange);
+  return done;
 }

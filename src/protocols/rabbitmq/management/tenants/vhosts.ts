@@ -10,7 +10,6 @@ import type { Call, JsonObject, Route, VhostCall } from "../route.ts";
 import { inVhost } from "../topology/queues.ts";
 import { tagsField } from "./tags.ts";
 
-const nameBytesMax = 255;
 const queueTypes = ["classic", "quorum", "stream"];
 
 /** @param numbers of messages and traffic in a virtual host, to be shown with it. */
@@ -101,8 +100,6 @@ export function vhostJson(server: RabbitServer, { name, record }: Vhost): JsonOb
 function putVhost(call: Call): Reply {
   const { server, identity } = call;
   const name = call.params["vhost"] ?? "";
-  const bytes = Buffer.byteLength(name);
-  if (bytes > nameBytesMax) return badRequest(`vhost should be less than 255 bytes, actually was ${bytes}\n`);
   const existing = server.vhosts.find(name);
   const record = readRecord(call.body, existing?.record ?? plainVhost);
   if (isReply(record)) return record;

@@ -4,6 +4,7 @@
  * arguments as JSON. Both are opaque: a client takes a key from a list, or from the Location of what it made.
  */
 
+import { bytesOfText, textOfBytes } from "../../../../base/byte-text.ts";
 import { crc32 } from "../../../../base/crc.ts";
 import { jsonOfHeaders } from "../../model/json-table.ts";
 import type { Headers } from "../../model/mapping.ts";
@@ -39,14 +40,25 @@ export function quotePlus(text: string): string {
     .replaceAll("%20", "+");
 }
 
+/** A key may be any bytes: each that is no text is quoted by itself. */
 function quoteKey(text: string): string {
-  return quotePlus(text).replaceAll("~", "%7E");
+  const parts = text.isWellFormed() ? [text] : (text.match(/\p{Surrogate}|\P{Surrogate}+/gu) ?? []);
+  const quoted = parts.map((part) => (part.isWellFormed() ? quotePlus(part) : quoteBytes(part)));
+  return quoted.join("").replaceAll("~", "%7E");
+}
+
+function quoteBytes(text: string): string {
+  return bytesOfText(text)
+    .toString("hex")
+    .toUpperCase()
+    .replace(/../g, (byte) => `%${byte}`);
 }
 
 function unquote(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text.replaceAll("+", " "));
-  } catch {
-    return undefined;
-  }
+  const parts = text.replaceAll("+", " ").match(/%[0-9a-fA-F]{2}|[^%]+|%/g) ?? [];
+  if (parts.includes("%")) return undefined;
+  const bytes = parts.map((part) =>
+    part.startsWith("%") ? Buffer.of(Number.parseInt(part.slice(1), 16)) : Buffer.from(part),
+  );
+  return textOfBytes(Buffer.concat(bytes));
 }

@@ -3,13 +3,11 @@
 import { Fault } from "../../model/errors.ts";
 import { declareExchange as declare, deleteExchange as deleteNamed } from "../../model/exchanges.ts";
 import { cleanName } from "../../model/names.ts";
-import { argumentsField, booleanField, isReply, textField } from "../body-fields.ts";
-import { badRequest, created, done, objectNotFound, put, vhostNotFound, type Reply } from "../reply.ts";
+import { booleanField, isReply, shapeFields, textField } from "../body-fields.ts";
+import { created, done, objectNotFound, put, vhostNotFound, type Reply } from "../reply.ts";
 import type { Route, VhostCall } from "../route.ts";
 import { inVhost } from "./queues.ts";
 import { callerOf, exchangeName, faultReply } from "./refusals.ts";
-
-const nameBytesMax = 255;
 
 export const exchangeRoutes: readonly Route[] = [
   {
@@ -31,20 +29,14 @@ export const exchangeRoutes: readonly Route[] = [
 function declareExchange(call: VhostCall): Reply {
   const { body } = call;
   const asked = exchangeName(call.params["exchange"] ?? "");
-  const bytes = Buffer.byteLength(asked);
-  if (bytes > nameBytesMax) return badRequest(`exchange should be less than 255 bytes, actually was ${bytes}\n`);
   const type = textField(body, "type") ?? "direct";
   if (isReply(type)) return type;
-  const durable = booleanField(body, "durable");
-  if (isReply(durable)) return durable;
-  const autoDelete = booleanField(body, "auto_delete");
-  if (isReply(autoDelete)) return autoDelete;
+  const shape = shapeFields(body);
+  if (isReply(shape)) return shape;
   const internal = booleanField(body, "internal");
   if (isReply(internal)) return internal;
-  const args = argumentsField(body);
-  if (isReply(args)) return args;
 
-  const declared = declare(callerOf(call), cleanName(asked), { type, durable, autoDelete, internal, arguments: args });
+  const declared = declare(callerOf(call), cleanName(asked), { type, internal, ...shape });
   if (declared instanceof Fault) return faultReply(call, declared);
   return declared.isNew ? created : put(false);
 }

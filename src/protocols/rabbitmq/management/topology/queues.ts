@@ -13,13 +13,11 @@ import {
   purgeQueue as purge,
   readableQueue,
 } from "../../model/queues.ts";
-import { argumentsField, booleanField, isReply, missingFields } from "../body-fields.ts";
+import { isReply, missingFields, shapeFields } from "../body-fields.ts";
 import { replyObject } from "../listing.ts";
 import { badRequest, created, done, objectNotFound, put, refused, reply, vhostNotFound, type Reply } from "../reply.ts";
 import type { Call, Route, VhostCall } from "../route.ts";
 import { callerOf, faultReply } from "./refusals.ts";
-
-const nameBytesMax = 255;
 
 export const queueRoutes: readonly Route[] = [
   {
@@ -120,24 +118,13 @@ export function withQueue<R>(call: Call, run: (call: VhostCall, queue: Queue) =>
 function declareQueue(call: VhostCall): Reply {
   const { body } = call;
   const asked = call.params["queue"] ?? "";
-  const bytes = Buffer.byteLength(asked);
-  if (bytes > nameBytesMax) return badRequest(`queue should be less than 255 bytes, actually was ${bytes}\n`);
-  const durable = booleanField(body, "durable");
-  if (isReply(durable)) return durable;
-  const autoDelete = booleanField(body, "auto_delete");
-  if (isReply(autoDelete)) return autoDelete;
-  const said = argumentsField(body);
-  if (isReply(said)) return said;
+  const shape = shapeFields(body);
+  if (isReply(shape)) return shape;
   const node = body["node"];
   if (typeof node === "string" && node !== "" && node !== call.server.nodeName)
     return badRequest(`Node ${node} is not a cluster member`);
 
-  const declared = declare(callerOf(call), cleanName(asked), {
-    durable,
-    autoDelete,
-    exclusive: false,
-    arguments: said,
-  });
+  const declared = declare(callerOf(call), cleanName(asked), { exclusive: false, ...shape });
   if (declared instanceof Fault) return faultReply(call, declared);
   return declared.isNew ? created : put(false);
 }
