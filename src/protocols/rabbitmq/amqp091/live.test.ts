@@ -63,6 +63,8 @@ test("a channel counts what goes through it", async () => {
   assert.equal(channel.counters.confirm, 4);
   assert.equal(channel.counters.dropUnroutable, 1);
   assert.equal(channel.counters.returnUnroutable, 1);
+  const { counts, sum } = house.server.messageSizes;
+  assert.deepEqual([counts[0], sum], [4, 4]);
 });
 
 test("deliveries, acknowledgements and what is open are counted", async () => {

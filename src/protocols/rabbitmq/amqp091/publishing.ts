@@ -229,6 +229,7 @@ export class Publishing {
       publication.bodyStart = bodyStart;
       publication.bodyEnd = bodyEnd;
       const channel = this.#channel;
+      channel.connection.hub.server.messageSizes.add(bodyEnd - bodyStart);
       if (channel.connection.virtualHost.record.isTracing) tracePublish(channel.tracedWay, publication);
       if (this.#exchangeName !== "" || !this.#replyDirectly(publication)) fault = this.#publish(publication);
       publication.body = none;

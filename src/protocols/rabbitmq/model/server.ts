@@ -14,6 +14,7 @@ import type { OpenPort } from "../../../server/protocol.ts";
 import { Events } from "./events.ts";
 import { registerFederation } from "./federation-parameters.ts";
 import { LiveConnections } from "./live.ts";
+import { MessageSizes } from "./message-sizes.ts";
 import { Parameters } from "./parameters.ts";
 import { Policies } from "./policies.ts";
 import { VhostLimits } from "./vhost-limits.ts";
@@ -54,6 +55,7 @@ export class RabbitServer {
   readonly policies: Policies;
   readonly vhostLimits: VhostLimits;
   readonly live = new LiveConnections();
+  readonly messageSizes = new MessageSizes();
   /** Exclusive queues, and the connections that declared them. */
   readonly ownerByQueue = new Map<Queue, object>();
   /** Set right after it was made, for they need its protocols. */

@@ -1,7 +1,7 @@
 /** Entrepot's own metrics: what RabbitMQ's plug-in does not tell. */
 
 import type { Alerts } from "../../../../alerts/alerts.ts";
-import type { Distribution, Queue } from "../../../../broker/api.ts";
+import type { Queue } from "../../../../broker/api.ts";
 
 import type { Snapshot } from "./snapshot.ts";
 import { labelsOf, type MetricsText } from "./text.ts";
@@ -28,9 +28,27 @@ export function writeOwn(text: MetricsText, { stats, totals, nowMs }: Snapshot):
   };
   line(oldest.type, oldest.name, oldest.help, ageSeconds(totals.oldestReadyMs, nowMs));
   line(scheduled.type, scheduled.name, scheduled.help, totals.scheduled);
-  histogram(text, "settle_duration_seconds", "From a delivery to its settlement", statistics.settleMs, 1000);
-  histogram(text, "commit_duration_seconds", "Synced write of a block of the journal", statistics.commitMs, 1000);
-  histogram(text, "commit_bytes", "Size of a block of the journal", statistics.commitBytes, 1);
+  text.histogram(
+    ownPrefix,
+    { name: "settle_duration_seconds", help: "From a delivery to its settlement" },
+    "",
+    statistics.settleMs,
+    1000,
+  );
+  text.histogram(
+    ownPrefix,
+    { name: "commit_duration_seconds", help: "Synced write of a block of the journal" },
+    "",
+    statistics.commitMs,
+    1000,
+  );
+  text.histogram(
+    ownPrefix,
+    { name: "commit_bytes", help: "Size of a block of the journal" },
+    "",
+    statistics.commitBytes,
+    1,
+  );
   line("gauge", "journal_bytes", "Journal that is not behind a checkpoint yet", statistics.journalBytes);
   line("gauge", "segment_bytes", "Segments on disk", statistics.segmentBytes);
   line("gauge", "segments", "Segments on disk", statistics.segmentCount);
@@ -73,18 +91,4 @@ export const ownQueueMetrics = [
 
 function ageSeconds(sinceMs: number, nowMs: number): number {
   return sinceMs === Infinity ? 0 : Math.max(0, nowMs - sinceMs) / 1000;
-}
-
-/** Prometheus counts what is at most the bound; so do we, but for the last digit of a value that is just at it. */
-function histogram(text: MetricsText, name: string, help: string, of: Distribution, perUnit: number): void {
-  text.head(ownPrefix, { name, type: "histogram", help });
-  let count = 0;
-  for (const [index, bound] of of.bounds.entries()) {
-    count += of.counts[index]!;
-    text.line(ownPrefix, `${name}_bucket`, `le="${bound / perUnit}"`, count);
-  }
-  count += of.counts[of.bounds.length] ?? 0;
-  text.line(ownPrefix, `${name}_bucket`, 'le="+Inf"', count);
-  text.line(ownPrefix, `${name}_sum`, "", of.sum / perUnit);
-  text.line(ownPrefix, `${name}_count`, "", count);
 }

@@ -90,7 +90,12 @@ test("every metric that the overview's dashboard queries is there", async () => 
 
 test("dashboards find the page that they want by its endpoint", async () => {
   const { stats } = await openStatsHouse();
-  const pages = { aggregated: totalsPage(stats), "per-object": perObjectPage(stats) };
+  const pages = {
+    aggregated: totalsPage(stats),
+    "per-object": perObjectPage(stats),
+    detailed: detailedPage(stats, new Set(), undefined),
+    "memory-breakdown": memoryPage(stats),
+  };
   for (const [endpoint, page] of Object.entries(pages)) {
     const identity = [...parse(page).values.keys()].filter((key) => key.startsWith("rabbitmq_identity_info{"));
     assert.equal(identity.length, 1);
@@ -152,7 +157,8 @@ test("the detailed page has the families and virtual hosts that were asked for, 
   });
   house.declare("here");
   house.declare("there", {}, "other");
-  assert.equal([...detailedPage(stats, new Set(), undefined)].join(""), "");
+  const without = parse(detailedPage(stats, new Set(), undefined));
+  assert.deepEqual([...without.types.keys()], ["rabbitmq_build_info", "rabbitmq_identity_info"]);
   const { types, values } = parse(
     detailedPage(stats, new Set(["queue_coarse_metrics", "vhost_status", "exchange_bindings"]), new Set(["other"])),
   );
@@ -174,6 +180,22 @@ test("ten thousand queues come in pieces", async () => {
 test("the parts of memory sum up to what the process has", async () => {
   const { stats } = await openStatsHouse();
   const { values } = parse(memoryPage(stats));
-  const sum = [...values.values()].reduce((all, bytes) => all + bytes, 0);
+  const parts = [...values].filter(([name]) => name.startsWith("rabbitmq_memory"));
+  const sum = parts.reduce((all, [, bytes]) => all + bytes, 0);
   assert.equal(sum, 90_000_000);
+});
+
+test("sizes of messages are counted in RabbitMQ's buckets, each with what is smaller", async () => {
+  const { stats, server } = await openStatsHouse();
+  const bounds = [100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000, 100_000_000];
+  for (const bytes of [0, 100, 101, 1000, 49_999_999, 100_000_000, 100_000_001]) server.messageSizes.add(bytes);
+  for (const bound of bounds) server.messageSizes.add(bound);
+  const { values } = parse(totalsPage(stats));
+  const counts = bounds.map((le) =>
+    values.get(`rabbitmq_message_size_bytes_bucket{${labelsOf({ protocol: "amqp091", le: String(le) })}}`),
+  );
+  assert.deepEqual(counts, [3, 6, 7, 8, 9, 10, 12, 14]);
+  assert.equal(values.get('rabbitmq_message_size_bytes_bucket{protocol="amqp091",le="+Inf"}'), 15);
+  assert.equal(values.get('rabbitmq_message_size_bytes_count{protocol="amqp091"}'), 15);
+  assert.equal(values.get('rabbitmq_message_size_bytes_sum{protocol="amqp091"}'), 250_001_201 + 161_111_100);
 });

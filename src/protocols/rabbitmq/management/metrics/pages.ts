@@ -32,6 +32,8 @@ const clusterPrefix = "rabbitmq_cluster_";
 const alarmPrefix = "rabbitmq_alarms_";
 const globalPrefix = "rabbitmq_global_";
 
+type Endpoint = "aggregated" | "per-object" | "detailed" | "memory-breakdown";
+
 /** Which families a page has; undefined: all. */
 type Wanted = ReadonlySet<string> | undefined;
 
@@ -103,6 +105,7 @@ export function* detailedPage(stats: Stats, wanted: ReadonlySet<string>, vhosts:
     );
   if (wanted.has("exchange_names"))
     yield* lines(text, clusterPrefix, namesHeading, namedExchanges(snapshot), exchangeLabels, () => 1);
+  writeIdentity(text, snapshot, "detailed");
   yield text.take();
 }
 
@@ -110,6 +113,7 @@ export function* memoryPage(stats: Stats): Generator<string> {
   const snapshot = new Snapshot(stats, undefined);
   const text = new MetricsText();
   for (const metric of memoryMetrics) writeTotal(text, plainPrefix, metric, snapshot);
+  writeIdentity(text, snapshot, "memory-breakdown");
   yield text.take();
 }
 
@@ -140,12 +144,23 @@ function countBindings({ stats }: Snapshot) {
 }
 
 /** What is the same on pages of totals and of objects. Dashboards choose between the two by the endpoint. */
-function writeCommon(text: MetricsText, snapshot: Snapshot, endpoint: "aggregated" | "per-object"): void {
+function writeCommon(text: MetricsText, snapshot: Snapshot, endpoint: Endpoint): void {
   const { server } = snapshot.stats;
   for (const metric of alarmMetrics) writeTotal(text, alarmPrefix, metric, snapshot);
   for (const { metrics } of nodeFamilies) for (const metric of metrics) writeTotal(text, plainPrefix, metric, snapshot);
   writeLogins(text, snapshot);
   for (const metric of countMetrics) writeTotal(text, plainPrefix, metric, snapshot);
+  writeIdentity(text, snapshot, endpoint);
+  const sizes = { name: "message_size_bytes", help: "Size of messages received from publishers" };
+  text.histogram(plainPrefix, sizes, labelsOf({ protocol: "amqp091" }), server.messageSizes, 1);
+  for (const metric of globalMetrics) {
+    text.head(globalPrefix, metric);
+    for (const [labels, value] of metric.lines(snapshot.totals)) text.line(globalPrefix, metric.name, labels, value);
+  }
+}
+
+/** Whose page it is, on all of them. */
+function writeIdentity(text: MetricsText, { stats: { server, clusterName } }: Snapshot, endpoint: Endpoint): void {
   writeLabels(text, "build_info", "RabbitMQ & Erlang/OTP version info", {
     rabbitmq_version: spokenVersion,
     prometheus_plugin_version: spokenVersion,
@@ -155,14 +170,10 @@ function writeCommon(text: MetricsText, snapshot: Snapshot, endpoint: "aggregate
   });
   writeLabels(text, "identity_info", "RabbitMQ node & cluster identity info", {
     rabbitmq_node: server.nodeName,
-    rabbitmq_cluster: snapshot.stats.clusterName,
+    rabbitmq_cluster: clusterName,
     rabbitmq_cluster_permanent_id: `rabbitmq-cluster-id-${server.broker.id}`,
     rabbitmq_endpoint: endpoint,
   });
-  for (const metric of globalMetrics) {
-    text.head(globalPrefix, metric);
-    for (const [labels, value] of metric.lines(snapshot.totals)) text.line(globalPrefix, metric.name, labels, value);
-  }
 }
 
 function writeTotal(text: MetricsText, prefix: string, metric: TotalMetric, snapshot: Snapshot): void {

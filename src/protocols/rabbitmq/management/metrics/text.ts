@@ -3,6 +3,8 @@
  * (some 15 MB) hold up nobody and are never in memory at once.
  */
 
+import type { Distribution } from "../../../../broker/api.ts";
+
 export type MetricType = "counter" | "gauge" | "untyped" | "histogram" | "summary";
 
 export interface Heading {
@@ -25,6 +27,25 @@ export class MetricsText {
   line(prefix: string, name: string, labels: string, value: number): void {
     this.#text +=
       labels === "" ? `${prefix}${name} ${shown(value)}\n` : `${prefix}${name}{${labels}} ${shown(value)}\n`;
+  }
+
+  /**
+   * Prometheus counts what is at most the bound; so do we, but for the last digit of a value that is just at it.
+   * @param perUnit what a unit of the metric has of those in which was measured
+   */
+  histogram(prefix: string, heading: Omit<Heading, "type">, labels: string, of: Distribution, perUnit: number): void {
+    const { name } = heading;
+    this.head(prefix, { ...heading, type: "histogram" });
+    const before = labels === "" ? "" : `${labels},`;
+    let count = 0;
+    for (const [index, bound] of of.bounds.entries()) {
+      count += of.counts[index]!;
+      this.line(prefix, `${name}_bucket`, `${before}le="${bound / perUnit}"`, count);
+    }
+    count += of.counts[of.bounds.length] ?? 0;
+    this.line(prefix, `${name}_bucket`, `${before}le="+Inf"`, count);
+    this.line(prefix, `${name}_sum`, labels, of.sum / perUnit);
+    this.line(prefix, `${name}_count`, labels, count);
   }
 
   /** Whether a piece should be taken. */

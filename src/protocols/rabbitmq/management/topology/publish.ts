@@ -77,6 +77,7 @@ function publish(call: VhostCall): Reply {
   };
   const fault = checkPublish(callerOf(call), exchange, routingKey) ?? readHead(call, read.properties, publication);
   if (fault !== undefined) return publishFault(fault);
+  call.server.messageSizes.add(payload.length);
   if (vhost.record.isTracing) tracePublish(tracedWay(call), publication);
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
   vhost.namespace.publish(publication, outcome);
