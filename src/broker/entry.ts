@@ -13,6 +13,7 @@
  *
  * `marks` bit 0: more than one queue points to these bytes. `count` is for batches that span several offsets.
  */
+import { textOfBytes, writeTextBytes } from "../base/byte-text.ts";
 import { getU16, getU32, putU16, putU32 } from "../base/bytes.ts";
 import type { Entry, Publication } from "./api.ts";
 
@@ -31,13 +32,13 @@ export function readU48(buffer: Buffer, at: number): number {
   return ((buffer[at]! << 8) | buffer[at + 1]!) * 0x1_0000_0000 + getU32(buffer, at + 2);
 }
 
-/** Writes a string as UTF-8; answers the position behind it. Short ASCII, the usual, is faster by hand. */
+/** Writes a string as UTF-8, or as the bytes it stands for; answers the position behind it. Short ASCII, the usual, is faster by hand. */
 export function writeText(buffer: Buffer, at: number, text: string): number {
   const length = text.length;
-  if (length > 40) return at + buffer.write(text, at, "utf8");
+  if (length > 40) return writeTextBytes(buffer, at, text);
   for (let i = 0; i < length; i++) {
     const code = text.charCodeAt(i);
-    if (code > 127) return at + buffer.write(text, at, "utf8");
+    if (code > 127) return writeTextBytes(buffer, at, text);
     buffer[at + i] = code;
   }
   return at + length;
@@ -196,7 +197,7 @@ export class EntryCursor implements Entry {
   }
 
   routingKey(): string {
-    return this.buffer.toString("utf8", this.routingKeyStart, this.routingKeyEnd);
+    return textOfBytes(this.buffer, this.routingKeyStart, this.routingKeyEnd);
   }
 
   /** Further keys by which a message is to be routed that waits for its time. */
@@ -205,7 +206,7 @@ export class EntryCursor implements Entry {
     const keys: string[] = [];
     const end = this.#moreKeysAt + 4 + getU32(this.buffer, this.#moreKeysAt);
     for (let at = this.#moreKeysAt + 4; at < end; at += 2 + getU16(this.buffer, at)) {
-      keys.push(this.buffer.toString("utf8", at + 2, at + 2 + getU16(this.buffer, at)));
+      keys.push(textOfBytes(this.buffer, at + 2, at + 2 + getU16(this.buffer, at)));
     }
     return keys;
   }

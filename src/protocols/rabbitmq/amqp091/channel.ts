@@ -6,6 +6,7 @@
  * what comes meanwhile is read and dropped, as the specification asks.
  */
 
+import { textOfBytes } from "../../../base/byte-text.ts";
 import type { Session } from "../../../broker/api.ts";
 import type { LogFields } from "../../../observe/log.ts";
 import { writeContent, writeDeliver, type ContentParts, type Settlement } from "./codec-hot.ts";
@@ -118,7 +119,7 @@ export class Channel implements ReplyTarget, LiveChannel {
       replyCode: code,
       replyText: text,
       exchange: names.toString("utf8", parts.exchangeStart, parts.exchangeEnd),
-      routingKey: names.toString("utf8", parts.routingKeyStart, parts.routingKeyEnd),
+      routingKey: textOfBytes(names, parts.routingKeyStart, parts.routingKeyEnd),
     });
     writeContent(output, this.number, frameMaxBytes, parts);
     this.counters.returnUnroutable++;

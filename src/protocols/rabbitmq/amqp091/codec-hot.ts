@@ -32,8 +32,8 @@ export class PublishPositions {
 }
 
 /**
- * Reads the payload of a basic.publish, class and method included. False if it is malformed: also if a name is no UTF-8, since
- * names are kept as text, where each bad byte takes three, and would not fit into a delivery any more.
+ * Reads the payload of a basic.publish, class and method included. False if it is malformed: also if the exchange's name is
+ * no UTF-8, as no name is. The routing key may be any bytes.
  */
 export function parsePublish(buffer: Buffer, start: number, end: number, into: PublishPositions): boolean {
   const exchangeStart = start + 7;
@@ -42,7 +42,7 @@ export function parsePublish(buffer: Buffer, start: number, end: number, into: P
   if (exchangeEnd >= end) return false;
   const routingKeyEnd = exchangeEnd + 1 + buffer[exchangeEnd]!;
   if (routingKeyEnd !== end - 1) return false;
-  if (!isText(buffer, exchangeStart, exchangeEnd) || !isText(buffer, exchangeEnd + 1, routingKeyEnd)) return false;
+  if (!isText(buffer, exchangeStart, exchangeEnd)) return false;
   const bits = buffer[routingKeyEnd]!;
   into.exchangeStart = exchangeStart;
   into.exchangeEnd = exchangeEnd;

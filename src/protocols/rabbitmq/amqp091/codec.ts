@@ -8,6 +8,7 @@
  */
 
 import { assert } from "../../../base/assert.ts";
+import { textByteLength, textOfBytes, writeTextBytes } from "../../../base/byte-text.ts";
 import { putU16, putU32 } from "../../../base/bytes.ts";
 import { Input } from "../../../wire/input.ts";
 import type { Output } from "../../../wire/output.ts";
@@ -73,9 +74,11 @@ export function decodeMethod(buffer: Buffer, start: number, end: number): Method
     }
     bit = 0;
     const value = readArgument(input, type);
-    // What another broker delivers to a shovel may carry any bytes.
-    isText &&= type !== "shortstr" || (spec.hasContent && name !== "basic.publish") || typeof value === "string";
-    args[field] = type === "shortstr" ? String(value) : value;
+    const isKey = field === "routingKey";
+    // A routing key may be any bytes, and so may what another broker delivers to a shovel.
+    isText &&=
+      type !== "shortstr" || isKey || (spec.hasContent && name !== "basic.publish") || typeof value === "string";
+    args[field] = type !== "shortstr" || typeof value === "string" ? value : textOfBytes(value as Buffer);
   }
   if (input.fault !== null || !input.isAtEnd) {
     const shown = buffer.subarray(start + 4, Math.min(end, start + 4 + shownBytesMax));
@@ -163,7 +166,7 @@ function argumentBytes(type: WireType, value: unknown): number {
     case "longlong":
       return 8;
     case "shortstr":
-      return 1 + Buffer.byteLength(value as string);
+      return 1 + textByteLength(value as string);
     case "longstr":
       return 4 + Buffer.byteLength(value as string | Buffer);
     case "table":
@@ -186,7 +189,7 @@ function writeArgument(buffer: Buffer, at: number, type: WireType, value: unknow
     case "longlong":
       return buffer.writeBigUInt64BE(BigInt(value as number | bigint), at);
     case "shortstr": {
-      const length = buffer.write(value as string, at + 1, "utf8");
+      const length = writeTextBytes(buffer, at + 1, value as string) - at - 1;
       assert(length <= 255, "a short string has at most 255 bytes");
       buffer[at] = length;
       return at + 1 + length;

@@ -35,6 +35,7 @@ import {
   withServedDelay,
 } from "../model/publish-checks.ts";
 import { isReplyAddress, replyToQueue } from "./reply-to.ts";
+import { bytesOfText, textOfBytes } from "../../../base/byte-text.ts";
 import { copyBytes, getU32, putU32 } from "../../../base/bytes.ts";
 import { Malformed } from "../../../wire/input.ts";
 
@@ -127,7 +128,7 @@ export class Publishing {
     }
     this.#keyWriter = undefined;
     this.#exchangeName = exchangeName;
-    this.#routingKey = buffer.toString("utf8", method.routingKeyStart, method.routingKeyEnd);
+    this.#routingKey = textOfBytes(buffer, method.routingKeyStart, method.routingKeyEnd);
     this.#isMandatory = method.isMandatory;
     this.#isImmediate = method.isImmediate;
     if (length > this.#method.length) this.#method = Buffer.allocUnsafeSlow(1024);
@@ -434,7 +435,7 @@ function setHead(publication: Publication, head: Buffer): void {
 
 /** The message as parts of frames to write. *Reused.* */
 export function partsOf(publication: Publication): ContentParts {
-  const names = Buffer.from(publication.exchange.name + publication.routingKey);
+  const names = bytesOfText(publication.exchange.name + publication.routingKey);
   const exchangeBytes = Buffer.byteLength(publication.exchange.name);
   // Names and body lie in different buffers, and a delivery's parts in one: this path is rare.
   const bodyBytes = publication.bodyEnd - publication.bodyStart;

@@ -19,6 +19,7 @@
  * searches a table without decoding it.
  */
 
+import { textByteLength, writeTextBytes } from "../../../base/byte-text.ts";
 import { putU16, putU32 } from "../../../base/bytes.ts";
 import { Input, Malformed } from "../../../wire/input.ts";
 
@@ -252,7 +253,7 @@ function valueBytes(value: FieldValue): number {
       return 9;
     case "S":
     case "x":
-      return 5 + (typeof value.value === "string" ? Buffer.byteLength(value.value) : value.value.length);
+      return 5 + (typeof value.value === "string" ? textByteLength(value.value) : value.value.length);
     case "F":
       return 1 + tableBytes(value.value);
     case "A":
@@ -282,11 +283,10 @@ function writeArray(buffer: Buffer, at: number, values: readonly FieldValue[]): 
 }
 
 function writeLong(buffer: Buffer, at: number, value: string | Buffer): number {
-  const length = typeof value === "string" ? Buffer.byteLength(value) : value.length;
-  putU32(buffer, at, length);
-  if (typeof value === "string") buffer.write(value, at + 4, length, "utf8");
-  else value.copy(buffer, at + 4);
-  return at + 4 + length;
+  // A routing key, in the record of a death, may be any bytes.
+  const end = typeof value === "string" ? writeTextBytes(buffer, at + 4, value) : at + 4 + value.copy(buffer, at + 4);
+  putU32(buffer, at, end - at - 4);
+  return end;
 }
 
 function writeValue(buffer: Buffer, at: number, value: FieldValue): number {

@@ -4,6 +4,7 @@
  * the nearest number, and of headers with one name the first counts.
  */
 
+import { textOfBytes } from "../../../base/byte-text.ts";
 import type { BindingView } from "../../../broker/api.ts";
 import type { FieldTable, FieldValue } from "./field-table.ts";
 
@@ -43,6 +44,8 @@ export function keysOf(value: FieldValue | undefined): readonly string[] | undef
   if (value === undefined) return [];
   if (value.type !== "A") return undefined;
   const keys: string[] = [];
-  for (const element of value.value) if (element.type === "S") keys.push(element.value.toString());
+  for (const { type, value: key } of value.value) {
+    if (type === "S") keys.push(typeof key === "string" ? key : textOfBytes(key));
+  }
   return keys;
 }

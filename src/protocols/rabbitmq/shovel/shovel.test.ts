@@ -375,3 +375,31 @@ test("one that is deleted while the destination is silent goes after a while, an
   check.equal(new Set(moved).size, 100);
   check.deepEqual(counts(two.here, "in"), [0, 0]);
 });
+
+test("a routing key that is no text goes through as it is", async () => {
+  const two = await TwoBrokers.open();
+  const [here, there] = [two.here.client(), two.there.client()];
+  const key = "\udcff.\udc80";
+  for (const [client, queue] of [
+    [here, "in"],
+    [there, "out"],
+  ] as const) {
+    client.declare(queue);
+    client.send(1, "queue.bind", {
+      ticket: 0,
+      queue,
+      exchange: "amq.direct",
+      routingKey: key,
+      noWait: false,
+      arguments: [],
+    });
+  }
+  two.set({ "src-uri": "amqp://", "src-queue": "in", "dest-uri": "amqp://there", "dest-exchange": "amq.direct" });
+  await two.settle();
+  here.publish(key, "bytes", { deliveryMode: 2 }, "amq.direct");
+  await two.settle();
+  there.take();
+  const got = there.get("out");
+  check.deepEqual([got?.args["routingKey"], got?.body], [key, "bytes"]);
+  check.deepEqual(counts(two.here, "in"), [0, 0]);
+});

@@ -55,7 +55,7 @@ function quoteBytes(text: string): string {
 }
 
 function unquote(text: string): string | undefined {
-  const parts = text.replaceAll("+", " ").match(/%[0-9a-fA-F]{2}|[^%]+|%/g) ?? [];
+  const parts: readonly string[] = text.replaceAll("+", " ").match(/%[0-9a-fA-F]{2}|[^%]+|%/g) ?? [];
   if (parts.includes("%")) return undefined;
   const bytes = parts.map((part) =>
     part.startsWith("%") ? Buffer.of(Number.parseInt(part.slice(1), 16)) : Buffer.from(part),
