@@ -6,7 +6,7 @@
  */
 
 import type { Pattern } from "../base/pattern.ts";
-import type { Permission, TopicPermission } from "./changes.ts";
+import type { Permission, TopicPermission, UserStore } from "./changes.ts";
 import type { HashingAlgorithm } from "./password.ts";
 
 /** As kept. Before there were more of them, records held hash and tags only. */
@@ -56,3 +56,18 @@ export class Account {
 
 /** All users by name: what the parts of an Authority share. */
 export type Accounts = Map<string, Account>;
+
+/** Reads what is kept of a kind into the accounts; what is kept of users that are gone is removed. */
+export function takeKept<P extends { readonly user: string }>(
+  store: UserStore,
+  accounts: Accounts,
+  kind: string,
+  take: (account: Account, permission: P) => void,
+): void {
+  for (const [key, value] of [...store.entries(kind)]) {
+    const permission = value as P;
+    const account = accounts.get(permission.user);
+    if (account === undefined) store.remove(kind, key);
+    else take(account, permission);
+  }
+}

@@ -7,7 +7,7 @@
 
 import { Pattern } from "../base/pattern.ts";
 import { PatternFault } from "../base/pattern-translation.ts";
-import type { Account, Accounts, PermissionPatterns } from "./account.ts";
+import { takeKept, type Account, type Accounts, type PermissionPatterns } from "./account.ts";
 import type { ChangeListener, Permission, UserStore } from "./changes.ts";
 import { AuthFault } from "./refusal.ts";
 import { noSuchUser } from "./users.ts";
@@ -27,12 +27,9 @@ export class Permissions {
     this.#store = store;
     this.#accounts = accounts;
     this.#changed = changed;
-    for (const [key, value] of [...store.entries(kind)]) {
-      const permission = value as Permission;
-      const account = accounts.get(permission.user);
-      if (account === undefined) store.remove(kind, key);
-      else account.permissionsByVhost.set(permission.vhost, compileKept(permission));
-    }
+    takeKept<Permission>(store, accounts, kind, (account, permission) => {
+      account.permissionsByVhost.set(permission.vhost, compileKept(permission));
+    });
   }
 
   /** Sets it, in place of any earlier one. The virtual host is the caller's to have checked. */

@@ -7,7 +7,7 @@
  */
 
 import type { Pattern } from "../base/pattern.ts";
-import type { Account, Accounts, TopicPatterns } from "./account.ts";
+import { takeKept, type Account, type Accounts, type TopicPatterns } from "./account.ts";
 import type { ChangeListener, TopicPermission, UserStore } from "./changes.ts";
 import { readPermissionPattern } from "./permissions.ts";
 import { AuthFault } from "./refusal.ts";
@@ -26,12 +26,7 @@ export class TopicPermissions {
     this.#store = store;
     this.#accounts = accounts;
     this.#changed = changed;
-    for (const [key, value] of [...store.entries(kind)]) {
-      const permission = value as TopicPermission;
-      const account = accounts.get(permission.user);
-      if (account === undefined) store.remove(kind, key);
-      else add(account, compileKept(permission));
-    }
+    takeKept<TopicPermission>(store, accounts, kind, (account, permission) => add(account, compileKept(permission)));
   }
 
   /** Sets it, in place of any earlier one for the exchange, which need not exist. */
