@@ -47,6 +47,12 @@ export class RangeSet {
     return at < this.starts.length && this.starts[at]! <= value;
   }
 
+  /** Where the range that holds `value` ends; undefined: none does. */
+  endOf(value: number): number | undefined {
+    const at = this.#firstEndingAtOrAfter(value + 1);
+    return at < this.starts.length && this.starts[at]! <= value ? this.ends[at] : undefined;
+  }
+
   /** Forgets everything below `value`. */
   removeBelow(value: number): void {
     const { starts, ends } = this;

@@ -13,6 +13,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Headers } from "./router/values.ts";
 import type { BackupReport, BackupSink } from "./backup-sink.ts";
+import type { PartitionReading } from "./batch.ts";
 import type { MessageFormat } from "./format.ts";
 import type { BrokerStatistics, ExchangeCounters, QueueCounters } from "./statistics.ts";
 import type { MatcherKind } from "./router/matcher.ts";
@@ -155,7 +156,13 @@ export interface PublishOutcome {
 /** A stored message in place, in the form in which it came. *Reused*: valid during the call that hands it over. */
 export interface Entry {
   readonly buffer: Buffer;
+  /** Of a batch, the last that it spans. */
   readonly offset: number;
+  /** Offsets that it spans, from baseOffset on: 1, but for a batch. */
+  readonly count: number;
+  readonly baseOffset: number;
+  /** Its body is messages in the form of its protocol, even if it is one. Consumers are never handed one: PartitionReading is. */
+  readonly isBatch: boolean;
   readonly format: number;
   readonly isDurable: boolean;
   readonly priority: number;
@@ -303,7 +310,7 @@ export interface CommittedPosition {
 }
 
 /** A topic read through its default subscription; with mode `offset` a log read by readers. */
-export interface Queue {
+export interface Queue extends PartitionReading {
   readonly name: string;
   readonly namespace: Namespace;
   readonly settings: QueueSettings;

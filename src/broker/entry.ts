@@ -11,11 +11,13 @@
  *         more keys: bytes u32 | (len u16, key) ...
  *         exchange | routing key | head: the protocol's raw property section | body: the rest
  *
- * `marks` bit 0: more than one queue points to these bytes. `count` is for batches that span several offsets.
+ * `marks` bit 0: more than one queue points to these bytes. With `count` the entry is a batch: its body holds so many
+ * messages, of consecutive offsets, in a form that its protocol knows.
  */
 import { textOfBytes, writeTextBytes } from "../base/byte-text.ts";
 import { getU16, getU32, putU16, putU32 } from "../base/bytes.ts";
 import type { Entry, Publication } from "./api.ts";
+import type { Batch } from "./batch.ts";
 
 export const entryFlag = { durable: 1, ttl: 2, deliverAt: 4, key: 8, count: 16, moreKeys: 32 } as const;
 export const entryMark = { shared: 1 } as const;
@@ -114,6 +116,27 @@ export function writeEntry(
   return keyEnd + headBytes + (p.bodyEnd - p.bodyStart);
 }
 
+export const batchHeadBytes = fixedBytes + 4;
+
+/** Writes a batch as an entry of `batchHeadBytes` and its body; answers the position behind it. */
+export function writeBatchEntry(
+  target: Buffer,
+  at: number,
+  batch: Batch,
+  isDurable: boolean,
+  timestampMs: number,
+): number {
+  target[at] = batch.format;
+  target[at + 1] = entryFlag.count | (isDurable ? entryFlag.durable : 0);
+  target[at + 2] = 0;
+  target[at + 3] = 0;
+  writeU48(target, at + 4, timestampMs);
+  target.fill(0, at + 10, at + fixedBytes);
+  putU32(target, at + fixedBytes, batch.count);
+  batch.body.copy(target, at + batchHeadBytes, batch.bodyStart, batch.bodyEnd);
+  return at + batchHeadBytes + (batch.bodyEnd - batch.bodyStart);
+}
+
 /** A window onto one stored entry, moved from entry to entry with set(). */
 export class EntryCursor implements Entry {
   buffer: Buffer = Buffer.alloc(0);
@@ -132,6 +155,7 @@ export class EntryCursor implements Entry {
   headEnd = 0;
   bodyStart = 0;
   bodyEnd = 0;
+  count = 1;
   #moreKeysAt = 0;
   #keyStart = 0;
   #keyEnd = 0;
@@ -141,6 +165,14 @@ export class EntryCursor implements Entry {
   }
 
   isShared = false;
+
+  get isBatch(): boolean {
+    return (this.flags & entryFlag.count) !== 0;
+  }
+
+  get baseOffset(): number {
+    return this.offset - this.count + 1;
+  }
 
   set(buffer: Buffer, start: number, end: number, offset: number): this {
     this.buffer = buffer;
@@ -154,6 +186,7 @@ export class EntryCursor implements Entry {
     let at = start + fixedBytes;
     this.ttlMs = -1;
     this.deliverAtMs = 0;
+    this.count = 1;
     if ((flags & ~entryFlag.durable) !== 0) at = this.#setOptional(buffer, at, flags);
     this.exchangeStart = at;
     at += getU16(buffer, start + 10);
@@ -184,7 +217,10 @@ export class EntryCursor implements Entry {
       this.#keyEnd = at + 2 + getU16(buffer, at);
       at = this.#keyEnd;
     }
-    if (flags & entryFlag.count) at += 4;
+    if (flags & entryFlag.count) {
+      this.count = getU32(buffer, at);
+      at += 4;
+    }
     if (flags & entryFlag.moreKeys) {
       this.#moreKeysAt = at;
       at += 4 + getU32(buffer, at);

@@ -30,4 +30,9 @@ export interface MessageFormat {
   deaths(buffer: Buffer, headStart: number, headEnd: number): readonly { queue: string; reason: string }[];
   /** The head with this death recorded in it (and what must go with it: its ttl removed, CC dropped when the key is replaced). */
   withDeath(buffer: Buffer, headStart: number, headEnd: number, death: Death, replacesKey: boolean): Buffer;
+  /**
+   * A batch has got its place, and its bytes may say so: called once, on the stored copy of its body, before anybody reads
+   * it. The length stays what it is.
+   */
+  stamp?(buffer: Buffer, bodyStart: number, bodyEnd: number, baseOffset: number, nowMs: number): void;
 }

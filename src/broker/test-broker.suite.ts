@@ -4,6 +4,7 @@
  * Nothing here sleeps: `settle()` runs what is deferred until nothing is left to run.
  */
 import { plainQueueSettings } from "./catalog/plain-queue.ts";
+import { putU32 } from "../base/bytes.ts";
 import { VirtualClock } from "../base/clock.ts";
 import { seededRandom } from "../base/random.ts";
 import { openDiskLog } from "../log/disk-log.ts";
@@ -70,6 +71,7 @@ export const testFormat: MessageFormat = {
     const head = readHead(buffer, start, end);
     return Buffer.from(JSON.stringify({ ...head, deaths: [death, ...(head.deaths ?? [])] }));
   },
+  stamp: (buffer, bodyStart, _bodyEnd, baseOffset) => putU32(buffer, bodyStart, baseOffset),
 };
 
 export interface Message {

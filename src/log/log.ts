@@ -243,8 +243,11 @@ export interface SegmentStore {
     done: (error: Error | undefined, span: Span | undefined) => void,
     covering?: boolean,
   ): void;
-  /** First offset whose timestamp is >= ms; run.lastOffset + 1 if there is none. Damaged entries do not count. */
-  offsetAtTime(run: RunMeta, ms: number): Promise<number>;
+  /**
+   * First offset, from `fromOffset` on, whose timestamp is >= ms, in whatever order they are; run.lastOffset + 1 if there is
+   * none. Damaged entries do not count.
+   */
+  offsetAtTime(run: RunMeta, ms: number, fromOffset?: number): Promise<number>;
   /** Durable at the next directory sync: a segment may come back after a crash, and is then listed. */
   remove(id: number): Promise<void>;
   list(): Promise<number[]>;

@@ -45,7 +45,7 @@ export function openSegments(disk: Disk): DiskSegments {
     read(run, fromOffset, bytesMax, entriesMax, done, covering = false) {
       void answer(reader.read(run, fromOffset, bytesMax, entriesMax, covering), done);
     },
-    offsetAtTime: (run, ms) => reader.offsetAtTime(run, ms),
+    offsetAtTime: (run, ms, fromOffset = 0) => reader.offsetAtTime(run, ms, fromOffset),
     async remove(id) {
       reader.forget(id);
       await files.forget(id);
@@ -148,10 +148,11 @@ class SegmentReader {
     });
   }
 
-  async offsetAtTime(run: RunMeta, ms: number): Promise<number> {
-    const page = run.fenceTimestamps.findIndex((greatest) => greatest >= ms);
+  async offsetAtTime(run: RunMeta, ms: number, fromOffset: number): Promise<number> {
+    const first = pageOf(run, fromOffset);
+    const page = run.fenceTimestamps.findIndex((greatest, index) => index >= first && greatest >= ms);
     if (page < 0) return run.lastOffset + 1;
-    for (let from = run.fences[page]!; from <= run.lastOffset;) {
+    for (let from = Math.max(fromOffset, run.fences[page]!); from <= run.lastOffset;) {
       const span = await this.read(run, from, timeSearchBytes, PAGE_ENTRIES, false);
       for (let index = 0; index < span.count; index++) {
         const at = span.positions[index]! + ENTRY_TIMESTAMP_AT;

@@ -5,9 +5,19 @@
 import { putU32 } from "../../base/bytes.ts";
 import { assert } from "../../base/assert.ts";
 import type { TimerHandle } from "../../base/clock.ts";
-import type { CommittedPosition, Queue, QueueSettings, SubscriptionSettings, SubscriptionView } from "../api.ts";
+import type { CommittedPosition, Entry, Queue, QueueSettings, SubscriptionSettings, SubscriptionView } from "../api.ts";
+import {
+  producerVerdict,
+  type AbortedTransaction,
+  type Batch,
+  type OpenTransaction,
+  type Produced,
+  type ProducerView,
+} from "../batch.ts";
 import type { Core } from "../core.ts";
+import { appendBatch } from "../topic/append-batch.ts";
 import { Compaction } from "../topic/compaction.ts";
+import { Reading } from "../topic/reading.ts";
 import { DedupWindow } from "../dedup-window.ts";
 import { record } from "../durability/records.ts";
 import { EntryCursor, writeU48 } from "../entry.ts";
@@ -27,6 +37,7 @@ export class QueueState implements Queue, Wakeable {
   readonly declaration: unknown;
   readonly partition: Partition;
   readonly subscription: Subscription | undefined;
+  readonly reading: Reading;
   /** Consumers that read it as a log. */
   readonly readers = new Set<ConsumerState>();
   settings: QueueSettings;
@@ -76,6 +87,7 @@ export class QueueState implements Queue, Wakeable {
       const { subscription } = this;
       partition.isGone = (offset): boolean => !subscription.keepsHistory && subscription.settled.has(offset);
     }
+    this.reading = new Reading(core, partition, this.subscription);
     this.#applySettings();
   }
 
@@ -203,6 +215,65 @@ export class QueueState implements Queue, Wakeable {
     return Math.max(0, visibleEnd - Math.max(first, position?.offset ?? first));
   }
 
+  get visibleEnd(): number {
+    return this.partition.visibleEnd;
+  }
+
+  get stableEnd(): number {
+    return this.partition.visibleEnd;
+  }
+
+  read(offset: number, end: number, visit: (entry: Entry) => boolean): number {
+    return this.reading.read(offset, end, visit);
+  }
+
+  load(offset: number, done: () => void): void {
+    this.reading.load(offset, done);
+  }
+
+  follow(advanced: () => void): () => void {
+    return this.reading.follow(advanced);
+  }
+
+  offsetAtTime(timeMs: number): Promise<number> {
+    return this.reading.offsetAtTime(timeMs);
+  }
+
+  trim(offset: number): void {
+    assert(this.subscription === undefined, "what a queue holds goes when it is settled");
+    this.#trimTo(Math.min(offset, this.partition.visibleEnd));
+  }
+
+  checkProducer(_produced: Produced): number {
+    return producerVerdict.next;
+  }
+
+  appendBatch(batch: Batch): number {
+    return appendBatch(this.#core, this, batch);
+  }
+
+  appendProduced(_produced: Produced, publish: () => void): number {
+    const { next } = this.partition;
+    this.#core.commit.atomically(publish);
+    return next;
+  }
+
+  endTransaction(_producerId: number, _epoch: number, _isCommitted: boolean, marker: Batch | undefined): number {
+    return marker === undefined ? -1 : this.appendBatch(marker);
+  }
+
+  openTransactions(): Iterable<OpenTransaction> {
+    return [];
+  }
+
+  abortedTransactions(_start: number, _end: number): readonly AbortedTransaction[] {
+    return [];
+  }
+
+  producers(): Iterable<ProducerView> {
+    return [];
+  }
+
   consumerCame(): void {
     this.#hadConsumer = true;
     this.touch();
@@ -240,15 +311,19 @@ export class QueueState implements Queue, Wakeable {
     if (maxBytes > 0) to = Math.max(to, this.#endOverBytes(maxBytes));
     if (maxAgeMs > 0) to = Math.max(to, this.#endOverAge(this.#core.now() - maxAgeMs));
     if (this.subscription !== undefined) to = Math.min(to, this.subscription.settled.floor);
-    to = Math.min(to, partition.visibleEnd);
-    if (to <= partition.first) return;
-    partition.trimTo(to);
+    this.#trimTo(Math.min(to, partition.visibleEnd));
+  }
+
+  #trimTo(first: number): void {
+    const { partition } = this;
+    if (first <= partition.first) return;
+    partition.trimTo(first);
     if (!partition.isDurable) return;
     const { commit } = this.#core;
     commit.reserve(11);
     commit.buffer[commit.at] = record.trimmed;
     putU32(commit.buffer, commit.at + 1, this.id);
-    writeU48(commit.buffer, commit.at + 5, to);
+    writeU48(commit.buffer, commit.at + 5, first);
     commit.at += 11;
   }
 
@@ -257,6 +332,7 @@ export class QueueState implements Queue, Wakeable {
     this.#clear(this.#expiry);
     this.#clear(this.#ageCheck);
     this.compaction?.stop();
+    this.reading.dispatch();
     this.subscription?.delete();
     for (const name of [...this.subscriptionNames()]) removeNamedSubscription(this.#core, this, name);
     for (const reader of [...this.readers]) {
@@ -311,30 +387,33 @@ export class QueueState implements Queue, Wakeable {
     const { partition } = this;
     let over = partition.keptBytes - maxBytes;
     let end = partition.first;
-    for (const { meta } of partition.runs) {
+    for (const { meta } of partition.runs.list) {
       if (over < meta.bytes) return end;
       over -= meta.bytes;
       end = meta.lastOffset + 1;
     }
-    while (over > 0 && end < partition.visibleEnd) {
+    let base = end;
+    for (; over > 0 && end < partition.visibleEnd; end++) {
       const length = partition.entryLength(end);
-      if (over < length) return end;
+      if (length === 0 && partition.maxSpan > 1) continue;
+      if (over < length) return base;
       over -= length;
-      end++;
+      base = end + 1;
     }
-    return end;
+    return base;
   }
 
   #endOverAge(beforeMs: number): number {
     const { partition } = this;
     let end = partition.first;
-    for (const { meta } of partition.runs) {
+    for (const { meta } of partition.runs.list) {
       if (meta.lastTimestamp > beforeMs) return end;
       end = meta.lastOffset + 1;
     }
     while (end < partition.visibleEnd) {
-      if (partition.look(end, this.#entry) && this.#entry.timestampMs > beforeMs) return end;
-      end++;
+      if (!partition.look(end, this.#entry)) end++;
+      else if (this.#entry.timestampMs > beforeMs) return end;
+      else end = this.#entry.offset + 1;
     }
     return end;
   }

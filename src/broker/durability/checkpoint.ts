@@ -20,8 +20,9 @@ import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
 import { schedulePartitionBase } from "../schedule/schedule.ts";
-import type { Partition, Run } from "../topic/partition.ts";
+import type { Partition } from "../topic/partition.ts";
 import { pageEntries } from "../topic/page.ts";
+import type { Run } from "../topic/runs.ts";
 import { Gathering } from "./gathering.ts";
 import { snapshotOf } from "./snapshot.ts";
 
@@ -243,7 +244,7 @@ export class Checkpointer {
       }
       const pageEnd = Math.min(end, page.base + pageEntries);
       for (; offset < pageEnd; offset++) {
-        if (!partition.look(offset, this.#cursor)) continue;
+        if (!partition.lookAt(offset, this.#cursor)) continue;
         this.#copyEntry(builder, partition, offset, placed);
         copied++;
       }
@@ -287,7 +288,7 @@ export class Checkpointer {
     const rewritten: Rewritten[] = [];
     if (chosen.size === 0) return rewritten;
     for (const queue of core.queueById.values()) {
-      for (const run of [...queue.partition.runs]) {
+      for (const run of [...queue.partition.runs.list]) {
         if (!chosen.has(run.meta.segment)) continue;
         await this.#rewrite(builder, queue, run, rewritten);
       }
@@ -306,9 +307,9 @@ export class Checkpointer {
       if (span.damage.length > 0) this.#core.damaged(partition, span.damage);
       for (let i = 0; i < span.count; i++) {
         const at = span.offsets[i]!;
-        if (at < partition.first || partition.isGone(at)) continue;
         const start = span.positions[i]!;
         const entry = this.#cursor.set(span.buffer, start, start + span.lengths[i]!, at);
+        if (at < partition.first || partition.isGone(at, entry.count)) continue;
         builder.put(at, entry.timestampMs, span.buffer, start, start + span.lengths[i]!);
       }
       offset = span.nextOffset;
@@ -347,7 +348,7 @@ export class Checkpointer {
         all.filter((meta) => !own.includes(meta)),
       );
       const written = own.reduce((sum, meta) => sum + meta.count, 0);
-      partition.replaceRun(run, own, Math.max(0, written - run.live));
+      partition.runs.replace(run, own, Math.max(0, written - run.live));
     }
     for (const partition of partitions) {
       const own = byPartition.get(partition.id) ?? [];

@@ -70,6 +70,7 @@ async function restoreSnapshot(core: Core, snapshot: StoredSnapshot): Promise<vo
     const { partition, subscription } = queue;
     partition.first = one.first;
     partition.next = one.next;
+    partition.maxSpan = one.span ?? 1;
     partition.persistedEnd = one.next;
     if (subscription !== undefined) {
       if (one.subscription !== undefined) restoreSubscription(subscription, one.subscription);
@@ -130,14 +131,11 @@ function restoreRun(core: Core, meta: RunMeta): void {
   }
   if (live <= 0) return core.segmentShrank(meta.segment, meta.count);
   // A run that was written anew and its original can both be named; the one that comes later has what lives.
-  const twin = partition.runs.find(
+  const twin = partition.runs.list.find(
     (run) => run.meta.firstOffset <= meta.lastOffset && run.meta.lastOffset >= meta.firstOffset,
   );
-  if (twin !== undefined) {
-    partition.runs.splice(partition.runs.indexOf(twin), 1);
-    core.segmentShrank(twin.meta.segment, twin.live);
-  }
-  partition.addRun(meta, Math.min(live, meta.count));
+  if (twin !== undefined) partition.runs.forget(twin);
+  partition.runs.add(meta, Math.min(live, meta.count));
 }
 
 /** Everything is read: counts, cursors, orders. */
@@ -147,7 +145,7 @@ async function finish(core: Core): Promise<void> {
     const named = [...(queue.named?.values() ?? [])];
     for (const one of subscription === undefined ? named : [subscription]) await finishSubscription(core, one);
     const superseded = queue.compaction?.superseded;
-    if (superseded !== undefined) partition.recountRuns((low, high) => high - low - superseded.countIn(low, high));
+    if (superseded !== undefined) partition.runs.recount((low, high) => high - low - superseded.countIn(low, high));
     partition.visibleEnd = partition.next;
     partition.lastBatchStart = Math.max(partition.first, partition.next - 1);
   }

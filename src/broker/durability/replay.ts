@@ -175,12 +175,12 @@ export class Replay {
       if (queue === undefined) continue;
       const offset = readU48(buffer, at + 7 + i * 10);
       const { partition, subscription } = queue;
-      const named = queue.named?.values() ?? [];
-      if (offset > partition.next) {
-        for (const one of named) one.settled.addRange(partition.next, offset);
-        subscription?.settled.addRange(partition.next, offset);
+      const base = offset - cursor.count + 1;
+      if (base > partition.next) {
+        for (const one of queue.named?.values() ?? []) one.settled.addRange(partition.next, base);
+        subscription?.settled.addRange(partition.next, base);
       }
-      partition.restore(offset, this.#slot(buffer), start, length, bodyLength);
+      partition.restore(offset, this.#slot(buffer), start, length, bodyLength, cursor.count);
       if (subscription !== undefined) this.#count(subscription, cursor, offset, bodyLength);
       for (const one of queue.named?.values() ?? []) this.#count(one, cursor, offset, bodyLength);
     }

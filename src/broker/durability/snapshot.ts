@@ -11,6 +11,8 @@ export interface QueueSnapshot {
   readonly id: number;
   readonly first: number;
   readonly next: number;
+  /** The most offsets that an entry spans, if that is more than one. */
+  readonly span?: number;
   /** Offsets of entries that do not outlive the process. */
   readonly fleeting: number[];
   readonly subscription: SubscriptionSnapshot | undefined;
@@ -87,6 +89,7 @@ function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
     id,
     first: partition.first,
     next: partition.next,
+    ...(partition.maxSpan === 1 ? {} : { span: partition.maxSpan }),
     fleeting: partition.fleeting.toList(),
     subscription: subscription === undefined ? undefined : subscriptionSnapshot(subscription, isClean),
     dedup: dedup?.toJson(),

@@ -79,7 +79,7 @@ export function finishRestore(
     settled.addRange(partition.next, journal.horizonWritten);
     partition.next = journal.horizonWritten;
   }
-  if (!subscription.keepsHistory) partition.recountRuns((low, high) => high - low - settled.countIn(low, high));
+  if (!subscription.keepsHistory) partition.runs.recount((low, high) => high - low - settled.countIn(low, high));
   if (ready instanceof SequentialReady) ready.cursor = Math.max(ready.cursor, settled.floor);
   let retries = 0;
   for (const [offset, { readyAtMs }] of subscription.attempts) {

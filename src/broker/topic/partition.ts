@@ -11,6 +11,10 @@
  * Between checkpoints everything unsettled is in memory. After one, offsets below `persistedEnd` are in runs as well, so
  * their pages may be dropped when memory is short (`evictPage`). A message that goes before the checkpoint never gets there.
  *
+ * An entry of a log may be a batch that spans several offsets. It stands at its last one: that is its place in pages, runs
+ * and the journal, so the first entry at or behind an offset is the one that holds it, if any does. How far behind is
+ * looked is bounded by the widest batch that the partition has seen; where that is 1, an offset is an entry.
+ *
  * `visibleEnd` follows `next` at the speed of the journal: entries at and above it are not durable and nobody sees them.
  */
 import { assert } from "../../base/assert.ts";
@@ -19,17 +23,14 @@ import type { Damage, RunMeta, SegmentStore, Span } from "../../log/log.ts";
 import type { BlockCache } from "../durability/block-cache.ts";
 import { EntryCursor } from "../entry.ts";
 import { givePage, type Page, pageBytes, pageEntries, takePage } from "./page.ts";
+import { Runs } from "./runs.ts";
 
 const loadBytes = 1 << 20;
 const loadEntries = 8192;
+/** Pages that are looked for one by one, before the list of those in memory is gone through. */
+const pagesAhead = 64;
 /** A read for one message in the middle of nowhere: not worth a megabyte. */
 const strayBytes = 1 << 14;
-
-/** A run and what is still alive in it. */
-export interface Run {
-  meta: RunMeta;
-  live: number;
-}
 
 /** Where an entry lies: block buffer and position in it. *Reused.* */
 export interface EntryPlace {
@@ -81,12 +82,14 @@ export class Partition {
   checkpointWritten = 0;
   checkpointRemoved = 0;
   isDeleted = false;
-  readonly runs: Run[] = [];
+  /** The most offsets that an entry has spanned here. */
+  maxSpan = 1;
+  readonly runs: Runs;
   /** Offsets of entries that a crash takes, in a partition that survives it. */
   readonly fleeting = new RangeSet();
   readonly readers = new Set<Wakeable>();
-  /** True: the entry at this offset was removed and must not come back from a segment. */
-  isGone: (offset: number) => boolean = () => false;
+  /** True: the entry that ends at this offset was removed and must not come back from a segment. */
+  isGone: (offset: number, count: number) => boolean = () => false;
   readonly pages = new Map<number, Page>();
   readonly #context: PartitionContext;
   readonly #cursor = new EntryCursor();
@@ -98,25 +101,31 @@ export class Partition {
     this.id = id;
     this.isDurable = isDurable;
     this.#context = context;
+    this.runs = new Runs((segment, entries) => context.segmentShrank(segment, entries));
   }
 
   /** Appends an entry that lies in block buffer `slot`. Answers its offset. */
   append(slot: number, position: number, length: number, bodyLength: number): number {
     const offset = this.next++;
-    this.#place(offset, slot, position, length, bodyLength);
-    this.tailBytes += length;
-    if (!this.isDirty) {
-      this.isDirty = true;
-      this.#context.appended(this);
-    }
+    this.#placeNew(offset, slot, position, length, bodyLength);
     return offset;
   }
 
-  /** Recovery: an entry at an offset of its own; what lies between is a hole. */
-  restore(offset: number, slot: number, position: number, length: number, bodyLength: number): void {
-    assert(offset >= this.next, "offsets grow");
-    this.next = offset;
-    this.append(slot, position, length, bodyLength);
+  /** The same for a batch of `count` messages. Answers the offset of the first. */
+  appendBatch(slot: number, position: number, length: number, bodyLength: number, count: number): number {
+    const base = this.next;
+    this.next += count;
+    if (count > this.maxSpan) this.maxSpan = count;
+    this.#placeNew(this.next - 1, slot, position, length, bodyLength);
+    return base;
+  }
+
+  /** Recovery: an entry that ends at an offset of its own; what lies between is a hole. */
+  restore(offset: number, slot: number, position: number, length: number, bodyLength: number, count: number): void {
+    const base = offset - count + 1;
+    assert(base >= this.next, "offsets grow");
+    this.next = base;
+    this.appendBatch(slot, position, length, bodyLength, count);
   }
 
   /** The page that holds `offset`, if any of its entries are in memory. */
@@ -128,8 +137,16 @@ export class Partition {
     return page;
   }
 
-  /** Moves `cursor` onto the entry. False: it is not in memory. */
+  /** Moves `cursor` onto the entry that holds the offset. False: it is not in memory, and the cursor is anywhere. */
   look(offset: number, cursor: EntryCursor): boolean {
+    if (this.lookAt(offset, cursor)) return true;
+    if (this.maxSpan === 1) return false;
+    const at = this.#firstEndingFrom(offset + 1, offset + this.maxSpan);
+    return this.lookAt(at, cursor) && cursor.baseOffset <= offset;
+  }
+
+  /** Moves `cursor` onto the entry that ends at the offset. False: there is none in memory. */
+  lookAt(offset: number, cursor: EntryCursor): boolean {
     const page = this.pageOf(offset);
     if (page === undefined) return false;
     const at = (offset - page.base) * 4;
@@ -140,7 +157,7 @@ export class Partition {
     return true;
   }
 
-  /** Where the entry begins in its block buffer. It is in memory. */
+  /** Where the entry that ends here begins in its block buffer. It is in memory. */
   startOf(offset: number): number {
     const page = this.pageOf(offset)!;
     return page.words[(offset - page.base) * 4 + 1]!;
@@ -152,7 +169,7 @@ export class Partition {
     return page.words[(offset - page.base) * 4]!;
   }
 
-  /** Bytes of the whole entry; 0 when it is not in memory. */
+  /** Bytes of the whole entry that ends here; 0 when it is not in memory. */
   entryLength(offset: number): number {
     const page = this.pageOf(offset);
     if (page === undefined) return 0;
@@ -160,7 +177,7 @@ export class Partition {
     return page.words[at] === 0 ? 0 : page.words[at + 2]!;
   }
 
-  /** Length of the body in bytes; -1 when the entry is not in memory. */
+  /** Length in bytes of the body of the entry that ends here; -1 when it is not in memory. */
   bodyLength(offset: number): number {
     const page = this.pageOf(offset);
     if (page === undefined) return -1;
@@ -170,14 +187,40 @@ export class Partition {
 
   /** The first offset from `offset` on whose entry is in memory; `end` if there is none below. */
   firstInMemory(offset: number, end: number): number {
-    let at = offset;
-    while (at < end && this.bodyLength(at) < 0) at++;
-    return at;
+    const at = this.#firstEndingFrom(offset, end + this.maxSpan - 1);
+    if (!this.lookAt(at, this.#cursor)) return end;
+    return Math.min(end, Math.max(offset, this.#cursor.baseOffset));
+  }
+
+  /** The first offset in [start, end) at which an entry in memory ends; `end` if there is none. */
+  #firstEndingFrom(start: number, end: number): number {
+    const limit = Math.min(end, this.next);
+    let missing = 0;
+    for (let at = start; at < limit;) {
+      const page = this.pageOf(at);
+      if (page === undefined) {
+        at = (Math.floor(at / pageEntries) + 1) * pageEntries;
+        if (++missing === pagesAhead) at = this.#firstPageFrom(at);
+        continue;
+      }
+      const { words, base } = page;
+      const slots = Math.min(limit - base, pageEntries);
+      for (let i = at - base; i < slots; i++) if (words[i * 4] !== 0) return base + i;
+      at = base + pageEntries;
+    }
+    return end;
+  }
+
+  /** For spans without measure: the cost of finding an entry is bounded by what is in memory. */
+  #firstPageFrom(offset: number): number {
+    let first = Infinity;
+    for (const { base } of this.pages.values()) if (base >= offset && base < first) first = base;
+    return first;
   }
 
   /** The entry is not needed any more. */
   remove(offset: number): void {
-    if (offset < this.persistedEnd) this.#removeFromRun(offset);
+    if (offset < this.persistedEnd) this.runs.removeAt(offset);
     else if (offset < this.checkpointWritten) this.checkpointRemoved++;
     this.forget(offset);
   }
@@ -192,12 +235,7 @@ export class Partition {
 
   /** Like remove() for each offset in [start, end). `liveIn` says how many of a range are not removed yet. */
   removeRange(start: number, end: number, liveIn: (start: number, end: number) => number): void {
-    for (let i = this.runs.length - 1; i >= 0; i--) {
-      const run = this.runs[i]!;
-      const low = Math.max(start, run.meta.firstOffset);
-      const high = Math.min(end, run.meta.lastOffset + 1);
-      if (low < high) this.#shrinkRun(run, liveIn(low, high));
-    }
+    this.runs.removeRange(start, end, liveIn);
     if (this.checkpointWritten > start) {
       this.checkpointRemoved += liveIn(Math.max(start, this.persistedEnd), Math.min(end, this.checkpointWritten));
     }
@@ -208,18 +246,9 @@ export class Partition {
     }
   }
 
-  /** Recovery, when all settlements are known: `liveIn` says how many of a range are not removed. */
-  recountRuns(liveIn: (start: number, end: number) => number): void {
-    for (const run of [...this.runs]) {
-      const { firstOffset, lastOffset } = run.meta;
-      const live = Math.min(run.live, liveIn(firstOffset, lastOffset + 1));
-      if (live < run.live) this.#shrinkRun(run, run.live - live);
-    }
-  }
-
   /** Bytes of all entries kept, in memory or not. */
   get keptBytes(): number {
-    return this.runs.reduce((sum, run) => sum + run.meta.bytes, this.tailBytes);
+    return this.runs.bytes + this.tailBytes;
   }
 
   /** Everything below `offset` goes. */
@@ -230,7 +259,7 @@ export class Partition {
       const end = Math.min(this.first - page.base, pageEntries);
       for (let i = 0; i < end; i++) if (page.words[i * 4] !== 0) this.#drop(page, i * 4);
     }
-    while (this.runs.length > 0 && this.runs[0]!.meta.lastOffset < this.first) this.#dropRun(this.runs.shift()!);
+    this.runs.trimTo(this.first);
     this.fleeting.removeBelow(this.first);
   }
 
@@ -246,8 +275,7 @@ export class Partition {
   destroy(): void {
     this.isDeleted = true;
     for (const page of [...this.pages.values()]) this.#dropPage(page, pageEntries);
-    for (const run of this.runs) this.#dropRun(run);
-    this.runs.length = 0;
+    this.runs.clear();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { done } of waiting) done(this.next);
@@ -280,12 +308,7 @@ export class Partition {
 
   /** A checkpoint has put everything that lived below `end` into `metas`; all but `removed` of it still lives. */
   persisted(metas: readonly RunMeta[], end: number, removed: number): void {
-    let left = removed;
-    for (const meta of metas) {
-      const gone = Math.min(left, meta.count);
-      left -= gone;
-      this.addRun(meta, meta.count - gone);
-    }
+    this.runs.addAll(metas, removed);
     this.persistedEnd = end;
     this.tailBytes -= this.snapshotBytes;
     this.snapshotBytes = 0;
@@ -310,45 +333,6 @@ export class Partition {
     this.snapshotBytes = this.tailBytes;
   }
 
-  /** Adds a run in its place. */
-  addRun(meta: RunMeta, live: number): void {
-    const run = { meta, live };
-    let at = this.runs.length;
-    while (at > 0 && this.runs[at - 1]!.meta.firstOffset > meta.firstOffset) at--;
-    this.runs.splice(at, 0, run);
-    if (live < meta.count) this.#context.segmentShrank(meta.segment, meta.count - live);
-  }
-
-  /** `metas` take the place of `run`, which was written anew without what had gone. */
-  replaceRun(run: Run, metas: readonly RunMeta[], removedMeanwhile: number): void {
-    const at = this.runs.indexOf(run);
-    if (at < 0) {
-      for (const meta of metas) this.#context.segmentShrank(meta.segment, meta.count);
-      return;
-    }
-    this.runs.splice(at, 1);
-    this.#context.segmentShrank(run.meta.segment, run.live);
-    let left = removedMeanwhile;
-    for (const meta of metas) {
-      const gone = Math.min(left, meta.count);
-      left -= gone;
-      this.addRun(meta, meta.count - gone);
-    }
-  }
-
-  /** First run that ends at or behind `offset`. */
-  runAt(offset: number): Run | undefined {
-    const { runs } = this;
-    let low = 0;
-    let high = runs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (runs[middle]!.meta.lastOffset < offset) low = middle + 1;
-      else high = middle;
-    }
-    return runs[low];
-  }
-
   /**
    * Brings the entry at `offset`, and those behind it unless `isStray`, into memory. `done(coveredEnd)`: what lies in
    * [offset, coveredEnd) and is not in memory now does not exist. Nothing is done when that is so already.
@@ -361,29 +345,30 @@ export class Partition {
 
   /** About when the entry was appended, by the index in memory; undefined: it is in no segment. */
   timestampNear(offset: number): number | undefined {
-    const run = offset < this.persistedEnd ? this.runAt(offset) : undefined;
-    if (run === undefined) return undefined;
-    const { firstOffset, firstTimestamp, fences, fenceTimestamps } = run.meta;
-    if (offset <= firstOffset) return firstTimestamp;
-    return fenceTimestamps[
-      Math.max(
-        0,
-        fences.findLastIndex((fence) => fence <= offset),
-      )
-    ];
+    return offset < this.persistedEnd ? this.runs.timestampNear(offset) : undefined;
   }
 
-  /** First offset whose entry was appended at `ms` or later; `next` if there is none. */
+  /** First offset of the first entry with this time or a later one; `next` if there is none. Times are in no order. */
   async offsetAtTime(ms: number): Promise<number> {
-    for (const { meta } of this.runs) {
+    for (const { meta } of this.runs.list) {
       if (meta.lastTimestamp < ms) continue;
-      const offset = await this.#context.segments.offsetAtTime(meta, ms);
-      if (offset <= meta.lastOffset) return Math.max(offset, this.first);
+      const end = await this.#context.segments.offsetAtTime(meta, ms, this.first);
+      if (end <= meta.lastOffset) return Math.max(await this.#baseOf(end), this.first);
     }
-    for (let offset = Math.max(this.first, this.persistedEnd); offset < this.next; offset++) {
-      if (this.look(offset, this.#cursor) && this.#cursor.timestampMs >= ms) return offset;
+    for (let at = Math.max(this.first, this.persistedEnd); at < this.next; at++) {
+      at = this.#firstEndingFrom(at, this.next);
+      if (!this.lookAt(at, this.#cursor)) break;
+      if (this.#cursor.timestampMs >= ms) return Math.max(this.#cursor.baseOffset, this.first);
     }
     return this.next;
+  }
+
+  /** Where the entry that ends here begins. It is in a segment. */
+  #baseOf(end: number): Promise<number> {
+    if (this.maxSpan === 1) return Promise.resolve(end);
+    return new Promise((resolve) => {
+      this.load(end, true, () => resolve(this.lookAt(end, this.#cursor) ? this.#cursor.baseOffset : end));
+    });
   }
 
   #loadNext(): void {
@@ -391,9 +376,11 @@ export class Partition {
     if (wanted === undefined) return;
     const { offset } = wanted;
     if (this.look(offset, this.#cursor)) return this.#loaded(wanted, offset + 1);
-    const run = offset < this.persistedEnd ? this.runAt(offset) : undefined;
+    const run = offset < this.persistedEnd ? this.runs.at(offset) : undefined;
     if (run === undefined) return this.#loaded(wanted, Math.max(offset + 1, this.persistedEnd));
-    if (run.meta.firstOffset > offset) return this.#loaded(wanted, run.meta.firstOffset);
+    // A run's first entry may hold offsets below its own.
+    const firstHeld = run.meta.firstOffset - this.maxSpan + 1;
+    if (firstHeld > offset) return this.#loaded(wanted, firstHeld);
     this.#isLoading = true;
     const bytesMax = wanted.isStray ? strayBytes : loadBytes;
     this.#context.segments.read(run.meta, offset, bytesMax, wanted.isStray ? 32 : loadEntries, (error, span) => {
@@ -402,8 +389,17 @@ export class Partition {
       if (this.isDeleted) return this.#loaded(wanted, this.next);
       if (span.damage.length > 0) this.#context.damaged(this, span.damage);
       this.#install(span);
-      this.#loaded(wanted, Math.max(span.nextOffset, offset + 1));
+      this.#loaded(wanted, Math.max(this.#coveredBy(span, run.meta), offset + 1));
     });
+  }
+
+  /** What is below and not in memory, of what the span was read for, does not exist. */
+  #coveredBy(span: Span, meta: RunMeta): number {
+    // The entry that comes next begins where it ends.
+    if (this.maxSpan === 1 || span.nextIndex >= meta.count) return span.nextOffset;
+    let last = span.count === 0 ? -1 : span.offsets[span.count - 1]!;
+    for (const { offset } of span.damage) if (offset !== undefined && offset > last) last = offset;
+    return last + 1;
   }
 
   #loaded(wanted: { done: (coveredEnd: number) => void }, coveredEnd: number): void {
@@ -418,16 +414,25 @@ export class Partition {
     const bases = new Set<number>();
     for (let i = 0; i < span.count; i++) {
       const offset = span.offsets[i]!;
-      if (offset < this.first || this.isGone(offset)) continue;
+      if (offset < this.first) continue;
       const page = this.pageOf(offset);
       if (page !== undefined && page.words[(offset - page.base) * 4] !== 0) continue;
       const start = span.positions[i]!;
       const cursor = this.#cursor.set(span.buffer, start, start + span.lengths[i]!, offset);
+      if (this.isGone(offset, cursor.count)) continue;
       this.#place(offset, slot, start, span.lengths[i]!, cursor.bodyEnd - cursor.bodyStart);
       bases.add(Math.floor(offset / pageEntries) * pageEntries);
     }
     cache.release(slot);
     for (const base of bases) this.#context.pageLoaded(this, base);
+  }
+
+  #placeNew(offset: number, slot: number, position: number, length: number, bodyLength: number): void {
+    this.#place(offset, slot, position, length, bodyLength);
+    this.tailBytes += length;
+    if (this.isDirty) return;
+    this.isDirty = true;
+    this.#context.appended(this);
   }
 
   #place(offset: number, slot: number, position: number, length: number, bodyLength: number): void {
@@ -478,20 +483,5 @@ export class Partition {
     if (this.#lastPage === page) this.#lastPage = undefined;
     this.#context.cache.bytes -= pageBytes;
     givePage(page);
-  }
-
-  #removeFromRun(offset: number): void {
-    const run = this.runAt(offset);
-    if (run !== undefined && run.meta.firstOffset <= offset) this.#shrinkRun(run, 1);
-  }
-
-  #shrinkRun(run: Run, entries: number): void {
-    run.live -= entries;
-    this.#context.segmentShrank(run.meta.segment, entries);
-    if (run.live <= 0) this.runs.splice(this.runs.indexOf(run), 1);
-  }
-
-  #dropRun(run: Run): void {
-    if (run.live > 0) this.#context.segmentShrank(run.meta.segment, run.live);
   }
 }

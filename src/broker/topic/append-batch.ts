@@ -1,0 +1,61 @@
+/** The way of a batch in: one copy into the open block, one slot in a page, whatever number of messages it holds. */
+import { assert } from "../../base/assert.ts";
+import { putU16, putU32 } from "../../base/bytes.ts";
+import type { Batch } from "../batch.ts";
+import type { QueueState } from "../catalog/queue-state.ts";
+import type { Core } from "../core.ts";
+import { record } from "../durability/records.ts";
+import { batchHeadBytes, writeBatchEntry, writeU48 } from "../entry.ts";
+
+/** An entry record with one target, up to the entry. */
+const recordBytes = 17;
+const countMax = 0x7fff_ffff;
+/**
+ * Producers say what time it is. One whose clock is wrong must not keep entries from growing old for as long as it likes:
+ * what comes from further ahead ages, and is found, as if it were of this time.
+ */
+const aheadMsMax = 3_600_000;
+
+/** Answers the offset of its first message. */
+export function appendBatch(core: Core, queue: QueueState, batch: Batch): number {
+  const { partition, subscription } = queue;
+  const { count } = batch;
+  assert(subscription === undefined, "only logs hold batches");
+  assert(count > 0 && count <= countMax, "a batch holds messages");
+  const { commit } = core;
+  const nowMs = core.now();
+  const timestampMs = Math.max(0, Math.min(batch.timestampMs, nowMs + aheadMsMax));
+  const bodyBytes = batch.bodyEnd - batch.bodyStart;
+  const length = batchHeadBytes + bodyBytes;
+  let buffer: Buffer;
+  let start: number;
+  let slot: number;
+  if (partition.isDurable) {
+    commit.reserve(recordBytes + length);
+    buffer = commit.buffer;
+    slot = commit.slot;
+    writeRecordHead(buffer, commit.at, queue.id, partition.next + count - 1, length);
+    start = commit.at + recordBytes;
+    commit.at = start + length;
+  } else {
+    commit.reserveSide(length);
+    buffer = commit.sideBuffer;
+    slot = commit.sideSlot;
+    start = commit.sideAt;
+    commit.sideAt = start + length;
+  }
+  writeBatchEntry(buffer, start, batch, partition.isDurable, timestampMs);
+  commit.touch(partition);
+  queue.counters.published += count;
+  const base = partition.appendBatch(slot, start, length, bodyBytes, count);
+  core.format(batch.format).stamp?.(buffer, start + batchHeadBytes, start + length, base, nowMs);
+  return base;
+}
+
+function writeRecordHead(buffer: Buffer, at: number, partition: number, lastOffset: number, length: number): void {
+  buffer[at] = record.entry;
+  putU16(buffer, at + 1, 1);
+  putU32(buffer, at + 3, partition);
+  writeU48(buffer, at + 7, lastOffset);
+  putU32(buffer, at + 13, length);
+}
