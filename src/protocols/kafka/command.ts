@@ -9,7 +9,10 @@
  */
 import type { Identity } from "../../auth/identity.ts";
 import type { PeerAddress } from "../../server/protocol.ts";
+import type { Input, Malformed } from "../../wire/input.ts";
+import type { Output } from "../../wire/output.ts";
 import type { MessageSchema } from "./codec/schema.ts";
+import type { ConnectionLogin } from "./connection-login.ts";
 import type { KafkaServer } from "./server.ts";
 
 export interface Command<Request = never, Response = unknown> {
@@ -19,12 +22,23 @@ export interface Command<Request = never, Response = unknown> {
   /** Taken from clients; the schema may know more. */
   readonly minVersion: number;
   readonly maxVersion: number;
+  /** What clients are told, where it is less than what is taken: some conclude from it what else a broker can do. */
+  readonly shownMinVersion?: number;
   readonly request: MessageSchema;
   readonly response: MessageSchema;
   /** May be sent before a login. */
   readonly isOpen?: boolean;
+  /** Its answer may wait for something to happen: that it took long is nothing to be told. */
+  readonly isLongPoll?: boolean;
   /** Answers once, now or later, by `call.respond`. Never throws for what a client sent. */
   handle(request: Request, call: Call<Response>): void;
+  /** In place of `handle`, for what is hot: reads the request itself. Answers what was malformed, if something was. */
+  handleBytes?(input: Input, call: Call<Response>): Malformed | undefined;
+}
+
+/** An answer that is written when its turn has come, and that there is room for it in the socket. */
+export interface ResponseBody {
+  write(output: Output, version: number): void;
 }
 
 /** One request that is being answered. Answers of a connection go out in the order of its requests. */
@@ -41,6 +55,8 @@ export interface Call<Response = unknown> {
   respondNothing(): void;
   /** The answer goes when everything done until now is durable. */
   respondWhenDurable(response: Response): void;
+  /** As respond(), by a writer of its own, once `ticket` is durable. */
+  respondBy(body: ResponseBody, ticket: number): void;
 }
 
 /** What a command may know of the connection it came by. */
@@ -49,6 +65,17 @@ export interface CallerConnection {
   /** Unique among those of this process; for logs and for member ids. */
   readonly id: string;
   readonly isClosed: boolean;
+  /** What the client is, in its own words: name and version; empty: it did not say. */
+  software: string;
+  /** Its login, for the commands of SASL. */
+  readonly login: ConnectionLogin;
+  /** Handles none of its requests until `release`: for a login that is being judged. */
+  hold(): void;
+  release(): void;
+  /** Ends it, saying why in the log; what was answered goes out first. */
+  end(why: string): void;
+  /** Bytes behind their size and nothing else, as SASL has them behind SaslHandshake v0. */
+  sendToken(bytes: Buffer): void;
   /** Run when the connection has gone; answers how to take that back. */
   onClosed(run: () => void): () => void;
 }

@@ -1,0 +1,61 @@
+/**
+ * Who a connection is. Without SASL it is who its certificate says, or the anonymous user, from the first request on that is
+ * more than a question for versions; with SASL, who logged in last. Who may not enter the namespace of the topics is nobody.
+ */
+
+import type { Identity } from "../../auth/identity.ts";
+import { Refusal } from "../../auth/refusal.ts";
+import type { PeerAddress } from "../../server/protocol.ts";
+import type { KafkaServer } from "./server.ts";
+
+export class ConnectionLogin {
+  readonly #server: KafkaServer;
+  readonly #address: PeerAddress;
+  #identity: Identity | undefined;
+  /** By which `identity` was found: a SASL mechanism's name, `EXTERNAL`, `ANONYMOUS`. */
+  mechanism = "";
+  /** SASL has begun: until it is done, only its own commands are taken. */
+  isUnderWay = false;
+  /** What the mechanism keeps between its steps. */
+  exchange: unknown;
+  /** SaslHandshake v0 was answered: what comes are bare tokens, for this one. */
+  takeToken: ((token: Buffer) => void) | undefined;
+
+  constructor(server: KafkaServer, address: PeerAddress) {
+    this.#server = server;
+    this.#address = address;
+  }
+
+  /** Undefined: nobody, yet. */
+  get identity(): Identity | undefined {
+    return this.#identity;
+  }
+
+  /** SASL came to its end. Answers false for somebody who may not enter. */
+  succeed(identity: Identity, mechanism: string): boolean {
+    if (!identity.mayEnter(this.#server.settings.namespace)) return false;
+    this.#identity = identity;
+    this.mechanism = mechanism;
+    this.isUnderWay = false;
+    this.exchange = undefined;
+    this.takeToken = undefined;
+    return true;
+  }
+
+  /** Who asks without SASL; a text says why nobody may. */
+  withoutSasl(): Identity | string {
+    const { authority, settings } = this.#server;
+    if (settings.requireSasl) return "it has not logged in";
+    const { certificateName, remoteAddress, isLoopback } = this.#address;
+    const proof =
+      certificateName === undefined
+        ? ({ kind: "anonymous" } as const)
+        : ({ kind: "certificate", name: certificateName } as const);
+    const outcome = authority.login({ proof, remoteAddress, isLoopback, protocol: "kafka" });
+    if (outcome instanceof Promise) return "it has not logged in";
+    if (outcome instanceof Refusal) return outcome.reason;
+    if (!this.succeed(outcome, certificateName === undefined ? "ANONYMOUS" : "EXTERNAL"))
+      return `user '${outcome.name}' may not enter '${settings.namespace}'`;
+    return outcome;
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * One peer's life in Kafka's protocol, driven by bytes and ticks: requests in, answers out in their order, backpressure,
+ * idleness, the end.
+ *
+ * Requests are handled as they come, not one after the other's answer as Kafka does it: a producer's next batch goes into
+ * the block that is open while the one before is at the disk. What is kept of a request until its answer is small, and so
+ * many may be open at once; then reading stops. It stops also while more has come in than is durable, and while the peer
+ * does not read what it is sent.
+ *
+ * A request that cannot be read, or that nobody may send now, ends the connection, as Kafka does it: there is no answer
+ * that such a client would understand.
+ */
+
+import type { Connection, Peer, PeerAddress } from "../../server/protocol.ts";
+import { Input, Malformed } from "../../wire/input.ts";
+import { PendingCall, PendingCalls } from "./calls.ts";
+import type { CallerConnection, Command } from "./command.ts";
+import { apiVersionsKey, RequestHeader } from "./codec/headers.ts";
+import { ConnectionLogin } from "./connection-login.ts";
+import { Intake, pauses, type RequestHandler } from "./intake.ts";
+import { logClosed, logOpened, logSlow } from "./connection-log.ts";
+import type { CommitWaiter, KafkaServer } from "./server.ts";
+
+/** Answers wait above this many bytes that the peer has not taken. */
+const unsentBytesMax = 1_048_576;
+/** Requests that are not answered. */
+const openCallsMax = 256;
+/** Before somebody has logged in who has to. */
+const loginRequestBytesMax = 524_288;
+const loginMsMax = 30_000;
+
+const header = new RequestHeader();
+
+export class KafkaConnection implements Connection, CallerConnection, RequestHandler, CommitWaiter {
+  readonly server: KafkaServer;
+  readonly address: PeerAddress;
+  readonly id: string;
+  readonly login: ConnectionLogin;
+  readonly openedAtMs: number;
+  /** What the client said of itself last. */
+  clientId: string | null = null;
+  software = "";
+  receivedBytes = 0;
+  receivedPackets = 0;
+  isClosed = false;
+  readonly peer: Peer;
+  readonly #intake: Intake;
+  readonly #calls = new PendingCalls();
+  readonly #onClosed = new Set<() => void>();
+  #heardMs: number;
+  #hasHeard = false;
+  #why: string | undefined;
+  #isEnding = false;
+  #isFull = false;
+  #isAwaitingCommit = false;
+  #isWriting = false;
+
+  constructor(server: KafkaServer, peer: Peer) {
+    this.server = server;
+    this.peer = peer;
+    this.address = peer.address;
+    this.login = new ConnectionLogin(server, peer.address);
+    this.id = server.nextConnectionId();
+    this.openedAtMs = server.clock.now();
+    this.#heardMs = this.openedAtMs;
+    this.#intake = new Intake(peer, server.framePool, this);
+  }
+
+  /** Requests that wait for their answer. */
+  get openCallCount(): number {
+    return this.#calls.count;
+  }
+
+  // Requests
+
+  receive(chunk: Buffer): void {
+    this.receivedBytes += chunk.length;
+    this.receivedPackets++;
+    this.#hasHeard = true;
+    this.#intake.receive(chunk);
+  }
+
+  get requestBytesMax(): number {
+    const { requestBytesMax, requireSasl } = this.server.settings;
+    return requireSasl && this.login.identity === undefined
+      ? Math.min(requestBytesMax, loginRequestBytesMax)
+      : requestBytesMax;
+  }
+
+  request(buffer: Buffer, start: number, end: number): void {
+    if (this.#isEnding) return;
+    const { takeToken } = this.login;
+    if (takeToken !== undefined) {
+      takeToken(buffer.subarray(start, end));
+      return;
+    }
+    const input = new Input(buffer, start, end);
+    if (!header.readFixed(input)) {
+      this.end("a request is too short");
+      return;
+    }
+    const command = this.server.command(header.apiKey);
+    if (command === undefined) {
+      this.end(`request of an unknown API ${header.apiKey}`);
+      return;
+    }
+    const version = this.#versionOf(command);
+    if (version < 0) {
+      this.end(`${command.name} v${header.apiVersion} is not supported`);
+      return;
+    }
+    // A version of ApiVersions that is not known is answered without being read.
+    const isKnown = version === header.apiVersion;
+    if (isKnown && !header.readRest(input, command.request.isFlexible(version))) {
+      this.end(`the header of ${command.name} v${version} is malformed: ${input.fault}`);
+      return;
+    }
+    this.#handle(command, version, isKnown, input);
+  }
+
+  /** In which it is answered; -1: not at all. */
+  #versionOf(command: Command): number {
+    const { apiVersion } = header;
+    if (apiVersion >= command.minVersion && apiVersion <= command.maxVersion) return apiVersion;
+    return command.key === apiVersionsKey ? 0 : -1;
+  }
+
+  #handle(command: Command, version: number, isKnown: boolean, input: Input): void {
+    const { clientId, correlationId } = header;
+    const identity = this.login.isUnderWay ? undefined : this.login.identity;
+    const who = identity ?? (command.isOpen === true ? this.server.nobody : this.#enter(command));
+    if (who === undefined) return;
+    if (clientId !== this.clientId) this.clientId = clientId;
+    const call = new PendingCall(this, command, version, correlationId, clientId, who);
+    this.server.counters.requests[command.key]!++;
+    this.server.counters.requestBytes[command.key]! += input.end - input.at;
+    this.#calls.add(call);
+    const fault = isKnown ? this.#dispatch(command, version, input, call) : this.#refuseVersion(command, call);
+    if (fault !== undefined) this.end(fault.reason);
+    else if (this.#calls.count >= openCallsMax && !this.#isFull) {
+      this.#isFull = true;
+      this.#intake.hold();
+    }
+  }
+
+  #dispatch(command: Command, version: number, input: Input, call: PendingCall): Malformed | undefined {
+    if (command.handleBytes !== undefined) return command.handleBytes(input, call);
+    const request = command.request.read(input, version);
+    if (request instanceof Malformed) return request;
+    command.handle(request as never, call);
+    return undefined;
+  }
+
+  #refuseVersion(command: Command, call: PendingCall): undefined {
+    command.handle(undefined as never, call);
+  }
+
+  /** Who asks for more than the open commands, without a login. Nobody: the connection is ended. */
+  #enter(command: Command) {
+    if (this.login.isUnderWay) {
+      this.end(`${command.name} came in the middle of a login`);
+      return undefined;
+    }
+    const who = this.login.withoutSasl();
+    if (typeof who === "string") {
+      this.end(`${command.name} is not allowed: ${who}`);
+      return undefined;
+    }
+    logOpened(this);
+    this.server.live.add(this);
+    return who;
+  }
+
+  afterChunk(): void {
+    if (this.server.broker.isCongested) this.#intake.pause(pauses.congested);
+    this.#write();
+    this.#armCommit();
+  }
+
+  badSize(bytes: number): void {
+    this.end(`a request of ${bytes} bytes is announced, or this is not Kafka's protocol`);
+  }
+
+  hold(): void {
+    this.#intake.hold();
+  }
+
+  release(): void {
+    this.#intake.release();
+  }
+
+  // Answers
+
+  /** A call has got its answer. */
+  answered(): void {
+    if (this.isClosed) return;
+    const { first } = this.#calls;
+    if (first === undefined || !first.isAnswered) return;
+    this.#write();
+    this.#armCommit();
+  }
+
+  /** Writes what is due and finds room. */
+  #write(): void {
+    // An answer's turn may come while another is being written, or while its own request is being handled.
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    const { durableTicket } = this.server.broker;
+    const { output } = this.peer;
+    let hasWritten = false;
+    for (let call = this.#calls.first; call !== undefined; call = this.#calls.first) {
+      if (!call.isAnswered || call.ticket > durableTicket) break;
+      if (this.peer.unsentBytes > unsentBytesMax) {
+        this.#intake.pause(pauses.outputFull);
+        break;
+      }
+      this.#calls.removeFirst();
+      if (!call.isSilent) {
+        this.#writeAnswer(call, output);
+        hasWritten = true;
+      }
+    }
+    this.#isWriting = false;
+    if (hasWritten) this.peer.flush();
+    if (this.#isFull && this.#calls.count <= openCallsMax / 2) {
+      this.#isFull = false;
+      this.#intake.release();
+    }
+  }
+
+  #writeAnswer(call: PendingCall, output: Peer["output"]): void {
+    const { counters, clock } = this.server;
+    const { key } = call.command;
+    const before = output.bytes;
+    call.write(output);
+    counters.responseBytes[key]! += output.bytes - before;
+    const tookMs = clock.elapsedMs() - call.startedMs;
+    counters.elapsedMs[key]! += tookMs;
+    if (tookMs > this.server.slowMs(call.command)) logSlow(this, call, tookMs);
+  }
+
+  sendToken(bytes: Buffer): void {
+    this.peer.output.u32(bytes.length);
+    this.peer.output.copy(bytes, 0, bytes.length);
+    this.peer.flush();
+  }
+
+  drained(): void {
+    if (this.isClosed) return;
+    this.#intake.resume(pauses.outputFull);
+    this.#write();
+    this.#armCommit();
+  }
+
+  // Commits
+
+  #armCommit(): void {
+    if (this.#isAwaitingCommit || this.isClosed || !this.#needsCommit) return;
+    this.#isAwaitingCommit = true;
+    this.server.awaitCommit(this);
+  }
+
+  get #needsCommit(): boolean {
+    if (this.#intake.isPausedFor(pauses.congested)) return true;
+    const { first } = this.#calls;
+    return first !== undefined && first.isAnswered && first.ticket > this.server.broker.durableTicket;
+  }
+
+  committed(): boolean {
+    this.#isAwaitingCommit = false;
+    if (this.isClosed) return false;
+    this.#write();
+    if (!this.server.broker.isCongested) this.#intake.resume(pauses.congested);
+    // What was let go on may have asked for another commit itself.
+    if (this.#isAwaitingCommit) return false;
+    this.#isAwaitingCommit = this.#needsCommit;
+    return this.#isAwaitingCommit;
+  }
+
+  // The end
+
+  tick(nowMs: number): void {
+    if (this.#hasHeard || this.#calls.count > 0 || this.#intake.isStopped) this.#heardMs = nowMs;
+    this.#hasHeard = false;
+    const { idleMs, requireSasl } = this.server.settings;
+    if (idleMs > 0 && nowMs - this.#heardMs >= idleMs) this.end("it was idle for too long");
+    else if (requireSasl && this.login.identity === undefined && nowMs - this.openedAtMs >= loginMsMax)
+      this.end("the login took too long");
+  }
+
+  end(why: string): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#why = why;
+    this.#intake.close();
+    this.peer.end();
+  }
+
+  shutdown(): void {
+    this.end("the broker stops");
+  }
+
+  onClosed(run: () => void): () => void {
+    this.#onClosed.add(run);
+    return () => void this.#onClosed.delete(run);
+  }
+
+  closed(): void {
+    this.isClosed = true;
+    this.#intake.close();
+    this.server.live.remove(this);
+    logClosed(this, this.#why);
+    for (const run of this.#onClosed) run();
+    this.#onClosed.clear();
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * What all Kafka connections of a broker share: the core, who may do what, topics, groups, transactions, and the one
+ * listener that tells connections of commits.
+ *
+ * Only connections that wait for a commit are told of it, so that ten thousand idle ones cost a commit nothing.
+ */
+
+import type { Authority } from "../../auth/authority.ts";
+import type { Identity } from "../../auth/identity.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { Broker, Namespace } from "../../broker/api.ts";
+import { LimitedLog } from "../../observe/limited-log.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { OpenPort } from "../../server/protocol.ts";
+import { ApiCounters } from "./api-counters.ts";
+import type { Command } from "./command.ts";
+import { FramePool } from "./frame-pool.ts";
+import { LiveConnections } from "./live.ts";
+import { nobody } from "./nobody.ts";
+import type { KafkaSettings } from "./settings.ts";
+
+const slowMs = 1000;
+
+/** One who waits for commits: a connection. */
+export interface CommitWaiter {
+  /** Answers whether it waits for another one. */
+  committed(durableTicket: number): boolean;
+}
+
+export interface KafkaServerOptions {
+  readonly broker: Broker;
+  readonly authority: Authority;
+  /** Of the network: it goes on when the broker's stands still. */
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly settings: KafkaSettings;
+  /** All that is answered, in order of the keys. */
+  readonly commands: readonly Command[];
+  /** What is listened on at the moment. */
+  readonly ports: () => readonly OpenPort[];
+}
+
+export class KafkaServer {
+  readonly broker: Broker;
+  readonly authority: Authority;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** For what strangers bring about. */
+  readonly log: LimitedLog;
+  readonly version: string;
+  readonly settings: KafkaSettings;
+  readonly commands: readonly Command[];
+  readonly counters: ApiCounters;
+  readonly ports: () => readonly OpenPort[];
+  readonly live = new LiveConnections();
+  readonly framePool = new FramePool();
+  /** May do nothing: asks what may be asked without a login. */
+  readonly nobody: Identity = nobody;
+  #connections = 0;
+  readonly #commandByKey: (Command | undefined)[] = [];
+  #waiting: CommitWaiter[] = [];
+  #spare: CommitWaiter[] = [];
+
+  constructor(options: KafkaServerOptions) {
+    this.broker = options.broker;
+    this.authority = options.authority;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.logger = options.logger;
+    this.log = new LimitedLog(options.logger, options.clock);
+    this.version = options.version;
+    this.settings = options.settings;
+    this.commands = options.commands;
+    this.ports = options.ports;
+    for (const command of options.commands) this.#commandByKey[command.key] = command;
+    this.counters = new ApiCounters(options.commands);
+    this.broker.addCommitListener(this);
+  }
+
+  /** Where the topics are; undefined when somebody has deleted it. */
+  get namespace(): Namespace | undefined {
+    return this.broker.namespace(this.settings.namespace);
+  }
+
+  command(key: number): Command | undefined {
+    return this.#commandByKey[key];
+  }
+
+  /** Unique in this process. */
+  nextConnectionId(): string {
+    return String(++this.#connections);
+  }
+
+  /** From when on it is worth a line in the log how long an answer took. */
+  slowMs(command: Command): number {
+    return command.isLongPoll === true ? Infinity : slowMs;
+  }
+
+  /** Tells `waiter` of the next commit. It must not be waiting already. */
+  awaitCommit(waiter: CommitWaiter): void {
+    this.#waiting.push(waiter);
+  }
+
+  committed(durableTicket: number): void {
+    if (this.#waiting.length === 0) return;
+    const told = this.#waiting;
+    this.#waiting = this.#spare;
+    for (const waiter of told) if (waiter.committed(durableTicket)) this.#waiting.push(waiter);
+    told.length = 0;
+    this.#spare = told;
+  }
+}

@@ -1,0 +1,28 @@
+/** The options `kafka.*`, as the folder sees them. Each owner of a part adds its own. */
+
+export interface KafkaSettings {
+  /** In which the topics are: a virtual host's name. */
+  readonly namespace: string;
+  /** Largest request, bytes. */
+  readonly requestBytesMax: number;
+  /** A connection that sends nothing for so long, and waits for nothing, is closed; 0: never. */
+  readonly idleMs: number;
+  /** Most partitions over all fetch sessions are those of so many sessions; 0: none are kept. */
+  readonly fetchSessionsMax: number;
+  /** Clients have to log in by SASL. */
+  readonly requireSasl: boolean;
+  /** Mechanisms that are offered, in Kafka's spelling. */
+  readonly saslMechanisms: readonly string[];
+  /** What clients are told to connect to, `host:port` each: one node for each. Empty: where they came in. */
+  readonly advertised: readonly string[];
+}
+
+export const plainKafkaSettings: KafkaSettings = {
+  namespace: "/",
+  requestBytesMax: 104_857_600,
+  idleMs: 600_000,
+  fetchSessionsMax: 1000,
+  requireSasl: false,
+  saslMechanisms: ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
+  advertised: [],
+};
