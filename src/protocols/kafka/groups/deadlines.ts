@@ -1,0 +1,46 @@
+/** The passing of time: sessions that end, ids that nobody came back with, phases that are over. */
+import type { Group } from "./group.ts";
+import type { Member } from "./member.ts";
+import { completeJoining, joinDeadlineCame, rebalanceOrComplete, syncDeadlineCame } from "./rebalance.ts";
+
+/** Does what is due by `nowMs`. Costs nothing before `group.nextDeadlineMs`; afterwards that is set anew. */
+export function tick<W>(group: Group<W>, nowMs: number): void {
+  if (nowMs < group.nextDeadlineMs) return;
+  const late = [...group.members.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs);
+  for (const member of late) expireMember(group, member, nowMs);
+  expirePending(group, nowMs);
+  if (group.joinDeadline !== undefined && group.joinDeadline.atMs <= nowMs) joinDeadlineCame(group, nowMs);
+  if (group.syncDeadlineMs <= nowMs) syncDeadlineCame(group, nowMs);
+  group.nextDeadlineMs = nextDeadlineMs(group);
+}
+
+function expireMember<W>(group: Group<W>, member: Member<W>, nowMs: number): void {
+  // What another's end brought about may have renewed it, or put it out.
+  if (member.expiresAtMs > nowMs || group.members.get(member.id) !== member) return;
+  if (!member.isNew && (member.joinWaiter !== undefined || member.syncWaiter !== undefined)) {
+    // Who waits for us cannot send heartbeats. It is renewed when it is answered.
+    member.expiresAtMs = Infinity;
+    return;
+  }
+  group.remove(member);
+  group.note("a member of a group is out", "its session has timed out", member.id);
+  if (group.state !== "PreparingRebalance") rebalanceOrComplete(group, "a session timed out", nowMs);
+  else if (group.hasAllJoined) completeJoining(group, nowMs);
+}
+
+function expirePending<W>(group: Group<W>, nowMs: number): void {
+  let hasExpired = false;
+  for (const [memberId, untilMs] of group.pendingUntilMs) {
+    if (untilMs > nowMs) continue;
+    group.pendingUntilMs.delete(memberId);
+    hasExpired = true;
+  }
+  if (hasExpired && group.state === "PreparingRebalance" && group.hasAllJoined) completeJoining(group, nowMs);
+}
+
+function nextDeadlineMs<W>(group: Group<W>): number {
+  let atMs = Math.min(group.syncDeadlineMs, group.joinDeadline?.atMs ?? Infinity);
+  for (const { expiresAtMs } of group.members.values()) atMs = Math.min(atMs, expiresAtMs);
+  for (const untilMs of group.pendingUntilMs.values()) atMs = Math.min(atMs, untilMs);
+  return atMs;
+}
