@@ -20,7 +20,10 @@ import type { MatcherKind } from "./router/matcher.ts";
 import type { LiveChannels } from "./live.ts";
 
 export type { BackupReport, BackupSink } from "./backup-sink.ts";
-export type { Death, DeathReason, MessageFormat } from "./format.ts";
+export type { AbortedTransaction, Batch, OpenTransaction, PartitionReading, Produced, ProducerView } from "./batch.ts";
+export { producerVerdict } from "./batch.ts";
+export type { CanonicalHeader, CanonicalMessage } from "./canonical.ts";
+export type { Death, DeathReason, KeyVisitor, MessageFormat, UnpackedMessage, UnpackTarget } from "./format.ts";
 export type { LiveChannels, LiveMessage, LiveSubscriber } from "./live.ts";
 export type { BrokerStatistics, Distribution, ExchangeCounters, QueueCounters } from "./statistics.ts";
 
@@ -453,6 +456,8 @@ export interface Broker {
   deleteNamespace(name: string): void;
   readonly statistics: BrokerStatistics;
   registerFormat(format: MessageFormat): void;
+  /** The format in which the entry is stored. */
+  formatOf(entry: Entry): MessageFormat;
   createSession(): Session;
   /** Everything up to this ticket is durable. */
   readonly durableTicket: number;

@@ -9,6 +9,7 @@ import type {
   BrokerStatistics,
   CommitListener,
   Definitions,
+  Entry,
   MessageFormat,
   Namespace,
   Pressure,
@@ -119,6 +120,10 @@ export class RunningCore implements Broker {
 
   registerFormat(format: MessageFormat): void {
     this.core.addFormat(format);
+  }
+
+  formatOf(entry: Entry): MessageFormat {
+    return this.core.format(entry.format);
   }
 
   createSession(): Session {

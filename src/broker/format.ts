@@ -1,4 +1,6 @@
 /** How the core sees into messages. A part of the door, `api.ts`. */
+import type { Entry, Publication } from "./api.ts";
+import type { CanonicalMessage } from "./canonical.ts";
 import type { Headers } from "./router/values.ts";
 
 export type DeathReason = "rejected" | "expired" | "maxlen" | "delivery_limit";
@@ -13,6 +15,29 @@ export interface Death {
   /** Of the message that died; -1: none */
   readonly ttlMs: number;
 }
+
+/** A message of a batch as an entry of its own: what publish() would take, with the name of the exchange alone. */
+export type UnpackedMessage = Omit<Publication, "exchange"> & { readonly exchange: { readonly name: string } };
+
+/** Takes the messages of a batch. */
+export interface UnpackTarget {
+  /** All of them together are to be no larger: what is compressed may be of any size. */
+  readonly bytesMax: number;
+  /**
+   * The bytes are copied during the call. Offsets grow; those of the batch that are left out do not exist. `message.format`
+   * is that of single messages. False: they are too large together.
+   */
+  add(offset: number, timestampMs: number, message: UnpackedMessage): boolean;
+}
+
+/** Sees one message of an entry: its key is buffer[keyStart, keyEnd), or it has none (-1). */
+export type KeyVisitor = (
+  offset: number,
+  buffer: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  isTombstone: boolean,
+) => void;
 
 /**
  * How the core looks into and rewrites messages in the form of one protocol: the only translation it ever needs.
@@ -35,4 +60,22 @@ export interface MessageFormat {
    * it. The length stays what it is.
    */
   stamp?(buffer: Buffer, bodyStart: number, bodyEnd: number, baseOffset: number, nowMs: number): void;
+  /** A single message, in the form in which all protocols see it. */
+  canonical?(entry: Entry): CanonicalMessage;
+
+  // Of formats with batches:
+
+  /** False: its bytes are not what they should be, or `into` has no room. What holds no messages (isControl) has none. */
+  unpack?(batch: Entry, into: UnpackTarget): boolean;
+  /** No messages for consumers, but a word to readers of its own protocol. */
+  isControl?(batch: Entry): boolean;
+  /** The producer of whose transaction it is a part, or that it ends; -1: none. */
+  transactionOf?(batch: Entry): number;
+  /** For compaction. False: as unpack(). Without it, an entry has the key that Entry.key() answers, and is no tombstone. */
+  keys?(entry: Entry, visit: KeyVisitor): boolean;
+  /**
+   * The body of a batch without the messages for which `isKept` answers false; it spans what it did, and those that stay
+   * keep their offsets. undefined: nothing is left of it. What isControl() is not asked for.
+   */
+  retain?(batch: Entry, isKept: (offset: number) => boolean): Buffer | undefined;
 }
