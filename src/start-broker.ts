@@ -18,7 +18,8 @@ import { ConfigurationError } from "./config/configuration-error.ts";
 import { readDefinitions } from "./config/definitions-files.ts";
 import { showAddress } from "./config/kinds.ts";
 import type { Settings } from "./config/options.ts";
-import { settingsFor } from "./config/settings.ts";
+import { settingsFor, type EffectiveSettings } from "./config/settings.ts";
+import { settingLines } from "./config/shown-settings.ts";
 import type { RunningBroker, StartOptions } from "./config/start-options.ts";
 import { openDiskLog } from "./log/disk-log.ts";
 import { openNodeDisk } from "./log/file/node-disk.ts";
@@ -36,7 +37,8 @@ export type { RunningBroker, StartOptions } from "./config/start-options.ts";
  * @throws ConfigurationError if an option is wrong; the system's error if a port or the data cannot be had.
  */
 export async function startBroker(options: StartOptions = {}): Promise<RunningBroker> {
-  const { values, warnings } = await settingsFor(options);
+  const effective = await settingsFor(options);
+  const { values, warnings } = effective;
   const alertSettings = structuresIn(values);
   const auth = authSettings(values);
   const virtual = options.clock === "virtual" ? new VirtualClock(Date.now(), setImmediate) : undefined;
@@ -56,7 +58,7 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
     undo.push(() => ports.drain(0));
     const memoryBytes = (): number => process.memoryUsage.rss();
     const alerts = new Alerts({ settings: alertSettings, broker: core, logger, memoryBytes, post: postJson });
-    const protocols = protocolsOf(values, auth, core, logger, ports, alerts);
+    const protocols = protocolsOf(effective, auth, core, logger, ports, alerts);
     await importDefinitions(values, protocols);
     await ports.openAll(core, protocols);
     const stopOwnWork = async (): Promise<void> => {
@@ -146,7 +148,7 @@ async function importDefinitions(settings: Settings, protocols: Protocols): Prom
 }
 
 function protocolsOf(
-  settings: Settings,
+  { values: settings, shown }: EffectiveSettings,
   auth: AuthSettings,
   core: RunningCore,
   logger: Logger,
@@ -188,6 +190,7 @@ function protocolsOf(
         connectionsMax: settings["connections.max"],
         dataDirectory: settings["data.inMemory"] ? "" : settings["data.directory"],
         configFiles: [],
+        configuration: settingLines(shown),
       },
       shovels: settings.shovels,
     },

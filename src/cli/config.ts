@@ -1,8 +1,8 @@
 /** `entrepot config`: the configuration that `entrepot start` would have with the same flags, and where each value came from. */
 
-import { notShown } from "../config/kinds.ts";
 import { options } from "../config/options.ts";
 import { settingsFor } from "../config/settings.ts";
+import { settingLine, settingLines } from "../config/shown-settings.ts";
 import type { StartOptions } from "../config/start-options.ts";
 import { exitStatus, type Surroundings } from "./surroundings.ts";
 
@@ -22,17 +22,14 @@ export async function config(around: Surroundings, start: StartOptions, form: Co
     return exitStatus.done;
   }
   // What is printed is a valid configuration file.
-  const lines = shown.map(({ key, text, place }) => {
-    // Read back, what stands in a secret's place would become the secret.
-    const line = text === notShown ? `# ${key}: ${notShown}` : `${key}: ${yamlScalar(text)}`;
-    if (form.explain !== true) return `${line.padEnd(40)} # ${place}\n`;
-    const { prose, kind, default: standard } = options[key];
-    return `# ${prose}\n# Accepts ${kind.expects}. Default ${standard}; this is from: ${place}.\n${line}\n\n`;
+  if (form.explain !== true) {
+    around.writeOut(settingLines(shown));
+    return exitStatus.done;
+  }
+  const lines = shown.map((each) => {
+    const { prose, kind, default: standard } = options[each.key];
+    return `# ${prose}\n# Accepts ${kind.expects}. Default ${standard}; this is from: ${each.place}.\n${settingLine(each)}\n\n`;
   });
   around.writeOut(lines.join(""));
   return exitStatus.done;
-}
-
-function yamlScalar(text: string): string {
-  return /^[\w./][\w./:%-]*$/.test(text) && !text.endsWith(":") ? text : JSON.stringify(text);
 }

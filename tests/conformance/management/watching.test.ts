@@ -183,3 +183,32 @@ test("a user sees the numbers of what is the user's own", async () => {
   assert.ok(listed.length > 0 && listed.every(({ vhost }) => vhost === "/"));
   assert.equal((await ask("/overview", "nobody")).status, 401);
 });
+
+test("what RabbitMQ 4 has besides: a user's queues, Erlang's tables, sessions, the configuration", async () => {
+  await put("/users/ann", { password: "ann", tags: "management" });
+  await put("/permissions/%2F/ann", { configure: ".*", write: ".*", read: ".*" });
+  const anns = await connect(`amqp://ann:ann@${broker.addresses["amqp"]}`);
+  await (await anns.createChannel()).assertQueue("of-ann");
+  const { status, json } = await ask<readonly QueueNumbers[]>("/users/ann/queues");
+  assert.equal(status, 200);
+  assert.deepEqual(
+    json.map(({ name, messages }) => ({ name, messages })),
+    [{ name: "of-ann", messages: 0 }],
+  );
+  assert.deepEqual((await ask("/users/nobody/queues")).json, []);
+  const [own] = (await ask<readonly { readonly name: string }[]>("/connections", "ann")).json;
+  const sessions = `/connections/${encodeURIComponent(own!.name)}/sessions`;
+  assert.equal((await ask(sessions, "ann")).status, 400);
+  assert.equal((await ask("/connections/none/sessions")).status, 404);
+  await anns.close();
+  const [{ name: node }] = (await ask<readonly [{ readonly name: string }]>("/nodes")).json;
+  for (const path of ["", "/relative", "/management", "/management/relative"]) {
+    const tables = await ask(`/nodes/${node}/memory/ets${path}`);
+    assert.deepEqual(tables, { status: 200, json: { ets_tables_memory: "no_tables" } }, path);
+  }
+  const headers = { authorization: `Basic ${btoa("guest:guest")}` };
+  const url = `http://${broker.addresses["http"]}/api/config/effective`;
+  const text = await (await fetch(url, { headers })).text();
+  assert.match(text, /^management\.sampleIntervalMs: 1s +# /m);
+  assert.match(text, /^# auth\.defaultPassword: \(not shown\)/m);
+});

@@ -27,6 +27,8 @@ import type { Call, JsonObject, Route } from "./route.ts";
 import { createRoutes, type MoreRoutes } from "./routes.ts";
 
 export interface ManagementOptions {
+  /** The configuration that the broker was started with, as text for people, without secrets. */
+  readonly configuration?: string;
   /** Sites whose pages may use the API, `https://ops.example.com`; `*`: all. */
   readonly corsOrigins?: readonly string[];
   /** At which lists are made while there is much else to do. */
@@ -106,6 +108,7 @@ class Dispatcher {
     this.#routes = new RouteTable(
       createRoutes(this.#logins, {
         routes: options.moreRoutes ?? [],
+        configuration: options.configuration ?? "",
         ...(options.vhostNumbers !== undefined && { vhostNumbers: options.vhostNumbers }),
       }),
     );

@@ -6,6 +6,9 @@ import { aboutRoutes } from "./about/routes.ts";
 import { alertRoutes } from "./alerts.ts";
 import { backupRoutes } from "./backup.ts";
 import { closeRoutes } from "./connections.ts";
+import { federationRoutes } from "./federation.ts";
+import { streamRoutes } from "./streams.ts";
+import { traceRoutes } from "./traces.ts";
 import { definitionRoutes } from "./rules/definitions.ts";
 import { parameterRoutes } from "./rules/parameters.ts";
 import { policyRoutes } from "./rules/policies.ts";
@@ -23,6 +26,7 @@ import { queueRoutes } from "./topology/queues.ts";
 
 /** What the statistics add. */
 export interface MoreRoutes {
+  readonly configuration: string;
   readonly routes: readonly Route[];
   /** Of messages and traffic, to be shown with a virtual host. */
   readonly vhostNumbers?: (call: Call, vhost: Vhost) => JsonObject;
@@ -31,7 +35,7 @@ export interface MoreRoutes {
 /** @param more what statistics tell. */
 export function createRoutes(logins: Logins, more: MoreRoutes): readonly Route[] {
   const routes: Route[] = [
-    ...aboutRoutes(logins),
+    ...aboutRoutes(logins, more.configuration),
     ...vhostRoutes(more.vhostNumbers ?? (() => ({}))),
     ...vhostLimitRoutes,
     ...userRoutes,
@@ -46,6 +50,9 @@ export function createRoutes(logins: Logins, more: MoreRoutes): readonly Route[]
     ...publishRoutes,
     ...getRoutes,
     ...shovelRoutes,
+    ...federationRoutes,
+    ...streamRoutes,
+    ...traceRoutes,
     ...alertRoutes,
     ...backupRoutes,
     ...more.routes,

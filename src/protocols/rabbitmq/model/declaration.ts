@@ -17,6 +17,8 @@ export interface QueueDeclaration {
   readonly durable: boolean;
   readonly autoDelete: boolean;
   readonly exclusive: boolean;
+  /** The user; undefined: nobody knows, as of an import. */
+  readonly declaredBy?: string;
   readonly arguments: FieldTable;
 }
 

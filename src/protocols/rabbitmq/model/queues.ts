@@ -64,7 +64,14 @@ function declareNamed(caller: Caller, name: string, declaration: QueueDeclaratio
 function declarationOf(caller: Caller, asked: QueueAsked): QueueDeclaration {
   const { durable, autoDelete, exclusive } = asked;
   const args = withDefaultType(asked, caller.virtualHost.record.defaultQueueType);
-  return { type: queueType(args), durable: durable && !exclusive, autoDelete, exclusive, arguments: args };
+  return {
+    type: queueType(args),
+    durable: durable && !exclusive,
+    autoDelete,
+    exclusive,
+    declaredBy: caller.user.name,
+    arguments: args,
+  };
 }
 
 /** The virtual host's type, for a queue that can be of it and did not ask for one. */

@@ -13,8 +13,16 @@ import { featureRoutes } from "./features.ts";
 /** Of a form with a name and a password: nobody has said yet who sends it. */
 const formBytesMax = 8192;
 
-export function aboutRoutes(logins: Logins): readonly Route[] {
+/** @param configuration as text for people, without secrets. */
+export function aboutRoutes(logins: Logins, configuration: string): readonly Route[] {
   return [
+    {
+      method: "GET",
+      path: "/config/effective",
+      access: "administrator",
+      about: "With which options the broker was started, as text, without secrets.",
+      handle: () => ({ status: 200, text: configuration, headers: { "content-type": "text/plain; charset=utf-8" } }),
+    },
     ...featureRoutes,
     ...attemptRoutes,
     {

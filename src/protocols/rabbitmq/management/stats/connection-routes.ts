@@ -52,6 +52,15 @@ export function connectionRoutes(stats: Stats): readonly Route[] {
       about: "The channels of a connection.",
       handle: (call) => channelsOfConnection(call, stats),
     },
+    {
+      method: "GET",
+      path: "/connections/:name/sessions",
+      access: "management",
+      about: "The sessions of a connection by AMQP 1.0, which none is: refused.",
+      handle(call) {
+        const connection = connectionOf(call, stats);
+        return "status" in connection ? connection : badRequest("connection does not use AMQP 1.0");
+      },
   ];
 }
 

@@ -47,6 +47,13 @@ export function nodeRoutes(stats: Stats): readonly Route[] {
     }),
     one("/nodes/:node/memory", "Where its memory goes, in bytes.", memory(memoryJson)),
     one("/nodes/:node/memory/relative", "Where its memory goes, in percent.", memory(relativeMemoryJson)),
+    ...["", "/:filter"].flatMap((filter) =>
+      ["", "/relative"].map((relative) =>
+        one(`/nodes/:node/memory/ets${filter}${relative}`, "Memory of Erlang's tables: there are none.", (call) =>
+          replyObject(call, { ets_tables_memory: "no_tables" }),
+        ),
+      ),
+    ),
     ...["/reset", "/reset/:node"].map((path): Route => ({
       method: "DELETE",
       path,

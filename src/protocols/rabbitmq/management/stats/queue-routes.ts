@@ -1,6 +1,6 @@
 /** Lists of queues and of exchanges, and one of them. */
 
-import type { Exchange, Queue } from "../../../../broker/api.ts";
+import type { Exchange, Namespace, Queue } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import type { Vhost } from "../../model/vhosts.ts";
 import { gather, sorting } from "../../../../server/http/slices.ts";
@@ -40,6 +40,13 @@ export function queueRoutes(stats: Stats): readonly Route[] {
     },
     {
       method: "GET",
+      path: "/users/:user/queues",
+      access: "vhost",
+      about: "The queues that a user declared, as far as the asking user may see them.",
+      handle: (call) => listQueues(call, stats, (queue) => queueDeclaration(queue).declaredBy === call.params["user"]),
+    },
+    {
+      method: "GET",
       path: "/queues/:vhost/:name",
       access: "vhost",
       about: "A queue, with its consumers.",
@@ -74,7 +81,24 @@ export function isAsked(call: Call, name: string): boolean {
   return call.query.get(name) === "true";
 }
 
-function listQueues(call: Call, stats: Stats): Reply {
+type Wanted = (queue: Queue) => boolean;
+
+function* queuesOf(
+  namespaces: readonly Namespace[],
+  stats: Stats,
+  wanted: Wanted | undefined,
+): Generator<unknown, readonly Queue[]> {
+  const queues = yield* stats.queues.of(namespaces);
+  if (wanted === undefined) return queues;
+  const chosen: Queue[] = [];
+  for (const queue of queues) {
+    if (wanted(queue)) chosen.push(queue);
+    yield;
+  }
+  return chosen;
+}
+
+function listQueues(call: Call, stats: Stats, wanted?: Wanted): Reply {
   if (call.vhost === "missing") return objectNotFound;
   const ranges = requestRanges(call, stats);
   if (typeof ranges === "string") return badRequest(ranges);
@@ -86,7 +110,7 @@ function listQueues(call: Call, stats: Stats): Reply {
   const disableStats = isAsked(call, "disable_stats");
   const hasTotals = isAsked(call, "enable_queue_totals");
   return replyList<Queue>(call, {
-    things: stats.queues.of(namespaces),
+    things: queuesOf(namespaces, stats, wanted),
     name: ({ name }) => name,
     json: (queue) => {
       if (!disableStats) return queueJson(queue, showing);
