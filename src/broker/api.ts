@@ -47,8 +47,12 @@ export interface Retention {
   readonly maxAgeMs: number;
   readonly maxBytes: number;
   readonly maxCount: number;
-  /** Of a log: only the newest entry of each key stays, from a second or so after it became durable. */
+  /** Of a log: only the newest message of each key stays, from a second or so after it became durable. The limits hold too. */
   readonly compact: boolean;
+  /** Of a compacted log: what is younger stays, whatever came after it. 0, or absent: none does. */
+  readonly compactLagMs?: number;
+  /** Of a compacted log: how long it still says that a key has no value any more. Absent: a day. */
+  readonly deleteRetentionMs?: number;
 }
 
 /** What happens to a message that cannot be delivered: one policy for every protocol. */
