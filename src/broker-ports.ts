@@ -19,9 +19,9 @@ import type { TlsSettings } from "./server/tls-credentials.ts";
 import type { TlsIdentity } from "./server/tls-identity.ts";
 
 /** In the order in which they are listed. */
-const socketNames = ["amqp", "amqps"] as const;
+const socketNames = ["amqp", "amqps", "kafka", "kafkas"] as const;
 const httpNames = ["http", "https", "prometheus"] as const;
-const tlsNames = ["amqps", "https"] as const;
+const tlsNames = ["amqps", "kafkas", "https"] as const;
 
 type HttpName = (typeof httpNames)[number];
 
@@ -50,7 +50,9 @@ export class BrokerPorts implements HealthState {
     if (tlsNames.every((name) => settings[`listen.${name}`] === null)) return;
     const certificateFile = settings["tls.certificateFile"];
     if (certificateFile === null) {
-      throw new ConfigurationError(["listen.amqps and listen.https need a certificate: set tls.certificateFile"]);
+      throw new ConfigurationError([
+        "listen.amqps, listen.kafkas and listen.https need a certificate: set tls.certificateFile",
+      ]);
     }
     const { TlsIdentity } = await import("./server/tls-identity.ts");
     try {

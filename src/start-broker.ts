@@ -181,6 +181,15 @@ function protocolsOf(
         messageBytesMax: settings["amqp.messageBytesMax"],
         consumerTimeoutMs: settings["amqp.consumerTimeoutMs"],
       },
+      kafka: {
+        namespace: settings["kafka.namespace"],
+        requestBytesMax: settings["kafka.requestBytesMax"],
+        idleMs: settings["kafka.idleMs"],
+        fetchSessionsMax: settings["kafka.fetchSessionsMax"],
+        requireSasl: settings["kafka.requireSasl"],
+        saslMechanisms: settings["kafka.sasl"],
+        advertised: settings["kafka.advertised"],
+      },
       management: {
         sampleIntervalMs: settings["management.sampleIntervalMs"],
         ratesMode: settings["management.ratesMode"],

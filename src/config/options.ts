@@ -53,6 +53,7 @@ export const options = {
     "127.0.0.1:5672",
     "AMQP 0-9-1. As soon as one listen option is set anywhere, only those that are set listen.",
   ),
+  "listen.kafka": option(address("127.0.0.1"), "127.0.0.1:9092", "Kafka's protocol."),
   "listen.http": option(
     address("127.0.0.1"),
     "127.0.0.1:15672",
@@ -62,6 +63,11 @@ export const options = {
     address("127.0.0.1"),
     "off",
     "AMQP 0-9-1 over TLS, with the certificate of tls.certificateFile. Its standard port is 5671.",
+  ),
+  "listen.kafkas": option(
+    address("127.0.0.1"),
+    "off",
+    "Kafka's protocol over TLS, with the certificate of tls.certificateFile. Often on port 9093.",
   ),
   "listen.https": option(
     address("127.0.0.1"),
@@ -271,6 +277,43 @@ export const options = {
     duration(0, 365 * 86_400_000),
     "30m",
     "A channel with a delivery that is older than this is closed with PRECONDITION_FAILED; 0 for never.",
+  ),
+  "kafka.namespace": option(
+    text("the name of a virtual host"),
+    "/",
+    "Whose queues and logs are the topics of Kafka's clients, and where their topics are made.",
+  ),
+  "kafka.advertised": option(
+    list("addresses with commas between them, as broker.example.com:9092"),
+    "",
+    "What Kafka's clients are told to connect to, where that is not the address at which they came in. Several are shown as " +
+      "several nodes of one cluster; they must all lead here.",
+  ),
+  "kafka.requestBytesMax": option(
+    size(1024, 1024 * mebibyte),
+    "100MiB",
+    "Largest request; who sends a larger one is cut off. Kafka's socket.request.max.bytes.",
+  ),
+  "kafka.idleMs": option(
+    duration(0, 365 * 86_400_000),
+    "10m",
+    "A connection on which nothing was asked for so long is closed; 0 for never. Kafka's connections.max.idle.ms.",
+  ),
+  "kafka.fetchSessionsMax": option(
+    integer(0, 1_000_000),
+    "1000",
+    "Fetch sessions that are kept; more clients than that fetch without one. Kafka's max.incremental.fetch.session.cache.slots.",
+  ),
+  "kafka.sasl": option(
+    list("names with commas between them", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+    "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512",
+    "Mechanisms by which Kafka's clients may log in.",
+  ),
+  "kafka.requireSasl": option(
+    yesOrNo,
+    "false",
+    "Whether Kafka's clients must log in by SASL. Without it, those that do not are who their certificate says, or " +
+      "auth.anonymousUser.",
   ),
   shovels: option(
     structure,

@@ -12,6 +12,9 @@ import type { HttpHandler } from "../server/http-listener.ts";
 import { socketDial } from "../server/dial.ts";
 import type { OpenPort, Protocol } from "../server/protocol.ts";
 import { importAtStart, type StartDefinitions } from "./rabbitmq/model/definitions-at-start.ts";
+import { createKafka } from "./kafka/index.ts";
+import { batchFormat } from "./kafka/mapping/format.ts";
+import type { KafkaSettings } from "./kafka/settings.ts";
 import { amqpFormat } from "./rabbitmq/model/format.ts";
 import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
 import type { ManagementSettings } from "./rabbitmq/management/serve.ts";
@@ -34,6 +37,7 @@ export interface ProtocolParts {
   readonly alerts?: Alerts | undefined;
   readonly settings: {
     readonly amqp: AmqpSettings;
+    readonly kafka: KafkaSettings;
     readonly management: ManagementSettings;
     /** Definitions by name, as RabbitMQ's parameters have them. */
     readonly shovels: unknown;
@@ -41,7 +45,7 @@ export interface ProtocolParts {
 }
 
 /** Of all protocols: whatever listens, the core must understand what it has stored. */
-export const messageFormats: readonly MessageFormat[] = [amqpFormat];
+export const messageFormats: readonly MessageFormat[] = [amqpFormat, batchFormat];
 
 /** What is wrong with settings that only protocols can judge. */
 export function protocolFaults(settings: { readonly shovels: unknown }): readonly string[] {
@@ -61,7 +65,7 @@ export interface HttpHandlers {
 /** The protocols of one broker. */
 export interface Protocols {
   /** By the name of the listener. */
-  readonly onSockets: Readonly<Record<"amqp" | "amqps", Protocol>>;
+  readonly onSockets: Readonly<Record<"amqp" | "amqps" | "kafka" | "kafkas", Protocol>>;
   /** Loads and makes what answers over HTTP: a large part of the program, of which a broker without such a port knows nothing. */
   loadHttp(): Promise<HttpHandlers>;
   /** What they do of themselves, once all ports are open. */
@@ -73,6 +77,7 @@ export interface Protocols {
 export function createProtocols(parts: ProtocolParts): Protocols {
   const rabbit = new RabbitServer(parts);
   const amqp = createAmqp(rabbit, parts.settings.amqp);
+  const { kafka } = createKafka({ ...parts, random: parts.broker.random, settings: parts.settings.kafka });
   const shovels = new Shovels({
     server: rabbit,
     ends: {
@@ -88,7 +93,7 @@ export function createProtocols(parts: ProtocolParts): Protocols {
   return {
     shovels,
     importAtStart: (definitions) => importAtStart(rabbit, definitions),
-    onSockets: { amqp, amqps: amqp },
+    onSockets: { amqp, amqps: amqp, kafka, kafkas: kafka },
     loadHttp: async () => {
       const { serveManagement } = await import("./rabbitmq/management/serve.ts");
       return serveManagement(rabbit, parts.settings.management);

@@ -19,6 +19,7 @@ import { FramePool } from "./frame-pool.ts";
 import { LiveConnections } from "./live.ts";
 import { nobody } from "./nobody.ts";
 import type { KafkaSettings } from "./settings.ts";
+import { Topics } from "./topics/topics.ts";
 
 const slowMs = 1000;
 
@@ -57,6 +58,7 @@ export class KafkaServer {
   readonly counters: ApiCounters;
   readonly ports: () => readonly OpenPort[];
   readonly live = new LiveConnections();
+  readonly topics: Topics;
   readonly framePool = new FramePool();
   /** May do nothing: asks what may be asked without a login. */
   readonly nobody: Identity = nobody;
@@ -78,6 +80,7 @@ export class KafkaServer {
     this.ports = options.ports;
     for (const command of options.commands) this.#commandByKey[command.key] = command;
     this.counters = new ApiCounters(options.commands);
+    this.topics = new Topics(this);
     this.broker.addCommitListener(this);
   }
 

@@ -2,5 +2,8 @@
 
 import type { Command } from "../command.ts";
 import { apiVersions } from "./api-versions.ts";
+import { metadata } from "./metadata.ts";
 
-export const commands: readonly Command[] = [apiVersions].toSorted((a, b) => a.key - b.key);
+const handled: readonly Command[] = [apiVersions, metadata];
+
+export const commands: readonly Command[] = handled.toSorted((a, b) => a.key - b.key);

@@ -1,0 +1,29 @@
+/**
+ * The brokers that clients are told of. There is one, under one address or several: each address is a node to them, the first
+ * is node 1, and every one of them answers for everything. Unless it is said what to tell them, a client is told the address
+ * at which it came in, which is right but where a network in between changes addresses.
+ */
+
+import type { PeerAddress } from "../../server/protocol.ts";
+import type { KafkaSettings } from "./settings.ts";
+
+export interface Node {
+  readonly id: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** At least one; to a client at `address`. */
+export function nodesFor(settings: KafkaSettings, address: PeerAddress): readonly Node[] {
+  if (settings.advertised.length === 0) return [{ id: 1, host: address.localAddress, port: address.localPort }];
+  return settings.advertised.map((each, index) => {
+    const colon = each.lastIndexOf(":");
+    const host = each.slice(0, colon).replace(/^\[|\]$/g, "");
+    return { id: index + 1, host, port: Number(each.slice(colon + 1)) };
+  });
+}
+
+/** The one of a partition, a group or a transaction, by any number that stays the same. */
+export function nodeOf(nodes: readonly Node[], index: number): Node {
+  return nodes[index % nodes.length]!;
+}
