@@ -200,7 +200,8 @@ export interface SegmentBuilder {
   readonly bytes: number;
   /**
    * Writes index, directory and footer, syncs file and directory. Runs without entries are left out; a run
-   * whose offsets spread over more than 32 bits within a page is answered as several.
+   * whose offsets spread over more than 32 bits within a page is answered as several. Without any entry there is no
+   * segment: what was written is removed, and no run answered.
    */
   finish(): Promise<RunMeta[]>;
   /** Removes what was written. Also the way to end after a failed flush() or finish(). */

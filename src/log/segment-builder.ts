@@ -7,6 +7,8 @@
  * 1 MB took 141 ms this way and 405 ms with one fdatasync at the end, and appends to the journal that ran beside it had
  * a p99 of 1.5 ms instead of 12.
  *
+ * One into which nothing was put is never written: nobody would read it.
+ *
  * To share() a payload its CRC is looked up by its position, since put() sees each payload anyway and the positions
  * only grow.
  */
@@ -111,6 +113,10 @@ class DiskSegmentBuilder implements SegmentBuilder {
   async finish(): Promise<RunMeta[]> {
     const indexPosition = SEGMENT_HEADER_BYTES + this.bytes;
     const runs = this.#index.finish(this.#id, indexPosition);
+    if (runs.length === 0) {
+      await this.abort();
+      return runs;
+    }
     const index = this.#index.buffer;
     for (let at = 0; at < this.#index.length; at += chunkBytes) {
       this.#append(index, at, Math.min(at + chunkBytes, this.#index.length));

@@ -154,13 +154,14 @@ test("offsets that spread over more than 32 bits make another run", async () => 
   assert.deepEqual(found, offsets);
 });
 
-test("a segment without entries has no runs", async () => {
-  const segments = openSegments(new MemoryDisk());
+test("a segment without entries is none", async () => {
+  const disk = new MemoryDisk();
+  const segments = openSegments(disk);
   const builder = await segments.create(1);
   builder.beginRun(1);
   builder.endRun();
   assert.deepEqual(await builder.finish(), []);
-  assert.deepEqual((await segments.open(1)).runs, []);
+  assert.deepEqual(await disk.list(), []);
 });
 
 for (const [what, entries, step] of [
@@ -268,7 +269,7 @@ test("whatever runs are written, reading in any steps gives them back", async ()
           if (builder.bytesBuffered > 20_000) await builder.flush();
         }
         await builder.finish();
-        const { runs, damage } = await segments.open(1);
+        const { runs, damage } = truth.length === 0 ? { runs: [], damage: [] } : await segments.open(1);
         assert.deepEqual(damage, []);
         assert.equal(runs.length, truth.length);
         for (const [index, run] of runs.entries()) {

@@ -196,7 +196,6 @@ export class Checkpointer {
       builder = await core.log.segments.create(id);
       const rewritten = await this.#copy(builder, partitions);
       const metas = await builder.finish();
-      if (metas.length === 0) await core.log.segments.remove(id);
       let timerMetas: RunMeta[] = [];
       if (timers.size > 0) {
         timerBuilder = await core.log.segments.create(timerId);

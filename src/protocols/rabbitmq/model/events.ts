@@ -136,7 +136,10 @@ export class Events {
     return this.#acted({ user: userOf(connection), connection: nameOf(connection) }, run);
   }
 
-  /** What `run` does is done by this user, over no connection of a protocol: by an HTTP request, say. */
+  /**
+   * What `run` does is done by this user, over no connection of a protocol: by an HTTP request, say. It counts until `run`
+   * returns: what an asynchronous one does behind its first `await` is nobody's, and needs an `actingAs` of its own.
+   */
   actingAs<T>(user: string, run: () => T): T {
     return this.#acted({ user, connection: "" }, run);
   }
