@@ -177,6 +177,20 @@ test("ten thousand queues come in pieces", async () => {
   for (const piece of pieces) assert.ok(piece.length < 40_000, `${piece.length}`);
 });
 
+test("a queue that is deleted while the page is sent is told to its end", async () => {
+  const { stats, house, server, publish } = await openStatsHouse();
+  for (let index = 0; index < 2000; index++) house.declare(`queue-${index}`);
+  const deleted = house.declare("deleted");
+  publish("deleted", "12345");
+  const page = perObjectPage(stats);
+  const pieces = [page.next().value as string];
+  server.vhosts.find("/")!.namespace.deleteQueue(deleted);
+  pieces.push(...page);
+  const { values } = parse(pieces);
+  assert.equal(values.get('rabbitmq_queue_messages_published_total{vhost="/",queue="deleted"}'), 1);
+  assert.ok(values.has('entrepot_queue_oldest_message_age_seconds{vhost="/",queue="queue-0"}'));
+});
+
 test("the parts of memory sum up to what the process has", async () => {
   const { stats } = await openStatsHouse();
   const { values } = parse(memoryPage(stats));

@@ -23,7 +23,14 @@ import {
 } from "./families.ts";
 import { globalMetrics } from "./global.ts";
 import { ownPrefix, ownQueueMetrics, writeOwn } from "./own.ts";
-import { channelLabels, connectionLabels, exchangeLabels, queueLabels, Snapshot } from "./snapshot.ts";
+import {
+  channelLabels,
+  connectionLabels,
+  exchangeLabels,
+  queueLabels,
+  Snapshot,
+  type PlacedExchange,
+} from "./snapshot.ts";
 import { labelsOf, MetricsText, type Heading } from "./text.ts";
 
 const plainPrefix = "rabbitmq_";
@@ -70,8 +77,9 @@ export function* perObjectPage(stats: Stats): Generator<string> {
   writeCommon(text, snapshot, "per-object");
   for (const each of kinds) yield* objects(text, plainPrefix, each, snapshot, undefined);
   // Of all queues together they would have the same names.
+  const queues = new Labelled(snapshot.queues(), queueLabels);
   for (const metric of ownQueueMetrics) {
-    yield* lines(text, ownPrefix, metric, snapshot.queues(), queueLabels, (queue) => metric.value(queue, snapshot));
+    yield* lines(text, ownPrefix, metric, queues, (queue) => metric.value(queue, snapshot));
   }
   yield text.take();
 }
@@ -89,22 +97,14 @@ export function* detailedPage(stats: Stats, wanted: ReadonlySet<string>, vhosts:
       text,
       clusterPrefix,
       heading,
-      stats.server.vhosts.all(),
-      ({ name }) => labelsOf({ vhost: name }),
+      new Labelled(stats.server.vhosts.all(), ({ name }) => labelsOf({ vhost: name })),
       () => 1,
     );
   }
+  const exchanges = (): Labelled<PlacedExchange> => new Labelled(namedExchanges(snapshot), exchangeLabels);
   if (wanted.has("exchange_bindings"))
-    yield* lines(
-      text,
-      clusterPrefix,
-      bindingsHeading,
-      namedExchanges(snapshot),
-      exchangeLabels,
-      countBindings(snapshot),
-    );
-  if (wanted.has("exchange_names"))
-    yield* lines(text, clusterPrefix, namesHeading, namedExchanges(snapshot), exchangeLabels, () => 1);
+    yield* lines(text, clusterPrefix, bindingsHeading, exchanges(), countBindings(snapshot));
+  if (wanted.has("exchange_names")) yield* lines(text, clusterPrefix, namesHeading, exchanges(), () => 1);
   writeIdentity(text, snapshot, "detailed");
   yield text.take();
 }
@@ -208,11 +208,31 @@ function* objects(
   snapshot: Snapshot,
   wanted: Wanted,
 ): Generator<string> {
+  const labelled = new Labelled(all(snapshot), labels);
   for (const { name, metrics } of families) {
     if (wanted !== undefined && !wanted.has(name)) continue;
     for (const metric of metrics) {
-      yield* lines(text, prefix, metric, all(snapshot), labels, (object) => metric.value(object, snapshot));
+      yield* lines(text, prefix, metric, labelled, (object) => metric.value(object, snapshot));
     }
+  }
+}
+
+/**
+ * The objects of a page with their labels, which cost more to make than a line: each is made once, for all metrics of the page.
+ * What goes while the page is sent is told with what it last counted.
+ */
+class Labelled<T> {
+  readonly things: readonly T[];
+  readonly #labels: string[] = [];
+  readonly #of: (thing: T) => string;
+
+  constructor(things: Iterable<T>, labelsOf: (thing: T) => string) {
+    this.things = [...things];
+    this.#of = labelsOf;
+  }
+
+  labels(index: number): string {
+    return (this.#labels[index] ??= this.#of(this.things[index]!));
   }
 }
 
@@ -220,13 +240,13 @@ function* lines<T>(
   text: MetricsText,
   prefix: string,
   heading: Heading,
-  things: Iterable<T>,
-  labels: (thing: T) => string,
+  labelled: Labelled<T>,
   value: (thing: T) => number,
 ): Generator<string> {
   text.head(prefix, heading);
-  for (const thing of things) {
-    text.line(prefix, heading.name, labels(thing), value(thing));
+  const before = `${prefix}${heading.name}{`;
+  for (let index = 0; index < labelled.things.length; index++) {
+    text.labelledLine(before, labelled.labels(index), value(labelled.things[index]!));
     if (text.isFull) yield text.take();
   }
 }

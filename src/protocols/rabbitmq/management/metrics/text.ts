@@ -29,6 +29,11 @@ export class MetricsText {
       labels === "" ? `${prefix}${name} ${shown(value)}\n` : `${prefix}${name}{${labels}} ${shown(value)}\n`;
   }
 
+  /** @param before the metric's name and the bracket that opens the labels, of which there is one at least */
+  labelledLine(before: string, labels: string, value: number): void {
+    this.#text += before + labels + "} " + shown(value) + "\n";
+  }
+
   /**
    * Prometheus counts what is at most the bound; so do we, but for the last digit of a value that is just at it.
    * @param perUnit what a unit of the metric has of those in which was measured

@@ -1,6 +1,6 @@
 /** Connections and channels as `/api/connections` and `/api/channels` show them. */
 
-import { fieldValue } from "../../model/field-table.ts";
+import { fieldValue, type FieldTable } from "../../model/field-table.ts";
 import { jsonOfTable } from "../../model/json-table.ts";
 import type { LiveChannel, LiveConnection } from "../../model/live.ts";
 import { channelName, consumerJson } from "./consumer-json.ts";
@@ -20,7 +20,7 @@ export function connectionJson(connection: LiveConnection, stats: Stats, ranges:
     auth_mechanism: connection.mechanism,
     channel_max: connection.channelMax,
     channels: connection.channelCount,
-    client_properties: jsonOfTable(clientProperties),
+    client_properties: propertiesJson(clientProperties),
     connected_at: connection.connectedAtMs,
     frame_max: connection.frameMaxBytes,
     garbage_collection: noCollector,
@@ -48,6 +48,15 @@ export function connectionJson(connection: LiveConnection, stats: Stats, ranges:
   if (named?.type === "S") fields["user_provided_name"] = named.value.toString();
   stats.sampler.viewOf(connection).add(fields, connectionMeasures.traffic, now, ranges.dataRates);
   return fields;
+}
+
+const jsonByProperties = new WeakMap<FieldTable, Fields>();
+
+/** They are the same for as long as the connection lives. */
+function propertiesJson(properties: FieldTable): Fields {
+  let json = jsonByProperties.get(properties);
+  if (json === undefined) jsonByProperties.set(properties, (json = jsonOfTable(properties)));
+  return json;
 }
 
 function tlsFields({ address }: LiveConnection): Fields {

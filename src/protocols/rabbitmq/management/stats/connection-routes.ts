@@ -9,6 +9,7 @@ import type { Call, Route } from "../route.ts";
 import { channelJson, connectionJson, detailedChannelJson, type PlacedChannel } from "./connection-json.ts";
 import { allConsumers, channelName, consumerJson, type PlacedConsumer } from "./consumer-json.ts";
 import { requestRanges } from "./request-ranges.ts";
+import { hasSort } from "./queue-routes.ts";
 import type { Stats } from "./stats.ts";
 
 const order = ["vhost", "name"] as const;
@@ -61,6 +62,7 @@ export function connectionRoutes(stats: Stats): readonly Route[] {
         const connection = connectionOf(call, stats);
         return "status" in connection ? connection : badRequest("connection does not use AMQP 1.0");
       },
+    },
   ];
 }
 
@@ -116,15 +118,26 @@ function* seenConnections(call: Call, stats: Stats, wanted: Wanted): Generator<L
   }
 }
 
+function* sortedConnections(call: Call, stats: Stats, wanted: Wanted): Generator<unknown, readonly LiveConnection[]> {
+  const all = yield* stats.connections.all();
+  const seen: LiveConnection[] = [];
+  for (const connection of all) {
+    if (wanted(connection) && maySeeOf(call, connection.user)) seen.push(connection);
+    yield;
+  }
+  return seen;
+}
+
 function listConnections(call: Call, stats: Stats, wanted: Wanted): Reply {
   const ranges = requestRanges(call, stats);
   if (typeof ranges === "string") return badRequest(ranges);
   return replyList<LiveConnection>(call, {
-    things: gather(seenConnections(call, stats, wanted)),
+    things: sortedConnections(call, stats, wanted),
     name: ({ name }) => name,
     json: (connection) => connectionJson(connection, stats, ranges),
     cheap: cheapConnectionValue,
-    order,
+    // They come in this order.
+    order: hasSort(call) ? order : [],
   });
 }
 

@@ -5,7 +5,7 @@
 
 import type { Exchange, Queue } from "../../../../broker/api.ts";
 import type { LiveChannel, LiveConnection } from "../../model/live.ts";
-import type { Measure } from "./rates.ts";
+import { measure, type Measure } from "./rates.ts";
 
 /** Of channels and of what sums them up. */
 export const publishColumns = ["publish", "confirm", "return_unroutable", "drop_unroutable"] as const;
@@ -32,18 +32,15 @@ const churnColumns = [
 ] as const;
 
 function measures(names: readonly string[], first: number): Measure[] {
-  return names.map((name, index) => ({ name, columns: [first + index] }));
+  return names.map((name, index) => measure(name, [first + index]));
 }
 
 function deliverMeasures(first: number): Measure[] {
-  return [
-    ...measures(deliverColumns, first),
-    { name: "deliver_get", columns: [first, first + 1, first + 2, first + 3] },
-  ];
+  return [...measures(deliverColumns, first), measure("deliver_get", [first, first + 1, first + 2, first + 3])];
 }
 
 function lengthMeasures(first: number): Measure[] {
-  return [...measures(lengthColumns, first), { name: "messages", columns: [first, first + 1] }];
+  return [...measures(lengthColumns, first), measure("messages", [first, first + 1])];
 }
 
 const publishCount = publishColumns.length;
@@ -157,7 +154,7 @@ export type NodeColumn = (typeof nodeColumns)[number];
 export const nodeMeasures = {
   columns: nodeColumns.length,
   shown: measures(nodeColumns.slice(0, -1), 0),
-  syncCount: { name: "count", columns: [nodeColumns.indexOf("io_sync_count")] },
-  syncTime: { name: "time", columns: [nodeColumns.indexOf("sync_time_ms")] },
+  syncCount: measure("count", [nodeColumns.indexOf("io_sync_count")]),
+  syncTime: measure("time", [nodeColumns.indexOf("sync_time_ms")]),
   names: nodeColumns,
 } as const;

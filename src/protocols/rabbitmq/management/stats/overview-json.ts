@@ -5,7 +5,7 @@ import { isMonitor, listedVhosts } from "../access.ts";
 import { spokenProduct, spokenVersion } from "../../model/server.ts";
 import { churnMeasures, totalMeasures } from "./measures.ts";
 import { exchangeTypes, httpContexts, listenerProtocol } from "./node-json.ts";
-import { SampleView, type Fields, type Measure, type SampleRanges } from "./rates.ts";
+import { measure, SampleView, type Fields, type Measure, type SampleRanges } from "./rates.ts";
 import type { Stats } from "./stats.ts";
 import type { Totals } from "./totals.ts";
 
@@ -84,7 +84,7 @@ interface SumPart {
 }
 
 const nothingSampled = new SampleView(undefined, { lastMs: 0, beforeMs: 0 });
-const diskMeasures: readonly Measure[] = ["disk_reads", "disk_writes"].map((name) => ({ name, columns: [] }));
+const diskMeasures: readonly Measure[] = ["disk_reads", "disk_writes"].map((name) => measure(name, []));
 
 function messageStats(parts: readonly SumPart[], ranges: SampleRanges): Fields {
   const fields: Fields = {};

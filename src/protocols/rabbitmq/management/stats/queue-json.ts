@@ -25,7 +25,18 @@ export interface QueueShowing {
   readonly ranges: SampleRanges;
 }
 
-const isSome = (value: number): boolean => value > 0;
+/** Read and shown within one turn, queue by queue: one for all. */
+const values = new Float64Array(queueMeasures.columns);
+const currentValue = ({ columns }: Measure): number => {
+  let sum = 0;
+  for (const column of columns) sum += values[column]!;
+  return sum;
+};
+
+function isSome(first: number, end: number): boolean {
+  for (let column = first; column < end; column++) if (values[column]! > 0) return true;
+  return false;
+}
 
 /** What is true of a queue without looking at its messages. */
 export function plainQueueJson(queue: Queue, node: string): Fields {
@@ -60,15 +71,13 @@ export function queueJson(queue: Queue, showing: QueueShowing): Fields {
   const node = stats.server.nodeName;
   const fields = plainQueueJson(queue, node);
   const view = stats.sampler.viewOf(queue);
-  const values = new Float64Array(queueMeasures.columns);
   readQueue(queue, values);
-  const now = ({ columns }: Measure): number => columns.reduce((sum, column) => sum + values[column]!, 0);
 
   const messageStats: Fields = {};
-  if (values[0]! > 0) view.add(messageStats, queueMeasures.publish, now, ranges.messageRates);
-  if (values.subarray(1, 8).some(isSome)) view.add(messageStats, queueMeasures.deliver, now, ranges.messageRates);
-  if (values.subarray(0, 8).some(isSome)) fields["message_stats"] = messageStats;
-  view.add(fields, queueMeasures.lengths, now, ranges.lengths);
+  if (isSome(0, 1)) view.add(messageStats, queueMeasures.publish, currentValue, ranges.messageRates);
+  if (isSome(1, 8)) view.add(messageStats, queueMeasures.deliver, currentValue, ranges.messageRates);
+  if (isSome(0, 8)) fields["message_stats"] = messageStats;
+  view.add(fields, queueMeasures.lengths, currentValue, ranges.lengths);
 
   const capacity = consumerCapacity(queue, view, stats);
   Object.assign(fields, policies.ofQueue(queue), {

@@ -124,7 +124,8 @@ function listQueues(call: Call, stats: Stats, wanted?: Wanted): Reply {
   });
 }
 
-function hasSort(call: Call): boolean {
+/** Whether another order is asked for than that in which things come. */
+export function hasSort(call: Call): boolean {
   const asked = call.query.get("sort");
   return (asked !== null && asked !== "") || isAsked(call, "sort_reverse");
 }

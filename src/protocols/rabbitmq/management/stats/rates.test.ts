@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseRanges, SampleView, type Fields } from "./rates.ts";
+import { measure, parseRanges, SampleView, type Fields } from "./rates.ts";
 import { Series } from "./series.ts";
 
-const measure = { name: "publish", columns: [0] };
-const both = { name: "messages", columns: [0, 1] };
+const publish = measure("publish", [0]);
+const both = measure("messages", [0, 1]);
 
 function view(): SampleView {
   const series = new Series(2, 16, 16, { take: () => false, give: () => undefined });
@@ -15,10 +15,10 @@ function view(): SampleView {
 }
 
 test("the rate is that of the last interval, and 0 when nothing came in it", () => {
-  assert.equal(view().rate(measure), 20);
+  assert.equal(view().rate(publish), 20);
   const series = new Series(1, 4, 4, { take: () => false, give: () => undefined });
   series.record(5_000, [100]);
-  assert.equal(new SampleView(series, { lastMs: 60_000, beforeMs: 55_000 }).rate(measure), 0);
+  assert.equal(new SampleView(series, { lastMs: 60_000, beforeMs: 55_000 }).rate(publish), 0);
 });
 
 test("samples come newest first, with averages over the whole range", () => {
@@ -41,7 +41,7 @@ test("samples come newest first, with averages over the whole range", () => {
 
 test("before the first sample there was nothing, as RabbitMQ tells it", () => {
   const fields: Fields = {};
-  view().add(fields, [measure], () => 150, { firstMs: -10_000, lastMs: 10_000, stepMs: 5_000 });
+  view().add(fields, [publish], () => 150, { firstMs: -10_000, lastMs: 10_000, stepMs: 5_000 });
   const details = fields["publish_details"] as { readonly samples: readonly { readonly sample: number }[] };
   assert.deepEqual(
     details.samples.map(({ sample }) => sample),
@@ -55,7 +55,7 @@ test("the share of time in which nothing waited", () => {
   series.record(15_000, [9]);
   series.record(20_000, [0]);
   const passes = { lastMs: 20_000, beforeMs: 15_000 };
-  assert.equal(new SampleView(series, passes).shareAtZero(measure, 0, 20_000, 5_000), 3 / 4);
+  assert.equal(new SampleView(series, passes).shareAtZero(publish, 0, 20_000, 5_000), 3 / 4);
 });
 
 test("ranges are read as RabbitMQ reads them", () => {

@@ -13,7 +13,13 @@ import type { LongSeries, Series } from "./series.ts";
 /** A named number that is one column of a series, or the sum of some. */
 export interface Measure {
   readonly name: string;
+  /** `publish_details`: made once, since it is written a dozen times for each of thousands of objects. */
+  readonly detailsName: string;
   readonly columns: readonly number[];
+}
+
+export function measure(name: string, columns: readonly number[]): Measure {
+  return { name, detailsName: `${name}_details`, columns };
 }
 
 /** Which samples are asked for; ms since 1970. */
@@ -127,8 +133,7 @@ export class SampleView {
   ): void {
     for (const measure of measures) {
       target[measure.name] = now(measure);
-      target[`${measure.name}_details`] =
-        range === undefined ? { rate: this.rate(measure) } : this.#details(measure, range);
+      target[measure.detailsName] = range === undefined ? { rate: this.rate(measure) } : this.#details(measure, range);
     }
   }
 

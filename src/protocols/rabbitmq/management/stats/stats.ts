@@ -8,6 +8,7 @@ import type { ProcessProbe, ProcessReading } from "../../../../server/process-pr
 import type { RabbitServer } from "../../model/server.ts";
 import { nodeMeasures, type NodeColumn } from "./measures.ts";
 import { Sampler } from "./sampler.ts";
+import { SortedConnections } from "./sorted-connections.ts";
 import { SortedQueues } from "./sorted-queues.ts";
 
 export interface StatsOptions {
@@ -31,6 +32,7 @@ export class Stats {
   readonly options: StatsOptions;
   readonly sampler: Sampler;
   readonly queues: SortedQueues;
+  readonly connections: SortedConnections;
   #reading: ProcessReading;
   #readAtMs: number;
 
@@ -40,6 +42,7 @@ export class Stats {
     this.#reading = options.probe();
     this.#readAtMs = server.clock.now();
     this.queues = new SortedQueues();
+    this.connections = new SortedConnections(server.live);
     this.sampler = new Sampler({
       server,
       clock: server.clock,
