@@ -138,6 +138,8 @@ export interface Publication {
   dedupId: string | undefined;
   /** Not to be kept by an exchange with a historyLength. */
   skipsHistory: boolean;
+  /** Of a topic with several: which one; it is there. -1: by the key, or else each in turn. */
+  partition: number;
   exchange: Exchange;
   routingKey: string;
   /** Further routing keys (AMQP's CC and BCC); undefined: none. */
@@ -163,6 +165,8 @@ export interface PublishOutcome {
 /** A stored message in place, in the form in which it came. *Reused*: valid during the call that hands it over. */
 export interface Entry {
   readonly buffer: Buffer;
+  /** Of its topic's partitions; 0 where there is one. */
+  readonly partition: number;
   /** Of a batch, the last that it spans. */
   readonly offset: number;
   /** Offsets that it spans, from baseOffset on: 1, but for a batch. */
@@ -316,9 +320,20 @@ export interface CommittedPosition {
   readonly metadata: string;
 }
 
-/** A topic read through its default subscription; with mode `offset` a log read by readers. */
+/**
+ * A topic read through its default subscription; with mode `offset` a log read by readers. Where a topic has several
+ * partitions it is the first of them and all together: settings, subscriptions, consumers, counters, readyCount,
+ * leasedCount, readyBytes and scheduledCount are those of the whole; offsets, times and positions are the first's.
+ * Limits and retention hold for each partition.
+ */
 export interface Queue extends PartitionReading {
   readonly name: string;
+  /** Itself first. */
+  readonly partitions: readonly Queue[];
+  /** Place among them. */
+  readonly index: number;
+  /** Adds empty ones, so that there are `count`, which is more than there are. Durable with the broker's ticket. */
+  addPartitions(count: number): void;
   readonly namespace: Namespace;
   readonly settings: QueueSettings;
   readonly declaration: unknown;
@@ -399,7 +414,8 @@ export interface Namespace {
   configureExchange(name: string, settings: ExchangeSettings): void;
   queue(name: string): Queue | undefined;
   queues(): Iterable<Queue>;
-  createQueue(name: string, settings: QueueSettings, declaration: unknown): Queue;
+  /** `partitionCount`: 1 if not given. */
+  createQueue(name: string, settings: QueueSettings, declaration: unknown, partitionCount?: number): Queue;
   /** Ends its consumers, drops its messages and bindings. */
   deleteQueue(queue: Queue): void;
   bind(

@@ -14,17 +14,7 @@ import { must } from "../base/assert.ts";
 import type { Damage, Log } from "../log/log.ts";
 import { LimitedLog } from "../observe/limited-log.ts";
 import type { Logger } from "../observe/log.ts";
-import type {
-  CommitListener,
-  ConsumeOptions,
-  ConsumeRefusal,
-  DeathReason,
-  MessageFormat,
-  Pressure,
-  Publication,
-  Queue,
-  Receiver,
-} from "./api.ts";
+import type { CommitListener, DeathReason, MessageFormat, Pressure, Publication } from "./api.ts";
 import type { Definition } from "./catalog/definition.ts";
 import { NamespaceState } from "./catalog/namespace-state.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
@@ -37,11 +27,8 @@ import { Measures } from "./measures.ts";
 import { OwnedClock } from "./owned-clock.ts";
 import { Publisher } from "./publisher.ts";
 import { Schedule } from "./schedule/schedule.ts";
-import { ConsumerState } from "./subscription/consumer-state.ts";
 import type { LeaseOwner } from "./subscription/lease-owner.ts";
-import { LogReader } from "./subscription/log-reader.ts";
 import type { SessionState } from "./subscription/session.ts";
-import type { GetDone } from "./subscription/lease-owner.ts";
 import type { Subscription } from "./subscription/subscription.ts";
 import { Partition } from "./topic/partition.ts";
 
@@ -256,54 +243,6 @@ export class Core {
 
   // ---- sessions
 
-  attach(
-    session: SessionState,
-    queue: Queue,
-    options: ConsumeOptions,
-    receiver: Receiver,
-  ): ConsumerState | ConsumeRefusal {
-    const state = queue as QueueState;
-    const named = options.subscription === undefined ? undefined : mustHave(state, options.subscription);
-    const subscription = named ?? (options.startAt === undefined ? state.subscription : undefined);
-    if (subscription === undefined) return this.#attachReader(session, state, options, receiver);
-    const consumer = new ConsumerState(session, queue, options, receiver, subscription);
-    const refusal = subscription.attach(consumer);
-    if (refusal !== undefined) return refusal;
-    state.consumerCame();
-    return consumer;
-  }
-
-  get(session: SessionState, queue: Queue, noAck: boolean, done: GetDone): void {
-    const state = queue as QueueState;
-    state.touch();
-    if (state.subscription !== undefined) return state.subscription.get(session, noAck, done);
-    state.counters.getEmpty++;
-    done(0, undefined, false, 0, 0);
-  }
-
-  #attachReader(session: SessionState, queue: QueueState, options: ConsumeOptions, receiver: Receiver): ConsumerState {
-    const { partition } = queue;
-    const reader = new LogReader(partition, queue.counters, this);
-    const consumer = new ConsumerState(session, queue, options, receiver, {
-      regained: () => reader.regained(),
-      detach: (gone) => {
-        reader.detach();
-        queue.readers.delete(gone);
-        queue.consumersLeft();
-      },
-    });
-    reader.consumer = consumer;
-    queue.readers.add(consumer);
-    queue.consumerCame();
-    const startAt = options.startAt ?? "next";
-    if (startAt === "first") reader.startAt(partition.first);
-    else if (startAt === "next") reader.startAt(partition.next);
-    else if (startAt === "last") reader.startAt(Math.max(partition.first, partition.lastBatchStart));
-    else if ("offset" in startAt) reader.startAt(startAt.offset);
-    else void partition.offsetAtTime(startAt.timeMs).then((offset) => reader.startAt(offset), this.fatal);
-    return consumer;
-  }
-
   /** Offsets that some session holds for `owner`, in order. Looks at every lease: for rare occasions. */
   leasedOf(owner: LeaseOwner): number[] {
     const offsets: number[] = [];
@@ -379,11 +318,11 @@ export class Core {
 
   deadLetter(subscription: Subscription, entry: EntryCursor, reason: DeathReason): boolean {
     const queue = must(this.queueById.get(subscription.partition.id), "a subscription has its queue");
-    return deadLetter(this, queue, subscription.settings.deadLetter, entry, reason);
+    return deadLetter(this, queue.topic, subscription.settings.deadLetter, entry, reason);
   }
 
   deadLetterRefused(queue: QueueState, refused: Publication): void {
-    deadLetterRefused(this, queue, refused);
+    deadLetterRefused(this, queue.topic, refused);
   }
 
   republish(namespace: NamespaceState, entry: EntryCursor): void {
@@ -446,7 +385,8 @@ export class Core {
     for (const one of damage) {
       this.logger.error("stored bytes are damaged: a message is lost", {
         ...one,
-        queue: queue?.name,
+        queue: queue?.topic.name,
+        partition: partition.index,
         namespace: queue?.namespace.name,
       });
     }
@@ -456,8 +396,4 @@ export class Core {
     if (!isFull) return this.fatal(error);
     this.setDiskPressure("journal", true);
   }
-}
-
-function mustHave(queue: QueueState, name: string): Subscription {
-  return must(queue.named?.get(name), "the subscription exists");
 }

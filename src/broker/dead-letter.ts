@@ -23,6 +23,7 @@ export function emptyPublication(exchange: Publication["exchange"]): Publication
     key: undefined,
     dedupId: undefined,
     skipsHistory: false,
+    partition: -1,
     exchange,
     routingKey: "",
     extraKeys: undefined,

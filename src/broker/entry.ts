@@ -140,6 +140,7 @@ export function writeBatchEntry(
 /** A window onto one stored entry, moved from entry to entry with set(). */
 export class EntryCursor implements Entry {
   buffer: Buffer = Buffer.alloc(0);
+  partition = 0;
   offset = -1;
   format = 0;
   flags = 0;

@@ -10,6 +10,7 @@ import type { Publication, PublishOutcome } from "./api.ts";
 import type { ExchangeState } from "./catalog/exchange-state.ts";
 import type { NamespaceState } from "./catalog/namespace-state.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
+import { partitionFor } from "./catalog/topic-partitions.ts";
 import type { Core } from "./core.ts";
 import type { DedupWindow } from "./dedup-window.ts";
 import { record } from "./durability/records.ts";
@@ -61,6 +62,7 @@ interface Remembering {
 interface Scratch {
   readonly routed: QueueState[];
   readonly one: QueueState[];
+  readonly chosen: QueueState[];
   offsets: Float64Array;
 }
 
@@ -144,8 +146,8 @@ export class Publisher {
   ): void {
     this.#depth++;
     for (let i = 0; i < targets.length; i++) {
-      if (!targets[i]!.mayRefuse) continue;
-      targets = this.#withoutRefusing(targets, p, outcome);
+      if (targets[i]!.isPlain) continue;
+      targets = this.#taking(targets, p, outcome);
       break;
     }
     if (p.dedupId !== undefined) {
@@ -179,9 +181,12 @@ export class Publisher {
     return routed;
   }
 
-  #withoutRefusing(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome): QueueState[] {
-    const taking: QueueState[] = [];
-    for (const queue of targets) {
+  /** Of each target the partition that the message goes to, without those that refuse it. */
+  #taking(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome): QueueState[] {
+    const { chosen: taking } = this.#level();
+    taking.length = 0;
+    for (const target of targets) {
+      const queue = target.partitions.length === 1 ? target : partitionFor(target, p);
       if (p.dedupId !== undefined && queue.dedup?.has(p.dedupId, this.#core.now()) === true) continue;
       if (!queue.refuses(p.bodyEnd - p.bodyStart)) taking.push(queue);
       else {
@@ -292,7 +297,7 @@ export class Publisher {
   #level(): Scratch {
     let scratch = this.#scratch[this.#depth];
     if (scratch === undefined)
-      this.#scratch[this.#depth] = scratch = { routed: [], one: [], offsets: new Float64Array(16) };
+      this.#scratch[this.#depth] = scratch = { routed: [], one: [], chosen: [], offsets: new Float64Array(16) };
     return scratch;
   }
 

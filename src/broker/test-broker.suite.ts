@@ -91,6 +91,7 @@ export interface Message {
 export interface Delivery {
   readonly lease: number;
   readonly body: string;
+  readonly partition: number;
   readonly offset: number;
   readonly isRedelivered: boolean;
   readonly returns: number;
@@ -156,6 +157,7 @@ function deliveryOf(
   return {
     lease,
     body: entry.buffer.toString("utf8", entry.bodyStart, entry.bodyEnd),
+    partition: entry.partition,
     offset: entry.offset,
     isRedelivered,
     returns,

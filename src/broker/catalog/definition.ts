@@ -27,6 +27,9 @@ export type Definition =
       readonly settings: QueueSettings;
       readonly declaration: unknown;
       readonly hidden?: boolean;
+      /** Of a further partition: the queue that it belongs to, and its place. */
+      readonly topic?: number;
+      readonly index?: number;
     }
   | { readonly op: "queue-deleted"; readonly id: number }
   | {

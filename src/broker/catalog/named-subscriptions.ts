@@ -56,6 +56,12 @@ export function removeNamedSubscription(core: Core, queue: QueueState, name: str
   core.schedule.unregister(subscription.id);
 }
 
+/** What was said of it when it was made. */
+export function ownSettings({ mode, ...settings }: QueueSettings): SubscriptionSettings {
+  const { maxPriority, deadLetter, deliveryLimit, retry } = settings;
+  return { mode: mode === "offset" ? "shared" : mode, maxPriority, deadLetter, deliveryLimit, retry };
+}
+
 /** What is not the subscription's to say is the log's, or nothing. */
 function settingsOf(queue: QueueState, settings: SubscriptionSettings): QueueSettings {
   const { durable, retention } = queue.settings;

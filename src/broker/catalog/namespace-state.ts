@@ -20,6 +20,7 @@ import { isEqual } from "./is-equal.ts";
 import { ExchangeState } from "./exchange-state.ts";
 import { plainQueueSettings } from "./plain-queue.ts";
 import { QueueState } from "./queue-state.ts";
+import { growTopic, partitionName, queueDefinition } from "./topic-partitions.ts";
 
 type Destination = { queue: Queue } | { exchange: string };
 
@@ -111,10 +112,16 @@ export class NamespaceState implements Namespace {
     return this.queueByName.values();
   }
 
-  createQueue(name: string, settings: QueueSettings, declaration: unknown): QueueState {
+  createQueue(name: string, settings: QueueSettings, declaration: unknown, partitionCount = 1): QueueState {
     assert(!this.isDeleted, "nothing is created in a namespace that is deleted");
     const queue = this.addQueue(this.#core.nextId(), name, settings, declaration, false);
-    if (settings.durable) this.#core.define({ op: "queue", ns: this.name, name, id: queue.id, settings, declaration });
+    if (partitionCount === 1) this.#define(queue);
+    else {
+      this.#core.commit.atomically(() => {
+        this.#define(queue);
+        growTopic(this.#core, queue, partitionCount);
+      });
+    }
     for (const observer of this.#observers) observer.queueCreated(queue);
     return queue;
   }
@@ -202,13 +209,30 @@ export class NamespaceState implements Namespace {
     return queue;
   }
 
+  /** A further partition of a topic. */
+  addPartition(id: number, topic: QueueState, index: number): QueueState {
+    const name = partitionName(topic.name, index);
+    const { settings } = topic;
+    const partition = this.#core.createPartition(id, settings.durable);
+    const queue = new QueueState(this.#core, this, id, name, settings, undefined, partition, true, topic, index);
+    topic.partitionAdded(queue);
+    this.hiddenByName.set(name, queue);
+    this.#core.queueAdded(queue);
+    return queue;
+  }
+
   removeQueue(queue: QueueState): void {
+    if (queue.isDeleted) return;
     if (queue.isHidden) this.hiddenByName.delete(queue.name);
     else this.queueByName.delete(queue.name);
     const removed = this.router.removeQueue(queue);
     this.#tellUnbound(removed);
-    queue.destroy();
-    this.#core.queueRemoved(queue);
+    for (const partition of queue.partitions) {
+      // The first is told of its end first, and tells the consumers of all.
+      partition.destroy();
+      this.#core.queueRemoved(partition);
+      if (partition !== queue) this.hiddenByName.delete(partition.name);
+    }
     if (!queue.isHidden) for (const observer of this.#observers) observer.queueDeleted(queue);
     for (const { source } of removed) this.#deleteIfUnused(source);
   }
@@ -302,18 +326,12 @@ export class NamespaceState implements Namespace {
 
   #createHidden(name: string, settings: QueueSettings): QueueState {
     const queue = this.addQueue(this.#core.nextId(), name, settings, undefined, true);
-    if (settings.durable) {
-      this.#core.define({
-        op: "queue",
-        ns: this.name,
-        name,
-        id: queue.id,
-        settings,
-        declaration: undefined,
-        hidden: true,
-      });
-    }
+    this.#define(queue);
     return queue;
+  }
+
+  #define(queue: QueueState): void {
+    if (queue.settings.durable) this.#core.define(queueDefinition(queue));
   }
 
   #isDurableBinding(exchange: ExchangeState, destination: BindingView["destination"]): boolean {

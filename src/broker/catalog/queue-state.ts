@@ -28,6 +28,7 @@ import type { Partition, Wakeable } from "../topic/partition.ts";
 import { addNamedSubscription, beginNamedSubscription, removeNamedSubscription } from "./named-subscriptions.ts";
 import { isEqual } from "./is-equal.ts";
 import { Positions } from "./positions.ts";
+import { growTopic, sumOf } from "./topic-partitions.ts";
 import type { NamespaceState } from "./namespace-state.ts";
 
 export class QueueState implements Queue, Wakeable {
@@ -41,7 +42,7 @@ export class QueueState implements Queue, Wakeable {
   /** Consumers that read it as a log. */
   readonly readers = new Set<ConsumerState>();
   settings: QueueSettings;
-  readonly counters = new QueueCounts();
+  readonly counters: QueueCounts;
   isDeleted = false;
   isWoken = false;
   dedup: DedupWindow | undefined;
@@ -55,6 +56,15 @@ export class QueueState implements Queue, Wakeable {
   readonly positions = new Positions();
   /** Of a log that keeps only the newest entry of each key. */
   compaction: Compaction | undefined;
+  /** The queue that stands for the whole topic: itself, unless it is a further partition. */
+  readonly topic: QueueState;
+  readonly index: number;
+  /** Itself first. */
+  readonly partitions: QueueState[] = [this];
+  /** The partition that had the last message without a key, or was asked last for one. */
+  turn = 0;
+  /** Each publish is appended to it, to no other partition. */
+  isPlain = true;
   readonly #core: Core;
   readonly #entry = new EntryCursor();
   #usedMs: number;
@@ -71,6 +81,8 @@ export class QueueState implements Queue, Wakeable {
     declaration: unknown,
     partition: Partition,
     isHidden: boolean,
+    topic?: QueueState,
+    index = 0,
   ) {
     this.#core = core;
     this.namespace = namespace;
@@ -80,6 +92,10 @@ export class QueueState implements Queue, Wakeable {
     this.declaration = declaration;
     this.partition = partition;
     this.isHidden = isHidden;
+    this.topic = topic ?? this;
+    this.index = index;
+    partition.index = index;
+    this.counters = this.topic === this ? new QueueCounts() : this.topic.counters;
     this.#usedMs = core.now();
     if (settings.mode !== "offset") {
       this.subscription = new Subscription(id, partition, settings, this.counters, core);
@@ -91,8 +107,19 @@ export class QueueState implements Queue, Wakeable {
     this.#applySettings();
   }
 
+  /** Another partition of this topic is there. */
+  partitionAdded(queue: QueueState): void {
+    assert(queue.index === this.partitions.length, "partitions are numbered without a gap");
+    this.partitions.push(queue);
+    this.isPlain = false;
+  }
+
+  addPartitions(count: number): void {
+    growTopic(this.#core, this, count);
+  }
+
   get scheduledCount(): number {
-    return this.subscription?.scheduledCount ?? 0;
+    return sumOf(this, ({ subscription }) => subscription?.scheduledCount ?? 0);
   }
 
   get oldestReadyMs(): number | undefined {
@@ -104,16 +131,18 @@ export class QueueState implements Queue, Wakeable {
   }
 
   get readyCount(): number {
-    if (this.subscription !== undefined) return this.subscription.readyCount;
-    return this.compaction?.countKept() ?? this.partition.next - this.partition.first;
+    return sumOf(this, ({ subscription, compaction, partition }) => {
+      if (subscription !== undefined) return subscription.readyCount;
+      return compaction?.countKept() ?? partition.next - partition.first;
+    });
   }
 
   get leasedCount(): number {
-    return this.subscription?.leasedCount ?? 0;
+    return sumOf(this, ({ subscription }) => subscription?.leasedCount ?? 0);
   }
 
   get readyBytes(): number {
-    return this.subscription?.readyBytes ?? this.partition.keptBytes;
+    return sumOf(this, ({ subscription, partition }) => subscription?.readyBytes ?? partition.keptBytes);
   }
 
   get consumerCount(): number {
@@ -144,6 +173,12 @@ export class QueueState implements Queue, Wakeable {
     const { durable, mode, maxPriority } = before;
     assert(settings.durable === durable && settings.mode === mode, "a queue stays what it was created as");
     assert(settings.maxPriority === maxPriority, "priorities are told apart from the first message on");
+    for (const partition of this.partitions) partition.#reconfigure(settings);
+    if (this.isDurable) this.#core.define({ op: "settings", id: this.id, settings });
+  }
+
+  #reconfigure(settings: QueueSettings): void {
+    const before = this.settings;
     this.settings = settings;
     this.subscription?.configure(settings);
     // Of what is counted by another measure from now on, nothing was begun.
@@ -154,16 +189,22 @@ export class QueueState implements Queue, Wakeable {
     if (settings.retention.maxAgeMs !== before.retention.maxAgeMs) this.#ageCheck = this.#clear(this.#ageCheck);
     this.#applySettings();
     this.wake();
-    if (this.isDurable) this.#core.define({ op: "settings", id: this.id, settings });
   }
 
   purge(): number {
-    return this.subscription?.purge() ?? 0;
+    return sumOf(this, ({ subscription }) => subscription?.purge() ?? 0);
   }
 
   subscribe(name: string, settings: SubscriptionSettings, startAt: "first" | "next" | { offset: number }): boolean {
     assert(this.subscription === undefined, "only a log has further subscriptions");
     if (this.named?.has(name) === true) return false;
+    this.#core.commit.atomically(() => {
+      for (const partition of this.partitions) partition.#subscribe(name, settings, startAt);
+    });
+    return true;
+  }
+
+  #subscribe(name: string, settings: SubscriptionSettings, startAt: "first" | "next" | { offset: number }): void {
     const { first, next } = this.partition;
     const start =
       startAt === "first" ? first : startAt === "next" ? next : Math.max(first, Math.min(startAt.offset, next));
@@ -171,18 +212,29 @@ export class QueueState implements Queue, Wakeable {
     const subscription = addNamedSubscription(this.#core, this, id, name, settings, start);
     if (this.isDurable) this.#core.define({ op: "subscription", queue: this.id, id, name, settings, start });
     beginNamedSubscription(this.#core, subscription, start);
-    return true;
   }
 
   unsubscribe(name: string): boolean {
     if (this.named?.has(name) !== true) return false;
-    removeNamedSubscription(this.#core, this, name);
-    if (this.isDurable) this.#core.define({ op: "subscription-deleted", queue: this.id, name });
+    this.#core.commit.atomically(() => {
+      for (const partition of this.partitions) {
+        removeNamedSubscription(this.#core, partition, name);
+        if (this.isDurable) this.#core.define({ op: "subscription-deleted", queue: partition.id, name });
+      }
+    });
     return true;
   }
 
   namedSubscription(name: string): SubscriptionView | undefined {
-    return this.named?.get(name);
+    const first = this.named?.get(name);
+    if (first === undefined || this.partitions.length === 1) return first;
+    const named = ({ named: all }: QueueState): Subscription => all!.get(name)!;
+    return {
+      readyCount: sumOf(this, (partition) => named(partition).readyCount),
+      leasedCount: sumOf(this, (partition) => named(partition).leasedCount),
+      scheduledCount: sumOf(this, (partition) => named(partition).scheduledCount),
+      consumerCount: first.consumerCount,
+    };
   }
 
   subscriptionNames(): Iterable<string> {
@@ -281,6 +333,8 @@ export class QueueState implements Queue, Wakeable {
 
   /** The last consumer has left. */
   consumersLeft(): void {
+    // A consumer of a topic leaves its first partition last.
+    if (this.topic !== this) return;
     this.touch();
     if (this.isDeleted || this.consumerCount > 0) return;
     if (this.settings.autoDelete && this.#hadConsumer) this.namespace.deleteQueue(this);
@@ -345,7 +399,10 @@ export class QueueState implements Queue, Wakeable {
   #applySettings(): void {
     const { overflow, maxLength, maxLengthBytes, dedup, retention, expiresMs } = this.settings;
     this.mayRefuse = dedup !== undefined || (overflow !== "drop-head" && (maxLength >= 0 || maxLengthBytes >= 0));
-    if (dedup === undefined) this.dedup = undefined;
+    this.isPlain = !this.mayRefuse && this.partitions.length === 1;
+    // Its first partition's: an id is seen in a topic, wherever the message went.
+    if (this.topic !== this) this.dedup = this.topic.dedup;
+    else if (dedup === undefined) this.dedup = undefined;
     else if (this.dedup === undefined) this.dedup = new DedupWindow(dedup);
     else this.dedup.policy = dedup;
     // A log that was compacted stays so: what is superseded must not come back.
@@ -355,7 +412,7 @@ export class QueueState implements Queue, Wakeable {
     if (maxBytes > 0 || maxCount > 0 || maxAgeMs > 0 || this.compaction !== undefined) this.partition.readers.add(this);
     else this.partition.readers.delete(this);
     if (retention.maxAgeMs > 0) this.#watchAge(retention.maxAgeMs);
-    if (expiresMs > 0) this.#watchUse();
+    if (expiresMs > 0 && this.topic === this) this.#watchUse();
   }
 
   #clear(timer: TimerHandle | undefined): undefined {

@@ -79,10 +79,15 @@ export function applyDefinition(core: Core, definition: Definition): void {
 }
 
 function addQueue(core: Core, definition: Extract<Definition, { op: "queue" }>): void {
-  const { ns, id, name, settings, declaration, hidden } = definition;
+  const { ns, id, name, settings, declaration, hidden, topic, index } = definition;
   const namespace = core.addNamespace(ns);
   core.lastId = Math.max(core.lastId, id);
-  if (!core.queueById.has(id)) namespace.addQueue(id, name, settings, declaration, hidden === true);
+  if (core.queueById.has(id)) return;
+  if (topic === undefined) namespace.addQueue(id, name, settings, declaration, hidden === true);
+  else {
+    const whole = core.queueById.get(topic);
+    if (whole !== undefined) namespace.addPartition(id, whole, index!);
+  }
 }
 
 function applyBinding(core: Core, binding: Extract<Definition, { op: "bind" | "unbind" }>): void {

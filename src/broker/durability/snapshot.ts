@@ -5,7 +5,9 @@
 import type { Core } from "../core.ts";
 import { headersToJson, type Definition } from "../catalog/definition.ts";
 import { type SubscriptionSnapshot, subscriptionSnapshot } from "../subscription/subscription-snapshot.ts";
+import { ownSettings } from "../catalog/named-subscriptions.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
+import { queueDefinition } from "../catalog/topic-partitions.ts";
 
 export interface QueueSnapshot {
   readonly id: number;
@@ -55,9 +57,7 @@ export function snapshotOf(core: Core, isClean: boolean): Snapshot {
       if (dedup !== undefined) exchangeDedups.push([id, dedup.toJson()]);
     }
     for (const queue of [...namespace.queueByName.values(), ...namespace.hiddenByName.values()]) {
-      const { id, name, settings, declaration, isHidden } = queue;
-      if (queue.isDurable)
-        definitions.push({ op: "queue", ns, name, id, settings, declaration, ...(isHidden ? { hidden: true } : {}) });
+      if (queue.isDurable) definitions.push(queueDefinition(queue));
       if (queue.isDurable && queue.named !== undefined) definitions.push(...namedDefinitions(queue));
     }
     for (const { source, destination, key, args } of namespace.durableBindings()) {
@@ -75,9 +75,7 @@ export function snapshotOf(core: Core, isClean: boolean): Snapshot {
 
 function namedDefinitions(queue: QueueState): Definition[] {
   return [...(queue.named ?? [])].map(([name, { id, settings }]) => {
-    const { mode, maxPriority, deadLetter, deliveryLimit, retry } = settings;
-    const own = { mode: mode === "offset" ? "shared" : mode, maxPriority, deadLetter, deliveryLimit, retry } as const;
-    return { op: "subscription", queue: queue.id, id, name, settings: own, start: 0 };
+    return { op: "subscription", queue: queue.id, id, name, settings: ownSettings(settings), start: 0 };
   });
 }
 
@@ -92,7 +90,7 @@ function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
     ...(partition.maxSpan === 1 ? {} : { span: partition.maxSpan }),
     fleeting: partition.fleeting.toList(),
     subscription: subscription === undefined ? undefined : subscriptionSnapshot(subscription, isClean),
-    dedup: dedup?.toJson(),
+    dedup: queue.topic === queue ? dedup?.toJson() : undefined,
     ...(queue.compaction === undefined ? {} : { superseded: queue.compaction.superseded.toJson() }),
     ...(queue.named === undefined
       ? {}

@@ -27,7 +27,7 @@ export class ConsumerSet {
     }
     all.push(consumer);
     if (this.#isFailover) consumer.isActive = all.length === 1;
-    if (consumer.isActive) consumer.receiver.activity?.(true);
+    if (consumer.isActive) tellActive(consumer);
     this.#lineUp(consumer);
     return undefined;
   }
@@ -42,21 +42,29 @@ export class ConsumerSet {
     const next = this.all[0];
     if (this.#isFailover && next !== undefined && !next.isActive) {
       next.isActive = true;
-      next.receiver.activity?.(true);
+      tellActive(next);
     }
     return true;
   }
 
   /** Whose turn it is, if anybody has credit. */
   next(): ConsumerState | undefined {
-    if (this.#isFailover) return this.all[0]?.hasCredit === true ? this.all[0] : undefined;
+    if (this.#isFailover) return this.#active();
     const line = this.#line;
     while (line.length > 0) {
       const first = line[0]!;
       if (first.hasCredit) return first;
       line.shift();
       first.isInLine = false;
+      first.isStarved = true;
     }
+    return undefined;
+  }
+
+  #active(): ConsumerState | undefined {
+    const active = this.all[0];
+    if (active === undefined || active.hasCredit) return active;
+    active.isStarved = true;
     return undefined;
   }
 
@@ -80,4 +88,9 @@ export class ConsumerSet {
     if (at === line.length) line.push(consumer);
     else line.splice(at, 0, consumer);
   }
+}
+
+/** A consumer of several partitions hears it once. */
+function tellActive(consumer: ConsumerState): void {
+  if (consumer.holder === consumer) consumer.receiver.activity?.(true);
 }

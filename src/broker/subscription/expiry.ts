@@ -104,6 +104,6 @@ export class Expiry {
     });
     if (dead < 0) return;
     ready.takeHead(dead);
-    subscription.expired(dead);
+    subscription.headDies(dead, "expired");
   }
 }

@@ -35,7 +35,8 @@ export class LengthLimit {
       if (offset < 0) return;
       if (subscription.passOverHead(offset)) continue;
       if (partition.bodyLength(offset) >= 0) {
-        subscription.dropHead(offset);
+        ready.take();
+        subscription.headDies(offset, "maxlen");
         this.#tell("a queue is at its length limit and drops messages");
       } else if (!subscription.load(offset)) {
         this.isWaiting = true;
@@ -67,7 +68,7 @@ export class LengthLimit {
     const { maxLength, maxLengthBytes } = settings;
     const queue = this.#core.queueById.get(partition.id);
     this.#core.limitedLog.warn(sentence, {
-      queue: queue?.name,
+      queue: queue?.topic.name,
       namespace: queue?.namespace.name,
       messages: this.#untold,
       readyCount,

@@ -50,16 +50,20 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
     this.consumer = undefined;
   }
 
-  settle(_offset: number, settlement: Settlement): void {
+  settle(_offset: number, settlement: Settlement, consumer: ConsumerState | undefined): void {
     if (settlement === "accept") this.#counters.settled++;
-    this.wake();
+    consumer?.regained();
   }
 
   dispatch(): void {
     const partition = this.#partition;
     if (this.#position < 0) return;
     if (this.#position < partition.first) this.#position = partition.first;
-    for (let looks = 0; this.consumer?.hasCredit && this.#position < partition.visibleEnd; looks++) {
+    for (let looks = 0; this.consumer !== undefined && this.#position < partition.visibleEnd; looks++) {
+      if (!this.consumer.hasCredit) {
+        this.consumer.isStarved = true;
+        return;
+      }
       // A filter that lets little through must not keep the others waiting for a whole log.
       if (looks === looksPerTurn) return this.wake();
       if (!partition.look(this.#position, this.#entry)) {
@@ -69,7 +73,7 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       const offset = this.#position++;
       const { options, session, receiver } = this.consumer;
       if (options.filter !== undefined && !options.filter(this.#entry)) continue;
-      const lease = session.grant(options.noAck ? undefined : this, offset, this.consumer);
+      const lease = session.grant(options.noAck ? undefined : this, offset, this.consumer.holder);
       this.#counters.handed(options.noAck, false);
       receiver.deliver(lease, this.#entry, false, 0, 0);
     }

@@ -9,6 +9,8 @@ import { assert } from "../../base/assert.ts";
 import type { TimerHandle } from "../../base/clock.ts";
 import type { ConsumeOptions, ConsumeRefusal, Consumer, Entry, Queue, Receiver, Session, Settlement } from "../api.ts";
 import type { Core } from "../core.ts";
+import type { QueueState } from "../catalog/queue-state.ts";
+import { attach, getOne } from "./attach.ts";
 import type { ConsumerState } from "./consumer-state.ts";
 import type { LeaseOwner } from "./lease-owner.ts";
 
@@ -86,7 +88,7 @@ export class SessionState implements Session {
 
   consume(queue: Queue, options: ConsumeOptions, receiver: Receiver): Consumer | ConsumeRefusal {
     assert(!this.isClosed, "a closed session does not consume");
-    const consumer = this.#core.attach(this, queue, options, receiver);
+    const consumer = attach(this.#core, this, queue as QueueState, options, receiver);
     if (!("refused" in consumer)) {
       this.consumers.add(consumer);
       if (options.leaseMs > 0) this.#watchDeadlines(options.leaseMs);
@@ -105,7 +107,7 @@ export class SessionState implements Session {
     noAck: boolean,
     done: (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void,
   ): void {
-    this.#core.get(this, queue, noAck, done);
+    getOne(this, queue as QueueState, noAck, done);
   }
 
   /** Gives out the next lease number; with an owner, it is outstanding until settled. */
@@ -215,7 +217,7 @@ export class SessionState implements Session {
   }
 
   #wakeAll(): void {
-    for (const consumer of this.consumers) consumer.source.regained(consumer);
+    for (const consumer of this.consumers) consumer.regained();
   }
 
   /** The ring is too short for the lease that was just numbered. */

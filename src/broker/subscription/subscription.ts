@@ -103,6 +103,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     return this.#consumers.all.length;
   }
 
+  get consumers(): readonly ConsumerState[] {
+    return this.#consumers.all;
+  }
+
   configure(settings: QueueSettings): void {
     this.settings = settings;
     if (settings.ttlMs >= 0) this.mayExpire = true;
@@ -333,7 +337,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.#noLongerReady();
     const attempts = this.attempts.size > 0 ? this.attempts.get(offset) : undefined;
     const isRedelivered = attempts !== undefined || offset < this.redeliveredBelow;
-    const lease = consumer.session.grant(noAck ? undefined : this, offset, consumer);
+    const lease = consumer.session.grant(noAck ? undefined : this, offset, consumer.holder);
     if (!noAck) this.leasedCount++;
     this.counters.handed(noAck, isRedelivered);
     consumer.receiver.deliver(lease, this.#entry, isRedelivered, attempts?.returns ?? 0, attempts?.failures ?? 0);
@@ -374,7 +378,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   settle(offset: number, settlement: Settlement, consumer: ConsumerState | undefined): void {
     if (this.isDeleted) return;
     this.leasedCount--;
-    if (consumer !== undefined) {
+    if (consumer?.branches !== undefined) consumer.regained();
+    else if (consumer !== undefined) {
       this.#consumers.regained(consumer);
       if (this.readyCount > 0) this.wake();
     }
@@ -465,21 +470,12 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   // ---- expiry, length, purge
 
-  /** Expiry has taken it from the head of its order. */
-  expired(offset: number): void {
+  /** It was taken from the head of its order: its time is over, or there are more than are allowed. */
+  headDies(offset: number, reason: DeathReason): void {
     const isInMemory = this.partition.look(offset, this.#entry);
     assert(isInMemory, "a head that was looked at is in memory");
     this.#noLongerReady();
-    this.#die(offset, "expired");
-  }
-
-  /** Takes the next of the order away, to drop it: there are more than are allowed. */
-  dropHead(offset: number): void {
-    this.ready.take();
-    const isInMemory = this.partition.look(offset, this.#entry);
-    assert(isInMemory, "a head that was looked at is in memory");
-    this.#noLongerReady();
-    this.#die(offset, "maxlen");
+    this.#die(offset, reason);
   }
 
   /** Takes away a head that was settled, or that the schedule will bring. */

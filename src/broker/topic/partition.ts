@@ -59,6 +59,8 @@ export interface PartitionContext {
 
 export class Partition {
   readonly id: number;
+  /** Place among the partitions of its topic. */
+  index = 0;
   readonly isDurable: boolean;
   /** First offset that is kept. */
   first = 0;
@@ -153,6 +155,7 @@ export class Partition {
     const slot = page.words[at]!;
     if (slot === 0) return false;
     const start = page.words[at + 1]!;
+    cursor.partition = this.index;
     cursor.set(this.#context.cache.buffer(slot - 1), start, start + page.words[at + 2]!, offset);
     return true;
   }

@@ -103,6 +103,7 @@ export class Publishing {
       key: undefined,
       dedupId: undefined,
       skipsHistory: false,
+      partition: -1,
       // Set before each use.
       exchange: undefined as unknown as Exchange,
       routingKey: "",

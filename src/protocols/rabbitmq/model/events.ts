@@ -358,6 +358,7 @@ export class Events {
       key: undefined,
       dedupId: undefined,
       skipsHistory: false,
+      partition: -1,
       exchange: namespace.exchange(eventExchange)!,
       routingKey,
       extraKeys: undefined,

@@ -135,6 +135,7 @@ function publish(namespace: Namespace, key: string, headers: FieldTable, body: B
     key: undefined,
     dedupId: undefined,
     skipsHistory: false,
+    partition: -1,
     exchange,
     routingKey: cut(key),
     extraKeys: undefined,

@@ -71,6 +71,7 @@ function publish(house: ModelHouse, queue: string, body: string): void {
     key: undefined,
     dedupId: undefined,
     skipsHistory: false,
+    partition: -1,
     exchange: namespace.exchange("")!,
     routingKey: queue,
     extraKeys: undefined,

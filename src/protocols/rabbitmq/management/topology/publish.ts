@@ -65,6 +65,7 @@ function publish(call: VhostCall): Reply {
     key: undefined,
     dedupId: undefined,
     skipsHistory: false,
+    partition: -1,
     exchange,
     routingKey,
     extraKeys: undefined,
