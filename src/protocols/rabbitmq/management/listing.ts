@@ -12,7 +12,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import { Pattern } from "../../../base/pattern.ts";
 import { PatternFault } from "../../../base/pattern-translation.ts";
-import { sorting, type Work } from "../../../server/http/slices.ts";
+import { gather, sorting, type Work } from "../../../server/http/slices.ts";
 import type { Call, JsonObject } from "./route.ts";
 import { badRequest, refused, reply, replyOf, type LazyList, type Reply } from "./reply.ts";
 
@@ -37,8 +37,11 @@ const pageSizeMax = 500;
 /** No object that is answered is deeper. */
 const columnDepthMax = 16;
 const filterCharactersMax = 1024;
-/** Of all slices together. Ten thousand names under a pattern that has to be guarded take as long. */
-const filterMsMax = 2000;
+/** Of all slices together. Ten thousand names under a pattern that has to be guarded take a second or two. */
+const filterMsMax = 5000;
+/** A match of so long has run into the pattern's guard, and is a slice of its own. */
+const slowMatchMs = 20;
+const slowMatchesMax = 20;
 
 interface Page {
   readonly page: number;
@@ -82,10 +85,10 @@ function* found<T>({ query, server }: Call, listing: Listing<T>, page: Page | un
   return { status: 200, list };
 }
 
-/** A list of ready objects. */
-export function replyObjects(call: Call, objects: readonly JsonObject[], order: readonly string[]): Reply {
+/** A list of objects, which are made while they are gathered. */
+export function replyObjects(call: Call, objects: Iterable<JsonObject>, order: readonly string[]): Reply {
   return replyList(call, {
-    things: objects,
+    things: gather(objects),
     name: (object) => (typeof object["name"] === "string" ? object["name"] : undefined),
     json: (object) => object,
     cheap: valueOf,
@@ -99,19 +102,22 @@ export function replyObject(call: Call, object: JsonObject): Reply {
   return reply(withColumns(object, columnsOf(call.query)));
 }
 
-/** Undefined: it took too long. One match of a pattern is bounded; ten thousand of them are not. */
+/** Undefined: it took too long. One match of a pattern is bounded, to twenty ms; ten thousand of them are not. */
 function* filtered<T>(
   things: readonly T[],
   matches: (thing: T) => boolean,
   clock: Clock,
 ): Generator<unknown, readonly T[] | undefined> {
   const chosen: T[] = [];
-  let tookMs = 0;
+  let leftMs = filterMsMax;
+  let slowLeft = slowMatchesMax;
   for (const thing of things) {
     const startMs = clock.elapsedMs();
     if (matches(thing)) chosen.push(thing);
-    tookMs += clock.elapsedMs() - startMs;
-    if (tookMs > filterMsMax) return undefined;
+    const tookMs = clock.elapsedMs() - startMs;
+    leftMs -= tookMs;
+    if (tookMs >= slowMatchMs) slowLeft--;
+    if (leftMs < 0 || slowLeft < 0) return undefined;
     yield;
   }
   return chosen;

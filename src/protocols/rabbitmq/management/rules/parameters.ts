@@ -16,14 +16,14 @@ export const parameterRoutes: readonly Route[] = [
     path: "/parameters",
     access: "policies",
     about: "All parameters but policies.",
-    handle: (call) => list(call, [...call.server.parameters.all()]),
+    handle: (call) => list(call, call.server.parameters.all()),
   },
   {
     method: "GET",
     path: "/parameters/:component",
     access: "policies",
     about: "The parameters of a component.",
-    handle: (call) => list(call, [...call.server.parameters.of(call.params["component"] ?? "")]),
+    handle: (call) => list(call, call.server.parameters.of(call.params["component"] ?? "")),
   },
   {
     method: "GET",
@@ -32,7 +32,7 @@ export const parameterRoutes: readonly Route[] = [
     about: "Those in a virtual host.",
     handle: (call) =>
       inVhost(call, ({ vhost, server }) =>
-        list(call, [...server.parameters.of(call.params["component"] ?? "", vhost.name)]),
+        list(call, server.parameters.of(call.params["component"] ?? "", vhost.name)),
       ),
   },
   {
@@ -122,10 +122,13 @@ function parameterJson({ vhost, component, name, value }: Parameter): JsonObject
   return { value, vhost, component, name };
 }
 
-function list(call: Call, parameters: readonly Parameter[]): Reply {
+function list(call: Call, parameters: Iterable<Parameter>): Reply {
   const vhosts = new Set(visibleVhosts(call).map(({ name }) => name));
-  const seen = parameters.filter(({ vhost }) => vhosts.has(vhost));
-  return replyObjects(call, seen.map(parameterJson), ["vhost", "name"]);
+  return replyObjects(call, seen(parameters, vhosts), ["vhost", "name"]);
+}
+
+function* seen(parameters: Iterable<Parameter>, vhosts: ReadonlySet<string>): Generator<JsonObject> {
+  for (const parameter of parameters) if (vhosts.has(parameter.vhost)) yield parameterJson(parameter);
 }
 
 function withParameter(call: Call, run: (call: VhostCall, parameter: Parameter) => Reply): Reply {

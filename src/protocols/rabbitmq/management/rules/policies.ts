@@ -57,8 +57,13 @@ export function policyJson({ vhost, name, pattern, applyTo, definition, priority
 }
 
 function list(call: Call, kind: PolicyKind): Reply {
-  const found = visibleVhosts(call).flatMap(({ name }) => [...call.server.policies.all(kind, name)]);
-  return replyObjects(call, found.map(policyJson), ["priority"]);
+  return replyObjects(call, policiesOf(call, kind), ["priority"]);
+}
+
+function* policiesOf(call: Call, kind: PolicyKind): Generator<JsonObject> {
+  for (const { name } of visibleVhosts(call)) {
+    for (const policy of call.server.policies.all(kind, name)) yield policyJson(policy);
+  }
 }
 
 function withPolicy(call: Call, kind: PolicyKind, run: (call: VhostCall, policy: Policy) => Reply): Reply {

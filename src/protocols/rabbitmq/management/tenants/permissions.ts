@@ -123,12 +123,12 @@ export const permissionRoutes: readonly Route[] = [
 
 const unknownEnds = badRequest("vhost_or_user_not_found");
 
+function* copies(permissions: Iterable<object>): Generator<JsonObject> {
+  for (const permission of permissions) yield { ...permission };
+}
+
 function list(call: Call, permissions: Iterable<object>, by: readonly string[]): Reply {
-  return replyObjects(
-    call,
-    Array.from(permissions, (permission) => ({ ...permission })),
-    by,
-  );
+  return replyObjects(call, copies(permissions), by);
 }
 
 function withUserInVhost(

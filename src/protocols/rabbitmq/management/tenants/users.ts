@@ -3,6 +3,7 @@
 import type { User, UserDraft } from "../../../../auth/users.ts";
 import type { AuthFault } from "../../../../auth/refusal.ts";
 import { shownJson } from "../../model/erlang-json.ts";
+import { gather } from "../../../../server/http/slices.ts";
 import { isReply, missingFields, textField } from "../body-fields.ts";
 import { replyList, replyObject, replyObjects } from "../listing.ts";
 import { badRequest, done, objectNotFound, put, type Reply } from "../reply.ts";
@@ -65,7 +66,7 @@ export const userRoutes: readonly Route[] = [
     path: "/user-limits",
     access: "management",
     about: "The limits of all users who have any.",
-    handle: (call) => listLimits(call, [...call.server.authority.users.all()]),
+    handle: (call) => listLimits(call, call.server.authority.users.all()),
   },
   {
     method: "GET",
@@ -110,9 +111,13 @@ export function authFault(fault: AuthFault): Reply {
   return badRequest(fault.text);
 }
 
+function* usersWhere({ server }: Call, isWanted: (user: User) => boolean): Generator<User> {
+  for (const user of server.authority.users.all()) if (isWanted(user)) yield user;
+}
+
 function listUsers(call: Call, isWanted: (user: User) => boolean): Reply {
   return replyList(call, {
-    things: [...call.server.authority.users.all()].filter(isWanted),
+    things: gather(usersWhere(call, isWanted)),
     name: ({ name }) => name,
     json: userJson,
     order: ["name"],
@@ -163,13 +168,12 @@ function deleteUsers({ body, server }: Call): Reply {
   return done;
 }
 
-function listLimits(call: Call, users: readonly User[]): Reply {
-  const limited = users.filter(({ limits }) => Object.keys(limits).length > 0);
-  return replyObjects(
-    call,
-    limited.map(({ name, limits }) => ({ user: name, value: limits })),
-    [],
-  );
+function listLimits(call: Call, users: Iterable<User>): Reply {
+  return replyObjects(call, limitsOf(users), []);
+}
+
+function* limitsOf(users: Iterable<User>): Generator<JsonObject> {
+  for (const { name, limits } of users) if (Object.keys(limits).length > 0) yield { user: name, value: limits };
 }
 
 function setLimit({ body, params, server }: Call): Reply {
