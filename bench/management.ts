@@ -1,14 +1,14 @@
 // What watching costs: throughput, and the broker's processor time a message, while metrics and the management API are read,
 // compared with nobody reading. Writes its section of docs/performance.md.
 //
-//     node bench/management.ts [--rows metrics,per-object,dashboard,all-pages] [--pairs 30] [--queues 10000] [--connections 2000]
-//                              [--main dist/main.js] [--dir DIR] [--no-write]
+//     node bench/management.ts [--rows metrics,per-object,dashboard,all-pages] [--pairs 30] [--minutes 20] [--others 0.2]
+//                              [--queues 10000] [--connections 2000] [--main dist/main.js] [--dir DIR] [--no-write]
 //
 // One broker, one load that never stops, and phases in which somebody watches or nobody does, side by side in pairs and in random
 // order. Two runs, each with a load of its own, differ by up to a third on a shared machine; two phases of one stream by less, and
 // what is left is told as an interval. Since a round of reading each five seconds costs less than any such noise, rounds come more
-// often while they are measured, and what they cost is divided by that. A row of 30 pairs takes under three minutes.
-// --dir as in bench/run.ts.
+// often while they are measured, and what they cost is divided by that. 30 pairs of a row take under three minutes,
+// if no pair is spoilt by other programs (which take more than --others cores). --dir as in bench/run.ts.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -21,7 +21,7 @@ import { connect, type ChannelModel } from "amqplib";
 import { machineCpuSeconds, usageOf } from "./broker-usage.ts";
 import { killAll, startEntrepot, type StartedEntrepot } from "./brokers.ts";
 import { round, seconds } from "./load-options.ts";
-import { costsOf, type Pair, type Phase, type WatchedRow, type WatchingReport } from "./report-watching.ts";
+import { type Pair, type Phase, type WatchedRow, type WatchingReport } from "./report-watching.ts";
 import { watchingText, withWatching } from "./report-watching.ts";
 import type { LoadCounters, LoadFaults } from "./steady-load.ts";
 import { Reader, roundIntervalMs, type Watcher, watchers } from "./watchers.ts";
@@ -31,6 +31,8 @@ const { values } = parseArgs({
   options: {
     rows: { ...text, default: watchers.map(({ id }) => id).join(",") },
     pairs: { ...text, default: "30" },
+    minutes: { ...text, default: "20" },
+    others: { ...text, default: "0.2" },
     queues: { ...text, default: "10000" },
     connections: { ...text, default: "2000" },
     main: { ...text, default: join(import.meta.dirname, "..", "dist", "main.js") },
@@ -41,9 +43,7 @@ const { values } = parseArgs({
 const queueCount = Number(values.queues);
 const connectionCount = Number(values.connections);
 const phaseSeconds = 2.5;
-const othersCpuMax = 0.2;
-/** Pairs that are tried at most, for each that is wanted. */
-const attemptsMax = 2;
+const othersCpuMax = Number(values.others);
 /** Between two phases, so that what one left behind is not the other's. */
 const settleSeconds = 0.2;
 const home = mkdtempSync(join(values.dir ?? tmpdir(), "entrepot-watching-"));
@@ -171,29 +171,49 @@ async function pass(broker: StartedEntrepot, load: Load, reading: Reading | unde
   return { phase: phaseOf(from, await mark(broker, load)), rounds };
 }
 
-/** Pairs in which other programs took more than `othersCpuMax` cores are of no use: they are counted, and taken again. */
-async function measurePairs(
-  broker: StartedEntrepot,
-  load: Load,
-  reading: Reading,
-): Promise<{ readonly pairs: Pair[]; readonly dropped: number }> {
+async function measurePair(broker: StartedEntrepot, load: Load, reading: Reading): Promise<Pair> {
+  const isWatchedFirst = Math.random() < 0.5;
+  const first = await pass(broker, load, isWatchedFirst ? reading : undefined);
+  const second = await pass(broker, load, isWatchedFirst ? undefined : reading);
+  const [watching, { phase: alone }] = isWatchedFirst ? [first, second] : [second, first];
+  return { rounds: watching.rounds, watched: watching.phase, alone };
+}
+
+interface RowPairs {
+  readonly reading: Reading;
+  readonly pairs: Pair[];
+  dropped: number;
+  slowestMs: number;
+}
+
+/**
+ * A pair of each row in turn, until all have theirs or the time is over. Pairs in which other programs took too much of the
+ * machine are of no use: they are counted, and taken again.
+ */
+async function measureRows(broker: StartedEntrepot, load: Load, readings: readonly Reading[]): Promise<RowPairs[]> {
+  const rows = readings.map((reading): RowPairs => ({ reading, pairs: [], dropped: 0, slowestMs: 0 }));
+  const endMs = performance.now() + Number(values.minutes) * 60_000;
   const wanted = Number(values.pairs);
-  const pairs: Pair[] = [];
-  let dropped = 0;
-  while (pairs.length < wanted && pairs.length + dropped < wanted * attemptsMax) {
-    const isWatchedFirst = Math.random() < 0.5;
-    const first = await pass(broker, load, isWatchedFirst ? reading : undefined);
-    const second = await pass(broker, load, isWatchedFirst ? undefined : reading);
-    const [watching, { phase: alone }] = isWatchedFirst ? [first, second] : [second, first];
-    const { phase: watched, rounds } = watching;
-    const others = round(Math.max(watched.othersCpu, alone.othersCpu), 2);
-    if (others > othersCpuMax) dropped++;
-    else pairs.push({ rounds, watched, alone });
-    const line = { row: reading.watcher.id, watched: round(watched.rate), alone: round(alone.rate) };
-    const cpu = round(watched.brokerCpuUsPerMessage / alone.brokerCpuUsPerMessage, 3);
-    say({ ...line, ratio: round(watched.rate / alone.rate, 3), cpu, rounds: round(rounds, 2), others });
+  for (;;) {
+    const open = rows.filter(({ pairs }) => pairs.length < wanted);
+    if (open.length === 0) return rows;
+    for (const row of open) {
+      if (performance.now() > endMs) return rows;
+      const { reader, watcher } = row.reading;
+      reader.slowestMs = 0;
+      const pair = await measurePair(broker, load, row.reading);
+      const { watched, alone, rounds } = pair;
+      const others = round(Math.max(watched.othersCpu, alone.othersCpu), 2);
+      if (others > othersCpuMax) row.dropped++;
+      else {
+        row.pairs.push(pair);
+        row.slowestMs = Math.max(row.slowestMs, reader.slowestMs);
+      }
+      const cpu = round(watched.brokerCpuUsPerMessage / alone.brokerCpuUsPerMessage, 3);
+      const line = { row: watcher.id, watched: round(watched.rate), alone: round(alone.rate) };
+      say({ ...line, ratio: round(watched.rate / alone.rate, 3), cpu, rounds: round(rounds, 2), others });
+    }
   }
-  return { pairs, dropped };
 }
 
 const idleRounds = 10;
@@ -234,16 +254,11 @@ async function main(): Promise<void> {
   // From here on: broker and load go before this process, which reads.
   setPriority(constants.priority.PRIORITY_LOW);
   await seconds(8);
-  const rows: WatchedRow[] = [];
-  for (const reading of readings) {
-    const { watcher } = reading;
-    reader.slowestMs = 0;
-    const { pairs, dropped } = await measurePairs(broker, load, reading);
+  const measured = await measureRows(broker, load, readings);
+  const rows = measured.map(({ reading: { watcher }, pairs, dropped, slowestMs }): WatchedRow => {
     const [idleRoundMs, roundBytes] = idle.get(watcher)!;
-    const row: WatchedRow = { watcher, idleRoundMs, roundBytes, slowestMs: reader.slowestMs, pairs, dropped };
-    rows.push(row);
-    say({ row: watcher.id, ...costsOf(row, roundIntervalMs) });
-  }
+    return { watcher, idleRoundMs, roundBytes, slowestMs, pairs, dropped };
+  });
   const faults = await load.stop();
   if (Object.values(faults).some((count) => count !== 0)) throw new Error(`the load: ${JSON.stringify(faults)}`);
   reader.close();

@@ -69,7 +69,7 @@ export function watchingOf(text: string): string {
 }
 
 /** Of one round each interval. */
-export interface Costs {
+interface Costs {
   /** By how much less was delivered, percent. */
   readonly throughput: Estimate;
   /** By how much more processor time the broker spent a message, percent. */
@@ -81,7 +81,7 @@ function speedOf({ rounds, watched }: Pair, intervalMs: number): number {
   return (rounds * intervalMs) / 1000 / watched.seconds;
 }
 
-export function costsOf({ pairs }: WatchedRow, intervalMs: number): Costs {
+function costsOf({ pairs }: WatchedRow, intervalMs: number): Costs {
   const costs = (ratio: (pair: Pair) => number): Estimate =>
     estimate(
       pairs.map((pair) => (ratio(pair) * 100) / speedOf(pair, intervalMs)),
