@@ -11,6 +11,7 @@ import type { KafkaServer } from "./server.ts";
 export class ConnectionLogin {
   readonly #server: KafkaServer;
   readonly #address: PeerAddress;
+  readonly #letIn: () => void;
   #identity: Identity | undefined;
   /** By which `identity` was found: a SASL mechanism's name, `EXTERNAL`, `ANONYMOUS`. */
   mechanism = "";
@@ -21,9 +22,10 @@ export class ConnectionLogin {
   /** SaslHandshake v0 was answered: what comes are bare tokens, for this one. */
   takeToken: ((token: Buffer) => void) | undefined;
 
-  constructor(server: KafkaServer, address: PeerAddress) {
+  constructor(server: KafkaServer, address: PeerAddress, letIn: () => void) {
     this.#server = server;
     this.#address = address;
+    this.#letIn = letIn;
   }
 
   /** Undefined: nobody, yet. */
@@ -39,6 +41,7 @@ export class ConnectionLogin {
     this.isUnderWay = false;
     this.exchange = undefined;
     this.takeToken = undefined;
+    this.#letIn();
     return true;
   }
 

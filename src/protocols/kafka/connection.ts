@@ -59,11 +59,16 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     this.server = server;
     this.peer = peer;
     this.address = peer.address;
-    this.login = new ConnectionLogin(server, peer.address);
+    this.login = new ConnectionLogin(server, peer.address, () => this.letIn());
     this.id = server.nextConnectionId();
     this.openedAtMs = server.clock.now();
     this.#heardMs = this.openedAtMs;
-    this.#intake = new Intake(peer, server.framePool, this);
+    const { requestBytesMax, requireSasl } = server.settings;
+    this.#intake = new Intake(
+      peer,
+      requireSasl ? Math.min(requestBytesMax, loginRequestBytesMax) : requestBytesMax,
+      this,
+    );
   }
 
   /** Requests that wait for their answer. */
@@ -78,13 +83,6 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     this.receivedPackets++;
     this.#hasHeard = true;
     this.#intake.receive(chunk);
-  }
-
-  get requestBytesMax(): number {
-    const { requestBytesMax, requireSasl } = this.server.settings;
-    return requireSasl && this.login.identity === undefined
-      ? Math.min(requestBytesMax, loginRequestBytesMax)
-      : requestBytesMax;
   }
 
   request(buffer: Buffer, start: number, end: number): void {
@@ -166,9 +164,15 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
       this.end(`${command.name} is not allowed: ${who}`);
       return undefined;
     }
+    return who;
+  }
+
+  /** Somebody has logged in, or come in without a login. */
+  letIn(): void {
+    this.#intake.allow(this.server.settings.requestBytesMax);
+    if (this.server.live.has(this)) return;
     logOpened(this);
     this.server.live.add(this);
-    return who;
   }
 
   afterChunk(): void {
@@ -177,8 +181,8 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     this.#armCommit();
   }
 
-  badSize(bytes: number): void {
-    this.end(`a request of ${bytes} bytes is announced, or this is not Kafka's protocol`);
+  unreadable(reason: string): void {
+    this.end(`not a request of Kafka's protocol: ${reason}`);
   }
 
   hold(): void {
@@ -193,7 +197,8 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
 
   /** A call has got its answer. */
   answered(): void {
-    if (this.isClosed) return;
+    // What is answered at once goes with the other answers of its chunk.
+    if (this.isClosed || this.#intake.isHandling) return;
     const { first } = this.#calls;
     if (first === undefined || !first.isAnswered) return;
     this.#write();
@@ -203,7 +208,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   /** Writes what is due and finds room. */
   #write(): void {
     // An answer's turn may come while another is being written, or while its own request is being handled.
-    if (this.#isWriting) return;
+    if (this.#isWriting || this.#isEnding) return;
     this.#isWriting = true;
     const { durableTicket } = this.server.broker;
     const { output } = this.peer;

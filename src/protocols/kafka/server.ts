@@ -15,7 +15,6 @@ import type { Logger } from "../../observe/log.ts";
 import type { OpenPort } from "../../server/protocol.ts";
 import { ApiCounters } from "./api-counters.ts";
 import type { Command } from "./command.ts";
-import { FramePool } from "./frame-pool.ts";
 import { LiveConnections } from "./live.ts";
 import { nobody } from "./nobody.ts";
 import type { KafkaSettings } from "./settings.ts";
@@ -59,7 +58,6 @@ export class KafkaServer {
   readonly ports: () => readonly OpenPort[];
   readonly live = new LiveConnections();
   readonly topics: Topics;
-  readonly framePool = new FramePool();
   /** May do nothing: asks what may be asked without a login. */
   readonly nobody: Identity = nobody;
   #connections = 0;

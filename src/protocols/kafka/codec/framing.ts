@@ -44,7 +44,8 @@ export class FrameReader {
   /** A size that is negative or over the limit; nothing behind it is read. */
   fault: string | null = null;
 
-  readonly #frameBytesMax: number;
+  /** May be changed between frames: who has not logged in has no right to large ones. */
+  frameBytesMax: number;
   #chunk: Buffer = nothing;
   #at = 0;
   /** The beginning of a frame that is not complete, its size included; `#keptBytes` of it are there. */
@@ -54,7 +55,7 @@ export class FrameReader {
   #isKeptOut = false;
 
   constructor(frameBytesMax: number) {
-    this.#frameBytesMax = frameBytesMax;
+    this.frameBytesMax = frameBytesMax;
   }
 
   /** Takes the bytes that came. `next` must have said false about those before. */
@@ -108,9 +109,9 @@ export class FrameReader {
   }
 
   #isAcceptable(size: number): boolean {
-    if (size <= this.#frameBytesMax) return true;
+    if (size <= this.frameBytesMax) return true;
     // Kafka's size has a sign.
-    this.fault = `a frame of ${size | 0} bytes, of ${this.#frameBytesMax} at most`;
+    this.fault = `a frame of ${size | 0} bytes, of ${this.frameBytesMax} at most`;
     this.close();
     return false;
   }
