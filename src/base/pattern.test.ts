@@ -273,3 +273,15 @@ test("any text is read or refused, and no pattern that is read throws when it is
     { numRuns: 3000 },
   );
 });
+
+test("many names under one guard are matched as each by itself, and given back when they take too long", () => {
+  const names = ["a.b.c", "a.b.1", "", "x".repeat(300), "1"];
+  for (const text of ["^([a-z]+\\.)*[a-z]+$", ".*", "1$", "^(a|b)"]) {
+    const pattern = Pattern.read(text) as Pattern;
+    const each = names.map((name) => pattern.matches(name));
+    assert.deepEqual([...pattern.matchEach(names)!], each, text);
+  }
+  const hostile = Pattern.read("(a+)+$") as Pattern;
+  assert.equal(hostile.matchEach(["a", `${"a".repeat(60)}!`]), undefined);
+  assert.deepEqual([...hostile.matchEach(["a", "b"])!], [true, false]);
+});
