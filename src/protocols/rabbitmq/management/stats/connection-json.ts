@@ -11,11 +11,16 @@ import type { Stats } from "./stats.ts";
 
 const isSome = (value: number): boolean => value > 0;
 
+/** One literal: see queueJson(). */
 export function connectionJson(connection: LiveConnection, stats: Stats, ranges: SampleRanges): Fields {
   const { address, traffic, clientProperties } = connection;
+  const { tls } = address;
+  const certificate = tls?.certificate;
   const values = new Float64Array(connectionMeasures.columns);
   readConnection(connection, values);
+  const octets: Fields = {};
   const now = ({ columns }: Measure): number => values[columns[0]!]!;
+  stats.sampler.viewOf(connection).add(octets, connectionMeasures.traffic, now, ranges.dataRates);
   const fields: Fields = {
     auth_mechanism: connection.mechanism,
     channel_max: connection.channelMax,
@@ -27,26 +32,39 @@ export function connectionJson(connection: LiveConnection, stats: Stats, ranges:
     host: address.localAddress,
     name: connection.name,
     node: stats.server.nodeName,
+    peer_cert_issuer: certificate?.issuer ?? null,
+    peer_cert_subject: certificate?.subject ?? null,
+    peer_cert_validity:
+      certificate === undefined
+        ? null
+        : `${validityTime(certificate.beginsAtMs)} - ${validityTime(certificate.endsAtMs)}`,
     peer_host: address.remoteAddress,
     peer_port: address.remotePort,
     port: address.localPort,
     protocol: connection.protocol,
     recv_cnt: traffic.receivedPackets,
+    recv_oct: octets["recv_oct"],
+    recv_oct_details: octets["recv_oct_details"],
     reductions: 0,
     reductions_details: { rate: 0 },
     send_cnt: traffic.sentPackets,
+    send_oct: octets["send_oct"],
+    send_oct_details: octets["send_oct_details"],
     send_pend: connection.unsentBytes,
+    ssl: address.isTls,
+    ssl_cipher: tls?.cipher ?? null,
+    ssl_hash: tls?.hash ?? null,
+    ssl_key_exchange: tls?.keyExchange ?? null,
+    ssl_protocol: tls === undefined ? null : tls.version.toLowerCase(),
     state: connection.state,
     timeout: connection.heartbeatSeconds,
     type: "network",
     user: connection.user,
     user_who_performed_action: connection.user,
     vhost: connection.vhost,
-    ...tlsFields(connection),
   };
   const named = fieldValue(clientProperties, "connection_name");
   if (named?.type === "S") fields["user_provided_name"] = named.value.toString();
-  stats.sampler.viewOf(connection).add(fields, connectionMeasures.traffic, now, ranges.dataRates);
   return fields;
 }
 
@@ -57,24 +75,6 @@ function propertiesJson(properties: FieldTable): Fields {
   let json = jsonByProperties.get(properties);
   if (json === undefined) jsonByProperties.set(properties, (json = jsonOfTable(properties)));
   return json;
-}
-
-function tlsFields({ address }: LiveConnection): Fields {
-  const { tls } = address;
-  const certificate = tls?.certificate;
-  return {
-    ssl: address.isTls,
-    ssl_protocol: tls === undefined ? null : tls.version.toLowerCase(),
-    ssl_key_exchange: tls?.keyExchange ?? null,
-    ssl_cipher: tls?.cipher ?? null,
-    ssl_hash: tls?.hash ?? null,
-    peer_cert_subject: certificate?.subject ?? null,
-    peer_cert_issuer: certificate?.issuer ?? null,
-    peer_cert_validity:
-      certificate === undefined
-        ? null
-        : `${validityTime(certificate.beginsAtMs)} - ${validityTime(certificate.endsAtMs)}`,
-  };
 }
 
 function validityTime(ms: number): string {
