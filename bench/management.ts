@@ -44,6 +44,8 @@ const queueCount = Number(values.queues);
 const connectionCount = Number(values.connections);
 const phaseSeconds = 2.5;
 const othersCpuMax = Number(values.others);
+/** With fewer pairs of a row, its interval would say nothing. */
+const pairsMin = Math.min(8, Number(values.pairs));
 /** Between two phases, so that what one left behind is not the other's. */
 const settleSeconds = 0.2;
 const home = mkdtempSync(join(values.dir ?? tmpdir(), "entrepot-watching-"));
@@ -264,6 +266,10 @@ async function main(): Promise<void> {
   reader.close();
   await Promise.all(connections.map((connection) => connection.close()));
   await broker.stop();
+  for (const { watcher, pairs, dropped } of rows) {
+    if (pairs.length >= pairsMin) continue;
+    throw new Error(`${watcher.id}: ${pairs.length} pairs, ${dropped} spoilt by other programs; nothing is written`);
+  }
   const date = new Date().toISOString();
   const counts = { queues: queueCount, connections: connectionCount, intervalMs: roundIntervalMs, phaseSeconds };
   const report: WatchingReport = { date, ...counts, othersCpuMax, samplingPercent, loadAverage, rows };
