@@ -58,16 +58,15 @@ export class Account {
 export type Accounts = Map<string, Account>;
 
 /** Reads what is kept of a kind into the accounts; what is kept of users that are gone is removed. */
-export function takeKept<P extends { readonly user: string }>(
+export function takeKept(
   store: UserStore,
   accounts: Accounts,
   kind: string,
-  take: (account: Account, permission: P) => void,
+  take: (account: Account, kept: unknown) => void,
 ): void {
   for (const [key, value] of [...store.entries(kind)]) {
-    const permission = value as P;
-    const account = accounts.get(permission.user);
+    const account = accounts.get((value as { readonly user: string }).user);
     if (account === undefined) store.remove(kind, key);
-    else take(account, permission);
+    else take(account, value);
   }
 }

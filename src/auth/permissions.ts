@@ -27,7 +27,8 @@ export class Permissions {
     this.#store = store;
     this.#accounts = accounts;
     this.#changed = changed;
-    takeKept<Permission>(store, accounts, kind, (account, permission) => {
+    takeKept(store, accounts, kind, (account, kept) => {
+      const permission = kept as Permission;
       account.permissionsByVhost.set(permission.vhost, compileKept(permission));
     });
   }

@@ -26,7 +26,7 @@ export class TopicPermissions {
     this.#store = store;
     this.#accounts = accounts;
     this.#changed = changed;
-    takeKept<TopicPermission>(store, accounts, kind, (account, permission) => add(account, compileKept(permission)));
+    takeKept(store, accounts, kind, (account, kept) => add(account, compileKept(kept as TopicPermission)));
   }
 
   /** Sets it, in place of any earlier one for the exchange, which need not exist. */
