@@ -17,8 +17,15 @@ import { compressSnappy, decompressSnappy } from "./snappy.ts";
 /** By the number in a batch's attributes, and the name in topics' configs. */
 export const compressions = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 
-/** What `input` was compressed from, of `bytesMax` at most. The input itself if it was not compressed. */
-export function decompress(compression: number, input: Buffer, bytesMax: number): Buffer | Malformed {
+/** What buffer[start, end) was compressed from, of `bytesMax` at most. A view of it if it was not compressed. */
+export function decompress(
+  compression: number,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  bytesMax: number,
+): Buffer | Malformed {
+  const input = buffer.subarray(start, end);
   switch (compression) {
     case compressions.none:
       return input.length > bytesMax ? new Malformed(`more than ${bytesMax} bytes`) : input;

@@ -71,7 +71,7 @@ function slice(buffer: Buffer, start: number, end: number): Buffer | null {
 /** The records of a batch, or what is wrong with them. */
 export function readBatch(batch: Buffer, reader = new RecordReader()): RecordModel[] | string {
   const view = new BatchView().set(batch, 0);
-  const payload = decompress(view.compression, batch.subarray(batchAt.records, view.end), 100_000_000);
+  const payload = decompress(view.compression, batch, batchAt.records, view.end, 100_000_000);
   if (payload instanceof Malformed) return payload.reason;
   reader.open(view, payload, 0, payload.length);
   const found: RecordModel[] = [];
