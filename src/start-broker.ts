@@ -63,6 +63,7 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
     await ports.openAll(core, protocols);
     const stopOwnWork = async (): Promise<void> => {
       alerts.stop();
+      protocols.stopKafka();
       await protocols.shovels.stop();
     };
     undo.push(stopOwnWork);
@@ -189,6 +190,14 @@ function protocolsOf(
         requireSasl: settings["kafka.requireSasl"],
         saslMechanisms: settings["kafka.sasl"],
         advertised: settings["kafka.advertised"],
+        groups: {
+          initialRebalanceDelayMs: settings["kafka.groupInitialRebalanceDelayMs"],
+          sessionTimeoutMinMs: settings["kafka.groupSessionTimeoutMinMs"],
+          sessionTimeoutMaxMs: settings["kafka.groupSessionTimeoutMaxMs"],
+          membersMax: settings["kafka.groupMembersMax"],
+          offsetsRetentionMs: settings["kafka.offsetsRetentionMs"],
+          offsetMetadataMax: settings["kafka.offsetMetadataMax"],
+        },
       },
       management: {
         sampleIntervalMs: settings["management.sampleIntervalMs"],

@@ -309,6 +309,36 @@ export const options = {
     "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512",
     "Mechanisms by which Kafka's clients may log in.",
   ),
+  "kafka.groupInitialRebalanceDelayMs": option(
+    duration(0, 300_000),
+    "3s",
+    "How long a group that was empty waits for more members before its first assignment, and again while some come. In tests, 0. Kafka's group.initial.rebalance.delay.ms.",
+  ),
+  "kafka.groupSessionTimeoutMinMs": option(
+    duration(1, 86_400_000),
+    "6s",
+    "The shortest session timeout that a member may ask for. Kafka's group.min.session.timeout.ms.",
+  ),
+  "kafka.groupSessionTimeoutMaxMs": option(
+    duration(1, 86_400_000),
+    "30m",
+    "The longest session timeout that a member may ask for. Kafka's group.max.session.timeout.ms.",
+  ),
+  "kafka.groupMembersMax": option(
+    integer(1, 2_147_483_647),
+    "2147483647",
+    "Members that one group may have. Kafka's group.max.size.",
+  ),
+  "kafka.offsetsRetentionMs": option(
+    duration(1000, 3_650 * 86_400_000),
+    "7d",
+    "How long committed offsets are kept after the last member has left their group, or after their commit where nobody is a member. Kafka's offsets.retention.minutes.",
+  ),
+  "kafka.offsetMetadataMax": option(
+    integer(0, 16_384),
+    "4096",
+    "Longest text that may go with a committed offset. Kafka's offset.metadata.max.bytes.",
+  ),
   "kafka.requireSasl": option(
     yesOrNo,
     "false",

@@ -70,6 +70,8 @@ export interface Protocols {
   loadHttp(): Promise<HttpHandlers>;
   /** What they do of themselves, once all ports are open. */
   readonly shovels: Shovels;
+  /** Ends what Kafka's part does of itself. */
+  stopKafka(): void;
   /** Takes definitions before any port is open. @returns what is wrong with them, a sentence each. */
   importAtStart(definitions: StartDefinitions): readonly string[];
 }
@@ -77,7 +79,11 @@ export interface Protocols {
 export function createProtocols(parts: ProtocolParts): Protocols {
   const rabbit = new RabbitServer(parts);
   const amqp = createAmqp(rabbit, parts.settings.amqp);
-  const { kafka } = createKafka({ ...parts, random: parts.broker.random, settings: parts.settings.kafka });
+  const { kafka, server: kafkaServer } = createKafka({
+    ...parts,
+    random: parts.broker.random,
+    settings: parts.settings.kafka,
+  });
   const shovels = new Shovels({
     server: rabbit,
     ends: {
@@ -92,6 +98,7 @@ export function createProtocols(parts: ProtocolParts): Protocols {
   rabbit.shovels = shovels;
   return {
     shovels,
+    stopKafka: () => kafkaServer.stop(),
     importAtStart: (definitions) => importAtStart(rabbit, definitions),
     onSockets: { amqp, amqps: amqp, kafka, kafkas: kafka },
     loadHttp: async () => {

@@ -15,8 +15,13 @@ import type { Logger } from "../../observe/log.ts";
 import type { OpenPort } from "../../server/protocol.ts";
 import { ApiCounters } from "./api-counters.ts";
 import type { Command } from "./command.ts";
+import { Groups } from "./groups/groups.ts";
+import type { ForeignEntries } from "./fetching/fetch-answer.ts";
+import { FetchSessions } from "./fetching/fetch-sessions.ts";
 import { LiveConnections } from "./live.ts";
 import { nobody } from "./nobody.ts";
+import type { TransactionGate } from "./producing/appending.ts";
+import { ProducerIds } from "./producing/producer-ids.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { Topics } from "./topics/topics.ts";
 
@@ -58,6 +63,11 @@ export class KafkaServer {
   readonly ports: () => readonly OpenPort[];
   readonly live = new LiveConnections();
   readonly topics: Topics;
+  transactions: TransactionGate | undefined;
+  foreignEntries: ForeignEntries | undefined;
+  readonly fetchSessions: FetchSessions = new FetchSessions(this);
+  readonly producerIds: ProducerIds;
+  readonly groups: Groups;
   /** May do nothing: asks what may be asked without a login. */
   readonly nobody: Identity = nobody;
   #connections = 0;
@@ -79,12 +89,27 @@ export class KafkaServer {
     for (const command of options.commands) this.#commandByKey[command.key] = command;
     this.counters = new ApiCounters(options.commands);
     this.topics = new Topics(this);
+    this.producerIds = new ProducerIds(options.broker.definitions);
+    const { broker, clock, random, log } = this;
+    this.groups = new Groups({
+      broker,
+      namespace: () => this.namespace,
+      clock,
+      random,
+      log,
+      settings: options.settings.groups,
+    });
     this.broker.addCommitListener(this);
   }
 
   /** Where the topics are; undefined when somebody has deleted it. */
   get namespace(): Namespace | undefined {
     return this.broker.namespace(this.settings.namespace);
+  }
+
+  /** Ends what goes on of itself. */
+  stop(): void {
+    this.groups.stop();
   }
 
   command(key: number): Command | undefined {

@@ -1,5 +1,7 @@
 /** The options `kafka.*`, as the folder sees them. Each owner of a part adds its own. */
 
+import { plainGroupSettings, type GroupSettings } from "./groups/group-settings.ts";
+
 export interface KafkaSettings {
   /** In which the topics are: a virtual host's name. */
   readonly namespace: string;
@@ -15,6 +17,7 @@ export interface KafkaSettings {
   readonly saslMechanisms: readonly string[];
   /** What clients are told to connect to, `host:port` each: one node for each. Empty: where they came in. */
   readonly advertised: readonly string[];
+  readonly groups: GroupSettings;
 }
 
 export const plainKafkaSettings: KafkaSettings = {
@@ -25,4 +28,5 @@ export const plainKafkaSettings: KafkaSettings = {
   requireSasl: false,
   saslMechanisms: ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
   advertised: [],
+  groups: plainGroupSettings,
 };

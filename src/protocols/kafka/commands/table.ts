@@ -2,8 +2,45 @@
 
 import type { Command } from "../command.ts";
 import { apiVersions } from "./api-versions.ts";
+import { deleteGroups } from "./delete-groups.ts";
+import { deleteRecords } from "./delete-records.ts";
+import { describeGroups } from "./describe-groups.ts";
+import { fetch } from "./fetch.ts";
+import { findCoordinator } from "./find-coordinator.ts";
+import { heartbeat } from "./heartbeat.ts";
+import { initProducerId } from "./init-producer-id.ts";
+import { joinGroup } from "./join-group.ts";
+import { leaveGroup } from "./leave-group.ts";
+import { listGroups } from "./list-groups.ts";
+import { listOffsets } from "./list-offsets.ts";
 import { metadata } from "./metadata.ts";
+import { produce } from "./produce.ts";
+import { offsetCommit } from "./offset-commit.ts";
+import { offsetDelete } from "./offset-delete.ts";
+import { offsetFetch } from "./offset-fetch.ts";
+import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.ts";
+import { syncGroup } from "./sync-group.ts";
 
-const handled: readonly Command[] = [apiVersions, metadata];
+const handled: readonly Command[] = [
+  apiVersions,
+  metadata,
+  fetch,
+  listOffsets,
+  deleteRecords,
+  initProducerId,
+  offsetForLeaderEpoch,
+  produce,
+  deleteGroups,
+  describeGroups,
+  findCoordinator,
+  heartbeat,
+  joinGroup,
+  leaveGroup,
+  listGroups,
+  offsetCommit,
+  offsetDelete,
+  offsetFetch,
+  syncGroup,
+];
 
 export const commands: readonly Command[] = handled.toSorted((a, b) => a.key - b.key);

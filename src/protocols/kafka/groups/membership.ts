@@ -11,7 +11,7 @@ export interface SyncRequest {
   /** Undefined: not said, as before version 5. */
   readonly protocolType: string | undefined;
   readonly protocolName: string | undefined;
-  /** Of the leader: what each member gets. Buffers are the group's own. */
+  /** Of the leader: what each member gets. Copied if it counts. */
   readonly assignments: ReadonlyMap<string, Buffer>;
 }
 
@@ -37,7 +37,7 @@ export function syncGroup<W>(group: Group<W>, request: SyncRequest, waiter: W, n
   for (const each of group.members.values()) {
     const assignment = request.assignments.get(each.id);
     if (assignment === undefined) each.clearAssignment();
-    else each.assignment = assignment;
+    else each.assignment = Buffer.from(assignment);
     if (group.answerSync(each, errorCode.NONE)) group.renew(each, nowMs);
   }
   group.note("a group is stable", "its leader has assigned", member.id);

@@ -1,0 +1,60 @@
+/**
+ * DescribeGroups (15) v0-6: states and members. A group that is not there is `Dead`, from v6 on with GROUP_ID_NOT_FOUND
+ * (KIP-1043). Groups need no permissions of their own: everybody is shown to be allowed everything.
+ */
+import { errorCode } from "../codec/errors.ts";
+import {
+  describeGroupsRequest,
+  describeGroupsResponse,
+  type DescribeGroupsRequest,
+  type DescribeGroupsResponse,
+} from "../codec/messages/group-administration.ts";
+import type { Command } from "../command.ts";
+import type { SeatedGroup } from "../groups/groups.ts";
+
+/** READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: bits by Kafka's numbers of operations. */
+const allOperations = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11);
+
+export const describeGroups: Command<DescribeGroupsRequest, DescribeGroupsResponse> = {
+  name: "DescribeGroups",
+  key: 15,
+  minVersion: 0,
+  maxVersion: 6,
+  request: describeGroupsRequest,
+  response: describeGroupsResponse,
+  handle({ groups, includeAuthorizedOperations }, call) {
+    call.respond({
+      groups: groups.map((groupId) => {
+        const seat = call.server.groups.find(groupId);
+        const described = seat === undefined ? absent(groupId, call.version) : shown(seat);
+        if (!includeAuthorizedOperations || described.errorCode !== errorCode.NONE) return described;
+        return { ...described, authorizedOperations: allOperations };
+      }),
+    });
+  },
+};
+
+function absent(groupId: string, version: number) {
+  const dead = { groupId, groupState: "Dead", errorCode: errorCode.NONE };
+  if (version < 6) return dead;
+  return { ...dead, errorCode: errorCode.GROUP_ID_NOT_FOUND, errorMessage: `Group ${groupId} not found.` };
+}
+
+function shown({ group }: SeatedGroup) {
+  const isStable = group.state === "Stable";
+  return {
+    errorCode: errorCode.NONE,
+    groupId: group.id,
+    groupState: group.state,
+    protocolType: group.protocolType ?? "",
+    protocolData: isStable ? (group.protocolName ?? "") : "",
+    members: [...group.members.values()].map((member) => ({
+      memberId: member.id,
+      groupInstanceId: member.instanceId ?? null,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      memberAssignment: member.assignment,
+      ...(isStable ? { memberMetadata: member.metadata(group.protocolName) } : {}),
+    })),
+  };
+}

@@ -1,0 +1,278 @@
+/**
+ * All groups of the broker: who hands requests and time to each one's state machine, sends what comes of it, and knows what
+ * outlives it.
+ *
+ * Who is a member is in memory only: after a restart members are unknown, and join again, as they do when a coordinator of
+ * Kafka's has moved. What lasts are offsets (with the partitions, see broker/catalog/positions.ts) and, as a definition, what
+ * kind of group it was and since when it is empty, from which its offsets age. That is written when a group fills and when
+ * it empties, not when it rebalances.
+ *
+ * Each group has one timer at most, which is set for its next deadline, and left where it is when that moves away.
+ */
+import type { Clock, TimerHandle } from "../../../base/clock.ts";
+import type { Random } from "../../../base/random.ts";
+import type { Broker, Namespace, Queue } from "../../../broker/api.ts";
+import type { LimitedLog } from "../../../observe/limited-log.ts";
+import { errorCode } from "../codec/errors.ts";
+import { tick } from "./deadlines.ts";
+import { Group, joinRefusal, syncRefusal, type JoinAnswer, type SyncAnswer } from "./group.ts";
+import type { GroupSettings } from "./group-settings.ts";
+import { GroupTopics } from "./group-topics.ts";
+import { joinGroup, type JoinRequest } from "./joining.ts";
+import { checkCommit, heartbeat, leaveGroup, syncGroup, type Leaving, type SyncRequest } from "./membership.ts";
+import { OffsetRetention } from "./offset-retention.ts";
+import { PendingOffsets } from "./pending-offsets.ts";
+import { offsetMax, packMetadata } from "./stored-position.ts";
+import { subscribedTopics } from "./subscribed-topics.ts";
+import { uuidText } from "./uuid-text.ts";
+
+/** One who waits for the answer to JoinGroup or SyncGroup. */
+export interface GroupWaiter {
+  respond(answer: JoinAnswer | SyncAnswer): void;
+}
+
+export interface GroupsOptions {
+  readonly broker: Broker;
+  /** Where the topics are. */
+  readonly namespace: () => Namespace | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: LimitedLog;
+  readonly settings: GroupSettings;
+}
+
+/** A group, and what is known of it beyond its members. */
+export interface SeatedGroup {
+  readonly group: Group<GroupWaiter>;
+  /** Since when nobody is in it, ms since 1970; undefined: somebody is. */
+  emptySinceMs: number | undefined;
+  timer: TimerHandle | undefined;
+  /** Of the clock that only goes forward. */
+  timerAtMs: number;
+}
+
+/** As a definition. */
+interface Remembered {
+  readonly protocolType: string;
+  /** Null: it had members when this was written. */
+  readonly emptySinceMs: number | null;
+}
+
+export interface Committer {
+  readonly memberId: string;
+  readonly instanceId: string | undefined;
+  /** -1: nobody in particular. */
+  readonly generation: number;
+}
+
+const kind = "kafka-group";
+
+export class Groups {
+  readonly settings: GroupSettings;
+  readonly topics: GroupTopics;
+  readonly pending: PendingOffsets;
+  readonly #options: GroupsOptions;
+  readonly #seats = new Map<string, SeatedGroup>();
+  readonly #retention: OffsetRetention;
+
+  constructor(options: GroupsOptions) {
+    this.#options = options;
+    this.settings = options.settings;
+    this.topics = new GroupTopics(options.namespace);
+    this.pending = new PendingOffsets(options.broker.definitions);
+    this.#retention = new OffsetRetention(this, options.broker.clock, options.clock);
+    this.#restore();
+  }
+
+  /** Undefined: there is none. */
+  find(groupId: string): SeatedGroup | undefined {
+    const seat = this.#seats.get(groupId);
+    // It may have offsets in a namespace that was not there before.
+    return seat === undefined && this.topics.has(groupId) ? this.#seat(groupId) : seat;
+  }
+
+  all(): Iterable<SeatedGroup> {
+    for (const groupId of this.topics.groups()) if (!this.#seats.has(groupId)) this.#seat(groupId);
+    return this.#seats.values();
+  }
+
+  join(groupId: string, request: Omit<JoinRequest, "newMemberId">, waiter: GroupWaiter): void {
+    if (groupId === "") return waiter.respond(joinRefusal(request.memberId, errorCode.INVALID_GROUP_ID));
+    const known = this.find(groupId);
+    if (known === undefined && request.memberId !== "") {
+      return waiter.respond(joinRefusal(request.memberId, errorCode.UNKNOWN_MEMBER_ID));
+    }
+    const seat = known ?? this.#seat(groupId);
+    const newMemberId =
+      request.memberId === ""
+        ? `${request.instanceId ?? request.clientId}-${uuidText(this.#options.random.bytes(16))}`
+        : "";
+    this.#drive(seat, (nowMs) => joinGroup(seat.group, { ...request, newMemberId }, waiter, nowMs));
+    // Who was refused leaves no trace.
+    if (known === undefined && seat.group.isSimple && !this.topics.has(groupId)) this.#seats.delete(groupId);
+  }
+
+  sync(groupId: string, request: SyncRequest, waiter: GroupWaiter): void {
+    if (groupId === "") return waiter.respond(syncRefusal(errorCode.INVALID_GROUP_ID));
+    const seat = this.find(groupId);
+    if (seat === undefined) return waiter.respond(syncRefusal(errorCode.UNKNOWN_MEMBER_ID));
+    this.#drive(seat, (nowMs) => syncGroup(seat.group, request, waiter, nowMs));
+  }
+
+  /** Answers an error code. */
+  heartbeat(groupId: string, memberId: string, instanceId: string | undefined, generation: number): number {
+    if (groupId === "") return errorCode.INVALID_GROUP_ID;
+    const seat = this.find(groupId);
+    if (seat === undefined) return errorCode.UNKNOWN_MEMBER_ID;
+    return this.#drive(seat, (nowMs) => heartbeat(seat.group, memberId, instanceId, generation, nowMs));
+  }
+
+  /** Answers an error code for each. */
+  leave(groupId: string, leaving: readonly Leaving[]): readonly number[] {
+    const seat = this.find(groupId);
+    if (seat === undefined) return leaving.map(() => errorCode.UNKNOWN_MEMBER_ID);
+    return this.#drive(seat, (nowMs) => leaveGroup(seat.group, leaving, nowMs));
+  }
+
+  /** Whether `by` may commit offsets of the group, which is made for somebody without a generation. Answers an error code. */
+  mayCommit(groupId: string, by: Committer, unknownGroup: number, isTransactional = false): number {
+    const known = this.find(groupId);
+    if (known === undefined && by.generation >= 0) return unknownGroup;
+    const seat = known ?? this.#seat(groupId);
+    return this.#drive(seat, (nowMs) => checkCommit(seat.group, by, isTransactional, nowMs));
+  }
+
+  /**
+   * Answers an error code; without error, the offset is durable with the broker's ticket. It is not asked whether the
+   * partition is there and who may do this.
+   */
+  commit(
+    groupId: string,
+    topic: Queue,
+    partition: Queue,
+    position: { readonly offset: number; readonly leaderEpoch: number; readonly metadata: string | null },
+    expiresAtMs = Infinity,
+  ): number {
+    const { offset, leaderEpoch, metadata } = position;
+    if (metadata !== null && metadata.length > this.settings.offsetMetadataMax) {
+      return errorCode.OFFSET_METADATA_TOO_LARGE;
+    }
+    if (offset > offsetMax) return errorCode.INVALID_COMMIT_OFFSET_SIZE;
+    // What is read back of a place before the beginning is that there is none.
+    if (offset < 0) {
+      partition.forgetOffset(groupId);
+      return errorCode.NONE;
+    }
+    partition.commitOffset(groupId, offset, packMetadata(leaderEpoch, metadata, expiresAtMs));
+    this.topics.note(groupId, topic);
+    return errorCode.NONE;
+  }
+
+  /** The offsets that the transaction of this producer was to commit count, or never will. Part of what ends it. */
+  endTransaction(producerId: number, isCommitted: boolean): void {
+    for (const [groupId, offsets] of this.pending.take(producerId)) {
+      if (!isCommitted) continue;
+      for (const offset of offsets) {
+        const topic = this.topics.topic(offset.topic);
+        const partition = topic === undefined ? undefined : topic.partitions[offset.partition];
+        if (topic !== undefined && partition !== undefined) this.commit(groupId, topic, partition, offset);
+      }
+      this.find(groupId);
+    }
+  }
+
+  /** Nobody is in it. Its offsets go too. Durable with the broker's ticket. */
+  delete(groupId: string): number {
+    const seat = this.find(groupId);
+    if (seat === undefined) return errorCode.GROUP_ID_NOT_FOUND;
+    if (seat.group.state !== "Empty") return errorCode.NON_EMPTY_GROUP;
+    for (const topic of [...this.topics.of(groupId)]) {
+      for (const partition of topic.partitions) partition.forgetOffset(groupId);
+      this.topics.drop(groupId, topic);
+    }
+    if (seat.timer !== undefined) this.#options.clock.clearTimer(seat.timer);
+    this.#seats.delete(groupId);
+    const { definitions } = this.#options.broker;
+    if (definitions.get(kind, groupId) !== undefined) definitions.remove(kind, groupId);
+    return errorCode.NONE;
+  }
+
+  /** No timer of it runs any more. */
+  stop(): void {
+    this.#retention.stop();
+    for (const { timer } of this.#seats.values()) if (timer !== undefined) this.#options.clock.clearTimer(timer);
+  }
+
+  #restore(): void {
+    const { broker } = this.#options;
+    for (const [groupId, value] of broker.definitions.entries(kind)) {
+      const { protocolType, emptySinceMs } = value as Remembered;
+      const seat = this.#seat(groupId);
+      seat.group.protocolType = protocolType;
+      seat.group.subscribedTopics = subscribedTopics(seat.group);
+      // Its members are gone since this broker went.
+      seat.emptySinceMs = emptySinceMs ?? broker.clock.now();
+    }
+    for (const groupId of this.topics.groups()) if (!this.#seats.has(groupId)) this.#seat(groupId);
+  }
+
+  #seat(groupId: string): SeatedGroup {
+    const group = new Group<GroupWaiter>(groupId, this.settings);
+    const emptySinceMs = this.#options.broker.clock.now();
+    const seat: SeatedGroup = { group, emptySinceMs, timer: undefined, timerAtMs: Infinity };
+    this.#seats.set(groupId, seat);
+    this.#retention.wake();
+    return seat;
+  }
+
+  #drive<T>(seat: SeatedGroup, step: (nowMs: number) => T): T {
+    const { group } = seat;
+    const answer = step(this.#options.clock.elapsedMs());
+    this.#remember(seat);
+    this.#arm(seat);
+    const { outcomes } = group;
+    if (outcomes.length === 0) return answer;
+    group.outcomes = [];
+    for (const outcome of outcomes) {
+      if (outcome.kind !== "note") {
+        outcome.waiter.respond(outcome.answer);
+        continue;
+      }
+      const { what, why, memberId } = outcome;
+      const { id, state, generation } = group;
+      this.#options.log.info(what, {
+        group: id,
+        ...(memberId === undefined ? {} : { member: memberId }),
+        why,
+        state,
+        generation,
+      });
+    }
+    return answer;
+  }
+
+  #remember(seat: SeatedGroup): void {
+    const { group } = seat;
+    const isEmpty = group.state === "Empty";
+    if (isEmpty === (seat.emptySinceMs !== undefined)) return;
+    seat.emptySinceMs = isEmpty ? this.#options.broker.clock.now() : undefined;
+    const remembered: Remembered = {
+      protocolType: group.protocolType ?? "",
+      emptySinceMs: seat.emptySinceMs ?? null,
+    };
+    this.#options.broker.definitions.put(kind, group.id, remembered);
+  }
+
+  #arm(seat: SeatedGroup): void {
+    const { clock } = this.#options;
+    const atMs = seat.group.nextDeadlineMs;
+    if (atMs >= seat.timerAtMs) return;
+    if (seat.timer !== undefined) clock.clearTimer(seat.timer);
+    seat.timerAtMs = atMs;
+    seat.timer = clock.setDelay(Math.max(0, Math.ceil(atMs - clock.elapsedMs())), () => {
+      seat.timer = undefined;
+      seat.timerAtMs = Infinity;
+      this.#drive(seat, (nowMs) => tick(seat.group, nowMs));
+    });
+  }
+}
