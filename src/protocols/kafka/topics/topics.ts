@@ -84,7 +84,7 @@ export class Topics {
 
   #show(queue: Queue): Topic {
     const id = createHash("sha256").update(queue.name).digest("hex").slice(0, 32);
-    const topic = { name: queue.name, id, partitions: [queue], limits };
+    const topic = { name: queue.name, id, partitions: queue.partitions, limits };
     this.#byQueue.set(queue, topic);
     this.#byId.set(id, topic);
     return topic;

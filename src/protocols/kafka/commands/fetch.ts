@@ -1,0 +1,108 @@
+/**
+ * Fetch (1) v4-18: record batches of some partitions, from an offset each, as they were stored.
+ *
+ * Waits until there are min_bytes, for max_wait at most. The first batch goes whole whatever the limits say; all others
+ * within max_bytes and partition_max_bytes, and no answer has more than 16 MB of them. Sessions as in KIP-227.
+ */
+
+import { errorCode } from "../codec/errors.ts";
+import { fetchRequest, fetchResponse, type FetchRequest, type FetchResponse } from "../codec/messages/fetch.ts";
+import type { Call, Command } from "../command.ts";
+import { FetchPartition } from "../fetching/fetch-partition.ts";
+import type { FetchSession } from "../fetching/fetch-session.ts";
+import { WaitingFetch, type FetchLimits } from "../fetching/waiting-fetch.ts";
+
+const noSession = -1;
+const newSession = 0;
+
+type TopicRequest = FetchRequest["topics"][number];
+type PartitionRequest = TopicRequest["partitions"][number];
+
+export const fetch: Command<FetchRequest, FetchResponse> = {
+  name: "Fetch",
+  key: 1,
+  minVersion: 4,
+  maxVersion: 18,
+  request: fetchRequest,
+  response: fetchResponse,
+  isLongPoll: true,
+  handle(request, call) {
+    const { sessionId, sessionEpoch } = request;
+    if (sessionEpoch !== noSession && sessionEpoch !== newSession) {
+      fetchInSession(request, call);
+      return;
+    }
+    const { fetchSessions } = call.server;
+    if (sessionId !== 0) fetchSessions.remove(sessionId);
+    const usesIds = call.version >= 13;
+    const partitions: FetchPartition[] = [];
+    forEach(request, (topic, asked) => void partitions.push(partitionOf(topic, asked, usesIds)));
+    const session =
+      sessionEpoch === noSession || call.version < 7 || partitions.length === 0
+        ? undefined
+        : fetchSessions.create(call.connection, usesIds, partitions.length);
+    if (session !== undefined) {
+      for (const partition of partitions)
+        session.add(keyOf(partition.topicName, partition.topicId, partition.index), partition);
+    }
+    new WaitingFetch(call, limitsOf(request), partitions, session, true).start();
+  },
+};
+
+function fetchInSession(request: FetchRequest, call: Call<FetchResponse>): void {
+  const { fetchSessions } = call.server;
+  const usesIds = call.version >= 13;
+  const session = fetchSessions.find(request.sessionId);
+  if (session === undefined) {
+    call.respond({ errorCode: errorCode.FETCH_SESSION_ID_NOT_FOUND });
+  } else if (session.epoch !== request.sessionEpoch) {
+    call.respond({ errorCode: errorCode.INVALID_FETCH_SESSION_EPOCH });
+  } else if (session.usesIds !== usesIds) {
+    call.respond({ errorCode: errorCode.FETCH_SESSION_TOPIC_ID_ERROR });
+  } else {
+    update(session, request, usesIds);
+    session.nextEpoch();
+    fetchSessions.touch(session);
+    if (session.size > 0) {
+      new WaitingFetch(call, limitsOf(request), [], session, false).start();
+      return;
+    }
+    // As Kafka: a session of nothing is at its end.
+    fetchSessions.remove(session.id);
+    new WaitingFetch(call, limitsOf(request), [], undefined, true).start();
+  }
+}
+
+function update(session: FetchSession, request: FetchRequest, usesIds: boolean): void {
+  for (const { topic, topicId, partitions } of request.forgottenTopicsData)
+    for (const index of partitions) session.remove(keyOf(topic, topicId, index));
+  forEach(request, (topic, asked) => {
+    const key = keyOf(topic.topic, topic.topicId, asked.partition);
+    const known = session.find(key);
+    if (known === undefined) {
+      session.add(key, partitionOf(topic, asked, usesIds));
+      return;
+    }
+    known.ask(asked.fetchOffset, asked.partitionMaxBytes, asked.currentLeaderEpoch);
+    session.active.add(known);
+  });
+}
+
+function forEach(request: FetchRequest, visit: (topic: TopicRequest, asked: PartitionRequest) => void): void {
+  for (const topic of request.topics) for (const asked of topic.partitions) visit(topic, asked);
+}
+
+function partitionOf({ topic, topicId }: TopicRequest, asked: PartitionRequest, usesIds: boolean): FetchPartition {
+  const partition = new FetchPartition(topic, topicId, asked.partition, usesIds);
+  partition.ask(asked.fetchOffset, asked.partitionMaxBytes, asked.currentLeaderEpoch);
+  return partition;
+}
+
+function keyOf(name: string, id: string, index: number): string {
+  return `${index}:${name === "" ? id : name}`;
+}
+
+function limitsOf(request: FetchRequest): FetchLimits {
+  const { maxWaitMs, minBytes, maxBytes, isolationLevel } = request;
+  return { maxWaitMs, minBytes, maxBytes, isCommittedOnly: isolationLevel === 1 };
+}

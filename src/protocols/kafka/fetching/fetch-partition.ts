@@ -1,0 +1,139 @@
+/**
+ * One partition that is being fetched: where its reader stands, and how much there is for it. It lives as long as its request,
+ * or as the session that remembers it.
+ *
+ * What there is was counted as far as `#countedTo` and is not counted again when more comes, so that a fetch that waits for a
+ * megabyte looks at each batch once.
+ */
+
+import type { Entry, Queue } from "../../../broker/api.ts";
+import type { Identity } from "../../../auth/identity.ts";
+import { errorCode } from "../codec/errors.ts";
+import type { KafkaServer } from "../server.ts";
+
+/** What a message of another protocol takes more, about, when it stands in a batch of its own. */
+const foreignBytes = 96;
+
+/** Who is told that there may be more. */
+export interface PartitionOwner {
+  advanced(partition: FetchPartition): void;
+}
+
+export class FetchPartition {
+  /** As it is named to the client; of a topic that is asked for by an id that is not known, empty. */
+  topicName: string;
+  readonly topicId: string;
+  readonly index: number;
+  queue: Queue | undefined;
+  /** An error's code. */
+  error = 0;
+  offset = 0;
+  bytesMax = 0;
+  leaderEpoch = -1;
+  /** What the client was told last. */
+  toldEnd = -1;
+  toldStart = -1;
+  /** Of what it may read, from `offset` on; as far as it was counted. */
+  countedBytes = 0;
+  /** What comes next is not in memory. */
+  isCold = false;
+  #countedTo = 0;
+  #unfollow: (() => void) | undefined;
+  readonly #byId: boolean;
+
+  constructor(topicName: string, topicId: string, index: number, byId: boolean) {
+    this.topicName = topicName;
+    this.topicId = topicId;
+    this.index = index;
+    this.#byId = byId;
+  }
+
+  /** What the client asks of it now. */
+  ask(offset: number, bytesMax: number, leaderEpoch: number): void {
+    this.offset = offset;
+    this.bytesMax = bytesMax;
+    this.leaderEpoch = leaderEpoch;
+    this.#forgetCount();
+  }
+
+  #forgetCount(): void {
+    this.countedBytes = 0;
+    this.#countedTo = this.offset;
+    this.isCold = false;
+  }
+
+  /** Looks whether it is there and may be read; `error` says so. */
+  resolve(server: KafkaServer, identity: Identity): void {
+    if (this.queue === undefined || this.queue.isDeleted) this.#find(server);
+    const { queue } = this;
+    const unknown = this.#byId ? errorCode.UNKNOWN_TOPIC_ID : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
+    if (this.topicName !== "" && !identity.may("read", server.settings.namespace, this.topicName))
+      this.error = errorCode.TOPIC_AUTHORIZATION_FAILED;
+    else if (queue === undefined) this.error = this.topicName === "" ? unknown : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
+    else if (this.leaderEpoch > 0) this.error = errorCode.UNKNOWN_LEADER_EPOCH;
+    else this.error = this.#judgeOffset(queue);
+  }
+
+  #judgeOffset(queue: Queue): number {
+    return this.offset < queue.firstOffset || this.offset > queue.visibleEnd
+      ? errorCode.OFFSET_OUT_OF_RANGE
+      : errorCode.NONE;
+  }
+
+  #find(server: KafkaServer): void {
+    const topic = this.#byId ? server.topics.findById(this.topicId) : server.topics.find(this.topicName);
+    if (this.#unfollow !== undefined) this.unfollow();
+    if (this.#byId) this.topicName = topic?.name ?? "";
+    this.queue = topic?.partitions[this.index];
+    this.#forgetCount();
+  }
+
+  /** Below it may be read. */
+  end(isCommittedOnly: boolean): number {
+    const queue = this.queue!;
+    return isCommittedOnly ? queue.stableEnd : queue.visibleEnd;
+  }
+
+  /** Counts on, until there is `enough`. */
+  count(isCommittedOnly: boolean, enough: number): void {
+    if (this.error !== 0 || this.countedBytes >= enough) return;
+    const end = this.end(isCommittedOnly);
+    if (this.#countedTo >= end) return;
+    counted = this.countedBytes;
+    countedEnough = Math.min(enough, this.bytesMax);
+    this.#countedTo = this.queue!.read(this.#countedTo, end, countEntry);
+    this.countedBytes = counted;
+    this.isCold = this.#countedTo < end && counted < countedEnough;
+  }
+
+  /** Brings what comes next into memory. */
+  load(done: () => void): void {
+    this.queue!.load(this.#countedTo, done);
+  }
+
+  /** Tells `owner` of more, from now on. */
+  follow(owner: PartitionOwner): void {
+    if (this.#unfollow !== undefined || this.queue === undefined) return;
+    this.#unfollow = this.queue.follow(() => owner.advanced(this));
+  }
+
+  unfollow(): void {
+    this.#unfollow?.();
+    this.#unfollow = undefined;
+  }
+}
+
+let counted = 0;
+let countedEnough = 0;
+
+function countEntry(entry: Entry): boolean {
+  if (counted >= countedEnough) return false;
+  counted += sizeOf(entry);
+  return true;
+}
+
+/** What an entry takes in an answer, about. */
+export function sizeOf(entry: Entry): number {
+  const bytes = entry.bodyEnd - entry.bodyStart;
+  return entry.isBatch ? bytes : bytes + entry.headEnd - entry.headStart + foreignBytes;
+}

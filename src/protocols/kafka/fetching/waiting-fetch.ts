@@ -1,0 +1,181 @@
+/**
+ * A fetch from its request to its answer: it is answered when there are enough bytes for it, when something is wrong with one
+ * of its partitions, or when its time is over. Until then it costs a timer and a place among those who follow a partition.
+ *
+ * What goes with the answer is looked up when the answer is written. So a client that reads slowly gets what is newest, and
+ * nothing is held for it.
+ */
+
+import type { TimerHandle } from "../../../base/clock.ts";
+import type { Output } from "../../../wire/output.ts";
+import type { Call, ResponseBody } from "../command.ts";
+import { FetchAnswer } from "./fetch-answer.ts";
+import type { FetchPartition, PartitionOwner } from "./fetch-partition.ts";
+import type { FetchSession } from "./fetch-session.ts";
+
+/** More than this goes with no answer, whatever the client allows: it is memory of ours until the client has read it. */
+const answerBytesMax = 16_777_216;
+/** What was loaded may be gone again, where memory is short. */
+const loadsMax = 3;
+
+const answer = new FetchAnswer();
+
+export interface FetchLimits {
+  readonly maxWaitMs: number;
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly isCommittedOnly: boolean;
+}
+
+export class WaitingFetch implements PartitionOwner, ResponseBody {
+  readonly #call: Call;
+  readonly #limits: FetchLimits;
+  readonly #session: FetchSession | undefined;
+  /** All of them are in the answer. */
+  readonly #isFull: boolean;
+  readonly #partitions: Iterable<FetchPartition>;
+  #timer: TimerHandle | undefined;
+  #forgetClosed: (() => void) | undefined;
+  #isDone = false;
+  #bytes = 0;
+  #loads = 0;
+  #loading = 0;
+
+  /** @param partitions of the request; of a session's, all that are known to it. */
+  constructor(
+    call: Call,
+    limits: FetchLimits,
+    partitions: readonly FetchPartition[],
+    session: FetchSession | undefined,
+    isFull: boolean,
+  ) {
+    this.#call = call;
+    this.#limits = limits;
+    this.#session = session;
+    this.#isFull = isFull;
+    this.#partitions = isFull || session === undefined ? partitions : session.active;
+  }
+
+  start(): void {
+    const { server, identity, connection } = this.#call;
+    const { maxWaitMs } = this.#limits;
+    let hasError = false;
+    let hasAny = false;
+    for (const partition of this.#partitions) {
+      hasAny = true;
+      partition.resolve(server, identity);
+      if (partition.error !== 0) hasError = true;
+    }
+    if (this.#session !== undefined) for (const partition of this.#partitions) partition.follow(this.#session);
+    if (hasError || (!hasAny && this.#isFull) || this.#count()) {
+      this.#finish();
+      return;
+    }
+    if (this.#load()) return this.#follow();
+    if (maxWaitMs <= 0) return this.#finish();
+    this.#follow();
+    this.#timer = server.clock.setTimer(server.clock.now() + maxWaitMs, () => this.#timeIsOver());
+    this.#forgetClosed = connection.onClosed(() => this.#drop());
+  }
+
+  /** Whether there is enough. */
+  #count(): boolean {
+    const { isCommittedOnly, minBytes } = this.#limits;
+    this.#bytes = 0;
+    for (const partition of this.#partitions) {
+      partition.count(isCommittedOnly, minBytes);
+      this.#bytes += partition.countedBytes;
+      if (this.#bytes >= minBytes) return true;
+    }
+    return false;
+  }
+
+  /** Brings what is missing from disk. False: nothing is. */
+  #load(): boolean {
+    if (this.#loads >= loadsMax) return false;
+    let isLoading = false;
+    for (const partition of this.#partitions) {
+      if (!partition.isCold) continue;
+      isLoading = true;
+      this.#loading++;
+      partition.load(() => this.#loaded());
+    }
+    if (isLoading) this.#loads++;
+    return isLoading;
+  }
+
+  #loaded(): void {
+    this.#loading--;
+    if (this.#isDone) return;
+    if (this.#count()) this.#finish();
+    // What was read from disk is worth an answer, even if it is less than what was asked for.
+    else if (this.#loading === 0 && (this.#bytes > 0 || !this.#load())) this.#finish();
+  }
+
+  #follow(): void {
+    if (this.#session === undefined) {
+      for (const partition of this.#partitions) partition.follow(this);
+      return;
+    }
+    // Somebody who asks twice at once gets the first answer as it is.
+    if (this.#session.waiting instanceof WaitingFetch) this.#session.waiting.#timeIsOver();
+    this.#session.waiting = this;
+  }
+
+  advanced(partition: FetchPartition): void {
+    if (this.#isDone) return;
+    const { isCommittedOnly, minBytes } = this.#limits;
+    if (partition.queue?.isDeleted !== false) {
+      partition.resolve(this.#call.server, this.#call.identity);
+      this.#finish();
+      return;
+    }
+    this.#bytes -= partition.countedBytes;
+    partition.count(isCommittedOnly, minBytes);
+    this.#bytes += partition.countedBytes;
+    if (this.#bytes >= minBytes) this.#finish();
+    else if (partition.isCold && this.#loading === 0) this.#load();
+  }
+
+  #timeIsOver(): void {
+    if (!this.#isDone && this.#loading === 0) this.#finish();
+  }
+
+  #finish(): void {
+    this.#drop();
+    this.#call.respondBy(this, 0);
+  }
+
+  #drop(): void {
+    this.#isDone = true;
+    if (this.#timer !== undefined) this.#call.server.clock.clearTimer(this.#timer);
+    this.#forgetClosed?.();
+    if (this.#session === undefined) for (const partition of this.#partitions) partition.unfollow();
+    else if (this.#session.waiting === this) this.#session.waiting = undefined;
+  }
+
+  write(output: Output, version: number): void {
+    const { isCommittedOnly, maxBytes } = this.#limits;
+    const { server, identity } = this.#call;
+    const session = this.#session;
+    answer.begin(Math.min(maxBytes, answerBytesMax), server.foreignEntries);
+    const served: FetchPartition[] = [];
+    for (const partition of this.#partitions) {
+      partition.resolve(server, identity);
+      const bytes = answer.add(partition, isCommittedOnly, this.#isFull || session === undefined);
+      if (session === undefined) continue;
+      if (bytes > 0) served.push(partition);
+      else if (isQuiet(partition, isCommittedOnly)) session.active.delete(partition);
+    }
+    for (const partition of served) {
+      session!.active.delete(partition);
+      session!.active.add(partition);
+    }
+    answer.write(output, version, 0, session?.id ?? 0);
+  }
+}
+
+/** Nothing is there for it until it moves. */
+function isQuiet(partition: FetchPartition, isCommittedOnly: boolean): boolean {
+  return partition.error === 0 && partition.offset >= partition.end(isCommittedOnly);
+}

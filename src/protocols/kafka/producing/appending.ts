@@ -1,0 +1,123 @@
+/**
+ * The way of one record batch into one partition: it is judged in place, in the request, and appended in one piece. Whoever
+ * numbers batches is answered as Kafka does it: what was appended before is not appended again, and its offset is told.
+ */
+
+import { producerVerdict, type Batch, type Queue } from "../../../broker/api.ts";
+import { errorCode } from "../codec/errors.ts";
+import type { InitProducerIdRequest, InitProducerIdResponse } from "../codec/messages/transactions.ts";
+import type { Call } from "../command.ts";
+import { batchFormatId } from "../mapping/format.ts";
+import type { Topic } from "../topics/topics.ts";
+import { BatchCheck, type RecordError } from "./batch-check.ts";
+
+/** Asked before a batch of a transaction is appended. */
+export interface TransactionGate {
+  /** An error's code, or NONE. From Produce v12 on, the partition becomes a part of the transaction by it. */
+  mayProduce(
+    transactionalId: string,
+    producerId: number,
+    producerEpoch: number,
+    topic: string,
+    partition: number,
+    version: number,
+  ): number;
+  /** With a transactional id; answers by the call. */
+  initProducerId(request: InitProducerIdRequest, call: Call<InitProducerIdResponse>): void;
+}
+
+const nothing = Buffer.alloc(0);
+
+/** One at a time: what append() found is in its fields until the next. */
+export class Appending {
+  baseOffset = -1;
+  logAppendTimeMs = -1;
+  readonly #check = new BatchCheck();
+  readonly #batch: Batch = {
+    producerId: -1,
+    producerEpoch: -1,
+    sequence: -1,
+    count: 0,
+    isTransactional: false,
+    format: batchFormatId,
+    timestampMs: 0,
+    body: nothing,
+    bodyStart: 0,
+    bodyEnd: 0,
+  };
+
+  /** What there is to say of a refusal beyond its code's own text. */
+  get reason(): string | undefined {
+    return this.#check.reason;
+  }
+
+  get recordErrors(): readonly RecordError[] {
+    return this.#check.recordErrors;
+  }
+
+  /** Answers an error's code; NONE: it is appended, or was before. */
+  append(call: Call, topic: Topic, queue: Queue, records: Buffer | null, transactionalId: string | null): number {
+    const check = this.#check;
+    const nowMs = call.server.broker.clock.now();
+    const code = check.judge(records ?? nothing, call.version, topic.limits, nowMs);
+    if (code !== errorCode.NONE) return code;
+    if (queue.settings.mode !== "offset") {
+      check.reason = `'${topic.name}' is a queue, which takes no batches yet`;
+      return errorCode.INVALID_REQUEST;
+    }
+    const refusal = check.batch.isTransactional ? this.#enterTransaction(call, topic, queue, transactionalId) : 0;
+    if (refusal !== errorCode.NONE) return refusal;
+    const batch = this.#fill();
+    const verdict = batch.producerId < 0 ? producerVerdict.next : queue.checkProducer(batch);
+    this.logAppendTimeMs = -1;
+    this.baseOffset = verdict;
+    if (verdict === producerVerdict.next) this.#append(topic, queue, records!, nowMs);
+    else if (verdict < 0) return codeOf(verdict);
+    return errorCode.NONE;
+  }
+
+  #enterTransaction({ server, version }: Call, topic: Topic, queue: Queue, transactionalId: string | null): number {
+    const { producerId, producerEpoch } = this.#check.batch;
+    const { transactions } = server;
+    if (transactionalId === null || transactions === undefined) return errorCode.INVALID_TXN_STATE;
+    return transactions.mayProduce(transactionalId, producerId, producerEpoch, topic.name, queue.index, version);
+  }
+
+  #fill(): Batch {
+    const batch = this.#batch;
+    const view = this.#check.batch;
+    batch.producerId = view.producerId;
+    batch.producerEpoch = view.producerEpoch;
+    batch.sequence = view.baseSequence;
+    batch.count = view.count;
+    batch.isTransactional = view.isTransactional;
+    return batch;
+  }
+
+  #append(topic: Topic, queue: Queue, records: Buffer, nowMs: number): void {
+    const batch = this.#batch;
+    const view = this.#check.batch;
+    const { maxTimestampMs } = view;
+    batch.timestampMs = maxTimestampMs < 0 ? nowMs : maxTimestampMs;
+    if (topic.limits.usesAppendTime) {
+      view.setMaxTimestamp(true, nowMs);
+      batch.timestampMs = nowMs;
+      this.logAppendTimeMs = nowMs;
+    }
+    batch.body = records;
+    batch.bodyEnd = view.end;
+    this.baseOffset = queue.appendBatch(batch);
+    batch.body = nothing;
+  }
+}
+
+function codeOf(verdict: number): number {
+  switch (verdict) {
+    case producerVerdict.outOfOrder:
+      return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
+    case producerVerdict.fenced:
+      return errorCode.INVALID_PRODUCER_EPOCH;
+    default:
+      return errorCode.DUPLICATE_SEQUENCE_NUMBER;
+  }
+}
