@@ -48,6 +48,8 @@ export const producerVerdict = {
   fenced: -3,
   /** It was appended once, so long ago that it is not known where. */
   longPast: -4,
+  /** Its producer has a transaction open here, and it is not a part of it. */
+  notInTransaction: -5,
 } as const;
 
 /** A transaction that has messages in a partition and is not decided. */
@@ -102,11 +104,19 @@ export interface PartitionReading {
   checkProducer(produced: Produced): number;
   /** Of a log. Answers the offset of the first message. checkProducer() said `next`. Durable with the broker's ticket. */
   appendBatch(batch: Batch): number;
-  /** Of a queue: `publish` appends `produced.count` messages to it, all or none become durable. Answers the first offset. */
-  appendProduced(produced: Produced, publish: () => void): number;
   /**
-   * The producer's open transaction here, if any, is decided; its messages become stable, or are passed over. A log gets
-   * `marker` appended, whether or not something was open. Answers the marker's offset, or -1.
+   * Of a queue: `publish` appends `produced.count` messages to it, all or none become durable. Answers the first offset.
+   * checkProducer() said `next`; where the queue's limits may refuse, hasRoom() said true. Those of a transaction have no
+   * delay of their own. Until they are committed nobody is given them, and they count for nothing but limits that refuse;
+   * aborted, they are gone without a word.
+   */
+  appendProduced(produced: Produced, publish: () => void): number;
+  /** No limit would refuse so many messages with so many bytes of body. */
+  hasRoom(count: number, bodyBytes: number): boolean;
+  /**
+   * The producer's open transaction here, if any, is decided; its messages become stable, or are passed over, when that is
+   * durable. A log gets `marker` appended, whether or not something was open. Answers the marker's offset, or -1. Nothing
+   * happens, and -1 is the answer, if a newer epoch of the producer is known; older ones are fenced from now on.
    */
   endTransaction(producerId: number, producerEpoch: number, isCommitted: boolean, marker: Batch | undefined): number;
   openTransactions(): Iterable<OpenTransaction>;

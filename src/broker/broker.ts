@@ -46,6 +46,7 @@ export const defaultCoreSettings: CoreSettings = {
   memoryHighBytes: 1 << 30,
   diskFreeBytesMin: 50 << 20,
   pendingBytesMax: 16 << 20,
+  producerExpiryMs: 86_400_000,
   bufferBytes: 1 << 20,
 };
 

@@ -43,6 +43,8 @@ export interface CoreSettings {
   readonly diskFreeBytesMin: number;
   /** Bytes taken in and not yet durable, beyond which connections stop reading. */
   readonly pendingBytesMax: number;
+  /** Who numbers what it appends, and appends nothing for so long, is forgotten. */
+  readonly producerExpiryMs: number;
   /** Size of the buffers that blocks are gathered in and entries live in. */
   readonly bufferBytes: number;
 }
@@ -115,6 +117,7 @@ export class Core {
   #woken: Dispatchable[] = [];
   #collected: Subscription[] = [];
   #horizons: { ticket: number; subscription: Subscription; horizon: number }[] = [];
+  #durables: { ticket: number; run: () => void }[] = [];
   #evictFrom = 0;
   #nowMs = 0;
   #isNowFresh = false;
@@ -266,6 +269,11 @@ export class Core {
     this.commit.schedule();
   }
 
+  /** Runs `run` when what is done now is durable, before anybody else is told of that. */
+  onceDurable(run: () => void): void {
+    this.#durables.push({ ticket: this.commit.openTicket, run });
+  }
+
   horizonWritten(subscription: Subscription, horizon: number): void {
     this.#horizons.push({ ticket: this.commit.openTicket, subscription, horizon });
   }
@@ -291,6 +299,7 @@ export class Core {
   }
 
   #completed(ticket: number): void {
+    while (this.#durables.length > 0 && this.#durables[0]!.ticket <= ticket) this.#durables.shift()!.run();
     while (this.#horizons.length > 0 && this.#horizons[0]!.ticket <= ticket) {
       const { subscription, horizon } = this.#horizons.shift()!;
       subscription.horizon = Math.max(subscription.horizon, horizon);

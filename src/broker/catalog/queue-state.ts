@@ -17,6 +17,7 @@ import {
 import type { Core } from "../core.ts";
 import { appendBatch } from "../topic/append-batch.ts";
 import { Compaction } from "../topic/compaction.ts";
+import { Producing, type ProducingJson } from "../topic/producing.ts";
 import { Reading } from "../topic/reading.ts";
 import { DedupWindow } from "../dedup-window.ts";
 import { record } from "../durability/records.ts";
@@ -65,6 +66,7 @@ export class QueueState implements Queue, Wakeable {
   turn = 0;
   /** Each publish is appended to it, to no other partition. */
   isPlain = true;
+  #producing: Producing | undefined;
   readonly #core: Core;
   readonly #entry = new EntryCursor();
   #usedMs: number;
@@ -272,7 +274,7 @@ export class QueueState implements Queue, Wakeable {
   }
 
   get stableEnd(): number {
-    return this.partition.visibleEnd;
+    return this.partition.stableEnd;
   }
 
   read(offset: number, end: number, visit: (entry: Entry) => boolean): number {
@@ -296,34 +298,41 @@ export class QueueState implements Queue, Wakeable {
     this.#trimTo(Math.min(offset, this.partition.visibleEnd));
   }
 
-  checkProducer(_produced: Produced): number {
-    return producerVerdict.next;
+  checkProducer(produced: Produced): number {
+    return this.#producing?.check(produced) ?? producerVerdict.next;
   }
 
   appendBatch(batch: Batch): number {
-    return appendBatch(this.#core, this, batch);
+    return batch.producerId < 0 ? appendBatch(this.#core, this, batch) : this.producing().appendBatch(batch);
   }
 
-  appendProduced(_produced: Produced, publish: () => void): number {
-    const { next } = this.partition;
-    this.#core.commit.atomically(publish);
-    return next;
+  appendProduced(produced: Produced, publish: () => void): number {
+    return this.producing().appendProduced(produced, publish);
   }
 
-  endTransaction(_producerId: number, _epoch: number, _isCommitted: boolean, marker: Batch | undefined): number {
-    return marker === undefined ? -1 : this.appendBatch(marker);
+  endTransaction(producerId: number, producerEpoch: number, isCommitted: boolean, marker: Batch | undefined): number {
+    return this.producing().endTransaction(producerId, producerEpoch, isCommitted, marker);
   }
 
   openTransactions(): Iterable<OpenTransaction> {
-    return [];
+    return this.#producing?.open() ?? [];
   }
 
-  abortedTransactions(_start: number, _end: number): readonly AbortedTransaction[] {
-    return [];
+  abortedTransactions(start: number, end: number): readonly AbortedTransaction[] {
+    return this.#producing?.aborted(start, end) ?? [];
   }
 
   producers(): Iterable<ProducerView> {
-    return [];
+    return this.#producing?.views() ?? [];
+  }
+
+  /** Who numbers what it appends here. */
+  producing(): Producing {
+    return (this.#producing ??= new Producing(this.#core, this));
+  }
+
+  producingJson(): ProducingJson | undefined {
+    return this.#producing?.toJson();
   }
 
   consumerCame(): void {
@@ -342,7 +351,11 @@ export class QueueState implements Queue, Wakeable {
 
   /** True: this publish is not to be appended. */
   refuses(bodyLength: number): boolean {
-    return this.subscription?.refuses(bodyLength) ?? false;
+    return this.subscription?.lengthLimit.refuses(1, bodyLength) ?? false;
+  }
+
+  hasRoom(count: number, bodyBytes: number): boolean {
+    return this.subscription?.lengthLimit.refuses(count, bodyBytes) !== true;
   }
 
   /** The partition grew: a log may have to give up its oldest entries. */

@@ -15,6 +15,10 @@
  *     6 position  partition u32 | offset u48 (all ones: forgotten) | at u48 | length u16, group | length u16, metadata
  *     7 define    length u32 | JSON of a definition change
  *     8 dedup     partition u32 | at u48 | length u16 | id
+ *     9 produced  partition u32 | producer u64 | epoch u16 | flags u8 (1: in a transaction) | sequence u32 (all ones: none)
+ *                 | messages u32 | first offset u48 | end offset u48 | at u48     [42 octets; in the block of its messages]
+ *    10 ended     partition u32 | producer u64 | epoch u16 | flags u8 (1: committed) | offset of the marker u48 (all ones:
+ *                 none) | at u48                                                  [28 octets; in the block of its marker]
  */
 export const record = {
   entry: 1,
@@ -25,6 +29,8 @@ export const record = {
   position: 6,
   define: 7,
   dedup: 8,
+  produced: 9,
+  ended: 10,
 } as const;
 
 /** First octet of a block's payload: the atomic group goes on in the next block. */

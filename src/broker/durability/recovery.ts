@@ -85,6 +85,7 @@ async function restoreSnapshot(core: Core, snapshot: StoredSnapshot): Promise<vo
       if (subscription !== undefined) restoreSubscription(subscription, named);
     }
     queue.positions.fromJson(one.positions ?? []);
+    if (one.producing !== undefined) queue.producing().fromJson(one.producing);
     for (const [id, seenMs] of one.dedup ?? []) queue.dedup?.add(id, seenMs);
   }
   for (const namespace of core.namespaceByName.values()) {
@@ -147,6 +148,7 @@ async function finish(core: Core): Promise<void> {
     const superseded = queue.compaction?.superseded;
     if (superseded !== undefined) partition.runs.recount((low, high) => high - low - superseded.countIn(low, high));
     partition.visibleEnd = partition.next;
+    partition.makeStable();
     partition.lastBatchStart = Math.max(partition.first, partition.next - 1);
   }
 }

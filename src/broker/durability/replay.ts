@@ -9,6 +9,7 @@ import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor, readU48 } from "../entry.ts";
 import { restoreAttempts, restoreHorizon, restoreSettled } from "../subscription/subscription-snapshot.ts";
+import { Producing } from "../topic/producing.ts";
 import { blockBegins, blockContinued, record } from "./records.ts";
 
 /**
@@ -154,6 +155,9 @@ export class Replay {
         applyDefinition(this.#core, JSON.parse(buffer.toString("utf8", at + 5, at + 5 + length)) as Definition);
         at += 5 + length;
       } else if (kind === record.dedup) at = this.#dedup(buffer, at);
+      else if (kind === record.produced)
+        at = Producing.restoreProduced((id) => this.#queue(id)?.producing(), buffer, at);
+      else if (kind === record.ended) at = Producing.restoreEnded((id) => this.#queue(id)?.producing(), buffer, at);
       else
         throw new Error(
           `journal block ${block.seq} of ${block.file} has a record of unknown kind ${kind}: written by a newer version?`,

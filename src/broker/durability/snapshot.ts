@@ -7,6 +7,7 @@ import { headersToJson, type Definition } from "../catalog/definition.ts";
 import { type SubscriptionSnapshot, subscriptionSnapshot } from "../subscription/subscription-snapshot.ts";
 import { ownSettings } from "../catalog/named-subscriptions.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
+import type { ProducingJson } from "../topic/producing.ts";
 import { queueDefinition } from "../catalog/topic-partitions.ts";
 
 export interface QueueSnapshot {
@@ -25,6 +26,8 @@ export interface QueueSnapshot {
   readonly named?: [number, SubscriptionSnapshot][];
   /** Groups and where they stand: offset, committed at, metadata. */
   readonly positions?: [string, number, number, string][];
+  /** Who numbers what it appends, and transactions. */
+  readonly producing?: ProducingJson;
 }
 
 export interface Snapshot {
@@ -81,6 +84,7 @@ function namedDefinitions(queue: QueueState): Definition[] {
 
 function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
   const { id, partition, subscription, dedup } = queue;
+  const producing = queue.producingJson();
   if (subscription !== undefined && !subscription.keepsHistory)
     partition.fleeting.removeBelow(subscription.settled.floor);
   return {
@@ -95,6 +99,7 @@ function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
     ...(queue.named === undefined
       ? {}
       : { named: [...queue.named.values()].map((one) => [one.id, subscriptionSnapshot(one, isClean)]) }),
+    ...(producing === undefined ? {} : { producing }),
     ...(queue.positions.byGroup.size === 0 ? {} : { positions: queue.positions.toJson() }),
   };
 }

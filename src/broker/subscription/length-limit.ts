@@ -46,14 +46,14 @@ export class LengthLimit {
     this.#core.clock.defer(this.enforce);
   };
 
-  /** A queue that refuses has no room for one more. */
-  refuses(bodyLength: number): boolean {
-    const { readyCount, readyBytes, settings } = this.#subscription;
+  /** A queue that refuses has no room for so many more. What may yet be committed takes its place already. */
+  refuses(count: number, bodyBytes: number): boolean {
+    const { readyCount, readyBytes, undecided, settings } = this.#subscription;
     const { maxLength, maxLengthBytes, overflow } = settings;
     if (overflow === "drop-head") return false;
     const isFull =
-      (maxLength >= 0 && readyCount + 1 > maxLength) ||
-      (maxLengthBytes >= 0 && readyBytes + bodyLength > maxLengthBytes);
+      (maxLength >= 0 && readyCount + undecided.count + count > maxLength) ||
+      (maxLengthBytes >= 0 && readyBytes + undecided.bytes + bodyBytes > maxLengthBytes);
     if (isFull) this.#tell("a queue is at its length limit and refuses messages");
     return isFull;
   }

@@ -59,7 +59,7 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
     const partition = this.#partition;
     if (this.#position < 0) return;
     if (this.#position < partition.first) this.#position = partition.first;
-    for (let looks = 0; this.consumer !== undefined && this.#position < partition.visibleEnd; looks++) {
+    for (let looks = 0; this.consumer !== undefined && this.#position < partition.stableEnd; looks++) {
       if (!this.consumer.hasCredit) {
         this.consumer.isStarved = true;
         return;
@@ -72,6 +72,7 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       }
       const offset = this.#position++;
       const { options, session, receiver } = this.consumer;
+      if (partition.transactions?.isAborted(offset) === true) continue;
       if (options.filter !== undefined && !options.filter(this.#entry)) continue;
       const lease = session.grant(options.noAck ? undefined : this, offset, this.consumer.holder);
       this.#counters.handed(options.noAck, false);

@@ -7,13 +7,13 @@ import type { Subscription } from "./subscription.ts";
  * limit of bytes needs their exact sum. What is appended meanwhile is not looked at, nor what is `leased`.
  */
 export async function scan(core: Core, subscription: Subscription, leased = new Set<number>()): Promise<void> {
-  const { id, partition, settled, attempts, ready } = subscription;
+  const { id, partition, settled, attempts, ready, undecided } = subscription;
   const { next } = partition;
   const cursor = new EntryCursor();
   subscription.readyBytes = 0;
   let offset = settled.floor;
   while (offset < next) {
-    if (settled.has(offset) || leased.has(offset)) offset++;
+    if (settled.has(offset) || leased.has(offset) || undecided.has(offset)) offset++;
     else if (partition.look(offset, cursor)) {
       const isDelayed =
         cursor.deliverAtMs > cursor.timestampMs && !core.schedule.hasFired(id, cursor.deliverAtMs, offset);

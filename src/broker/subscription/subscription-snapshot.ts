@@ -90,6 +90,9 @@ export function finishRestore(
     addRetry(readyAtMs, offset);
   }
   subscription.scheduledCount = scheduled + retries;
-  subscription.readyCount = partition.next - settled.floor - settled.above - subscription.scheduledCount;
+  subscription.undecided.restore();
+  subscription.readyBytes -= subscription.undecided.bytes;
+  const waiting = subscription.scheduledCount + subscription.undecided.count;
+  subscription.readyCount = partition.next - settled.floor - settled.above - waiting;
   if (subscription.readyCount === 0 || subscription.readyBytes < 0) subscription.readyBytes = 0;
 }

@@ -30,6 +30,7 @@ import { countBytes } from "./scan.ts";
 import type { SessionState } from "./session.ts";
 import { SettledSet } from "./settled-set.ts";
 import { horizonStep, SubscriptionJournal } from "./subscription-journal.ts";
+import { Undecided } from "./undecided.ts";
 
 /** A message whose dead-letter target is full is tried again after this. */
 const deadLetterRetryMs = 1000;
@@ -66,8 +67,9 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly #entry = new EntryCursor();
   readonly #consumers: ConsumerSet;
   readonly journal: SubscriptionJournal;
+  readonly undecided: Undecided;
   readonly #expiry: Expiry;
-  readonly #lengthLimit: LengthLimit;
+  readonly lengthLimit: LengthLimit;
   /** Those who asked for one message. `end`: what was appended before they asked is waited for. */
   readonly #gets: { session: SessionState; noAck: boolean; done: GetDone; end: number }[] = [];
   /** Some message here has, or may have, a time to live. */
@@ -85,8 +87,9 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.#core = core;
     this.#consumers = new ConsumerSet(settings.mode === "failover");
     this.journal = new SubscriptionJournal(core, this);
+    this.undecided = new Undecided(this);
     this.#expiry = new Expiry(core, this);
-    this.#lengthLimit = new LengthLimit(core, this);
+    this.lengthLimit = new LengthLimit(core, this);
     this.ready = createReady(settings);
     this.horizon = partition.isDurable ? 0 : Infinity;
     this.mayExpire = settings.ttlMs >= 0;
@@ -111,7 +114,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.settings = settings;
     if (settings.ttlMs >= 0) this.mayExpire = true;
     if (settings.maxLengthBytes >= 0) countBytes(this.#core, this);
-    this.#lengthLimit.enforce();
+    this.lengthLimit.enforce();
     this.wake();
   }
 
@@ -127,30 +130,25 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     ttlMs: number,
   ): void {
     if (ttlMs >= 0) this.mayExpire = true;
+    if (this.undecided.isHolding) return this.undecided.holdBack(bodyLength, deliverAtMs);
     if (deliverAtMs > 0) {
       this.scheduledCount++;
-      this.#core.schedule.add(deliverAtMs, this.id, offset);
-      return;
+      return this.#core.schedule.add(deliverAtMs, this.id, offset);
     }
     if (this.ready.needsScan) this.ready.appended(offset, priority, key);
     this.readyCount++;
     this.readyBytes += bodyLength;
     const { maxLength, maxLengthBytes } = this.settings;
     if ((maxLength >= 0 && this.readyCount > maxLength) || (maxLengthBytes >= 0 && this.readyBytes > maxLengthBytes)) {
-      this.#limitLength();
+      this.limitLength();
     }
   }
 
   /** Drops what is too many; but a consumer that waits takes the messages that become visible before any are too many. */
-  #limitLength(): void {
+  limitLength(): void {
     const { next, visibleEnd } = this.partition;
-    if (next === visibleEnd || this.#consumers.next() === undefined) this.#lengthLimit.enforce();
-    else this.#lengthLimit.isWaiting = true;
-  }
-
-  /** A full queue that refuses: nothing was appended yet. */
-  refuses(bodyLength: number): boolean {
-    return this.#lengthLimit.refuses(bodyLength);
+    if (next === visibleEnd || this.#consumers.next() === undefined) this.lengthLimit.enforce();
+    else this.lengthLimit.isWaiting = true;
   }
 
   /** The time of a message that was published for later has come. */
@@ -160,7 +158,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (offset >= this.partition.visibleEnd) return void this.#early.push(offset);
     this.scheduledCount--;
     if (this.onDue !== undefined) return this.#withEntry(offset, () => this.#passOn(offset));
-    this.#becomeReady(offset);
+    this.becomeReady(offset);
   }
 
   /** The time of a message that came back has come. */
@@ -171,7 +169,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.scheduledCount--;
     const { death } = attempts;
     if (death !== undefined) this.#withEntry(offset, () => this.#die(offset, death));
-    else this.#becomeReady(offset);
+    else this.becomeReady(offset);
   }
 
   #passOn(offset: number): void {
@@ -181,10 +179,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     });
   }
 
-  #becomeReady(offset: number): void {
+  becomeReady(offset: number): void {
     const { needsScan } = this.ready;
     if (needsScan && !this.partition.look(offset, this.#entry)) {
-      return this.#withEntry(offset, () => this.#becomeReady(offset));
+      return this.#withEntry(offset, () => this.becomeReady(offset));
     }
     this.readyCount++;
     this.readyBytes += Math.max(0, this.partition.bodyLength(offset));
@@ -250,7 +248,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       this.#hand(offset, consumer);
     }
     this.#isDispatching = false;
-    if (this.#lengthLimit.isWaiting) this.#lengthLimit.enforce();
+    if (this.lengthLimit.isWaiting) this.lengthLimit.enforce();
     // What waits for its delay begins to live when it has arrived where it is to.
     if (this.mayExpire && this.onDue === undefined) this.#expiry.run();
   }
@@ -259,7 +257,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   #takeReady(isForConsumer: boolean): number {
     const { partition, ready } = this;
     for (;;) {
-      const offset = ready.peek(partition.visibleEnd);
+      const offset = ready.peek(this.undecided.end);
       if (offset < 0) return -1;
       if (offset >= this.horizon) {
         this.journal.announce(offset);
@@ -275,7 +273,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
         continue;
       }
       ready.take();
-      if (this.#isScheduled(offset, this.#entry)) continue;
+      if (this.#isScheduled(offset, this.#entry)) {
+        if (ready.needsScan && this.settled.has(offset)) ready.settled(offset);
+        continue;
+      }
       if (this.mayExpire && this.#expiry.isExpired(this.#entry, isForConsumer)) {
         this.#noLongerReady();
         this.#die(offset, "expired");
@@ -299,8 +300,9 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.readyBytes = this.readyCount === 0 ? 0 : this.readyBytes - (this.#entry.bodyEnd - this.#entry.bodyStart);
   }
 
-  /** The cursor passes over it: the schedule will bring it. */
+  /** The cursor passes over it: the schedule will bring it, or the end of its transaction, or it was aborted. */
   #isScheduled(offset: number, entry: EntryCursor): boolean {
+    if (this.partition.transactions !== undefined && this.undecided.passes(offset)) return true;
     const attempts = this.attempts.size > 0 ? this.attempts.get(offset) : undefined;
     if (attempts !== undefined) return attempts.readyAtMs > 0;
     return entry.deliverAtMs > entry.timestampMs && !this.#core.schedule.hasFired(this.id, entry.deliverAtMs, offset);
@@ -424,7 +426,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.ready.giveBack(offset);
     this.readyCount++;
     this.readyBytes += Math.max(0, this.partition.bodyLength(offset));
-    this.#limitLength();
+    this.limitLength();
     this.wake();
   }
 
@@ -480,9 +482,9 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** Takes away a head that was settled, or that the schedule will bring. */
   passOverHead(offset: number): boolean {
-    const isSettled = this.settled.has(offset);
     const isScheduled =
-      !isSettled && this.partition.look(offset, this.#entry) && this.#isScheduled(offset, this.#entry);
+      !this.settled.has(offset) && this.partition.look(offset, this.#entry) && this.#isScheduled(offset, this.#entry);
+    const isSettled = this.settled.has(offset);
     if (!isSettled && !isScheduled) return false;
     this.ready.takeHead(offset);
     if (isSettled && this.ready.needsScan) this.ready.settled(offset);
@@ -491,6 +493,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** Drops what is ready and what is scheduled; what is leased stays. Answers how many were ready. */
   purge(): number {
-    return purge(this, this.#core.leasedOf(this));
+    return purge(this, this.undecided.addTo(this.#core.leasedOf(this)));
   }
 }

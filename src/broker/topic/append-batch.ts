@@ -16,6 +16,11 @@ const countMax = 0x7fff_ffff;
  */
 const aheadMsMax = 3_600_000;
 
+/** What its record takes of a block, at most. */
+export function batchRecordBytes({ bodyStart, bodyEnd }: Batch): number {
+  return recordBytes + batchHeadBytes + bodyEnd - bodyStart;
+}
+
 /** Answers the offset of its first message. */
 export function appendBatch(core: Core, queue: QueueState, batch: Batch): number {
   const { partition, subscription } = queue;

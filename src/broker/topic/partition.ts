@@ -24,6 +24,7 @@ import type { BlockCache } from "../durability/block-cache.ts";
 import { EntryCursor } from "../entry.ts";
 import { givePage, type Page, pageBytes, pageEntries, takePage } from "./page.ts";
 import { Runs } from "./runs.ts";
+import type { Transactions } from "./transactions.ts";
 
 const loadBytes = 1 << 20;
 const loadEntries = 8192;
@@ -68,6 +69,9 @@ export class Partition {
   next = 0;
   /** Entries below may be read. */
   visibleEnd = 0;
+  /** Of these, all below are decided. */
+  stableEnd = 0;
+  transactions: Transactions | undefined;
   /** Where the newest batch of visible entries begins. */
   lastBatchStart = 0;
   isDirty = false;
@@ -271,6 +275,12 @@ export class Partition {
     if (end <= this.visibleEnd) return;
     this.lastBatchStart = this.visibleEnd;
     this.visibleEnd = end;
+    this.makeStable();
+  }
+
+  /** More is visible, or a transaction is decided. */
+  makeStable(): void {
+    this.stableEnd = this.transactions === undefined ? this.visibleEnd : this.transactions.stableEnd(this.visibleEnd);
     for (const reader of this.readers) reader.wake();
   }
 

@@ -1,0 +1,179 @@
+/**
+ * Transactions of one partition: which messages are undecided, and which were aborted.
+ *
+ * A producer has one transaction open at a time. Its messages lie in the partition like others, as ranges of offsets;
+ * while it is undecided nobody who reads what is stable gets beyond its first. Once it is decided, and the decision is
+ * durable, its ranges are forgotten if it was committed and remembered as aborted if not, for as long as something of
+ * them is kept. A decision that is not durable yet changes nothing for readers: a crash may still take it back.
+ *
+ * Transactions begin in the order of their first offsets, so the first in the map of undecided ones is the oldest.
+ */
+import { RangeSet } from "../../base/range-set.ts";
+import type { AbortedTransaction, OpenTransaction } from "../batch.ts";
+
+export class Transaction implements OpenTransaction {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly firstOffset: number;
+  readonly sinceMs: number;
+  /** Where its messages lie. */
+  readonly ranges: RangeSet;
+
+  constructor(producerId: number, producerEpoch: number, sinceMs: number, ranges: RangeSet) {
+    this.producerId = producerId;
+    this.producerEpoch = producerEpoch;
+    this.firstOffset = ranges.starts[0]!;
+    this.sinceMs = sinceMs;
+    this.ranges = ranges;
+  }
+}
+
+/** Open ones: producer, epoch, since, ranges. Aborted ones: producer, first and last offset. And the ranges of those. */
+export interface TransactionsJson {
+  readonly open: [number, number, number, number[]][];
+  readonly aborted: [number, number, number][];
+  readonly abortedRanges: number[];
+}
+
+export class Transactions {
+  readonly #openByProducer = new Map<number, Transaction>();
+  /** By first offset: those that are open, and those whose end is not durable yet. */
+  readonly #undecided = new Map<number, Transaction>();
+  /** By first offset. */
+  #aborted: AbortedTransaction[] = [];
+  /** Of each of them and all before it: nothing of those lies above. */
+  #lastOffsets: number[] = [];
+  #abortedRanges = new RangeSet();
+
+  openOf(producerId: number): Transaction | undefined {
+    return this.#openByProducer.get(producerId);
+  }
+
+  open(): Iterable<Transaction> {
+    return this.#openByProducer.values();
+  }
+
+  get isIdle(): boolean {
+    return this.#undecided.size === 0 && this.#aborted.length === 0 && this.#abortedRanges.starts.length === 0;
+  }
+
+  /** Messages of [start, end) were appended in the producer's transaction, which begins with them if none is open. */
+  append(producerId: number, producerEpoch: number, start: number, end: number, nowMs: number): void {
+    const open = this.#openByProducer.get(producerId);
+    if (open !== undefined) return open.ranges.add(start, end);
+    this.#begin(new Transaction(producerId, producerEpoch, nowMs, RangeSet.fromList([start, end])));
+  }
+
+  /** The producer's transaction is decided: undefined, it has none. Until decided() it stays undecided for readers. */
+  end(producerId: number): Transaction | undefined {
+    const open = this.#openByProducer.get(producerId);
+    this.#openByProducer.delete(producerId);
+    return open;
+  }
+
+  /** `lastOffset`: of its marker, or its last message. */
+  abort({ producerId, firstOffset, ranges }: Transaction, lastOffset: number): void {
+    let at = this.#aborted.length;
+    while (at > 0 && this.#aborted[at - 1]!.firstOffset > firstOffset) at--;
+    this.#aborted.splice(at, 0, { producerId, firstOffset, lastOffset });
+    this.#countLasts(at);
+    for (const [i, start] of ranges.starts.entries()) this.#abortedRanges.add(start, ranges.ends[i]!);
+  }
+
+  /** Its end is durable. */
+  decided(transaction: Transaction): void {
+    this.#undecided.delete(transaction.firstOffset);
+  }
+
+  /** Of what is visible below `end`: all below the answer is decided. */
+  stableEnd(end: number): number {
+    for (const first of this.#undecided.keys()) return Math.min(first, end);
+    return end;
+  }
+
+  isUndecided(offset: number): boolean {
+    for (const { firstOffset, ranges } of this.#undecided.values()) {
+      if (offset < firstOffset) return false;
+      if (ranges.has(offset)) return true;
+    }
+    return false;
+  }
+
+  /** Ranges of offsets that are undecided. */
+  undecidedRanges(): RangeSet {
+    const all = new RangeSet();
+    for (const { ranges } of this.#undecided.values()) {
+      for (const [i, start] of ranges.starts.entries()) all.add(start, ranges.ends[i]!);
+    }
+    return all;
+  }
+
+  isAborted(offset: number): boolean {
+    return this.#abortedRanges.starts.length > 0 && this.#abortedRanges.has(offset);
+  }
+
+  /** As PartitionReading.abortedTransactions(). */
+  aborted(start: number, end: number): readonly AbortedTransaction[] {
+    const found: AbortedTransaction[] = [];
+    for (let i = this.#firstReaching(start); i < this.#aborted.length; i++) {
+      const one = this.#aborted[i]!;
+      if (one.firstOffset >= end) break;
+      if (one.lastOffset >= start) found.push(one);
+    }
+    return found;
+  }
+
+  /** Nothing below `first` is kept any more. */
+  trim(first: number): void {
+    this.#abortedRanges.removeBelow(first);
+    if (this.#aborted.every(({ lastOffset }) => lastOffset >= first)) return;
+    this.#aborted = this.#aborted.filter(({ lastOffset }) => lastOffset >= first);
+    this.#lastOffsets.length = 0;
+    this.#countLasts(0);
+  }
+
+  toJson(): TransactionsJson {
+    return {
+      open: Array.from(this.#openByProducer.values(), ({ producerId, producerEpoch, sinceMs, ranges }) => [
+        producerId,
+        producerEpoch,
+        sinceMs,
+        ranges.toList(),
+      ]),
+      aborted: this.#aborted.map(({ producerId, firstOffset, lastOffset }) => [producerId, firstOffset, lastOffset]),
+      abortedRanges: this.#abortedRanges.toList(),
+    };
+  }
+
+  fromJson({ open, aborted, abortedRanges }: TransactionsJson): void {
+    for (const [producerId, epoch, sinceMs, ranges] of open.toSorted((a, b) => a[3][0]! - b[3][0]!)) {
+      this.#begin(new Transaction(producerId, epoch, sinceMs, RangeSet.fromList(ranges)));
+    }
+    this.#aborted = aborted.map(([producerId, firstOffset, lastOffset]) => ({ producerId, firstOffset, lastOffset }));
+    this.#countLasts(0);
+    this.#abortedRanges = RangeSet.fromList(abortedRanges);
+  }
+
+  #begin(transaction: Transaction): void {
+    this.#openByProducer.set(transaction.producerId, transaction);
+    this.#undecided.set(transaction.firstOffset, transaction);
+  }
+
+  #countLasts(from: number): void {
+    for (let i = from; i < this.#aborted.length; i++) {
+      this.#lastOffsets[i] = Math.max(this.#aborted[i]!.lastOffset, i === 0 ? -1 : this.#lastOffsets[i - 1]!);
+    }
+  }
+
+  /** Index of the first that may reach `offset`: those before all end below it. */
+  #firstReaching(offset: number): number {
+    let low = 0;
+    let high = this.#aborted.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#lastOffsets[middle]! < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,317 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom } from "../base/random.ts";
+import { type Batch, type Produced, producerVerdict, type Queue } from "./api.ts";
+import { Bottle, plainQueue, testFormat } from "./test-broker.suite.ts";
+
+function produced(
+  producerId: number,
+  sequence: number,
+  count = 1,
+  isTransactional = true,
+  producerEpoch = 0,
+): Produced {
+  return { producerId, producerEpoch, sequence, count, isTransactional };
+}
+
+function batchOf(text: string, by: Produced): Batch {
+  const body = Buffer.concat([Buffer.alloc(4), Buffer.from(text)]);
+  return { ...by, format: testFormat.id, timestampMs: 0, body, bodyStart: 0, bodyEnd: body.length };
+}
+
+/** Publishes to a queue as a producer, in its transaction unless it is said otherwise. */
+function produce(bottle: Bottle, queue: string, bodies: readonly string[], by: Produced): number {
+  const target = bottle.queue(queue);
+  assert.equal(target.checkProducer(by), producerVerdict.next);
+  return target.appendProduced(by, () => bottle.publishAll(queue, bodies));
+}
+
+const endOf = (queue: Queue, producerId: number, isCommitted: boolean, epoch = 0): number =>
+  queue.endTransaction(producerId, epoch, isCommitted, undefined);
+
+test("messages of a queue's transaction are given to nobody until it is committed, and then in their places", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q");
+  bottle.publish("q", "a");
+  produce(bottle, "q", ["b", "c"], produced(1, 0, 2));
+  bottle.publish("q", "d");
+  await bottle.settle();
+  assert.equal(queue.readyCount, 2);
+  assert.deepEqual([queue.stableEnd, queue.visibleEnd], [1, 4]);
+  const taker = bottle.consume("q");
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["a", "d"]);
+  endOf(queue, 1, true);
+  assert.equal(queue.stableEnd, 1, "a decision that is not durable changes nothing");
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["a", "d", "b", "c"]);
+  assert.deepEqual([queue.stableEnd, queue.leasedCount], [4, 4]);
+  assert.ok(taker.deliveries.every(({ isRedelivered }) => !isRedelivered));
+});
+
+test("what is aborted goes without a word: not ready, not dead-lettered, not in memory", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("dead");
+  const queue = bottle.declare("q", { deadLetter: { exchange: "", routingKey: "dead" }, maxPriority: 3 });
+  produce(bottle, "q", ["a", "b"], produced(1, 0, 2));
+  produce(bottle, "q", ["c"], produced(2, 0));
+  await bottle.settle();
+  endOf(queue, 1, false);
+  endOf(queue, 2, true);
+  await bottle.settle();
+  assert.deepEqual([queue.readyCount, bottle.queue("dead").readyCount], [1, 0]);
+  assert.deepEqual(await bottle.drain("q"), ["c"]);
+  assert.deepEqual([...queue.openTransactions()], []);
+  assert.equal(queue.counters.settled, 0);
+});
+
+test("a crash finds a transaction open, committed or aborted, and never in between", async () => {
+  for (const between of ["crash", "checkpoint", "restart", "evict"] as const) {
+    const again = async (bottle: Bottle): Promise<void> => {
+      if (between === "checkpoint" || between === "evict") await bottle[between]();
+      if (between === "restart") await bottle.restart();
+      else await bottle.crash();
+    };
+    const bottle = await Bottle.open();
+    bottle.declare("q");
+    for (const [i, text] of ["a", "b", "c"].entries()) produce(bottle, "q", [text], produced(i, 0));
+    bottle.publish("q", "d");
+    await bottle.settle();
+    endOf(bottle.queue("q"), 0, true);
+    endOf(bottle.queue("q"), 1, false);
+    await bottle.settle();
+    await again(bottle);
+    const queue = bottle.queue("q");
+    assert.equal(queue.readyCount, 2, between);
+    assert.deepEqual(
+      [...queue.openTransactions()].map(({ producerId, firstOffset }) => [producerId, firstOffset]),
+      [[2, 2]],
+    );
+    assert.equal(queue.checkProducer(produced(2, 0)), 2, "the sequence is known");
+    assert.deepEqual(await bottle.drain("q"), ["a", "d"]);
+    endOf(queue, 2, true);
+    await bottle.settle();
+    await again(bottle);
+    assert.deepEqual(await bottle.drain("q"), ["c"]);
+    assert.equal(bottle.queue("q").stableEnd, 4);
+  }
+});
+
+test("an end that was not durable when the power went did not happen, and nobody has seen it", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  produce(bottle, "q", ["a"], produced(1, 0));
+  await bottle.settle();
+  const taker = bottle.consume("q");
+  endOf(bottle.queue("q"), 1, true);
+  await bottle.crash();
+  assert.deepEqual(taker.bodies, []);
+  assert.equal(bottle.queue("q").readyCount, 0);
+  endOf(bottle.queue("q"), 1, false);
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("q"), []);
+});
+
+test("an end of an older epoch touches nothing of a newer one", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q");
+  produce(bottle, "q", ["a"], produced(1, 0, 1, true, 4));
+  await bottle.settle();
+  assert.equal(endOf(queue, 1, true, 3), -1);
+  await bottle.settle();
+  assert.equal(queue.readyCount, 0);
+  assert.equal(queue.checkProducer(produced(1, 0, 1, true, 3)), producerVerdict.fenced);
+  assert.equal(queue.checkProducer(produced(1, 1, 1, false, 4)), producerVerdict.notInTransaction);
+  endOf(queue, 1, true, 5);
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("q"), ["a"]);
+  assert.equal(queue.checkProducer(produced(1, 1, 1, true, 4)), producerVerdict.fenced);
+  assert.equal(queue.checkProducer(produced(1, 0, 1, true, 5)), producerVerdict.next);
+});
+
+test("limits that refuse count what is undecided, and the others drop none of it", async () => {
+  const bottle = await Bottle.open();
+  const refusing = bottle.declare("refusing", { maxLength: 3, overflow: "reject-publish" });
+  produce(bottle, "refusing", ["a", "b"], produced(1, 0, 2));
+  assert.equal(refusing.hasRoom(1, 1), true);
+  assert.equal(refusing.hasRoom(2, 2), false);
+  bottle.publish("refusing", "c");
+  bottle.publish("refusing", "d");
+  assert.equal(bottle.outcome.refused, true);
+  endOf(refusing, 1, true);
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("refusing"), ["a", "b", "c"]);
+  const dropping = bottle.declare("dropping", { maxLength: 2 });
+  produce(bottle, "dropping", ["a", "b"], produced(1, 0, 2));
+  bottle.publishAll("dropping", ["c", "d", "e"]);
+  await bottle.settle();
+  assert.equal(dropping.readyCount, 2);
+  endOf(dropping, 1, true);
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("dropping"), ["d", "e"], "they are the oldest, now that they count");
+});
+
+test("a purge leaves what is undecided where it is", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q");
+  produce(bottle, "q", ["a", "b"], produced(1, 0, 2));
+  bottle.publishAll("q", ["c", "d"]);
+  await bottle.settle();
+  assert.equal(queue.purge(), 2);
+  endOf(queue, 1, true);
+  bottle.publish("q", "e");
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("q"), ["a", "b", "e"]);
+});
+
+test("a log is stable up to its first open transaction; aborted ones are listed in order, and go with what they are of", async () => {
+  const bottle = await Bottle.open();
+  let log = bottle.declareLog("log");
+  const append = (by: Produced): number => log.appendBatch(batchOf("x", by));
+  const end = (producerId: number, isCommitted: boolean): number =>
+    log.endTransaction(producerId, 0, isCommitted, batchOf("end", produced(producerId, -1)));
+  append(produced(1, 0, 10));
+  append(produced(2, 0, 5));
+  append(produced(3, 0, 1, false));
+  append(produced(1, 10, 3));
+  await bottle.settle();
+  assert.deepEqual([log.stableEnd, log.visibleEnd], [0, 19]);
+  assert.equal(end(1, false), 19);
+  await bottle.settle();
+  assert.deepEqual([log.stableEnd, log.visibleEnd], [10, 20]);
+  assert.equal(end(2, false), 20);
+  append(produced(2, 5, 4));
+  await bottle.settle();
+  await bottle.checkpoint();
+  assert.equal(end(2, true), 25);
+  await bottle.settle();
+  await bottle.crash();
+  log = bottle.queue("log");
+  assert.deepEqual([log.stableEnd, log.visibleEnd], [26, 26]);
+  const first = { producerId: 1, firstOffset: 0, lastOffset: 19 };
+  const second = { producerId: 2, firstOffset: 10, lastOffset: 20 };
+  assert.deepEqual(log.abortedTransactions(0, 26), [first, second]);
+  assert.deepEqual(log.abortedTransactions(0, 10), [first]);
+  assert.deepEqual(log.abortedTransactions(20, 26), [second]);
+  assert.deepEqual(log.abortedTransactions(21, 26), []);
+  log.trim(20);
+  assert.deepEqual(log.abortedTransactions(0, 26), [second]);
+  log.trim(26);
+  assert.deepEqual(log.abortedTransactions(0, 30), []);
+  assert.deepEqual([log.stableEnd, log.visibleEnd], [26, 26]);
+  assert.deepEqual(
+    [...log.producers()].map((one) => [one.producerId, one.lastSequence, one.transactionFirstOffset]),
+    [
+      [1, 12, -1],
+      [2, 8, -1],
+      [3, 0, -1],
+    ],
+  );
+});
+
+test("a producer that is idle for a day is forgotten, and its place on the disk with it", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  log.appendBatch(batchOf("x", produced(1, 0, 1, false)));
+  log.appendBatch(batchOf("x", produced(2, 0)));
+  await bottle.advance(86_400_000);
+  assert.equal(log.checkProducer(produced(1, 9, 1, false)), producerVerdict.next);
+  assert.equal(log.checkProducer(produced(2, 9)), producerVerdict.outOfOrder);
+  await bottle.checkpoint();
+  await bottle.crash();
+  assert.deepEqual(
+    [...bottle.queue("log").producers()].map(({ producerId }) => producerId),
+    [2],
+  );
+});
+
+interface Told {
+  readonly text: string;
+  readonly producer: number;
+}
+
+test("whatever producers, crashes and checkpoints do, each message comes once if its transaction was committed and never if not", async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const random = seededRandom(seed);
+    const below = (end: number): number => Math.floor(random.next() * end);
+    const bottle = await Bottle.open({ settings: { bufferBytes: 1 << 14, cacheBytes: 1 << 16 } });
+    bottle.declare("q", below(2) === 0 ? {} : { maxPriority: 2 });
+    const wanted = new Set<string>();
+    const got: string[] = [];
+    let open: Told[] = [];
+    const sequences = [0, 0, 0];
+    for (let step = 0; step < 60; step++) {
+      const producer = below(3);
+      const isOpen = open.some((one) => one.producer === producer);
+      const kind = below(12);
+      if (kind < 4) {
+        const bodies = Array.from({ length: 1 + below(4) }, (_, i) => `${step}.${i}`.padEnd(below(3000), "."));
+        const by = produced(producer, sequences[producer]!, bodies.length, isOpen || random.next() < 0.7);
+        produce(bottle, "q", bodies, by);
+        const again = bottle.queue("q").checkProducer(by);
+        assert.ok(again >= 0, `what was sent is known: ${again}`);
+        sequences[producer]! += bodies.length;
+        if (by.isTransactional) open.push(...bodies.map((text) => ({ text, producer })));
+        else for (const text of bodies) wanted.add(text);
+      } else if (kind < 6) {
+        const isCommitted = below(2) === 0;
+        endOf(bottle.queue("q"), producer, isCommitted);
+        if (isCommitted) for (const one of open) if (one.producer === producer) wanted.add(one.text);
+        open = open.filter((one) => one.producer !== producer);
+      } else if (kind === 6) {
+        bottle.publish("q", `${step}`);
+        wanted.add(`${step}`);
+      } else if (kind === 7) {
+        await bottle.settle();
+        for (let i = below(8); i > 0; i--) {
+          const one = await bottle.get("q");
+          if (one !== undefined) got.push(one.body);
+        }
+      } else if (kind === 8) await bottle.checkpoint();
+      else if (kind === 9) await bottle.evict();
+      else if (kind === 10) {
+        await bottle.settle();
+        await bottle.crash();
+      } else await bottle.restart();
+      if (below(3) === 0) await bottle.settle();
+    }
+    await bottle.settle();
+    assert.equal(bottle.queue("q").readyCount, wanted.size - got.length, `seed ${seed}`);
+    got.push(...(await bottle.drain("q")));
+    assert.equal(new Set(got).size, got.length, `seed ${seed}: each once`);
+    assert.deepEqual(new Set(got), wanted, `seed ${seed}`);
+    for (const producer of [0, 1, 2]) endOf(bottle.queue("q"), producer, false);
+    await bottle.settle();
+    const { stableEnd, visibleEnd } = bottle.queue("q");
+    assert.equal(stableEnd, visibleEnd);
+  }
+});
+
+test("a batch of a producer and what is known of it are on disk together, wherever blocks end", async () => {
+  const bottle = await Bottle.open({ settings: { bufferBytes: 1 << 13 } });
+  bottle.declareLog("log");
+  await bottle.settle();
+  for (let sequence = 0; sequence < 40; sequence++) {
+    bottle.queue("log").appendBatch(batchOf("x".repeat(300 + sequence * 7), produced(1, sequence, 1, false)));
+    for (let steps = 0; steps < 3; steps++) await bottle.step();
+    const twin = await bottle.fork();
+    const log = twin.queue("log");
+    const [known] = [...log.producers()];
+    assert.equal(known?.lastSequence ?? -1, log.nextOffset - 1);
+    if (log.nextOffset > 0)
+      assert.equal(log.checkProducer(produced(1, log.nextOffset - 1, 1, false)), log.nextOffset - 1);
+  }
+});
+
+test("undecided messages keep their places over a queue's own order", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q", { ...plainQueue, mode: "keyed" });
+  queue.appendProduced(produced(1, 0, 2), () => bottle.publishAll("q", ["a", "b"], { key: "k" }));
+  bottle.publish("q", "c", { key: "k" });
+  await bottle.settle();
+  await bottle.checkpoint();
+  await bottle.crash();
+  endOf(bottle.queue("q"), 1, true);
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("q"), ["a", "b", "c"]);
+});
