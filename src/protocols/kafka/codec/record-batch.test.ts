@@ -3,7 +3,6 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { endTransactionMarker, BatchBuilder, plainTraits } from "./batch-builder.ts";
 import { compressions } from "./compression.ts";
-import { crc32c } from "./crc32c.ts";
 import { errorName } from "./errors.ts";
 import { attributeBits, batchAt, BatchView, checkProducedBatch, findProducedBatch } from "./record-batch.ts";
 import { buildBatch, readBatch, recordLists, type RecordModel } from "./record-models.suite.ts";
@@ -41,12 +40,6 @@ function changed(batch: Buffer, change: (copy: Buffer) => void): Buffer {
   new BatchView().set(copy, 0).writeCrc();
   return copy;
 }
-
-test("the checksum is that of Castagnoli", () => {
-  assert.equal(crc32c(Buffer.from("123456789"), 0, 9), 0xe3069283);
-  assert.equal(crc32c(Buffer.alloc(32), 0, 32), 0x8a9136aa);
-  assert.equal(crc32c(Buffer.alloc(0), 0, 0), 0);
-});
 
 test("records come out of a batch as they went in, in every compression", () => {
   fc.assert(
