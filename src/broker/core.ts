@@ -31,6 +31,7 @@ import type { LeaseOwner } from "./subscription/lease-owner.ts";
 import type { SessionState } from "./subscription/session.ts";
 import type { Subscription } from "./subscription/subscription.ts";
 import { Partition } from "./topic/partition.ts";
+import { UnpackedBatches } from "./topic/unpacked-batches.ts";
 
 export interface CoreSettings {
   /** A checkpoint is taken when this much journal has been written since the last. */
@@ -89,6 +90,7 @@ export class Core {
   readonly commit: Committer;
   readonly schedule: Schedule;
   readonly publisher: Publisher;
+  readonly unpacked = new UnpackedBatches(this);
   readonly measures = new Measures();
   readonly namespaceByName = new Map<string, NamespaceState>();
   readonly queueById = new Map<number, QueueState>();

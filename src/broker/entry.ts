@@ -16,8 +16,9 @@
  */
 import { textOfBytes, writeTextBytes } from "../base/byte-text.ts";
 import { getU16, getU32, putU16, putU32 } from "../base/bytes.ts";
-import type { Entry, Publication } from "./api.ts";
+import type { Entry } from "./api.ts";
 import type { Batch } from "./batch.ts";
+import type { UnpackedMessage } from "./format.ts";
 
 export const entryFlag = { durable: 1, ttl: 2, deliverAt: 4, key: 8, count: 16, moreKeys: 32 } as const;
 export const entryMark = { shared: 1 } as const;
@@ -47,14 +48,14 @@ export function writeText(buffer: Buffer, at: number, text: string): number {
 }
 
 /** No entry of this publication is longer than this. */
-export function entryBytesMax(p: Publication): number {
+export function entryBytesMax(p: UnpackedMessage): number {
   const texts = p.exchange.name.length + p.routingKey.length + (p.key === undefined ? 0 : p.key.length);
   const most = fixedBytes + 6 + 6 + 2 + 4 + texts * 3 + (p.headEnd - p.headStart) + (p.bodyEnd - p.bodyStart);
   return carriesMoreKeys(p) ? p.extraKeys.reduce((sum, key) => sum + 2 + key.length * 3, most + 4) : most;
 }
 
 /** A message that is routed later takes the further keys along by which it is to be routed. */
-function carriesMoreKeys(p: Publication): p is Publication & { extraKeys: readonly string[] } {
+function carriesMoreKeys(p: UnpackedMessage): p is UnpackedMessage & { extraKeys: readonly string[] } {
   return p.extraKeys !== undefined && p.deliverAtMs > 0;
 }
 
@@ -73,7 +74,7 @@ function writeMoreKeys(target: Buffer, at: number, keys: readonly string[]): num
 export function writeEntry(
   target: Buffer,
   at: number,
-  p: Publication,
+  p: UnpackedMessage,
   isDurable: boolean,
   isShared: boolean,
   nowMs: number,

@@ -16,6 +16,7 @@ import type {
   Consumer,
   Death,
   Entry,
+  Exchange,
   ExchangeSettings,
   MessageFormat,
   Namespace,
@@ -26,6 +27,7 @@ import type {
   Receiver,
   Retention,
   Session,
+  UnpackedMessage,
 } from "./api.ts";
 import { openBroker, type RunningCore } from "./broker.ts";
 import type { CoreSettings } from "./core.ts";
@@ -72,7 +74,66 @@ export const testFormat: MessageFormat = {
     return Buffer.from(JSON.stringify({ ...head, deaths: [death, ...(head.deaths ?? [])] }));
   },
   stamp: (buffer, bodyStart, _bodyEnd, baseOffset) => putU32(buffer, bodyStart, baseOffset),
+  unpack(batch, into): boolean {
+    const messages = messagesIn(batch);
+    if (messages === undefined) return false;
+    return messages.every(({ delta, key, body, value, timeMs }) => {
+      const bytes = Buffer.from(value === null ? "" : body);
+      const message: UnpackedMessage = {
+        ...emptyPublication({ name: "" } as Exchange),
+        format: testFormat.id,
+        key,
+        body: bytes,
+        bodyEnd: bytes.length,
+      };
+      return into.add(batch.baseOffset + delta, timeMs ?? batch.timestampMs, message);
+    });
+  },
+  isControl: ({ buffer, bodyStart, bodyEnd }) => buffer.toString("utf8", bodyStart + 4, bodyEnd).startsWith("control"),
+  keys(entry, visit): boolean {
+    if (!entry.isBatch) {
+      const key = entry.key();
+      const bytes = Buffer.from(key ?? "");
+      visit(entry.offset, bytes, key === undefined ? -1 : 0, bytes.length, false);
+      return true;
+    }
+    const messages = messagesIn(entry);
+    for (const { delta, key, value } of messages ?? []) {
+      const bytes = Buffer.from(key ?? "");
+      visit(entry.baseOffset + delta, bytes, key === undefined ? -1 : 0, bytes.length, value === null);
+    }
+    return messages !== undefined;
+  },
+  retain(batch, isKept): Buffer | undefined {
+    const kept = messagesIn(batch)!.filter(({ delta }) => isKept(batch.baseOffset + delta));
+    return kept.length === 0 ? undefined : batchBody(kept, batch.baseOffset);
+  },
 };
+
+/** A message of the tests' batches; the value null makes it a tombstone. */
+export interface BatchMessage {
+  readonly delta: number;
+  readonly key?: string;
+  readonly body: string;
+  readonly value?: null;
+  readonly timeMs?: number;
+}
+
+/** The tests' batches: where it is, 4 octets, then JSON of its messages. */
+export function batchBody(messages: readonly BatchMessage[], baseOffset = 0): Buffer {
+  const body = Buffer.concat([Buffer.alloc(4), Buffer.from(JSON.stringify(messages))]);
+  putU32(body, 0, baseOffset);
+  return body;
+}
+
+/** Undefined: it is damaged. */
+function messagesIn({ buffer, bodyStart, bodyEnd }: Entry): BatchMessage[] | undefined {
+  try {
+    return JSON.parse(buffer.toString("utf8", bodyStart + 4, bodyEnd)) as BatchMessage[];
+  } catch {
+    return undefined;
+  }
+}
 
 export interface Message {
   readonly durable?: boolean;

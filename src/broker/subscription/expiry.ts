@@ -89,7 +89,7 @@ export class Expiry {
     ready.heads(partition.visibleEnd, (offset) => {
       if (subscription.passOverHead(offset)) nextMs = 0;
       else if (partition.look(offset, this.#entry)) nextMs = Math.min(nextMs, this.#expiresMs(this.#entry));
-      else subscription.load(offset);
+      else subscription.missing.load(offset);
     });
     return nextMs;
   }

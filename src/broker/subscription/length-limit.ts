@@ -38,7 +38,7 @@ export class LengthLimit {
         ready.take();
         subscription.headDies(offset, "maxlen");
         this.#tell("a queue is at its length limit and drops messages");
-      } else if (!subscription.load(offset)) {
+      } else if (!subscription.missing.load(offset)) {
         this.isWaiting = true;
         return;
       }

@@ -70,7 +70,8 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
         if (!this.#load()) return;
         continue;
       }
-      const offset = this.#position++;
+      const offset = this.#seek();
+      if (offset < 0) continue;
       const { options, session, receiver } = this.consumer;
       if (partition.transactions?.isAborted(offset) === true) continue;
       if (options.filter !== undefined && !options.filter(this.#entry)) continue;
@@ -78,6 +79,15 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       this.#counters.handed(options.noAck, false);
       receiver.deliver(lease, this.#entry, false, 0, 0);
     }
+  }
+
+  /** Moves from the entry onto its message at or behind the position; -1: the batch has none, and is passed over. */
+  #seek(): number {
+    const entry = this.#entry;
+    const { isBatch, offset: last } = entry;
+    const offset = isBatch ? this.#core.unpacked.seek(this.#partition, entry, this.#position) : last;
+    this.#position = (offset < 0 ? last : offset) + 1;
+    return offset;
   }
 
   /** False: the answer comes later. True: the position moved over a hole. */

@@ -1,3 +1,4 @@
+import { assert } from "../../base/assert.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
 import type { Subscription } from "./subscription.ts";
@@ -10,11 +11,22 @@ export async function scan(core: Core, subscription: Subscription, leased = new 
   const { id, partition, settled, attempts, ready, undecided } = subscription;
   const { next } = partition;
   const cursor = new EntryCursor();
+  const { missing } = subscription;
   subscription.readyBytes = 0;
   let offset = settled.floor;
   while (offset < next) {
     if (settled.has(offset) || leased.has(offset) || undecided.has(offset)) offset++;
     else if (partition.look(offset, cursor)) {
+      if (cursor.isBatch) {
+        const last = cursor.offset;
+        const found = core.unpacked.seek(partition, cursor, offset);
+        if (found !== offset) {
+          const end = found < 0 ? last + 1 : found;
+          missing.vanished(offset, end, true);
+          offset = end;
+          continue;
+        }
+      }
       const isDelayed =
         cursor.deliverAtMs > cursor.timestampMs && !core.schedule.hasFired(id, cursor.deliverAtMs, offset);
       const tried = attempts.get(offset);
@@ -33,11 +45,35 @@ export async function scan(core: Core, subscription: Subscription, leased = new 
       });
       // Holes end where something was read back: a damaged entry must not hide those behind it.
       offset = partition.firstInMemory(at, Math.min(coveredEnd, next));
-      for (let hole = at; hole < offset; hole++) if (!settled.has(hole)) subscription.vanished(hole, true);
+      missing.vanished(at, offset, true);
     }
     if (subscription.isDeleted) return;
   }
   subscription.areBytesExact = true;
+}
+
+/** The subscription's log has a new batch. */
+export function appendedBatch(
+  core: Core,
+  subscription: Subscription,
+  lastOffset: number,
+  count: number,
+  bodyLength: number,
+): void {
+  const { partition, ready, missing } = subscription;
+  subscription.readyCount += count;
+  subscription.readyBytes += bodyLength;
+  if (!ready.needsScan) return;
+  const cursor = new EntryCursor();
+  for (let offset = lastOffset - count + 1; offset <= lastOffset; offset++) {
+    const isHere = partition.lookAt(lastOffset, cursor);
+    assert(isHere, "what was just appended is in memory");
+    const found = core.unpacked.seek(partition, cursor, offset);
+    missing.vanished(offset, found < 0 ? lastOffset + 1 : found, true);
+    if (found < 0) return;
+    ready.appended(found, cursor.priority, cursor.key());
+    offset = found;
+  }
 }
 
 /**

@@ -29,6 +29,16 @@ export class SettledSet {
     return (page.words[bit >>> 5]! & (1 << (bit & 31))) !== 0;
   }
 
+  /** The first offset from `offset` on that is not in the set. */
+  endFrom(offset: number): number {
+    let at = Math.max(offset, this.floor);
+    while (this.above > 0 && this.has(at)) {
+      const number = Math.floor(at / pageBits);
+      at = this.#pages.get(number)!.words === undefined ? (number + 1) * pageBits : at + 1;
+    }
+    return at;
+  }
+
   /** Answers false when it was there. */
   add(offset: number): boolean {
     if (offset === this.floor) {

@@ -38,14 +38,20 @@ export function restoreSubscription(subscription: Subscription, json: Subscripti
 }
 
 export function restoreSettled(subscription: Subscription, start: number, count: number): void {
-  const { partition, settled } = subscription;
+  const { partition, settled, attempts } = subscription;
   // Whatever lies between was never durable, or its block would have come before.
   if (start > partition.next) settled.addRange(partition.next, start);
-  for (let offset = start; offset < start + count; offset++) {
-    if (!settled.add(offset)) continue;
-    subscription.attempts.delete(offset);
-    subscription.readyBytes -= Math.max(0, partition.bodyLength(offset));
-    if (!subscription.keepsHistory) partition.forget(offset);
+  if (!subscription.settings.retention.untilSettled) {
+    // Of a log. Batches that have no messages are settled whole, and may span any number of offsets.
+    settled.addRange(start, start + count);
+    for (const offset of attempts.keys()) if (offset >= start && offset < start + count) attempts.delete(offset);
+  } else {
+    for (let offset = start; offset < start + count; offset++) {
+      if (!settled.add(offset)) continue;
+      attempts.delete(offset);
+      subscription.readyBytes -= Math.max(0, partition.bodyLength(offset));
+      if (!subscription.keepsHistory) partition.forget(offset);
+    }
   }
   if (start + count > partition.next) partition.next = start + count;
 }

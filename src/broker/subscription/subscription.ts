@@ -22,9 +22,10 @@ import type { ConsumerState, Source } from "./consumer-state.ts";
 import { ConsumerSet } from "./consumer-set.ts";
 import { Expiry } from "./expiry.ts";
 import type { GetDone, LeaseOwner } from "./lease-owner.ts";
-import { createReady, type ReadySource } from "./ready.ts";
+import { createReady, type ReadySource, SequentialReady } from "./ready.ts";
 import { type Attempts, newAttempts, retryAtMs } from "./attempts.ts";
 import { LengthLimit } from "./length-limit.ts";
+import { Missing } from "./missing.ts";
 import { purge } from "./purge.ts";
 import { countBytes } from "./scan.ts";
 import type { SessionState } from "./session.ts";
@@ -67,6 +68,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly #entry = new EntryCursor();
   readonly #consumers: ConsumerSet;
   readonly journal: SubscriptionJournal;
+  readonly missing: Missing;
   readonly undecided: Undecided;
   readonly #expiry: Expiry;
   readonly lengthLimit: LengthLimit;
@@ -74,7 +76,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly #gets: { session: SessionState; noAck: boolean; done: GetDone; end: number }[] = [];
   /** Some message here has, or may have, a time to live. */
   mayExpire = false;
-  #isLoading = false;
   #isDispatching = false;
   /** Their time has come, and they are not durable yet. */
   #early: number[] = [];
@@ -87,6 +88,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.#core = core;
     this.#consumers = new ConsumerSet(settings.mode === "failover");
     this.journal = new SubscriptionJournal(core, this);
+    this.missing = new Missing(this);
     this.undecided = new Undecided(this);
     this.#expiry = new Expiry(core, this);
     this.lengthLimit = new LengthLimit(core, this);
@@ -167,6 +169,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (this.isDeleted || attempts === undefined || attempts.readyAtMs === 0) return;
     attempts.readyAtMs = 0;
     this.scheduledCount--;
+    if (this.settled.has(offset)) return void this.attempts.delete(offset);
     const { death } = attempts;
     if (death !== undefined) this.#withEntry(offset, () => this.#die(offset, death));
     else this.becomeReady(offset);
@@ -181,7 +184,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   becomeReady(offset: number): void {
     const { needsScan } = this.ready;
-    if (needsScan && !this.partition.look(offset, this.#entry)) {
+    if (needsScan && !this.#look(offset, false)) {
       return this.#withEntry(offset, () => this.becomeReady(offset));
     }
     this.readyCount++;
@@ -263,13 +266,13 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
         this.journal.announce(offset);
         return -1;
       }
-      if (!partition.look(offset, this.#entry)) {
-        if (this.settled.has(offset)) this.#passOver(offset);
-        else if (!this.load(offset)) return -1;
-        continue;
-      }
       if (this.keepsHistory && this.settled.has(offset)) {
         this.#passOver(offset);
+        continue;
+      }
+      if (!this.#look(offset, true)) {
+        if (this.settled.has(offset)) this.#passOver(offset);
+        else if (!this.missing.load(offset)) return -1;
         continue;
       }
       ready.take();
@@ -288,10 +291,16 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     }
   }
 
+  vanished(offset: number, wasReady: boolean): void {
+    this.missing.vanished(offset, offset + 1, wasReady);
+  }
+
   /** It was settled while it waited in the order. */
   #passOver(offset: number): void {
-    this.ready.take();
-    if (this.ready.needsScan) this.ready.settled(offset);
+    const { ready, settled } = this;
+    ready.take();
+    if (ready.needsScan) ready.settled(offset);
+    else if (ready instanceof SequentialReady) ready.cursor = settled.endFrom(ready.cursor);
   }
 
   /** The entry at #entry is about to be handed over, or to die. */
@@ -308,30 +317,17 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     return entry.deliverAtMs > entry.timestampMs && !this.#core.schedule.hasFired(this.id, entry.deliverAtMs, offset);
   }
 
-  /** False: the answer comes later. True: the offset is a hole that is now accounted for. */
-  load(offset: number): boolean {
-    if (this.#isLoading) return false;
-    this.#isLoading = true;
-    let isSync = true;
-    this.partition.load(offset, this.ready.needsScan, (coveredEnd) => {
-      this.#isLoading = false;
-      if (this.isDeleted) return;
-      for (let hole = offset; hole < coveredEnd && hole < this.partition.visibleEnd; hole++) {
-        if (this.partition.pageOf(hole) !== undefined && this.partition.bodyLength(hole) >= 0) break;
-        if (!this.settled.has(hole)) this.vanished(hole, true);
-      }
-      if (!isSync) this.wake();
-    });
-    isSync = false;
-    return !this.#isLoading;
-  }
-
-  /** An entry that should be there is not: it was never durable, or its bytes are damaged (and were reported). */
-  vanished(offset: number, wasReady: boolean): void {
-    if (!this.settled.add(offset)) return;
-    if (wasReady && this.readyCount > 0) this.readyCount--;
-    this.journal.noteSettled(offset, 1);
-    if (!this.keepsHistory) this.partition.remove(offset);
+  /** Moves #entry onto the message. False: it is not in memory, or there is none, and it is settled now. */
+  #look(offset: number, isReady: boolean): boolean {
+    const { partition } = this;
+    const entry = this.#entry;
+    if (!partition.look(offset, entry)) return false;
+    if (!entry.isBatch) return true;
+    const last = entry.offset;
+    const found = this.#core.unpacked.seek(partition, entry, offset);
+    if (found === offset) return true;
+    this.missing.vanished(offset, found < 0 ? last + 1 : found, isReady);
+    return false;
   }
 
   #hand(offset: number, consumer: ConsumerState): void {
@@ -368,7 +364,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       // Whoever asks is told how many are left: the dead are not.
       if (this.mayExpire) {
         this.#expiry.run();
-        this.partition.look(offset, this.#entry);
+        this.#look(offset, false);
       }
       done(lease, this.#entry, isRedelivered, attempts?.returns ?? 0, attempts?.failures ?? 0);
       if (noAck) this.#finish(offset);
@@ -385,6 +381,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       this.#consumers.regained(consumer);
       if (this.readyCount > 0) this.wake();
     }
+    // A log that is compacted may have given it up meanwhile.
+    if (this.keepsHistory && this.settled.has(offset)) return;
     if (settlement === "accept") {
       this.counters.settled++;
       this.#finish(offset);
@@ -461,11 +459,12 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** Runs `run` with #entry on the entry; what cannot be read back is gone. */
   #withEntry(offset: number, run: () => void): void {
-    if (this.partition.look(offset, this.#entry)) return run();
+    if (this.#look(offset, false)) return run();
+    if (this.settled.has(offset)) return;
     this.partition.load(offset, true, (coveredEnd) => {
       if (this.isDeleted || this.settled.has(offset)) return;
-      if (this.partition.look(offset, this.#entry)) run();
-      else if (coveredEnd > offset) this.vanished(offset, false);
+      if (this.#look(offset, false)) run();
+      else if (coveredEnd > offset) this.missing.vanished(offset, offset + 1, false);
       else this.#withEntry(offset, run);
     });
   }
@@ -474,7 +473,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** It was taken from the head of its order: its time is over, or there are more than are allowed. */
   headDies(offset: number, reason: DeathReason): void {
-    const isInMemory = this.partition.look(offset, this.#entry);
+    const isInMemory = this.#look(offset, true);
     assert(isInMemory, "a head that was looked at is in memory");
     this.#noLongerReady();
     this.#die(offset, reason);
@@ -482,9 +481,9 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** Takes away a head that was settled, or that the schedule will bring. */
   passOverHead(offset: number): boolean {
-    const isScheduled =
-      !this.settled.has(offset) && this.partition.look(offset, this.#entry) && this.#isScheduled(offset, this.#entry);
-    const isSettled = this.settled.has(offset);
+    const { settled } = this;
+    const isScheduled = !settled.has(offset) && this.#look(offset, true) && this.#isScheduled(offset, this.#entry);
+    const isSettled = settled.has(offset);
     if (!isSettled && !isScheduled) return false;
     this.ready.takeHead(offset);
     if (isSettled && this.ready.needsScan) this.ready.settled(offset);

@@ -5,6 +5,7 @@ import type { Batch } from "../batch.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
+import { appendedBatch } from "../subscription/scan.ts";
 import { batchHeadBytes, writeBatchEntry, writeU48 } from "../entry.ts";
 
 /** An entry record with one target, up to the entry. */
@@ -54,6 +55,9 @@ export function appendBatch(core: Core, queue: QueueState, batch: Batch): number
   queue.counters.published += count;
   const base = partition.appendBatch(slot, start, length, bodyBytes, count);
   core.format(batch.format).stamp?.(buffer, start + batchHeadBytes, start + length, base, nowMs);
+  if (queue.named !== undefined) {
+    for (const one of queue.named.values()) appendedBatch(core, one, base + count - 1, count, bodyBytes);
+  }
   return base;
 }
 

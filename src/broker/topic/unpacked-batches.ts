@@ -1,0 +1,164 @@
+/**
+ * Batches seen message by message, for consumers that settle them one by one.
+ *
+ * A batch is unpacked by its format when the first of its messages is looked at: into entries of single messages, in a
+ * buffer of its own, which look to everybody like entries that were stored one by one. The last few batches are kept so,
+ * within a bound of bytes, and found by their partition; a batch that is looked at again later is unpacked again.
+ *
+ * Not every offset of a batch has a message: one may be superseded, or the batch is a word to readers of its own protocol.
+ * A batch that cannot be unpacked (it is damaged, or what it says is larger than a bound) has none: consumers pass over it,
+ * and the operator is told.
+ */
+import { assert } from "../../base/assert.ts";
+import type { Core } from "../core.ts";
+import { entryBytesMax, type EntryCursor, writeEntry } from "../entry.ts";
+import type { UnpackedMessage, UnpackTarget } from "../format.ts";
+import type { Partition } from "./partition.ts";
+
+/** Of all that are kept. */
+const keptBytesMax = 32 << 20;
+/** Of one batch. */
+const unpackedBytesMax = 64 << 20;
+const messageBytes = 24;
+
+/** One batch as entries: entry i is buffer[starts[i], ends[i]) and has offsets[i]. */
+export class UnpackedBatch implements UnpackTarget {
+  readonly partition: Partition;
+  /** Of the batch. */
+  readonly offset: number;
+  readonly bytesMax = unpackedBytesMax;
+  buffer: Buffer;
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
+  readonly offsets: number[] = [];
+  #end = 0;
+
+  constructor(partition: Partition, batch: EntryCursor) {
+    this.partition = partition;
+    this.offset = batch.offset;
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(1024, (batch.bodyEnd - batch.bodyStart) * 2));
+  }
+
+  add(offset: number, timestampMs: number, message: UnpackedMessage): boolean {
+    const { offsets } = this;
+    assert(offsets.length === 0 || offset > offsets.at(-1)!, "the messages of a batch are in order");
+    const end = this.#end + entryBytesMax(message);
+    if (end > this.bytesMax) return false;
+    if (end > this.buffer.length) this.#grow(end);
+    this.starts.push(this.#end);
+    this.#end = writeEntry(this.buffer, this.#end, message, true, false, timestampMs);
+    this.ends.push(this.#end);
+    offsets.push(offset);
+    return true;
+  }
+
+  /** What it turned out to be is not to be trusted. */
+  clear(): void {
+    this.buffer = Buffer.alloc(0);
+    this.starts.length = this.ends.length = this.offsets.length = 0;
+  }
+
+  get bytes(): number {
+    return this.buffer.length + this.offsets.length * messageBytes;
+  }
+
+  /** Index of the first message at or behind the offset; the number of messages if there is none. */
+  find(offset: number): number {
+    const { offsets } = this;
+    let low = 0;
+    let high = offsets.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (offsets[middle]! < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #grow(bytes: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(bytes, this.buffer.length * 2));
+    this.buffer.copy(grown, 0, 0, this.#end);
+    this.buffer = grown;
+  }
+}
+
+export class UnpackedBatches {
+  readonly #core: Core;
+  /** Least recently used first. */
+  readonly #kept = new Set<UnpackedBatch>();
+  readonly #byPartition = new WeakMap<Partition, UnpackedBatch[]>();
+  #bytes = 0;
+  #last: UnpackedBatch | undefined;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /**
+   * `cursor` is on a batch: moves it onto the first of its messages at or behind `offset`, and answers the offset of that;
+   * -1: there is none.
+   */
+  seek(partition: Partition, cursor: EntryCursor, offset: number): number {
+    const batch = this.#unpacked(partition, cursor);
+    const { offsets } = batch;
+    for (let i = batch.find(offset); i < offsets.length; i++) {
+      const found = offsets[i]!;
+      if (partition.isGone(found, 1)) continue;
+      cursor.set(batch.buffer, batch.starts[i]!, batch.ends[i]!, found);
+      return found;
+    }
+    return -1;
+  }
+
+  #unpacked(partition: Partition, cursor: EntryCursor): UnpackedBatch {
+    const last = this.#last;
+    if (last?.partition === partition && last.offset === cursor.offset) return last;
+    const known = this.#byPartition.get(partition)?.find(({ offset }) => offset === cursor.offset);
+    if (known !== undefined) this.#kept.delete(known);
+    const batch = known ?? this.#unpack(partition, cursor);
+    this.#kept.add(batch);
+    this.#last = batch;
+    return batch;
+  }
+
+  #unpack(partition: Partition, cursor: EntryCursor): UnpackedBatch {
+    const batch = new UnpackedBatch(partition, cursor);
+    const format = this.#core.format(cursor.format);
+    if (format.isControl?.(cursor) === true) batch.clear();
+    else if (format.unpack?.(cursor, batch) !== true || !isWithin(batch, cursor)) {
+      batch.clear();
+      this.#tell(partition, cursor);
+    }
+    const others = this.#byPartition.get(partition);
+    if (others === undefined) this.#byPartition.set(partition, [batch]);
+    else others.push(batch);
+    this.#bytes += batch.bytes;
+    for (const oldest of this.#kept) {
+      if (this.#bytes <= keptBytesMax) break;
+      this.#forget(oldest);
+    }
+    return batch;
+  }
+
+  #forget(batch: UnpackedBatch): void {
+    this.#kept.delete(batch);
+    this.#bytes -= batch.bytes;
+    const others = this.#byPartition.get(batch.partition)!;
+    others.splice(others.indexOf(batch), 1);
+  }
+
+  #tell(partition: Partition, { baseOffset, offset }: EntryCursor): void {
+    const queue = this.#core.queueById.get(partition.id);
+    this.#core.limitedLog.warn("a batch cannot be unpacked: consumers pass over its messages", {
+      queue: queue?.name,
+      namespace: queue?.namespace.name,
+      firstOffset: baseOffset,
+      lastOffset: offset,
+    });
+  }
+}
+
+/** A format that says of a batch what it does not span would bring other messages out of order. */
+function isWithin({ offsets }: UnpackedBatch, { baseOffset, offset }: EntryCursor): boolean {
+  return offsets.length === 0 || (offsets[0]! >= baseOffset && offsets.at(-1)! <= offset);
+}
