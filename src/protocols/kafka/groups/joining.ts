@@ -31,7 +31,10 @@ export function joinGroup<W>(group: Group<W>, request: JoinRequest, waiter: W, n
   if (!hasRoom(group, request)) {
     group.pendingUntilMs.delete(memberId);
     const excess = group.members.get(memberId);
-    if (excess !== undefined) group.remove(excess);
+    if (excess !== undefined) {
+      group.remove(excess);
+      group.note("a member of a group is out", "the group is full", memberId);
+    }
     refuse(errorCode.GROUP_MAX_SIZE_REACHED, "");
     return completeIfAllJoined(group, nowMs);
   }
@@ -111,9 +114,9 @@ function replaceStatic<W>(group: Group<W>, old: Member<W>, request: JoinRequest,
   const member = new Member<W>(newMemberId, old);
   member.assignment = old.assignment;
   group.replace(old, member);
+  group.note("a static member was replaced", request.reason, old.id);
   group.renew(member, nowMs);
   group.update(member, request, waiter);
-  const why = `a static member was replaced: ${request.reason}`;
   if (group.state === "Stable" && group.chooseProtocol() === group.protocolName) {
     const isLeader = group.isLeader(newMemberId);
     const current = group.joinAnswer(newMemberId, isLeader);
@@ -122,12 +125,11 @@ function replaceStatic<W>(group: Group<W>, old: Member<W>, request: JoinRequest,
       member,
       request.maySkipAssignment ? current : { ...current, leader: formerLeader, members: [], skipAssignment: false },
     );
-    group.note("a static member was replaced, without a rebalance", request.reason, newMemberId);
   } else if (group.state === "PreparingRebalance") {
     completeIfAllJoined(group, nowMs);
   } else {
     // Also while the leader assigns: it knows the member by its former id.
-    prepareRebalance(group, why, nowMs);
+    prepareRebalance(group, `a static member was replaced: ${request.reason}`, nowMs);
   }
 }
 

@@ -52,12 +52,9 @@ export function completeIfAllJoined<W>(group: Group<W>, nowMs: number): void {
 export function joinDeadlineCame<W>(group: Group<W>, nowMs: number): void {
   const deadline = group.joinDeadline;
   if (deadline === undefined) return;
-  if (!deadline.isInitial || !group.hasNewcomer || deadline.remainingMs === 0) {
-    completeJoining(group, nowMs);
-    return;
-  }
-  group.hasNewcomer = false;
   const delayMs = Math.min(group.settings.initialRebalanceDelayMs, deadline.remainingMs);
+  if (!deadline.isInitial || !group.hasNewcomer || delayMs === 0) return completeJoining(group, nowMs);
+  group.hasNewcomer = false;
   const remainingMs = Math.max(deadline.remainingMs - deadline.delayMs, 0);
   group.joinDeadline = { atMs: nowMs + delayMs, isInitial: true, delayMs, remainingMs };
 }

@@ -1,0 +1,803 @@
+import { test } from "node:test";
+import { GroupStory } from "./group-story.suite.ts";
+
+const tell = GroupStory.tell;
+
+test("members come within the first delay, which is prolonged while they do; then they are assigned", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    1000 ms pass
+    b joins
+    1999 ms pass
+    1 ms pass
+    3000 ms pass
+      at 6000 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    b syncs as=b-1
+      b: is assigned y
+    a beats as=a-1
+      a: NONE
+    b beats as=b-1
+      b: NONE
+  `,
+  ));
+
+test("a follower waits for the leader's assignment; who is not named in it is assigned nothing", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    b joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    b syncs as=b-1
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      b: is assigned nothing
+      Stable 1
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("the first delay lasts no longer than the rebalance timeout", () =>
+  tell(
+    `
+    a joins rebalance=5000
+      PreparingRebalance 0
+    2000 ms pass
+    b joins rebalance=5000
+    1000 ms pass
+    c joins rebalance=5000
+    3000 ms pass
+      at 5000 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1 c-1
+      b: b-1 joined 1, range, leader a-1
+      c: c-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+  `,
+    { initialRebalanceDelayMs: 3000 },
+  ));
+
+test("from version 4 on a member is given its id first, and is forgotten if it does not come back", () =>
+  tell(
+    `
+    a joins v=4
+      a: MEMBER_ID_REQUIRED a-1
+    a joins v=4 as=a-1
+      PreparingRebalance 0
+    b joins v=4 session=6000
+      b: MEMBER_ID_REQUIRED b-1
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 1
+    a joins v=4 as=a-1
+      PreparingRebalance 1
+    6000 ms pass
+      at 6000 ms
+      a: a-1 joined 2, range, leader a-1, members a-1
+      CompletingRebalance 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("an id that nobody was given is not taken", () =>
+  tell(
+    `
+    a joins as=made-up
+      a: UNKNOWN_MEMBER_ID made-up
+    a joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    b joins as=made-up
+      b: UNKNOWN_MEMBER_ID made-up
+    b beats as=made-up
+      b: UNKNOWN_MEMBER_ID
+    b syncs as=made-up
+      b: UNKNOWN_MEMBER_ID
+    b leaves as=made-up
+      b: UNKNOWN_MEMBER_ID
+    b commits as=made-up at=1
+      b: UNKNOWN_MEMBER_ID
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a newcomer makes all join again; heartbeats, syncs and commits of the old generation are told so", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 1
+    b joins
+      PreparingRebalance 1
+    a beats as=a-1
+      a: REBALANCE_IN_PROGRESS
+    a syncs as=a-1
+      a: REBALANCE_IN_PROGRESS
+    a commits as=a-1
+      a: NONE
+    a joins as=a-1
+      a: a-1 joined 2, range, leader a-1, members a-1 b-1
+      b: b-1 joined 2, range, leader a-1
+      CompletingRebalance 2
+    a syncs as=a-1 at=1
+      a: ILLEGAL_GENERATION
+    a beats as=a-1 at=1
+      a: ILLEGAL_GENERATION
+    a commits as=a-1 at=1
+      a: ILLEGAL_GENERATION
+    a commits as=a-1
+      a: REBALANCE_IN_PROGRESS
+    a beats as=a-1
+      a: NONE
+    b syncs as=b-1
+    a syncs as=a-1 gives=a-1:x,b-1:y
+      a: is assigned x
+      b: is assigned y
+      Stable 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("who does not join again in time is out, and the leader with it", () =>
+  tell(
+    `
+    a joins session=60000 rebalance=20000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 1
+    b joins session=60000 rebalance=20000
+      PreparingRebalance 1
+    c joins session=60000 rebalance=20000
+    20000 ms pass
+      at 20000 ms
+      a-1 is out: it did not join again in time
+      b: b-1 joined 2, range, leader b-1, members b-1 c-1
+      c: c-1 joined 2, range, leader b-1
+      CompletingRebalance 2
+    b syncs as=b-1 gives=b-1:x,c-1:y
+      b: is assigned x
+      Stable 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a member whose session times out is out; one that waits for an answer is not", () =>
+  tell(
+    `
+    a joins session=6000
+      PreparingRebalance 0
+    b joins session=6000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    b syncs as=b-1
+    5999 ms pass
+    a syncs as=a-1 gives=a-1:x,b-1:y
+      a: is assigned x
+      b: is assigned y
+      Stable 1
+    6000 ms pass
+      at 11999 ms
+      a-1 is out: its session has timed out
+      b-1 is out: its session has timed out
+      Empty 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("who did not ask for its assignment within the rebalance timeout is out", () =>
+  tell(
+    `
+    a joins session=100000 rebalance=10000
+      PreparingRebalance 0
+    b joins session=100000 rebalance=10000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    b syncs as=b-1
+    10000 ms pass
+      at 10000 ms
+      a-1 is out: it did not ask for its assignment in time
+      b: REBALANCE_IN_PROGRESS
+      PreparingRebalance 1
+    b joins as=b-1
+      b: b-1 joined 2, range, leader b-1, members b-1
+      CompletingRebalance 2
+    b syncs as=b-1 gives=b-1:z
+      b: is assigned z
+      Stable 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a new member that waits for its first generation is given up after five minutes", () =>
+  tell(
+    `
+    a joins session=1000000 rebalance=600000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 1
+    b joins session=6000 rebalance=600000
+      PreparingRebalance 1
+    299999 ms pass
+    1 ms pass
+      at 300000 ms
+      b: UNKNOWN_MEMBER_ID
+      b-1 is out: its session has timed out
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a second request of a member that waits ends the first", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    b joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    b syncs as=b-1
+    b syncs as=b-1
+      b: REBALANCE_IN_PROGRESS
+    a syncs as=a-1 gives=b-1:y
+      a: is assigned nothing
+      b: is assigned y
+      Stable 1
+    c joins
+      PreparingRebalance 1
+    b joins as=b-1
+    b joins as=b-1
+      b: REBALANCE_IN_PROGRESS b-1
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a follower with nothing new to say gets the generation as it is; with something new, or as the leader, it makes all join again", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    b joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    b joins as=b-1
+      b: b-1 joined 1, range, leader a-1
+    a joins as=a-1
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+    a syncs as=a-1 gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    b joins as=b-1
+      b: b-1 joined 1, range, leader a-1
+    b joins as=b-1 says=more
+      PreparingRebalance 1
+    a joins as=a-1
+      a: a-1 joined 2, range, leader a-1, members a-1 b-1
+      b: b-1 joined 2, range, leader a-1
+      CompletingRebalance 2
+    a syncs as=a-1 gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 2
+    a joins as=a-1
+      PreparingRebalance 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("one that says something new while the leader assigns makes all join again", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    b joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a joins as=a-1 says=more
+      PreparingRebalance 1
+    b syncs as=b-1
+      b: REBALANCE_IN_PROGRESS
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a member that leaves is missed at once; the last one leaves an empty group", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    b joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    a leaves as=a-1
+      a: NONE
+      PreparingRebalance 1
+    b joins as=b-1
+      b: b-1 joined 2, range, leader b-1, members b-1
+      CompletingRebalance 2
+    b syncs as=b-1 gives=b-1:y
+      b: is assigned y
+      Stable 2
+    b leaves as=b-1
+      b: NONE
+      Empty 3
+    b beats as=b-1
+      b: UNKNOWN_MEMBER_ID
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("leaving while all wait for one is what they waited for", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 1
+    b joins
+      PreparingRebalance 1
+    a leaves as=a-1
+      a: NONE
+      b: b-1 joined 2, range, leader b-1, members b-1
+      CompletingRebalance 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("who is put out while it waits is told", () =>
+  tell(
+    `
+    a joins instance=i
+      PreparingRebalance 0
+    b joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a syncs as=a-1 instance=i gives=a-1:x
+      a: is assigned x
+      Stable 1
+    b syncs as=b-1
+      b: is assigned nothing
+    c joins
+      PreparingRebalance 1
+    b joins as=b-1
+    a joins as=a-1 instance=i
+      a: a-1 joined 2, range, leader a-1, members a-1 b-1 c-1
+      b: b-1 joined 2, range, leader a-1
+      c: c-1 joined 2, range, leader a-1
+      CompletingRebalance 2
+    b syncs as=b-1
+    c leaves instance=i
+      c: NONE
+      b: REBALANCE_IN_PROGRESS
+      PreparingRebalance 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("the protocol is the one that all know and most prefer; who knows none of them is refused", () =>
+  tell(
+    `
+    a joins knows=range,sticky,mine
+      PreparingRebalance 0
+    b joins knows=sticky,range
+      PreparingRebalance 0
+    c joins knows=sticky,range
+      PreparingRebalance 0
+    d joins knows=mine
+      d: INCONSISTENT_GROUP_PROTOCOL
+      PreparingRebalance 0
+    e joins knows=
+      e: INCONSISTENT_GROUP_PROTOCOL
+      PreparingRebalance 0
+    f joins knows=range type=connect
+      f: INCONSISTENT_GROUP_PROTOCOL
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, sticky, leader a-1, members a-1 b-1 c-1
+      b: b-1 joined 1, sticky, leader a-1
+      c: c-1 joined 1, sticky, leader a-1
+      CompletingRebalance 1
+    a joins as=a-1 knows=mine
+      a: INCONSISTENT_GROUP_PROTOCOL a-1
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("an empty group takes members of another type", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a leaves as=a-1
+      a: NONE
+      Empty 2
+    b joins type=connect knows=default
+      PreparingRebalance 2
+    0 ms pass
+      at 0 ms
+      b: b-1 joined 3, default, leader b-1, members b-1
+      CompletingRebalance 3
+    c joins type= knows=x
+      c: INCONSISTENT_GROUP_PROTOCOL
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("sync checks type and name of the protocol, where they are said", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 type=connect name=range
+      a: INCONSISTENT_GROUP_PROTOCOL
+    a syncs as=a-1 type=consumer name=sticky
+      a: INCONSISTENT_GROUP_PROTOCOL
+    a syncs as=a-1 type=consumer name=range gives=a-1:x
+      a: is assigned x
+      Stable 1
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a static member that comes back has its place and its assignment, without a rebalance", () =>
+  tell(
+    `
+    a joins instance=i v=9
+      PreparingRebalance 0
+    b joins instance=j v=9
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a syncs as=a-1 instance=i gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    b syncs as=b-1 instance=j
+      b: is assigned y
+    b joins instance=j v=9
+      b: b-2 joined 1, range, leader a-1
+    b syncs as=b-2 instance=j
+      b: is assigned y
+    b beats as=b-1 instance=j
+      b: FENCED_INSTANCE_ID
+    b beats as=b-2 instance=j
+      b: NONE
+    b syncs as=b-1 instance=j
+      b: FENCED_INSTANCE_ID
+    b commits as=b-1 instance=j
+      b: FENCED_INSTANCE_ID
+    b leaves as=b-1 instance=j
+      b: FENCED_INSTANCE_ID
+    b joins as=b-1 instance=j
+      b: FENCED_INSTANCE_ID b-1
+    a joins instance=i v=9
+      a: a-2 joined 1, range, leader a-2, members b-2 a-2, nothing to assign
+    a syncs as=a-2 instance=i
+      a: is assigned x
+    a joins instance=i v=8
+      a: a-3 joined 1, range, leader a-2
+    a syncs as=a-3 instance=i
+      a: is assigned x
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a static member replaced by one that says otherwise rebalances if the protocol changes by it", () =>
+  tell(
+    `
+    a joins instance=i knows=range,sticky
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 instance=i gives=a-1:x
+      a: is assigned x
+      Stable 1
+    a joins instance=i knows=range says=more
+      a: a-2 joined 1, range, leader a-1
+    a joins instance=i knows=sticky
+      a: INCONSISTENT_GROUP_PROTOCOL
+    a joins instance=i knows=range,sticky
+      a: a-4 joined 1, range, leader a-2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a static member that is replaced while it waits is told that it is fenced", () =>
+  tell(
+    `
+    a joins instance=i
+      PreparingRebalance 0
+    b joins
+      PreparingRebalance 0
+    a joins instance=i
+      a: FENCED_INSTANCE_ID a-1
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      b: b-1 joined 1, range, leader a-2
+      a: a-2 joined 1, range, leader a-2, members b-1 a-2
+      CompletingRebalance 1
+    a syncs as=a-2 instance=i
+      a: is assigned nothing
+      Stable 1
+    a joins instance=i
+      a: a-3 joined 1, range, leader a-2
+    b joins as=b-1
+      b: b-1 joined 1, range, leader a-3
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("static members keep their place when they miss a rebalance, until they miss the assignment too", () =>
+  tell(
+    `
+    a joins instance=i session=100000 rebalance=10000
+      PreparingRebalance 0
+    b joins session=100000 rebalance=10000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a syncs as=a-1 instance=i gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    b syncs as=b-1
+      b: is assigned y
+    b leaves as=b-1
+      b: NONE
+      PreparingRebalance 1
+    c joins session=100000 rebalance=10000
+    10000 ms pass
+      at 10000 ms
+      c: c-1 joined 2, range, leader c-1, members a-1 c-1
+      CompletingRebalance 2
+    c syncs as=c-1 gives=c-1:z
+      c: is assigned z
+      Stable 2
+    90000 ms pass
+      at 20000 ms
+      a-1 is out: it did not ask for its assignment in time
+      at 30000 ms
+      c-1 is out: it did not join again in time
+      Empty 3
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("if only static members are missed, and nobody joins, the group waits on", () =>
+  tell(
+    `
+    a joins instance=i session=25000 rebalance=10000
+      PreparingRebalance 0
+    b joins session=100000 rebalance=10000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a syncs as=a-1 instance=i gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    b syncs as=b-1
+      b: is assigned y
+    b leaves as=b-1
+      b: NONE
+      PreparingRebalance 1
+    24999 ms pass
+    1 ms pass
+      at 25000 ms
+      a-1 is out: its session has timed out
+      Empty 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("an unknown instance, and one under another's id, are told apart", () =>
+  tell(
+    `
+    a joins instance=i
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 instance=k
+      a: UNKNOWN_MEMBER_ID
+    a syncs as=other instance=i
+      a: FENCED_INSTANCE_ID
+    b leaves instance=k
+      b: UNKNOWN_MEMBER_ID
+    b leaves instance=i
+      b: NONE
+      Empty 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a full group takes nobody else, but one that takes its own place", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    b joins instance=j
+      PreparingRebalance 0
+    c joins
+      c: GROUP_MAX_SIZE_REACHED
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    c joins
+      c: GROUP_MAX_SIZE_REACHED
+    a syncs as=a-1 gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    b syncs as=b-1 instance=j
+      b: is assigned y
+    b joins instance=j
+      b: b-2 joined 1, range, leader a-1
+    b syncs as=b-2 instance=j
+      b: is assigned y
+    a joins as=a-1
+      PreparingRebalance 1
+    b joins as=b-2 instance=j
+      a: a-1 joined 2, range, leader a-1, members a-1 b-2
+      b: b-2 joined 2, range, leader a-1
+      CompletingRebalance 2
+  `,
+    { initialRebalanceDelayMs: 0, membersMax: 2 },
+  ));
+
+test("session timeouts have bounds", () =>
+  tell(
+    `
+    a joins session=5999
+      a: INVALID_SESSION_TIMEOUT
+    a joins session=1800001
+      a: INVALID_SESSION_TIMEOUT
+  `,
+  ));
+
+test("offsets of an empty group may be committed by anybody, of others by their members", () =>
+  tell(
+    `
+    x commits
+      x: NONE
+    x commits at=3
+      x: UNKNOWN_MEMBER_ID
+    a joins
+      PreparingRebalance 0
+    x commits
+      x: UNKNOWN_MEMBER_ID
+    3000 ms pass
+      at 3000 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    x commits
+      x: UNKNOWN_MEMBER_ID
+    a commits as=a-1
+      a: REBALANCE_IN_PROGRESS
+    a commits as=a-1 tx
+      a: NONE
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 1
+    x commits
+      x: UNKNOWN_MEMBER_ID
+    x commits tx
+      x: NONE
+    a commits as=a-1
+      a: NONE
+    a commits as=a-1 at=0
+      a: ILLEGAL_GENERATION
+  `,
+  ));
+
+test("a commit is a sign of life", () =>
+  tell(
+    `
+    a joins session=6000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 1
+    4000 ms pass
+    a commits as=a-1
+      a: NONE
+    4000 ms pass
+    a beats as=a-1
+      a: NONE
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
