@@ -1,4 +1,4 @@
-/** Fetch. Hot: see also ../fetch-twin.ts. */
+/** Fetch. Its response is hot: ../../fetching/fetch-answer.ts writes it without this table. */
 
 import { array, int16, int32, int64, int8, records, string, struct, uuid } from "../fields.ts";
 import { int64Max } from "../primitives.ts";

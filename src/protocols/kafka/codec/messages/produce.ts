@@ -1,4 +1,4 @@
-/** Produce. Hot: see also ../produce-twin.ts. */
+/** Produce. Its request is hot: ../produce-positions.ts reads it without this table. */
 
 import { array, int16, int32, int64, records, string, struct, uuid } from "../fields.ts";
 import { messageSchema, type ReadOf, type WrittenOf } from "../schema.ts";
