@@ -1,4 +1,4 @@
-/** Produce. Its request is hot: ../produce-positions.ts reads it without this table. */
+/** Produce. A twin that read only positions was measured: it saved 30 ns of a request, and is not here. */
 
 import { array, int16, int32, int64, records, string, struct, uuid } from "../fields.ts";
 import { messageSchema, type ReadOf, type WrittenOf } from "../schema.ts";
