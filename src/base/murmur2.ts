@@ -31,3 +31,8 @@ export function partitionOfKey(key: string, count: number): number {
   const end = scratch.write(key, "utf8");
   return (murmur2(scratch, 0, end) & 0x7fff_ffff) % count;
 }
+
+/** The same for bytes. */
+export function partitionOfBytes(key: Uint8Array, count: number): number {
+  return (murmur2(key, 0, key.length) & 0x7fff_ffff) % count;
+}

@@ -6,14 +6,22 @@
 import type { HeaderValue } from "./router/values.ts";
 
 export interface CanonicalHeader {
+  /** Where its protocol takes bytes for names, as base/byte-text.ts has them. */
   readonly name: string;
   readonly value: HeaderValue;
+  /**
+   * What its protocol calls the value's type, where it has several for such values: for its own way back. Other protocols
+   * carry it, if they can, and do not look at it.
+   */
+  readonly type?: string | undefined;
 }
 
 export interface CanonicalMessage {
   readonly id: string | undefined;
   /** When its producer says that it made it, or else when it was appended; ms since 1970. */
   readonly timestampMs: number;
+  /** False: the time is that of the append, its producer said none. */
+  readonly isTimed: boolean;
   /** By it partitions are chosen, logs compacted, and order is kept. */
   readonly key: Uint8Array | undefined;
   /** In the order in which they came; a name may come more than once. */

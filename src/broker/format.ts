@@ -23,6 +23,8 @@ export type UnpackedMessage = Omit<Publication, "exchange"> & { readonly exchang
 export interface UnpackTarget {
   /** All of them together are to be no larger: what is compressed may be of any size. */
   readonly bytesMax: number;
+  /** Name of the topic: by it the messages were published to the default exchange, if they do not say otherwise. */
+  readonly topic: string;
   /**
    * The bytes are copied during the call. Offsets grow; those of the batch that are left out do not exist. `message.format`
    * is that of single messages. False: they are too large together.
@@ -62,6 +64,8 @@ export interface MessageFormat {
   stamp?(buffer: Buffer, bodyStart: number, bodyEnd: number, baseOffset: number, nowMs: number): void;
   /** A single message, in the form in which all protocols see it. */
   canonical?(entry: Entry): CanonicalMessage;
+  /** By which it is placed among the partitions of a topic, where the publication has no key; undefined: it has none either. */
+  partitionKey?(publication: Publication): Uint8Array | undefined;
 
   // Of formats with batches:
 

@@ -186,7 +186,7 @@ export class Publisher {
     const { chosen: taking } = this.#level();
     taking.length = 0;
     for (const target of targets) {
-      const queue = target.partitions.length === 1 ? target : partitionFor(target, p);
+      const queue = target.partitions.length === 1 ? target : partitionFor(this.#core, target, p);
       if (p.dedupId !== undefined && queue.dedup?.has(p.dedupId, this.#core.now()) === true) continue;
       if (!queue.refuses(p.bodyEnd - p.bodyStart)) taking.push(queue);
       else {

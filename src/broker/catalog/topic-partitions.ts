@@ -7,7 +7,7 @@
  * Rejected: offsets and delivery state by partition inside of one queue, which every path of the core would pay for.
  */
 import { assert } from "../../base/assert.ts";
-import { partitionOfKey } from "../../base/murmur2.ts";
+import { partitionOfBytes, partitionOfKey } from "../../base/murmur2.ts";
 import type { Publication } from "../api.ts";
 import type { Core } from "../core.ts";
 import { addBranches } from "../subscription/attach.ts";
@@ -42,7 +42,7 @@ export function growTopic(core: Core, topic: QueueState, count: number): void {
 }
 
 /** Which partition of a topic that has several a publication goes to: the one it names, its key's, or the next in turn. */
-export function partitionFor(topic: QueueState, p: Publication): QueueState {
+export function partitionFor(core: Core, topic: QueueState, p: Publication): QueueState {
   const { partitions } = topic;
   const { length } = partitions;
   if (p.partition >= 0) {
@@ -50,6 +50,8 @@ export function partitionFor(topic: QueueState, p: Publication): QueueState {
     return partitions[p.partition]!;
   }
   if (p.key !== undefined) return partitions[partitionOfKey(p.key, length)]!;
+  const key = core.format(p.format).partitionKey?.(p);
+  if (key !== undefined) return partitions[partitionOfBytes(key, length)]!;
   topic.turn = (topic.turn + 1) % length;
   return partitions[topic.turn]!;
 }

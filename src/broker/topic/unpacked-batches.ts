@@ -27,14 +27,16 @@ export class UnpackedBatch implements UnpackTarget {
   /** Of the batch. */
   readonly offset: number;
   readonly bytesMax = unpackedBytesMax;
+  readonly topic: string;
   buffer: Buffer;
   readonly starts: number[] = [];
   readonly ends: number[] = [];
   readonly offsets: number[] = [];
   #end = 0;
 
-  constructor(partition: Partition, batch: EntryCursor) {
+  constructor(partition: Partition, topic: string, batch: EntryCursor) {
     this.partition = partition;
+    this.topic = topic;
     this.offset = batch.offset;
     this.buffer = Buffer.allocUnsafeSlow(Math.max(1024, (batch.bodyEnd - batch.bodyStart) * 2));
   }
@@ -122,7 +124,8 @@ export class UnpackedBatches {
   }
 
   #unpack(partition: Partition, cursor: EntryCursor): UnpackedBatch {
-    const batch = new UnpackedBatch(partition, cursor);
+    const topic = this.#core.queueById.get(partition.id)?.topic.name ?? "";
+    const batch = new UnpackedBatch(partition, topic, cursor);
     const format = this.#core.format(cursor.format);
     if (format.isControl?.(cursor) === true) batch.clear();
     else if (format.unpack?.(cursor, batch) !== true || !isWithin(batch, cursor)) {

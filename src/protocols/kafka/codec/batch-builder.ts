@@ -122,6 +122,12 @@ export class BatchBuilder {
     else this.#bytesField(value, start, end);
   }
 
+  /** In place of `headers` and each `header`: all of them as another record has them, their count included. */
+  rawHeaders(buffer: Buffer, start: number, end: number): void {
+    const at = this.#reserve(end - start);
+    copyBytes(buffer, start, end, this.buffer, at);
+  }
+
   /** Takes over a record as it is, its length included: for a batch of the same base offset and base time. */
   rawRecord(offset: number, timestampMs: number, buffer: Buffer, start: number, end: number): void {
     this.#endRecord();

@@ -34,6 +34,8 @@ export class RecordReader {
   valueStart = -1;
   valueEnd = -1;
   headerCount = 0;
+  /** Its headers as they are, their count included: `buffer[headersStart, recordEnd)`. */
+  headersStart = 0;
   /** Of the header that nextHeader() found. */
   headerNameStart = 0;
   headerNameEnd = 0;
@@ -98,6 +100,7 @@ export class RecordReader {
     const valueBytes = this.#varint();
     this.valueStart = valueBytes < 0 ? -1 : this.#at;
     this.valueEnd = valueBytes < 0 ? -1 : this.#skip(valueBytes);
+    this.headersStart = this.#at;
     const headerCount = this.#varint();
     if (headerCount < 0 || headerCount > recordEnd - this.#at) return this.#fail(`${headerCount} headers`);
     this.headerCount = headerCount;
