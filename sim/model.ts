@@ -17,6 +17,7 @@ import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import { type Binding, Copy, type Held, ModelQueue } from "./copies.ts";
 import { before, Cut, ensure, Violation, type When } from "./cut.ts";
+import { isAside } from "./ledger.ts";
 import { numberOf, pathOf } from "./message.ts";
 import { forgetGone, recoverBindings, recoverCopy, recoverPair, recoverSettings } from "./recovery.ts";
 
@@ -84,6 +85,7 @@ export class Model {
     this.noteTime();
     const { core } = this.broker;
     for (const state of core.queueById.values()) {
+      if (isAside(state)) continue;
       const queue = this.queues.get(state.id) ?? this.adopt(state);
       this.registerAppends(queue, exact);
     }
@@ -430,7 +432,7 @@ export class Model {
     for (const queue of this.queues.values()) this.#recoverQueue(queue, cut, isClean);
     recoverBindings(this, cut);
     for (const state of broker.core.queueById.values()) {
-      ensure(this.queues.has(state.id), `there is a queue ${state.name} that nobody made`);
+      ensure(isAside(state) || this.queues.has(state.id), `there is a queue ${state.name} that nobody made`);
     }
     this.say?.(`  [${cut.text}]`);
     cut.check();

@@ -5,6 +5,7 @@
 import { Chance } from "./chance.ts";
 import { copyAway } from "./copying.ts";
 import { ensure, Violation } from "./cut.ts";
+import { Ledger } from "./ledger.ts";
 import { Model } from "./model.ts";
 import { Tenants } from "./tenants.ts";
 import { kindNames } from "./topology.ts";
@@ -31,6 +32,7 @@ class Run {
   readonly #model = new Model();
   readonly #workload: Workload;
   readonly #tenants: Tenants;
+  readonly #ledger: Ledger;
   /** Of its own, as that of the tenants. */
   readonly #copyChance: Chance;
   readonly #copies: boolean;
@@ -87,6 +89,7 @@ class Run {
     this.#tenants = new Tenants(new Chance(seed ^ 0x7e4a5a), this.#model, this.#workload);
     this.#copyChance = new Chance(seed ^ 0xc0b1f);
     this.#copies = this.#copyChance.is(0.3);
+    this.#ledger = new Ledger(new Chance(seed ^ 0x1ed6e5), !this.#copies && !this.#rots, trace);
     this.#model.say = trace;
     this.#model.clockMs = () => this.#world.clock.now();
     this.#model.maxMs = this.#world.clock.now();
@@ -122,6 +125,7 @@ class Run {
         if (isRestart) this.#model.recovered(broker, isClean);
         this.#workload.begin(broker);
         this.#tenants.recovered();
+        this.#ledger.begin(broker);
         return;
       }
       isClean = false;
@@ -136,6 +140,7 @@ class Run {
     for (let step = 0; step < this.#stepsPerLife; step++) {
       await this.#step();
       this.#tenants.step();
+      this.#ledger.step();
       this.#model.observe();
       if (this.#world.fatal !== undefined) return;
     }
@@ -287,6 +292,7 @@ class Run {
       await world.advance(100);
       model.observe();
     }
+    await this.#ledger.close(() => world.quiet(() => model.observe()));
     if (model.mayLose) return;
     for (const queue of model.queues.values()) {
       if (queue.deleted !== undefined) continue;

@@ -105,7 +105,8 @@ export interface PartitionReading {
   /** Of a log. Answers the offset of the first message. checkProducer() said `next`. Durable with the broker's ticket. */
   appendBatch(batch: Batch): number;
   /**
-   * Of a queue: `publish` appends `produced.count` messages to it, all or none become durable. Answers the first offset.
+   * Of a queue: `publish` appends `produced.count` messages to it (to this partition: Publication.partition is its index),
+   * all or none become durable. Answers the first offset.
    * checkProducer() said `next`; where the queue's limits may refuse, hasRoom() said true. Those of a transaction have no
    * delay of their own. Until they are committed nobody is given them, and they count for nothing but limits that refuse;
    * aborted, they are gone without a word.

@@ -89,10 +89,11 @@ export class Producing {
     return base;
   }
 
-  endTransaction(producerId: number, producerEpoch: number, isCommitted: boolean, marker: Batch | undefined): number {
-    const { partition } = this.#queue;
+  endTransaction(producerId: number, producerEpoch: number, isCommitted: boolean, word: Batch | undefined): number {
+    const { partition, subscription } = this.#queue;
     // It comes late: whatever is open is of somebody who took over.
     if (producerEpoch < this.producers.epochOf(producerId)) return -1;
+    const marker = subscription === undefined ? word : undefined;
     if (partition.isDurable) {
       this.#core.commit.reserve(endedBytes + (marker === undefined ? 0 : batchRecordBytes(marker)));
     }

@@ -11,7 +11,6 @@
  * Java's client writes: the batch has one of its own.
  */
 
-import { copyBytes } from "../../../base/bytes.ts";
 import { Malformed } from "../../../wire/input.ts";
 
 const magic = 0x184d2204;
@@ -133,8 +132,7 @@ function packedBlock(input: Buffer, start: number, end: number, reach: number, u
     }
     if (literals > end - at) return broken;
     if (!unpacked.makeRoom(literals)) return tooMuch;
-    copyBytes(input, at, at + literals, unpacked.buffer, unpacked.bytes);
-    unpacked.bytes += literals;
+    unpacked.bytes += input.copy(unpacked.buffer, unpacked.bytes, at, at + literals);
     at += literals;
     if (at === end) return null;
     if (end - at < 2) return broken;
@@ -221,7 +219,7 @@ function putSequence(output: Buffer, at: number, input: Buffer, start: number, e
   const literals = end - start;
   output[at] = (Math.min(literals, 15) << 4) | Math.min(match, 15);
   const to = putMore(output, at + 1, literals);
-  copyBytes(input, start, end, output, to);
+  input.copy(output, to, start, end);
   return to + literals;
 }
 
