@@ -17,7 +17,7 @@ import { assert } from "../../../base/assert.ts";
 import { copyBytes, putU16, putU32 } from "../../../base/bytes.ts";
 import { compress, compressions } from "./compression.ts";
 import { attributeBits, batchAt, BatchView } from "./record-batch.ts";
-import { putI64 } from "./primitives.ts";
+import { putI64, putVarint } from "./primitives.ts";
 
 const bytesLeast = 4096;
 const bytesKeptMax = 1_048_576;
@@ -110,6 +110,12 @@ export class BatchBuilder {
   /** How many headers follow: said also where there is none. */
   headers(count: number): void {
     this.#varint(count);
+  }
+
+  /** In place of `headers` and `header`: a count and the headers behind it, as they stand in a record. */
+  headerSection(section: Buffer, start = 0, end: number = section.length): void {
+    const at = this.#reserve(end - start);
+    copyBytes(section, start, end, this.buffer, at);
   }
 
   /** @param value null for a header that has none. */
@@ -220,18 +226,6 @@ export class BatchBuilder {
     this.bytes = end;
     return at;
   }
-}
-
-function putVarint(buffer: Buffer, at: number, value: number): number {
-  return putLow((value << 1) ^ (value >> 31), buffer, at);
-}
-
-function putLow(zigzag: number, buffer: Buffer, at: number): number {
-  let left = zigzag >>> 0;
-  let to = at;
-  for (; left >= 0x80; left >>>= 7) buffer[to++] = (left & 0x7f) | 0x80;
-  buffer[to++] = left;
-  return to;
 }
 
 function putVarlong(buffer: Buffer, at: number, value: number): number {

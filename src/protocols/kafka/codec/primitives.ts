@@ -77,6 +77,22 @@ export function writeUvarint(output: Output, value: number): void {
   putUvarint(output.buffer, at, value);
 }
 
+/** A signed number in zigzag, as records have them. */
+export function readVarint(input: Input): number {
+  const zigzag = readUvarint(input);
+  return (zigzag >>> 1) ^ -(zigzag & 1);
+}
+
+/** @param value a signed number of 32 bits. */
+export function varintBytes(value: number): number {
+  return uvarintBytes(((value << 1) ^ (value >> 31)) >>> 0);
+}
+
+/** @returns the position behind it. */
+export function putVarint(buffer: Uint8Array, at: number, value: number): number {
+  return putUvarint(buffer, at, (value << 1) ^ (value >> 31));
+}
+
 /** As 32 hexadecimal digits. */
 export function readUuid(input: Input): string {
   const at = input.skip(16);

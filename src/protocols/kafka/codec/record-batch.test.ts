@@ -179,6 +179,26 @@ test("what is left of a batch keeps offsets, times, and the producer's numbers",
   assert.deepEqual(readBatch(left.buffer), [records[0], records[2]]);
 });
 
+test("a record's headers can be kept as they stand, and put into another", () => {
+  const headers = [
+    ["a", Buffer.from("1")],
+    ["b", null],
+    ["a", Buffer.alloc(300)],
+  ] as const;
+  const batch = buildBatch([{ ...record(0, 5), headers }]);
+  const view = new BatchView().set(batch, 0);
+  const reader = new RecordReader().open(view, batch, batchAt.records, view.end);
+  assert.ok(reader.next());
+  const builder = new BatchBuilder();
+  builder.begin(0, 5);
+  builder.record(0, 5);
+  builder.key(batch, reader.keyStart, reader.keyEnd);
+  builder.value(batch, reader.valueStart, reader.valueEnd);
+  builder.headerSection(batch, reader.headersStart, reader.recordEnd);
+  builder.finish();
+  assert.deepEqual(builder.copy(), batch);
+});
+
 test("a transaction's end has the bytes that Kafka 4.2 writes", () => {
   const kafkas =
     "00000000000000000000004200000000027eae932f0030000000000000000000000005000000000000000500000000000000070001" +

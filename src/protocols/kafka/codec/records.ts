@@ -101,14 +101,15 @@ export class RecordReader {
     this.valueStart = valueBytes < 0 ? -1 : this.#at;
     this.valueEnd = valueBytes < 0 ? -1 : this.#skip(valueBytes);
     this.headersStart = this.#at;
+    this.headersStart = this.#at;
     const headerCount = this.#varint();
     if (headerCount < 0 || headerCount > recordEnd - this.#at) return this.#fail(`${headerCount} headers`);
     this.headerCount = headerCount;
     this.#headersLeft = headerCount;
-    const headersStart = this.#at;
+    const firstHeader = this.#at;
     while (this.#headersLeft > 0) if (!this.#header()) return false;
     if (this.#at !== recordEnd) return this.#fail("a record that does not fill its length");
-    this.#headersAt = headersStart;
+    this.#headersAt = firstHeader;
     this.#headersLeft = headerCount;
     return this.fault === null;
   }
