@@ -190,6 +190,9 @@ function protocolsOf(
         requireSasl: settings["kafka.requireSasl"],
         saslMechanisms: settings["kafka.sasl"],
         advertised: settings["kafka.advertised"],
+        autoCreateTopics: settings["kafka.autoCreateTopics"],
+        partitionsDefault: settings["kafka.partitionsDefault"],
+        loginMsMax: settings["kafka.loginMsMax"],
         groups: {
           initialRebalanceDelayMs: settings["kafka.groupInitialRebalanceDelayMs"],
           sessionTimeoutMinMs: settings["kafka.groupSessionTimeoutMinMs"],

@@ -284,10 +284,26 @@ export const options = {
     "Whose queues and logs are the topics of Kafka's clients, and where their topics are made.",
   ),
   "kafka.advertised": option(
-    list("addresses with commas between them, as broker.example.com:9092"),
+    list("addresses with commas between them, as broker.example.com:9092 or kafkas://broker.example.com:9093"),
     "",
-    "What Kafka's clients are told to connect to, where that is not the address at which they came in. Several are shown as " +
-      "several nodes of one cluster; they must all lead here.",
+    "What Kafka's clients are told to connect to, where that is not the address at which they came in; with kafkas:// in " +
+      "front, those that came in with TLS. Several are shown as several nodes of one cluster; they must all lead here.",
+  ),
+  "kafka.autoCreateTopics": option(
+    yesOrNo,
+    "true",
+    "Whether a topic is made when a client asks for one that is not there. Kafka's auto.create.topics.enable.",
+  ),
+  "kafka.partitionsDefault": option(
+    integer(1, 10_000),
+    "1",
+    "Partitions of a topic for which nobody says how many. Kafka's num.partitions.",
+  ),
+  "kafka.loginMsMax": option(
+    duration(0, 365 * 86_400_000),
+    "0",
+    "How long a login by SASL holds: then the client has to log in again on its connection, or is cut off. 0: as long as " +
+      "the connection, or its token. Kafka's connections.max.reauth.ms.",
   ),
   "kafka.requestBytesMax": option(
     size(1024, 1024 * mebibyte),

@@ -52,6 +52,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   #why: string | undefined;
   #isEnding = false;
   #isFull = false;
+  #hasProduced = false;
   #isAwaitingCommit = false;
   #isWriting = false;
 
@@ -133,6 +134,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     this.server.counters.requests[command.key]!++;
     this.server.counters.requestBytes[command.key]! += input.end - input.at;
     this.#calls.add(call);
+    if (command.isProducing === true) this.#hasProduced = true;
     const fault = isKnown ? this.#dispatch(command, version, input, call) : this.#refuseVersion(command, call);
     if (fault !== undefined) this.end(fault.reason);
     else if (this.#calls.count >= openCallsMax && !this.#isFull) {
@@ -176,7 +178,10 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   }
 
   afterChunk(): void {
-    if (this.server.broker.isCongested) this.#intake.pause(pauses.congested);
+    if (this.#hasProduced) {
+      this.#hasProduced = false;
+      if (this.server.broker.isCongested) this.#intake.pause(pauses.congested);
+    }
     this.#write();
     this.#armCommit();
   }

@@ -15,8 +15,14 @@ export interface KafkaSettings {
   readonly requireSasl: boolean;
   /** Mechanisms that are offered, in Kafka's spelling. */
   readonly saslMechanisms: readonly string[];
-  /** What clients are told to connect to, `host:port` each: one node for each. Empty: where they came in. */
+  /** What clients are told to connect to, `host:port` or `kafkas://host:port` each: one node for each. Empty: where they came in. */
   readonly advertised: readonly string[];
+  /** Topics are made when somebody asks what they are. */
+  readonly autoCreateTopics: boolean;
+  /** Of a topic for which nobody says how many. */
+  readonly partitionsDefault: number;
+  /** So long a login by SASL holds, ms: then the client logs in again, or is cut off; 0: until its token ends. */
+  readonly loginMsMax: number;
   readonly groups: GroupSettings;
 }
 
@@ -28,5 +34,8 @@ export const plainKafkaSettings: KafkaSettings = {
   requireSasl: false,
   saslMechanisms: ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
   advertised: [],
+  autoCreateTopics: true,
+  partitionsDefault: 1,
+  loginMsMax: 0,
   groups: plainGroupSettings,
 };

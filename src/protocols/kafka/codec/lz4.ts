@@ -11,6 +11,7 @@
  * Java's client writes: the batch has one of its own.
  */
 
+import { copyBytes } from "../../../base/bytes.ts";
 import { Malformed } from "../../../wire/input.ts";
 
 const magic = 0x184d2204;
@@ -132,7 +133,8 @@ function packedBlock(input: Buffer, start: number, end: number, reach: number, u
     }
     if (literals > end - at) return broken;
     if (!unpacked.makeRoom(literals)) return tooMuch;
-    unpacked.bytes += input.copy(unpacked.buffer, unpacked.bytes, at, at + literals);
+    copyBytes(input, at, at + literals, unpacked.buffer, unpacked.bytes);
+    unpacked.bytes += literals;
     at += literals;
     if (at === end) return null;
     if (end - at < 2) return broken;
@@ -219,7 +221,7 @@ function putSequence(output: Buffer, at: number, input: Buffer, start: number, e
   const literals = end - start;
   output[at] = (Math.min(literals, 15) << 4) | Math.min(match, 15);
   const to = putMore(output, at + 1, literals);
-  input.copy(output, to, start, end);
+  copyBytes(input, start, end, output, to);
   return to + literals;
 }
 

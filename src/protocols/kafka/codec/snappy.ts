@@ -8,7 +8,7 @@
  * bytes from up to 64 KB back, 3 of up to 64 bytes from further. The format is that of google/snappy's description.
  */
 
-import { getU32, putU32 } from "../../../base/bytes.ts";
+import { copyBytes, getU32, putU32 } from "../../../base/bytes.ts";
 import { Malformed } from "../../../wire/input.ts";
 
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
@@ -70,11 +70,11 @@ function inflate(input: Buffer, start: number, end: number, output: Buffer): boo
       if (size > 60) {
         const sizeBytes = size - 60;
         if (sizeBytes > end - at) return false;
-        size = input.readUIntLE(at, sizeBytes) + 1;
+        size = littleEndian(input, at, sizeBytes) + 1;
         at += sizeBytes;
       }
       if (size > end - at || size > length - to) return false;
-      input.copy(output, to, at, at + size);
+      copyBytes(input, at, at + size, output, to);
       at += size;
       to += size;
       continue;
@@ -82,7 +82,7 @@ function inflate(input: Buffer, start: number, end: number, output: Buffer): boo
     const offsetBytes = kind === 3 ? 4 : kind;
     if (offsetBytes > end - at) return false;
     const size = kind === 1 ? ((tag >>> 2) & 7) + 4 : (tag >>> 2) + 1;
-    const low = input.readUIntLE(at, offsetBytes);
+    const low = littleEndian(input, at, offsetBytes);
     const offset = kind === 1 ? ((tag >>> 5) << 8) | low : low;
     at += offsetBytes;
     if (offset === 0 || offset > to || size > length - to) return false;
@@ -90,6 +90,14 @@ function inflate(input: Buffer, start: number, end: number, output: Buffer): boo
     for (const last = to + size; to < last; to++) output[to] = output[to - offset]!;
   }
   return to === length;
+}
+
+function littleEndian(input: Buffer, at: number, bytes: number): number {
+  let value = input[at]!;
+  if (bytes > 1) value |= input[at + 1]! << 8;
+  if (bytes > 2) value |= input[at + 2]! << 16;
+  if (bytes > 3) value |= input[at + 3]! << 24;
+  return value >>> 0;
 }
 
 /** In xerial's frame, which every client reads. */
@@ -123,11 +131,11 @@ function deflate(input: Buffer, start: number, end: number, output: Buffer, at: 
   let literalStart = start;
   let from = start;
   while (from + 4 <= end) {
-    const word = input.readUInt32LE(from);
+    const word = littleEndian(input, from, 4);
     const slot = Math.imul(word, 0x1e35a7bd) >>> (32 - hashBits);
     const candidate = seen[slot]!;
     seen[slot] = from;
-    if (candidate < 0 || input.readUInt32LE(candidate) !== word) {
+    if (candidate < 0 || littleEndian(input, candidate, 4) !== word) {
       from++;
       continue;
     }
@@ -158,9 +166,10 @@ function putLiteral(output: Buffer, at: number, input: Buffer, start: number, en
   } else {
     const sizeBytes = size <= 0x100 ? 1 : 2;
     output[to++] = (59 + sizeBytes) << 2;
-    to = output.writeUIntLE(size - 1, to, sizeBytes);
+    output[to++] = size - 1;
+    if (sizeBytes === 2) output[to++] = (size - 1) >>> 8;
   }
-  input.copy(output, to, start, end);
+  copyBytes(input, start, end, output, to);
   return to + size;
 }
 

@@ -38,6 +38,7 @@ export const produce: Command<ProduceRequest, ProduceResponse> = {
   shownMinVersion: 0,
   request: produceRequest,
   response: produceResponse,
+  isProducing: true,
   handle(request, call) {
     const { acks } = request;
     const { memory, disk } = call.server.broker.pressure;

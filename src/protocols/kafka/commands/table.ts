@@ -2,9 +2,14 @@
 
 import type { Command } from "../command.ts";
 import { apiVersions } from "./api-versions.ts";
+import { createPartitions } from "./create-partitions.ts";
+import { createTopics } from "./create-topics.ts";
 import { deleteGroups } from "./delete-groups.ts";
 import { deleteRecords } from "./delete-records.ts";
+import { deleteTopics } from "./delete-topics.ts";
+import { describeCluster } from "./describe-cluster.ts";
 import { describeGroups } from "./describe-groups.ts";
+import { describeTopicPartitions } from "./describe-topic-partitions.ts";
 import { fetch } from "./fetch.ts";
 import { findCoordinator } from "./find-coordinator.ts";
 import { heartbeat } from "./heartbeat.ts";
@@ -24,6 +29,11 @@ import { syncGroup } from "./sync-group.ts";
 const handled: readonly Command[] = [
   apiVersions,
   metadata,
+  createTopics,
+  deleteTopics,
+  createPartitions,
+  describeCluster,
+  describeTopicPartitions,
   fetch,
   listOffsets,
   deleteRecords,

@@ -1,92 +1,256 @@
-/** Topics as Kafka's clients see them: the queues and logs of the namespace. */
+/**
+ * Topics as Kafka's clients see them: the queues and logs of the namespace whose names Kafka can say.
+ *
+ * What is made over Kafka is a log of the core. Its declaration says that it was, and holds its id; the configs that were set
+ * for it are a definition beside it, since they change, and go with it. A queue that another protocol declared has an id that
+ * follows from its name, and no configs that could be set: it works by what it was declared with, and by policies.
+ *
+ * Ids and names that collide are found by an index that is made when it is first asked for, and kept from then on: a broker
+ * with a hundred thousand queues whose Kafka clients ask by name never pays for it.
+ */
 
 import { createHash } from "node:crypto";
-import type { Namespace, Queue, QueueSettings } from "../../../broker/api.ts";
+import type { CatalogObserver, Namespace, Queue } from "../../../broker/api.ts";
 import type { KafkaServer } from "../server.ts";
+import type { ConfigTexts } from "./topic-configs.ts";
+import { collisionName, isInternalName, isTopicName } from "./topic-name.ts";
+import { configsOfQueue, topicLimits, topicSettings, type TopicLimits } from "./topic-settings.ts";
 
-/** What of a topic's configuration counts when it is written and read. */
-export interface TopicLimits {
-  /** Of one batch. */
-  readonly messageBytesMax: number;
-  /** `message.timestamp.type`: its batches get the broker's time. */
-  readonly usesAppendTime: boolean;
-  /** How far a message's own time may lie back or ahead, ms. */
-  readonly beforeMsMax: number;
-  readonly afterMsMax: number;
-  /** Messages need keys. */
-  readonly isCompacted: boolean;
+export type { TopicLimits } from "./topic-settings.ts";
+
+/** What is kept in a queue's declaration. */
+interface Declaration {
+  readonly kafka?: { readonly id: string; readonly createdMs: number };
 }
 
-export interface Topic {
-  readonly name: string;
+/** The kept form of configs; it holds for the topic of this id. */
+interface KeptConfigs {
+  readonly id: string;
+  readonly configs: Readonly<Record<string, string>>;
+}
+
+const kind = "kafka-topic";
+
+export class Topic {
+  readonly queue: Queue;
   /** 32 hexadecimal digits. */
   readonly id: string;
-  readonly partitions: readonly Queue[];
-  readonly limits: TopicLimits;
+  /** Made over Kafka: its configs can be set, and partitions added. */
+  readonly isOwn: boolean;
+  limits: TopicLimits;
+  #configs: ConfigTexts;
+
+  constructor(queue: Queue, id: string, isOwn: boolean, configs: ConfigTexts) {
+    this.queue = queue;
+    this.id = id;
+    this.isOwn = isOwn;
+    this.#configs = configs;
+    this.limits = topicLimits(configs);
+  }
+
+  /** What was set for it; of a queue that another protocol made, what it works by just now. */
+  get configs(): ConfigTexts {
+    return this.isOwn ? this.#configs : configsOfQueue(this.queue.settings);
+  }
+
+  set configs(configs: ConfigTexts) {
+    this.#configs = configs;
+    this.limits = topicLimits(configs);
+  }
+
+  get name(): string {
+    return this.queue.name;
+  }
+
+  get partitions(): readonly Queue[] {
+    return this.queue.partitions;
+  }
+
+  get isInternal(): boolean {
+    return isInternalName(this.name);
+  }
 }
 
-const logSettings: QueueSettings = {
-  durable: true,
-  retention: { untilSettled: false, maxAgeMs: 0, maxBytes: 0, maxCount: 0, compact: false },
-  mode: "offset",
-  maxPriority: 0,
-  ttlMs: -1,
-  expiresMs: 0,
-  maxLength: -1,
-  maxLengthBytes: -1,
-  overflow: "drop-head",
-  deadLetter: undefined,
-  deliveryLimit: -1,
-  retry: undefined,
-  dedup: undefined,
-  autoDelete: false,
-};
-
-const limits: TopicLimits = {
-  messageBytesMax: 1_048_588,
-  usesAppendTime: false,
-  beforeMsMax: Number.MAX_SAFE_INTEGER,
-  afterMsMax: 3_600_000,
-  isCompacted: false,
-};
-
-export class Topics {
+export class Topics implements CatalogObserver {
   readonly #server: KafkaServer;
-  readonly #byQueue = new WeakMap<Queue, Topic>();
-  readonly #byId = new Map<string, Topic>();
+  #namespace: Namespace | undefined;
+  #byQueue = new WeakMap<Queue, Topic>();
+  /** Undefined until somebody asks by an id. */
+  #byId: Map<string, Topic> | undefined;
+  /** Names by what they are the same by; undefined until a topic is made whose name could collide. */
+  #collisions: Map<string, Set<string>> | undefined;
 
   constructor(server: KafkaServer) {
     this.#server = server;
   }
 
-  get #namespace(): Namespace | undefined {
-    return this.#server.namespace;
-  }
-
   find(name: string): Topic | undefined {
-    const queue = this.#namespace?.queue(name);
-    return queue && (this.#byQueue.get(queue) ?? this.#show(queue));
+    const queue = this.#current()?.queue(name);
+    return queue && this.#of(queue);
   }
 
   findById(id: string): Topic | undefined {
+    const namespace = this.#current();
+    if (namespace === undefined) return undefined;
+    if (this.#byId === undefined) {
+      this.#byId = new Map();
+      for (const queue of namespace.queues()) this.#of(queue);
+    }
     return this.#byId.get(id);
   }
 
-  all(): Iterable<Topic> {
-    return [...(this.#namespace?.queues() ?? [])].map((queue) => this.find(queue.name)!);
+  *all(): Iterable<Topic> {
+    for (const queue of this.#current()?.queues() ?? []) {
+      const topic = this.#of(queue);
+      if (topic !== undefined) yield topic;
+    }
   }
 
-  ensure(name: string): Topic {
-    const found = this.find(name);
-    if (found !== undefined) return found;
-    return this.#show(this.#namespace!.createQueue(name, logSettings, { type: "stream" }));
+  /** A topic that is there whose name is the same as this one but for dots and underscores. */
+  colliding(name: string): string | undefined {
+    const key = collisionName(name);
+    const namespace = this.#current();
+    if (key === undefined || namespace === undefined) return undefined;
+    if (this.#collisions === undefined) {
+      this.#collisions = new Map();
+      for (const queue of namespace.queues()) this.#noteName(queue.name);
+    }
+    for (const other of this.#collisions.get(key) ?? []) if (other !== name) return other;
+    return undefined;
   }
 
-  #show(queue: Queue): Topic {
-    const id = createHash("sha256").update(queue.name).digest("hex").slice(0, 32);
-    const topic = { name: queue.name, id, partitions: queue.partitions, limits };
+  /** Makes a topic: its name and configs are right and it is not there, and the namespace is. Durable with the broker's ticket. */
+  create(name: string, partitionCount: number, configs: ConfigTexts): Topic {
+    const { broker } = this.#server;
+    const id = newId(this.#server.random.bytes(16));
+    const declaration: Declaration = { kafka: { id, createdMs: broker.clock.now() } };
+    const namespace = this.#current()!;
+    let queue: Queue;
+    broker.atomically(() => {
+      if (configs.size > 0) this.#keep(name, id, configs);
+      queue = namespace.createQueue(name, topicSettings(configs), declaration, partitionCount);
+    });
+    return this.#of(queue!)!;
+  }
+
+  /** Durable with the broker's ticket. */
+  delete(topic: Topic): void {
+    this.#server.broker.atomically(() => topic.queue.namespace.deleteQueue(topic.queue));
+  }
+
+  /** Sets a topic's configs, all of them, which are right. It counts at once, and is durable with the broker's ticket. */
+  configure(topic: Topic, configs: ConfigTexts): void {
+    const { broker } = this.#server;
+    broker.atomically(() => {
+      if (configs.size > 0) this.#keep(topic.name, topic.id, configs);
+      else this.#forget(topic.name);
+      topic.queue.configure(topicSettings(configs));
+    });
+    topic.configs = configs;
+  }
+
+  /** Whether topics can be made at all. */
+  get hasNamespace(): boolean {
+    return this.#current() !== undefined;
+  }
+
+  queueCreated(queue: Queue): void {
+    if (queue.namespace !== this.#namespace) return;
+    if (this.#byId !== undefined) this.#of(queue);
+    if (this.#collisions !== undefined) this.#noteName(queue.name);
+  }
+
+  queueDeleted(queue: Queue): void {
+    if (queue.namespace.name !== this.#server.settings.namespace) return;
+    this.#forget(queue.name);
+    const topic = this.#byQueue.get(queue);
+    if (topic !== undefined) this.#byId?.delete(topic.id);
+    const key = collisionName(queue.name);
+    const names = key === undefined ? undefined : this.#collisions?.get(key);
+    names?.delete(queue.name);
+    if (names?.size === 0) this.#collisions!.delete(key!);
+  }
+
+  exchangeCreated(): void {}
+  exchangeDeleted(): void {}
+  bindingCreated(): void {}
+  bindingDeleted(): void {}
+
+  /** The namespace may be deleted, and made again. */
+  #current(): Namespace | undefined {
+    const { namespace } = this.#server;
+    if (namespace !== this.#namespace) {
+      this.#namespace = namespace;
+      this.#byId = undefined;
+      this.#collisions = undefined;
+      namespace?.observe(this);
+      this.#sweep(namespace);
+    }
+    return namespace;
+  }
+
+  /** Configs of topics that went while nobody asked for topics. */
+  #sweep(namespace: Namespace | undefined): void {
+    const { definitions } = this.#server.broker;
+    for (const [key, kept] of [...definitions.entries(kind)]) {
+      const [of, name] = JSON.parse(key) as [string, string];
+      if (of !== this.#server.settings.namespace) continue;
+      const declaration = namespace?.queue(name)?.declaration as Declaration | null | undefined;
+      if (declaration?.kafka?.id !== (kept as KeptConfigs).id) definitions.remove(kind, key);
+    }
+  }
+
+  #of(queue: Queue): Topic | undefined {
+    return this.#byQueue.get(queue) ?? this.#show(queue);
+  }
+
+  #show(queue: Queue): Topic | undefined {
+    const { name, declaration, namespace } = queue;
+    if (!isTopicName(name)) return undefined;
+    const own = (declaration as Declaration | null | undefined)?.kafka;
+    const id = own?.id ?? derivedId(this.#server.broker.id, namespace.name, name);
+    const configs = own === undefined ? configsOfQueue(queue.settings) : this.#keptConfigs(name, id);
+    const topic = new Topic(queue, id, own !== undefined, configs);
     this.#byQueue.set(queue, topic);
-    this.#byId.set(id, topic);
+    this.#byId?.set(id, topic);
     return topic;
   }
+
+  #noteName(name: string): void {
+    const key = isTopicName(name) ? collisionName(name) : undefined;
+    if (key === undefined) return;
+    const names = this.#collisions!.get(key);
+    if (names === undefined) this.#collisions!.set(key, new Set([name]));
+    else names.add(name);
+  }
+
+  #keptConfigs(name: string, id: string): ConfigTexts {
+    const kept = this.#server.broker.definitions.get(kind, this.#keyOf(name)) as KeptConfigs | undefined;
+    return new Map(kept?.id === id ? Object.entries(kept.configs) : []);
+  }
+
+  #keep(name: string, id: string, configs: ConfigTexts): void {
+    const kept: KeptConfigs = { id, configs: Object.fromEntries(configs) };
+    this.#server.broker.definitions.put(kind, this.#keyOf(name), kept);
+  }
+
+  #forget(name: string): void {
+    const { definitions } = this.#server.broker;
+    const key = this.#keyOf(name);
+    if (definitions.get(kind, key) !== undefined) definitions.remove(kind, key);
+  }
+
+  #keyOf(name: string): string {
+    return JSON.stringify([this.#server.settings.namespace, name]);
+  }
+}
+
+/** Tools show ids in base64, where one that begins with a dash would be taken for an option: the first bit is 0. */
+function newId(bytes: Buffer): string {
+  bytes[0] = bytes[0]! & 0x7f;
+  return bytes.toString("hex");
+}
+
+function derivedId(...of: string[]): string {
+  return newId(createHash("sha256").update(of.join("\u0000")).digest().subarray(0, 16));
 }
