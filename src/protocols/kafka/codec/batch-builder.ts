@@ -112,12 +112,6 @@ export class BatchBuilder {
     this.#varint(count);
   }
 
-  /** In place of `headers` and `header`: a count and the headers behind it, as they stand in a record. */
-  headerSection(section: Buffer, start = 0, end: number = section.length): void {
-    const at = this.#reserve(end - start);
-    copyBytes(section, start, end, this.buffer, at);
-  }
-
   /** @param value null for a header that has none. */
   header(name: string, value: Buffer | null, start = 0, end: number = value?.length ?? 0): void {
     const bytes = Buffer.byteLength(name);

@@ -194,7 +194,7 @@ test("a record's headers can be kept as they stand, and put into another", () =>
   builder.record(0, 5);
   builder.key(batch, reader.keyStart, reader.keyEnd);
   builder.value(batch, reader.valueStart, reader.valueEnd);
-  builder.headerSection(batch, reader.headersStart, reader.recordEnd);
+  builder.rawHeaders(batch, reader.headersStart, reader.recordEnd);
   builder.finish();
   assert.deepEqual(builder.copy(), batch);
 });

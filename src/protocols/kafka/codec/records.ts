@@ -101,7 +101,6 @@ export class RecordReader {
     this.valueStart = valueBytes < 0 ? -1 : this.#at;
     this.valueEnd = valueBytes < 0 ? -1 : this.#skip(valueBytes);
     this.headersStart = this.#at;
-    this.headersStart = this.#at;
     const headerCount = this.#varint();
     if (headerCount < 0 || headerCount > recordEnd - this.#at) return this.#fail(`${headerCount} headers`);
     this.headerCount = headerCount;
