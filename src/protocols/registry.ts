@@ -13,7 +13,7 @@ import { socketDial } from "../server/dial.ts";
 import type { OpenPort, Protocol } from "../server/protocol.ts";
 import { importAtStart, type StartDefinitions } from "./rabbitmq/model/definitions-at-start.ts";
 import { createKafka } from "./kafka/index.ts";
-import { batchFormat } from "./kafka/mapping/format.ts";
+import { batchFormat, recordFormat } from "./kafka/mapping/format.ts";
 import type { KafkaSettings } from "./kafka/settings.ts";
 import { amqpFormat } from "./rabbitmq/model/format.ts";
 import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
@@ -45,7 +45,7 @@ export interface ProtocolParts {
 }
 
 /** Of all protocols: whatever listens, the core must understand what it has stored. */
-export const messageFormats: readonly MessageFormat[] = [amqpFormat, batchFormat];
+export const messageFormats: readonly MessageFormat[] = [amqpFormat, batchFormat, recordFormat];
 
 /** What is wrong with settings that only protocols can judge. */
 export function protocolFaults(settings: { readonly shovels: unknown }): readonly string[] {

@@ -19,11 +19,12 @@ import { Groups } from "./groups/groups.ts";
 import type { ForeignEntries } from "./fetching/fetch-answer.ts";
 import { FetchSessions } from "./fetching/fetch-sessions.ts";
 import { LiveConnections } from "./live.ts";
+import { ForeignBatches } from "./mapping/foreign-batches.ts";
 import { nobody } from "./nobody.ts";
-import type { TransactionGate } from "./producing/appending.ts";
 import { ProducerIds } from "./producing/producer-ids.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { Topics } from "./topics/topics.ts";
+import { Transactions } from "./transactions/transactions.ts";
 
 const slowMs = 1000;
 
@@ -63,8 +64,8 @@ export class KafkaServer {
   readonly ports: () => readonly OpenPort[];
   readonly live = new LiveConnections();
   readonly topics: Topics;
-  transactions: TransactionGate | undefined;
-  foreignEntries: ForeignEntries | undefined;
+  readonly transactions: Transactions;
+  readonly foreignEntries: ForeignEntries;
   readonly fetchSessions: FetchSessions = new FetchSessions(this);
   readonly producerIds: ProducerIds;
   readonly groups: Groups;
@@ -77,6 +78,7 @@ export class KafkaServer {
 
   constructor(options: KafkaServerOptions) {
     this.broker = options.broker;
+    this.foreignEntries = new ForeignBatches(options.broker);
     this.authority = options.authority;
     this.clock = options.clock;
     this.random = options.random;

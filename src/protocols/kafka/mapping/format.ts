@@ -1,16 +1,41 @@
-/** How the core looks into Kafka's record batches. */
+/**
+ * How the core looks into what came by Kafka's protocol: record batches, as they were produced, and single records, which are
+ * what a batch is made of, what a queue gets that is produced to, and what dies of a batch.
+ */
 
 import { putU32, putU64 } from "../../../base/bytes.ts";
-import type { MessageFormat } from "../../../broker/api.ts";
+import type { CanonicalHeader, Entry, MessageFormat, Publication, UnpackedMessage } from "../../../broker/api.ts";
+import { BatchBuilder } from "../codec/batch-builder.ts";
+import { BatchView } from "../codec/record-batch.ts";
+import { canonicalOfRecord, RecordHeaders } from "./record-canonical.ts";
+import { deathsIn, withDeathIn } from "./record-death.ts";
+import { RecordHead, withHeaders } from "./record-head.ts";
+import { SingleRecords, type RecordParts } from "./single-records.ts";
 
 /** In stored entries: do not change. */
 export const batchFormatId = 2;
+export const recordFormatId = 3;
 
 const leaderEpochAt = 12;
+/** Keys are looked at, and batches made smaller, where compressed records become no more than this. */
+const plainBytesMax = 256 << 20;
+
+const nothing = Buffer.alloc(0);
+const view = new BatchView();
+const head = new RecordHead();
+const records = new SingleRecords();
+const builder = new BatchBuilder();
+
+type Headers = Record<string, CanonicalHeader["value"]>;
+
+function viewOf({ buffer, bodyStart }: Entry): BatchView {
+  return view.set(buffer, bodyStart);
+}
 
 export const batchFormat: MessageFormat = {
   id: batchFormatId,
   name: "kafka-batch",
+  // Of a batch nobody asks these: consumers, routing and deaths see its records.
   headers: () => ({}),
   property: () => undefined,
   extraKeys: () => [],
@@ -19,5 +44,136 @@ export const batchFormat: MessageFormat = {
   stamp(buffer, bodyStart, _bodyEnd, baseOffset) {
     putU64(buffer, bodyStart, baseOffset);
     putU32(buffer, bodyStart + leaderEpochAt, 0);
+  },
+
+  unpack(batch, into) {
+    const message = { ...plainMessage, routingKey: into.topic };
+    if (records.open(viewOf(batch), into.bytesMax) !== undefined) return false;
+    const { reader } = records;
+    while (records.next()) {
+      records.place(message);
+      const timestampMs = reader.timestampMs < 0 ? batch.timestampMs : reader.timestampMs;
+      if (!into.add(reader.offset, timestampMs, message)) return false;
+    }
+    return reader.fault === null;
+  },
+
+  isControl: (batch) => viewOf(batch).isControl,
+
+  transactionOf(batch) {
+    const { isTransactional, producerId } = viewOf(batch);
+    return isTransactional ? producerId : -1;
+  },
+
+  keys(batch, visit) {
+    if (records.open(viewOf(batch), plainBytesMax) !== undefined) return false;
+    const { reader } = records;
+    while (records.next()) visit(reader.offset, reader.buffer, reader.keyStart, reader.keyEnd, reader.valueStart < 0);
+    return reader.fault === null;
+  },
+
+  retain(batch, isKept) {
+    const { baseOffset, lastOffset, baseTimestampMs, compression, attributes, isLogAppendTime, maxTimestampMs } =
+      viewOf(batch);
+    const { leaderEpoch, producerId, producerEpoch, baseSequence } = view;
+    if (records.open(view, plainBytesMax) !== undefined) return undefined;
+    const { reader } = records;
+    builder.begin(baseOffset, baseTimestampMs, { attributes, leaderEpoch, producerId, producerEpoch, baseSequence });
+    while (records.next()) {
+      if (!isKept(reader.offset)) continue;
+      builder.rawRecord(reader.offset, reader.timestampMs, reader.buffer, reader.recordStart, reader.recordEnd);
+    }
+    if (builder.count === 0) return undefined;
+    if (isLogAppendTime) builder.finish(compression, lastOffset, maxTimestampMs);
+    else builder.finish(compression, lastOffset);
+    return builder.copy();
+  },
+};
+
+const plainMessage: UnpackedMessage & RecordParts = {
+  format: recordFormatId,
+  durable: true,
+  priority: 0,
+  ttlMs: -1,
+  deliverAtMs: 0,
+  key: undefined,
+  dedupId: undefined,
+  skipsHistory: false,
+  partition: -1,
+  exchange: { name: "" },
+  routingKey: "",
+  extraKeys: undefined,
+  head: nothing,
+  headStart: 0,
+  headEnd: 0,
+  body: nothing,
+  bodyStart: 0,
+  bodyEnd: 0,
+};
+
+const propertyFields = {
+  "message-id": "id",
+  "correlation-id": "correlationId",
+  "content-type": "contentType",
+  "content-encoding": "contentEncoding",
+  "reply-to": "replyTo",
+  "app-id": "appId",
+  type: "type",
+} as const;
+
+function headersIn(buffer: Buffer, headStart: number, headEnd: number): RecordHeaders {
+  head.set(buffer, headStart, headEnd);
+  return new RecordHeaders(buffer, head.headersStart, head.headersEnd);
+}
+
+export const recordFormat: MessageFormat = {
+  id: recordFormatId,
+  name: "kafka-record",
+
+  headers(buffer, headStart, headEnd) {
+    const headers: Headers = {};
+    for (const { name, value } of headersIn(buffer, headStart, headEnd).headers) {
+      // defineProperty, for a header may be called __proto__. Of those with one name the first counts.
+      if (!Object.hasOwn(headers, name)) Object.defineProperty(headers, name, { value, enumerable: true });
+    }
+    return headers;
+  },
+
+  property(name, buffer, headStart, headEnd) {
+    if (name === "timestamp") {
+      const { isTimed, timestampMs } = head.set(buffer, headStart, headEnd);
+      return isTimed ? String(Math.floor(timestampMs / 1000)) : undefined;
+    }
+    const field = (propertyFields as Readonly<Record<string, (typeof propertyFields)[keyof typeof propertyFields]>>)[
+      name
+    ];
+    return field === undefined
+      ? undefined
+      : (headersIn(buffer, headStart, headEnd).fields[field] as string | undefined);
+  },
+
+  extraKeys: () => [],
+
+  deaths(buffer, headStart, headEnd) {
+    head.set(buffer, headStart, headEnd);
+    return deathsIn(buffer, head.headersStart, head.headersEnd);
+  },
+
+  withDeath(buffer, headStart, headEnd, death) {
+    head.set(buffer, headStart, headEnd);
+    return withHeaders(buffer, headStart, head, withDeathIn(buffer, head.headersStart, head.headersEnd, death));
+  },
+
+  canonical: canonicalOfRecord,
+
+  partitionKey({ head: buffer, headStart, headEnd }: Publication) {
+    const { keyStart, keyEnd } = head.set(buffer, headStart, headEnd);
+    return keyStart < 0 ? undefined : buffer.subarray(keyStart, keyEnd);
+  },
+
+  keys({ offset, buffer, headStart, headEnd }, visit) {
+    const { keyStart, keyEnd, hasValue } = head.set(buffer, headStart, headEnd);
+    visit(offset, buffer, keyStart, keyEnd, !hasValue);
+    return true;
   },
 };

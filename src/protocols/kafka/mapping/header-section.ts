@@ -1,0 +1,63 @@
+/**
+ * The headers of a record as they stand in a batch: a count, then for each a name and a value, which may be null, each behind
+ * its size as a zigzag varint. Names are bytes; here they are strings as base/byte-text.ts has them. Names may repeat.
+ */
+
+import { textByteLength, textOfBytes, writeTextBytes } from "../../../base/byte-text.ts";
+import { Input } from "../../../wire/input.ts";
+import { readUvarint, uvarintBytes } from "../codec/primitives.ts";
+
+export interface RecordHeader {
+  readonly name: string;
+  readonly value: Buffer | null;
+}
+
+/** The values are views. What is not whole ends the list: stored sections were walked over before they were stored. */
+export function readHeaders(buffer: Buffer, start: number, end: number): RecordHeader[] {
+  const input = new Input(buffer, start, end);
+  const headers: RecordHeader[] = [];
+  for (let left = readVarint(input); left > 0; left--) {
+    const nameBytes = readVarint(input);
+    const nameAt = input.skip(Math.max(0, nameBytes));
+    const valueBytes = readVarint(input);
+    const valueAt = input.skip(Math.max(0, valueBytes));
+    if (input.fault !== null || nameBytes < 0) break;
+    const value = valueBytes < 0 ? null : buffer.subarray(valueAt, valueAt + valueBytes);
+    headers.push({ name: textOfBytes(buffer, nameAt, nameAt + nameBytes), value });
+  }
+  return headers;
+}
+
+export function writeHeaders(headers: readonly RecordHeader[]): Buffer {
+  let bytes = varintBytes(headers.length);
+  for (const { name, value } of headers) {
+    const nameBytes = textByteLength(name);
+    bytes += varintBytes(nameBytes) + nameBytes + (value === null ? 1 : varintBytes(value.length) + value.length);
+  }
+  const section = Buffer.allocUnsafe(bytes);
+  let at = putVarint(section, 0, headers.length);
+  for (const { name, value } of headers) {
+    at = putVarint(section, at, textByteLength(name));
+    at = writeTextBytes(section, at, name);
+    at = putVarint(section, at, value === null ? -1 : value.length);
+    if (value !== null) at += value.copy(section, at);
+  }
+  return section;
+}
+
+function readVarint(input: Input): number {
+  const zigzag = readUvarint(input);
+  return (zigzag >>> 1) ^ -(zigzag & 1);
+}
+
+function varintBytes(value: number): number {
+  return uvarintBytes(value * 2);
+}
+
+function putVarint(buffer: Buffer, at: number, value: number): number {
+  let left = ((value << 1) ^ (value >> 31)) >>> 0;
+  let to = at;
+  for (; left >= 0x80; left >>>= 7) buffer[to++] = (left & 0x7f) | 0x80;
+  buffer[to++] = left;
+  return to;
+}

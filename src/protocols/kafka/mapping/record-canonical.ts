@@ -1,0 +1,138 @@
+/**
+ * A record as all protocols see it, and a message of another protocol as a record. The table of fields is record-fields.ts,
+ * how values become bytes header-values.ts; docs/crossing.md tells it to users.
+ *
+ * What a record says it gets back: canonical() and recordParts() are each other's inverse, but for what a publish brings about
+ * (exchange and routing key), for `amqp.user-id`, and for a header of a field that comes a second time, which gets a prefix.
+ */
+
+import { escapedName, unescapedName } from "../../../base/reserved-names.ts";
+import type { CanonicalHeader, CanonicalMessage, Entry } from "../../../broker/api.ts";
+import { bytesOfText } from "../../../base/byte-text.ts";
+import { readHeaders, writeHeaders, type RecordHeader } from "./header-section.ts";
+import { bytesOfValue, valueOfBytes } from "./header-values.ts";
+import {
+  fieldOf,
+  marksOf,
+  recordFields,
+  reservedNames,
+  typesHeader,
+  type FieldName,
+  type Marks,
+} from "./record-fields.ts";
+import { RecordHead } from "./record-head.ts";
+
+type FieldValues = Partial<Record<FieldName, string | number | boolean>>;
+
+const noMarks: Marks = {};
+const head = new RecordHead();
+
+/** The headers of a record, apart: those that are fields, and those that are headers. */
+export class RecordHeaders {
+  readonly fields: FieldValues = {};
+  readonly headers: CanonicalHeader[] = [];
+
+  constructor(buffer: Buffer, start: number, end: number) {
+    const all = readHeaders(buffer, start, end);
+    const marks = this.#marksIn(all);
+    const seen = new Map<string, number>();
+    for (const { name, value } of all) {
+      if (value === marks.source && name === typesHeader) continue;
+      const field = name.startsWith("amqp.") ? fieldOf(name, value) : undefined;
+      if (field !== undefined && this.fields[field.field] === undefined) {
+        this.fields[field.field] = field.value;
+        continue;
+      }
+      const mark = marks.byName === noMarks ? undefined : markAt(marks.byName, name, seen);
+      const plainName = name.startsWith("amqp.") ? unescapedName(name, reservedNames(value)) : name;
+      this.headers.push({ name: plainName, ...valueOfBytes(value, mark) });
+    }
+  }
+
+  #marksIn(all: readonly RecordHeader[]): { readonly byName: Marks; readonly source: Buffer | null } {
+    for (const { name, value } of all) {
+      if (name !== typesHeader) continue;
+      const byName = marksOf(value);
+      if (byName !== undefined) return { byName, source: value };
+    }
+    return { byName: noMarks, source: null };
+  }
+}
+
+function markAt(marks: Marks, name: string, seen: Map<string, number>): string | undefined {
+  if (!Object.hasOwn(marks, name)) return undefined;
+  const mark = marks[name]!;
+  const times = seen.get(name) ?? 0;
+  seen.set(name, times + 1);
+  if (typeof mark === "string") return times === 0 ? mark : undefined;
+  return mark[times] ?? undefined;
+}
+
+/** The entry is a single record: record-head.ts, and its value. */
+export function canonicalOfRecord(entry: Entry): CanonicalMessage {
+  const { buffer, headStart, headEnd, bodyStart, bodyEnd } = entry;
+  head.set(buffer, headStart, headEnd);
+  const { keyStart, keyEnd, isTimed, timestampMs, hasValue } = head;
+  const { fields, headers } = new RecordHeaders(buffer, head.headersStart, head.headersEnd);
+  const text = (name: FieldName): string | undefined => fields[name] as string | undefined;
+  const number = (name: FieldName): number | undefined => fields[name] as number | undefined;
+  return {
+    id: text("id"),
+    timestampMs: timestampMs >= 0 ? timestampMs : entry.timestampMs,
+    isTimed,
+    key: keyStart < 0 ? undefined : Buffer.from(buffer.subarray(keyStart, keyEnd)),
+    headers,
+    contentType: text("contentType"),
+    contentEncoding: text("contentEncoding"),
+    correlationId: text("correlationId"),
+    replyTo: text("replyTo"),
+    type: text("type"),
+    userId: undefined,
+    appId: text("appId"),
+    expirationMs: number("expirationMs"),
+    priority: number("priority"),
+    isPersistent: fields.isPersistent !== false,
+    exchange: text("exchange") ?? entry.exchange(),
+    routingKey: text("routingKey") ?? entry.routingKey(),
+    buffer,
+    bodyStart,
+    bodyEnd,
+    isTombstone: !hasValue,
+  };
+}
+
+/** The headers that a record of this message has, as they stand in a batch. */
+export function headersOfMessage(message: CanonicalMessage): Buffer {
+  const headers: RecordHeader[] = [];
+  const marks: Record<string, (string | null)[]> = {};
+  let isMarked = false;
+  for (const { name, value, type } of message.headers) {
+    const { bytes, mark } = bytesOfValue(value, type);
+    const written = name.startsWith("amqp.") ? escapedName(name, reservedNames(bytes)) : name;
+    headers.push({ name: written, value: bytes });
+    const known = Object.hasOwn(marks, written) ? marks[written] : undefined;
+    if (known !== undefined) known.push(mark ?? null);
+    else define(marks, written, [mark ?? null]);
+    isMarked ||= mark !== undefined;
+  }
+  for (const field of recordFields) {
+    const text = field.text(message);
+    if (text !== undefined) headers.push({ name: field.header, value: bytesOfText(text) });
+  }
+  if (isMarked) headers.push({ name: typesHeader, value: Buffer.from(JSON.stringify(shortened(marks))) });
+  return writeHeaders(headers);
+}
+
+/** A header may be called __proto__. */
+function define<T>(into: Record<string, T>, name: string, value: T): void {
+  Object.defineProperty(into, name, { value, enumerable: true, configurable: true });
+}
+
+function shortened(marks: Readonly<Record<string, readonly (string | null)[]>>): Marks {
+  const short: Record<string, string | readonly (string | null)[]> = {};
+  for (const [name, each] of Object.entries(marks)) {
+    if (each.every((mark) => mark === null)) continue;
+    define(short, name, each.length === 1 ? each[0]! : each);
+  }
+  return short;
+}
