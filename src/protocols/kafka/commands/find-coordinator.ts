@@ -26,7 +26,8 @@ export const findCoordinator: Command<FindCoordinatorRequest, FindCoordinatorRes
     const { key, keyType, coordinatorKeys } = request;
     const isKnown = keyType === keyTypes.group || keyType === keyTypes.transaction;
     const nodes = nodesFor(call.server.settings, call.connection.address);
-    if (call.version < 4) return call.respond(isKnown ? coordinator(nodes, key) : refusal());
+    if (call.version < 4)
+      return call.respond(isKnown ? { ...coordinator(nodes, key), errorMessage: "NONE" } : refusal());
     call.respond({
       coordinators: coordinatorKeys.map((each) => ({ key: each, ...(isKnown ? coordinator(nodes, each) : refusal()) })),
     });
@@ -35,7 +36,7 @@ export const findCoordinator: Command<FindCoordinatorRequest, FindCoordinatorRes
 
 function coordinator(nodes: readonly Node[], key: string) {
   const { id, host, port } = nodeOf(nodes, placeOf(key));
-  return { nodeId: id, host, port, errorCode: errorCode.NONE, errorMessage: null };
+  return { nodeId: id, host, port, errorCode: errorCode.NONE, errorMessage: "" };
 }
 
 function refusal() {

@@ -29,7 +29,6 @@ export const offsetCommit: Command<OffsetCommitRequest, OffsetCommitResponse> = 
   handle(request, call) {
     const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = request;
     const found = request.topics.map((asked) => find(asked, call));
-    // Who asks for nothing that there is makes no group by it.
     let refused: number = errorCode.NONE;
     if (found.some((topic, at) => typeof topic !== "number" && hasPartition(topic, request.topics[at]!))) {
       const unknownGroup = call.version >= 9 ? errorCode.GROUP_ID_NOT_FOUND : errorCode.ILLEGAL_GENERATION;
@@ -38,20 +37,16 @@ export const offsetCommit: Command<OffsetCommitRequest, OffsetCommitResponse> = 
     }
     const { retentionTimeMs } = request;
     const expiresAtMs = retentionTimeMs < 0 ? Infinity : call.server.broker.clock.now() + retentionTimeMs;
-    call.respondWhenDurable({
-      topics: request.topics.map((asked, at) => {
-        const topic = found[at]!;
-        return {
-          name: asked.name,
-          topicId: asked.topicId,
-          partitions: asked.partitions.map((partition) => ({
-            partitionIndex: partition.partitionIndex,
-            errorCode:
-              typeof topic === "number" ? topic : commit(call, groupId, topic, partition, refused, expiresAtMs),
-          })),
-        };
-      }),
+    const topics = request.topics.map((asked, at) => {
+      const topic = found[at]!;
+      const partitions = asked.partitions.map((partition) => ({
+        partitionIndex: partition.partitionIndex,
+        errorCode: typeof topic === "number" ? topic : commit(call, groupId, topic, partition, refused, expiresAtMs),
+      }));
+      return { name: asked.name, topicId: asked.topicId, partitions };
     });
+    call.server.groups.forgetUnused(groupId);
+    call.respondWhenDurable({ topics });
   },
 };
 

@@ -108,8 +108,13 @@ export class Groups {
         ? `${request.instanceId ?? request.clientId}-${uuidText(this.#options.random.bytes(16))}`
         : "";
     this.#drive(seat, (nowMs) => joinGroup(seat.group, { ...request, newMemberId }, waiter, nowMs));
-    // Who was refused leaves no trace.
-    if (known === undefined && seat.group.isSimple && !this.topics.has(groupId)) this.#seats.delete(groupId);
+    if (known === undefined) this.forgetUnused(groupId);
+  }
+
+  /** Who was refused leaves no trace: a group that has nothing is none. */
+  forgetUnused(groupId: string): void {
+    const isSimple = this.#seats.get(groupId)?.group.isSimple === true;
+    if (isSimple && !this.topics.has(groupId) && !this.pending.hasAny(groupId)) this.#seats.delete(groupId);
   }
 
   sync(groupId: string, request: SyncRequest, waiter: GroupWaiter): void {
@@ -134,12 +139,23 @@ export class Groups {
     return this.#drive(seat, (nowMs) => leaveGroup(seat.group, leaving, nowMs));
   }
 
-  /** Whether `by` may commit offsets of the group, which is made for somebody without a generation. Answers an error code. */
+  /**
+   * Whether `by` may commit offsets of the group, which is made for somebody without a generation: forgetUnused() if nothing
+   * comes of it. A transaction may be of anybody while it says no generation. Answers an error code.
+   */
   mayCommit(groupId: string, by: Committer, unknownGroup: number, isTransactional = false): number {
     const known = this.find(groupId);
     if (known === undefined && by.generation >= 0) return unknownGroup;
     const seat = known ?? this.#seat(groupId);
     return this.#drive(seat, (nowMs) => checkCommit(seat.group, by, isTransactional, nowMs));
+  }
+
+  /** Whether it can be kept. Answers an error code. */
+  checkPosition({ offset, metadata }: { readonly offset: number; readonly metadata: string | null }): number {
+    if (metadata !== null && metadata.length > this.settings.offsetMetadataMax) {
+      return errorCode.OFFSET_METADATA_TOO_LARGE;
+    }
+    return offset > offsetMax ? errorCode.INVALID_COMMIT_OFFSET_SIZE : errorCode.NONE;
   }
 
   /**
@@ -154,10 +170,8 @@ export class Groups {
     expiresAtMs = Infinity,
   ): number {
     const { offset, leaderEpoch, metadata } = position;
-    if (metadata !== null && metadata.length > this.settings.offsetMetadataMax) {
-      return errorCode.OFFSET_METADATA_TOO_LARGE;
-    }
-    if (offset > offsetMax) return errorCode.INVALID_COMMIT_OFFSET_SIZE;
+    const refused = this.checkPosition(position);
+    if (refused !== errorCode.NONE) return refused;
     // What is read back of a place before the beginning is that there is none.
     if (offset < 0) {
       partition.forgetOffset(groupId);
