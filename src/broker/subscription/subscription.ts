@@ -291,10 +291,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     }
   }
 
-  vanished(offset: number, wasReady: boolean): void {
-    this.missing.vanished(offset, offset + 1, wasReady);
-  }
-
   /** It was settled while it waited in the order. */
   #passOver(offset: number): void {
     const { ready, settled } = this;

@@ -42,7 +42,7 @@ export class Undecided {
 
   /** It will never be. */
   abort(offset: number): void {
-    if (this.#letGo(offset)) this.#subscription.vanished(offset, false);
+    if (this.#letGo(offset)) this.#subscription.missing.vanished(offset, offset + 1, false);
   }
 
   has(offset: number): boolean {
@@ -56,7 +56,7 @@ export class Undecided {
     const { partition } = this.#subscription;
     if (!partition.transactions!.isAborted(offset)) return false;
     this.#subscription.readyBytes -= Math.max(0, partition.bodyLength(offset));
-    this.#subscription.vanished(offset, true);
+    this.#subscription.missing.vanished(offset, offset + 1, true);
     return true;
   }
 

@@ -18,7 +18,6 @@ import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
 import { readU48, writeU48 } from "../entry.ts";
-import { restoreSettled } from "../subscription/subscription-snapshot.ts";
 import { appendBatch, batchRecordBytes } from "./append-batch.ts";
 import { type ProducerJson, Producers } from "./producers.ts";
 import { type Transaction, Transactions, type TransactionsJson } from "./transactions.ts";
@@ -159,7 +158,8 @@ export class Producing {
       const marker = readU48(buffer, at + 16);
       producing.producers.ended(producerId, getU16(buffer, at + 13), readU48(buffer, at + 22));
       const ended = producing.#end(producerId, isCommitted, marker === noOffset ? -1 : marker);
-      if (ended !== undefined) producing.#restoreEnd(ended, isCommitted);
+      // What a queue settled by it is in the same block, as what is settled always is.
+      if (ended !== undefined) producing.transactions.decided(ended);
     }
     return at + endedBytes;
   }
@@ -194,13 +194,6 @@ export class Producing {
     // A queue that keeps no history has settled them, and they are gone.
     if (subscription === undefined || subscription.keepsHistory) this.transactions.abort(ended, lastOffset);
     return ended;
-  }
-
-  #restoreEnd(ended: Transaction, isCommitted: boolean): void {
-    const { subscription } = this.#queue;
-    this.transactions.decided(ended);
-    if (isCommitted || subscription === undefined) return;
-    forEachOffset(ended, (offset) => restoreSettled(subscription, offset, 1));
   }
 
   #decided(ended: Transaction, isCommitted: boolean): void {
