@@ -101,6 +101,8 @@ export class KafkaServer {
       log,
       settings: options.settings.groups,
     });
+    const { topics, groups, producerIds } = this;
+    this.transactions = new Transactions({ broker, topics, groups, producerIds, log });
     this.broker.addCommitListener(this);
   }
 
@@ -112,6 +114,7 @@ export class KafkaServer {
   /** Ends what goes on of itself. */
   stop(): void {
     this.groups.stop();
+    this.transactions.stop();
   }
 
   command(key: number): Command | undefined {

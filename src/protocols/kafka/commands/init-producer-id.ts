@@ -1,6 +1,6 @@
 /**
- * InitProducerId (22) v0-6: a number for a producer, by which it numbers its batches. With a transactional id, it takes over
- * from whoever had that id before: see transactions/.
+ * InitProducerId (22) v0-5: a number for a producer, by which it numbers its batches. With a transactional id, it takes over
+ * from whoever had that id before, or, if it says who it was (from v3 on), goes on after a failure: see transactions/.
  */
 
 import { errorCode } from "../codec/errors.ts";
@@ -11,6 +11,7 @@ import {
   type InitProducerIdResponse,
 } from "../codec/messages/transactions.ts";
 import type { Command } from "../command.ts";
+import { codeBefore } from "../transactions/codes.ts";
 
 export const initProducerId: Command<InitProducerIdRequest, InitProducerIdResponse> = {
   name: "InitProducerId",
@@ -21,14 +22,15 @@ export const initProducerId: Command<InitProducerIdRequest, InitProducerIdRespon
   response: initProducerIdResponse,
   handle(request, call) {
     const { transactions, producerIds } = call.server;
-    if (request.transactionalId === null) {
+    const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request;
+    if (producerId < 0 !== producerEpoch < 0) {
+      call.respond({ errorCode: errorCode.INVALID_REQUEST, producerEpoch: -1 });
+    } else if (transactionalId === null) {
       call.respondWhenDurable({ producerId: producerIds.take(), producerEpoch: 0 });
-    } else if (request.transactionalId === "") {
-      call.respond({ errorCode: errorCode.INVALID_REQUEST });
-    } else if (transactions === undefined) {
-      call.respond({ errorCode: errorCode.COORDINATOR_NOT_AVAILABLE });
     } else {
-      transactions.initProducerId(request, call);
+      const was = producerId < 0 ? undefined : { producerId, producerEpoch };
+      const answer = transactions.takeOver(transactionalId, was, transactionTimeoutMs);
+      call.respondWhenDurable({ ...answer, errorCode: codeBefore(4, call.version, answer.errorCode) });
     }
   },
 };

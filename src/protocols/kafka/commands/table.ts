@@ -1,6 +1,8 @@
 /** Every command that is answered: one line each. */
 
 import type { Command } from "../command.ts";
+import { addOffsetsToTxn } from "./add-offsets-to-txn.ts";
+import { addPartitionsToTxn } from "./add-partitions-to-txn.ts";
 import { apiVersions } from "./api-versions.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { createTopics } from "./create-topics.ts";
@@ -10,6 +12,7 @@ import { deleteTopics } from "./delete-topics.ts";
 import { describeCluster } from "./describe-cluster.ts";
 import { describeGroups } from "./describe-groups.ts";
 import { describeTopicPartitions } from "./describe-topic-partitions.ts";
+import { endTxn } from "./end-txn.ts";
 import { fetch } from "./fetch.ts";
 import { findCoordinator } from "./find-coordinator.ts";
 import { heartbeat } from "./heartbeat.ts";
@@ -25,6 +28,7 @@ import { offsetDelete } from "./offset-delete.ts";
 import { offsetFetch } from "./offset-fetch.ts";
 import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.ts";
 import { syncGroup } from "./sync-group.ts";
+import { txnOffsetCommit } from "./txn-offset-commit.ts";
 
 const handled: readonly Command[] = [
   apiVersions,
@@ -51,6 +55,10 @@ const handled: readonly Command[] = [
   offsetDelete,
   offsetFetch,
   syncGroup,
+  addPartitionsToTxn,
+  addOffsetsToTxn,
+  endTxn,
+  txnOffsetCommit,
 ];
 
 export const commands: readonly Command[] = handled.toSorted((a, b) => a.key - b.key);

@@ -5,26 +5,10 @@
 
 import { producerVerdict, type Batch, type Queue } from "../../../broker/api.ts";
 import { errorCode } from "../codec/errors.ts";
-import type { InitProducerIdRequest, InitProducerIdResponse } from "../codec/messages/transactions.ts";
 import type { Call } from "../command.ts";
 import { batchFormatId } from "../mapping/format.ts";
 import type { Topic } from "../topics/topics.ts";
 import { BatchCheck, type RecordError } from "./batch-check.ts";
-
-/** Asked before a batch of a transaction is appended. */
-export interface TransactionGate {
-  /** An error's code, or NONE. From Produce v12 on, the partition becomes a part of the transaction by it. */
-  mayProduce(
-    transactionalId: string,
-    producerId: number,
-    producerEpoch: number,
-    topic: string,
-    partition: number,
-    version: number,
-  ): number;
-  /** With a transactional id; answers by the call. */
-  initProducerId(request: InitProducerIdRequest, call: Call<InitProducerIdResponse>): void;
-}
 
 const nothing = Buffer.alloc(0);
 
@@ -76,11 +60,13 @@ export class Appending {
     return errorCode.NONE;
   }
 
+  /** From Produce v12 on the partition becomes a part of the transaction by what is produced. */
   #enterTransaction({ server, version }: Call, topic: Topic, queue: Queue, transactionalId: string | null): number {
-    const { producerId, producerEpoch } = this.#check.batch;
-    const { transactions } = server;
-    if (transactionalId === null || transactions === undefined) return errorCode.INVALID_TXN_STATE;
-    return transactions.mayProduce(transactionalId, producerId, producerEpoch, topic.name, queue.index, version);
+    if (transactionalId === null) return errorCode.INVALID_TXN_STATE;
+    const code = server.transactions.mayProduce(transactionalId, this.#check.batch, topic, queue, version >= 12);
+    // What it means to them is the same: what it would be worth to try the whole transaction again, they do not know.
+    if (code === errorCode.TRANSACTION_ABORTABLE && version < 11) return errorCode.INVALID_TXN_STATE;
+    return code === errorCode.PRODUCER_FENCED ? errorCode.INVALID_PRODUCER_EPOCH : code;
   }
 
   #fill(): Batch {
@@ -117,6 +103,8 @@ function codeOf(verdict: number): number {
       return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
     case producerVerdict.fenced:
       return errorCode.INVALID_PRODUCER_EPOCH;
+    case producerVerdict.notInTransaction:
+      return errorCode.INVALID_TXN_STATE;
     default:
       return errorCode.DUPLICATE_SEQUENCE_NUMBER;
   }

@@ -1,0 +1,67 @@
+/**
+ * TxnOffsetCommit (28) v0-5: offsets of a group that count when the transaction is committed, and are unstable until it is
+ * decided. Who is a member of the group has to be of its present generation (from v3 on). From v5 on the group joins the
+ * transaction by it.
+ */
+import { errorCode } from "../codec/errors.ts";
+import {
+  txnOffsetCommitRequest,
+  txnOffsetCommitResponse,
+  type TxnOffsetCommitRequest,
+  type TxnOffsetCommitResponse,
+} from "../codec/messages/transactions.ts";
+import type { Call, Command } from "../command.ts";
+import type { PendingOffset } from "../groups/pending-offsets.ts";
+import { mayReadTopic } from "../groups/topic-access.ts";
+import { codeBefore } from "../transactions/codes.ts";
+
+type Asked = TxnOffsetCommitRequest["topics"][number];
+type AskedPartition = Asked["partitions"][number];
+
+export const txnOffsetCommit: Command<TxnOffsetCommitRequest, TxnOffsetCommitResponse> = {
+  name: "TxnOffsetCommit",
+  key: 28,
+  minVersion: 0,
+  maxVersion: 5,
+  request: txnOffsetCommitRequest,
+  response: txnOffsetCommitResponse,
+  handle(request, call) {
+    const { topics, groupId, producerId } = request;
+    const codes = topics.map((topic) => topic.partitions.map((partition) => check(topic, partition, call)));
+    const isAnyThere = codes.some((ofTopic) => ofTopic.includes(errorCode.NONE));
+    // Who asks for nothing that there is makes no group by it.
+    const refused = isAnyThere ? mayCommit(request, call) : errorCode.NONE;
+    const offsets: PendingOffset[] = [];
+    const answers = topics.map((topic, topicAt) => ({
+      name: topic.name,
+      partitions: topic.partitions.map((partition, at) => {
+        const code = codes[topicAt]![at]! || refused || call.server.groups.checkPosition(positionOf(partition));
+        if (code === errorCode.NONE) {
+          offsets.push({ topic: topic.name, partition: partition.partitionIndex, ...positionOf(partition) });
+        }
+        return { partitionIndex: partition.partitionIndex, errorCode: code };
+      }),
+    }));
+    if (offsets.length > 0) call.server.groups.pending.add(producerId, groupId, offsets);
+    call.respondWhenDurable({ topics: answers });
+  },
+};
+
+function positionOf({ committedOffset, committedLeaderEpoch, committedMetadata }: AskedPartition) {
+  return { offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata: committedMetadata };
+}
+
+function check({ name }: Asked, { partitionIndex }: AskedPartition, call: Call): number {
+  if (!mayReadTopic(call, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
+  const isThere = call.server.topics.find(name)?.partitions[partitionIndex] !== undefined;
+  return isThere ? errorCode.NONE : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+function mayCommit(request: TxnOffsetCommitRequest, { server, version }: Call): number {
+  const { transactionalId, producerId, producerEpoch, groupId, memberId, groupInstanceId, generationId } = request;
+  const by = { producerId, producerEpoch };
+  const code = server.transactions.mayCommitOffsets(transactionalId, by, groupId, version >= 5);
+  if (code !== errorCode.NONE) return codeBefore(2, version, code);
+  const member = { memberId, instanceId: groupInstanceId ?? undefined, generation: generationId };
+  return server.groups.mayCommit(groupId, member, errorCode.ILLEGAL_GENERATION, true);
+}

@@ -1,0 +1,313 @@
+/**
+ * The transaction coordinator: who has which transactional id, what is in its transaction, and how that ends.
+ *
+ * An end is one atomic group of the core: markers in all partitions, what the core knows of them, the offsets of groups, and
+ * the new state of the id. So after a crash either all of it is there or nothing, and whoever asks again is answered by what
+ * there is. Nothing is answered before it is durable.
+ *
+ * A transaction that takes longer than its producer said is aborted, and its producer fenced. Looked after once a second at
+ * most. Ids that nobody used for a week go.
+ *
+ * **Late ends.** Up to v4 EndTxn does not say which of an epoch's transactions it means. One that was sent over a connection
+ * which its client has given up meanwhile may be read after the client, over a new connection, has ended that transaction
+ * and is in the middle of the next: Kafka then commits half of it. Here an end that comes by an older connection than
+ * something that was added to the transaction is not believed at once: it is answered CONCURRENT_TRANSACTIONS, try again.
+ * Who does so, by the same connection, is alive, and means it; a connection that nobody reads asks once.
+ */
+import type { TimerHandle } from "../../../base/clock.ts";
+import type { Broker, OpenTransaction, Queue } from "../../../broker/api.ts";
+import type { LimitedLog } from "../../../observe/limited-log.ts";
+import { errorCode } from "../codec/errors.ts";
+import type { Groups } from "../groups/groups.ts";
+import type { ProducerIds } from "../producing/producer-ids.ts";
+import type { Topic, Topics } from "../topics/topics.ts";
+import { decide } from "./deciding.ts";
+import { Seats, type Seat } from "./seats.ts";
+import {
+  checkProducer,
+  deadlineOf,
+  end,
+  endAndGoOn,
+  expire,
+  join,
+  takeOver,
+  type ProducerName,
+  type Step,
+} from "./transaction.ts";
+
+export interface TransactionsOptions {
+  readonly broker: Broker;
+  readonly topics: Topics;
+  readonly groups: Groups;
+  readonly producerIds: ProducerIds;
+  readonly log: LimitedLog;
+}
+
+/** As Kafka's transaction.max.timeout.ms. */
+const timeoutMsMax = 900_000;
+/** As Kafka's transactional.id.expiration.ms, and how often it is looked for. */
+const expiryMs = 7 * 86_400_000;
+const expiryEveryMs = 3_600_000;
+/** Of looking for what has taken too long. */
+const periodMs = 1000;
+
+/** What a producer is to be from now on. */
+export interface ProducerAnswer extends ProducerName {
+  readonly errorCode: number;
+}
+
+export class Transactions {
+  readonly #options: TransactionsOptions;
+  readonly #seats: Seats;
+  readonly #newProducerId: () => number;
+  readonly #ongoing = new Set<Seat>();
+  #timer: TimerHandle | undefined;
+  #timerAtMs = Infinity;
+  #expiryTimer: TimerHandle | undefined;
+
+  constructor(options: TransactionsOptions) {
+    this.#options = options;
+    this.#newProducerId = () => options.producerIds.take();
+    this.#seats = new Seats(options.broker, options.topics);
+    this.#restore();
+    for (const { state } of this.#ongoing) this.#arm(deadlineOf(state));
+    this.#forgetIdleLater();
+  }
+
+  find(transactionalId: string): Seat | undefined {
+    return this.#seats.get(transactionalId);
+  }
+
+  all(): Iterable<Seat> {
+    return this.#seats.all();
+  }
+
+  /** `was`: who asks, if it goes on. */
+  takeOver(transactionalId: string, was: ProducerName | undefined, timeoutMs: number): ProducerAnswer {
+    if (transactionalId === "") return refused(errorCode.INVALID_REQUEST);
+    if (timeoutMs <= 0 || timeoutMs > timeoutMsMax) return refused(errorCode.INVALID_TRANSACTION_TIMEOUT);
+    const seat = this.#seats.get(transactionalId);
+    const nowMs = this.#options.broker.clock.now();
+    const step = takeOver(seat?.state, was, timeoutMs, this.#newProducerId, nowMs);
+    if (typeof step === "number") return refused(step);
+    if (step.ending !== undefined) this.#tell("a transaction is aborted: its id was taken over", seat!);
+    if (seat === undefined) this.#seats.keep(this.#seats.add(transactionalId, step.state));
+    else this.#take(seat, step);
+    return answerOf(step);
+  }
+
+  /** Partitions become a part of the transaction, all or, answering an error's code, none. */
+  addPartitions(
+    transactionalId: string,
+    by: ProducerName,
+    partitions: ReadonlyMap<Queue, Topic>,
+    connection: number,
+  ): number {
+    const seat = this.#seats.get(transactionalId);
+    const step = join(seat?.state, by, this.#options.broker.clock.now());
+    if (typeof step === "number") return step;
+    const known = seat!.partitions.size;
+    for (const [queue, topic] of partitions) seat!.partitions.set(queue, topic);
+    this.#spokenBy(seat!, connection);
+    this.#joined(seat!, step, seat!.partitions.size > known);
+    return errorCode.NONE;
+  }
+
+  /** Whether it is in the transaction. Answers an error's code. */
+  hasPartition(transactionalId: string, by: ProducerName, queue: Queue): number {
+    const seat = this.#seats.get(transactionalId);
+    const refusal = checkProducer(seat?.state, by);
+    if (refusal !== errorCode.NONE) return refusal;
+    return seat!.partitions.has(queue) ? errorCode.NONE : errorCode.TRANSACTION_ABORTABLE;
+  }
+
+  /** Offsets of the group are to be committed by the transaction. Answers an error's code. */
+  addGroup(transactionalId: string, by: ProducerName, group: string, connection: number): number {
+    const seat = this.#seats.get(transactionalId);
+    const step = join(seat?.state, by, this.#options.broker.clock.now());
+    if (typeof step === "number") return step;
+    const isNew = !seat!.groups.has(group);
+    seat!.groups.add(group);
+    this.#spokenBy(seat!, connection);
+    this.#joined(seat!, step, isNew);
+    return errorCode.NONE;
+  }
+
+  /** Whether offsets of the group may be noted. Answers an error's code. `isImplicit`: the group joins by it. */
+  mayCommitOffsets(transactionalId: string, by: ProducerName, group: string, isImplicit: boolean): number {
+    const seat = this.#seats.get(transactionalId);
+    const refusal = checkProducer(seat?.state, by);
+    if (refusal !== errorCode.NONE) return refusal;
+    if (seat!.groups.has(group)) return errorCode.NONE;
+    return isImplicit ? this.addGroup(transactionalId, by, group, 0) : errorCode.TRANSACTION_ABORTABLE;
+  }
+
+  /** Whether a batch of the transaction may be appended. Answers an error's code. `isImplicit`: the partition joins by it. */
+  mayProduce(transactionalId: string, by: ProducerName, topic: Topic, queue: Queue, isImplicit: boolean): number {
+    const seat = this.#seats.get(transactionalId);
+    const refusal = checkProducer(seat?.state, by);
+    if (refusal !== errorCode.NONE) return refusal;
+    if (seat!.partitions.has(queue)) return errorCode.NONE;
+    if (!isImplicit) return errorCode.TRANSACTION_ABORTABLE;
+    const step = join(seat!.state, by, this.#options.broker.clock.now());
+    if (typeof step === "number") return step;
+    seat!.partitions.set(queue, topic);
+    this.#joined(seat!, step, false);
+    return errorCode.NONE;
+  }
+
+  /** `goesOn`: in a new epoch, which it is told. */
+  end(
+    transactionalId: string,
+    by: ProducerName,
+    isCommitted: boolean,
+    goesOn: boolean,
+    connection: number,
+  ): ProducerAnswer {
+    if (transactionalId === "") return refused(errorCode.INVALID_REQUEST);
+    const seat = this.#seats.get(transactionalId);
+    const nowMs = this.#options.broker.clock.now();
+    const step = goesOn
+      ? endAndGoOn(seat?.state, by, isCommitted, this.#newProducerId, nowMs)
+      : end(seat?.state, by, isCommitted, nowMs);
+    if (typeof step === "number") return refused(step);
+    if (!goesOn && step.ending !== undefined && !this.#isBelieved(seat!, connection)) {
+      return refused(errorCode.CONCURRENT_TRANSACTIONS);
+    }
+    this.#take(seat!, step);
+    return goesOn ? answerOf(step) : { ...nobody, errorCode: errorCode.NONE };
+  }
+
+  /** No timer of it runs any more. */
+  stop(): void {
+    const { clock } = this.#options.broker;
+    if (this.#timer !== undefined) clock.clearTimer(this.#timer);
+    if (this.#expiryTimer !== undefined) clock.clearTimer(this.#expiryTimer);
+  }
+
+  #isBelieved(seat: Seat, connection: number): boolean {
+    if (connection >= seat.latestConnection || connection === seat.challengedConnection) return true;
+    seat.challengedConnection = connection;
+    this.#tell("an end of a transaction came by an older connection: asked again", seat);
+    return false;
+  }
+
+  #spokenBy(seat: Seat, connection: number): void {
+    if (connection > seat.latestConnection) seat.latestConnection = connection;
+  }
+
+  #joined(seat: Seat, step: Step, isToBeKept: boolean): void {
+    const isBegun = seat.state.phase !== "Ongoing";
+    seat.state = step.state;
+    if (isBegun || isToBeKept) this.#seats.keep(seat);
+    if (!isBegun) return;
+    this.#ongoing.add(seat);
+    this.#arm(deadlineOf(step.state));
+  }
+
+  /** What comes of a step counts, if anything does. */
+  #take(seat: Seat, { state, ending }: Step): void {
+    if (seat.state === state) return;
+    const { broker, groups } = this.#options;
+    broker.atomically(() => {
+      if (ending !== undefined) {
+        decide(broker, seat.partitions.keys(), ending);
+        groups.endTransaction(ending.producerId, ending.isCommitted);
+      }
+      seat.state = state;
+      seat.partitions.clear();
+      seat.groups.clear();
+      seat.latestConnection = 0;
+      seat.challengedConnection = 0;
+      this.#ongoing.delete(seat);
+      this.#seats.keep(seat);
+    });
+  }
+
+  #abortLate(): void {
+    this.#timer = undefined;
+    this.#timerAtMs = Infinity;
+    const nowMs = this.#options.broker.clock.now();
+    let nextMs = Infinity;
+    for (const seat of this.#ongoing) {
+      const deadlineMs = deadlineOf(seat.state);
+      if (deadlineMs > nowMs) {
+        nextMs = Math.min(nextMs, deadlineMs);
+        continue;
+      }
+      this.#tell("a transaction is aborted: it took too long", seat);
+      this.#take(seat, expire(seat.state, nowMs));
+    }
+    this.#arm(nextMs);
+  }
+
+  #arm(atMs: number): void {
+    if (atMs >= this.#timerAtMs) return;
+    const { clock } = this.#options.broker;
+    if (this.#timer !== undefined) clock.clearTimer(this.#timer);
+    this.#timerAtMs = Math.ceil(atMs / periodMs) * periodMs;
+    this.#timer = clock.setTimer(this.#timerAtMs, () => this.#abortLate());
+  }
+
+  #forgetIdle(): void {
+    const nowMs = this.#options.broker.clock.now();
+    for (const seat of this.#seats.all()) {
+      const { phase, updatedMs } = seat.state;
+      if (phase !== "Ongoing" && nowMs - updatedMs >= expiryMs) this.#seats.remove(seat);
+    }
+    this.#forgetIdleLater();
+  }
+
+  #forgetIdleLater(): void {
+    const { clock } = this.#options.broker;
+    this.#expiryTimer = clock.setTimer(clock.now() + expiryEveryMs, () => this.#forgetIdle());
+  }
+
+  /** After a start: which partitions are in which transaction is told by what is undecided in them. */
+  #restore(): void {
+    const { broker, topics, log } = this.#options;
+    const seatByProducer = new Map<number, Seat>();
+    for (const seat of this.#seats.all()) {
+      if (seat.state.phase !== "Ongoing") continue;
+      this.#ongoing.add(seat);
+      seatByProducer.set(seat.state.producerId, seat);
+    }
+    for (const { queue, open } of undecided(broker)) {
+      const seat = seatByProducer.get(open.producerId);
+      const topic = topics.find(queue.name);
+      if (topic?.partitions[queue.index] === queue && seat?.state.producerEpoch === open.producerEpoch) {
+        seat.partitions.set(queue, topic);
+        continue;
+      }
+      // Nobody could ever end it, and readers would wait for that.
+      const { producerId, producerEpoch } = open;
+      log.warn("a transaction is aborted: nobody has it", { topic: queue.name, partition: queue.index, producerId });
+      broker.atomically(() => decide(broker, [queue], { producerId, producerEpoch, isCommitted: false }));
+    }
+  }
+
+  #tell(what: string, { transactionalId, state }: Seat): void {
+    const { producerId, producerEpoch, phase } = state;
+    this.#options.log.info(what, { transactionalId, producerId, producerEpoch, phase });
+  }
+}
+
+const nobody: ProducerName = { producerId: -1, producerEpoch: -1 };
+
+function refused(code: number): ProducerAnswer {
+  return { ...nobody, errorCode: code };
+}
+
+function answerOf({ errorCode: code, state: { producerId, producerEpoch } }: Step): ProducerAnswer {
+  return { errorCode: code, producerId, producerEpoch };
+}
+
+function undecided(broker: Broker): { queue: Queue; open: OpenTransaction }[] {
+  const found: { queue: Queue; open: OpenTransaction }[] = [];
+  for (const namespace of broker.namespaces()) {
+    for (const topic of namespace.queues()) {
+      for (const queue of topic.partitions) for (const open of queue.openTransactions()) found.push({ queue, open });
+    }
+  }
+  return found;
+}
