@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Bottle, plainLog } from "../../../broker/test-broker.suite.ts";
+import type { Queue } from "../../../broker/api.ts";
+import { seededRandom } from "../../../base/random.ts";
+import { LimitedLog } from "../../../observe/limited-log.ts";
+import { silentLogger } from "../../../observe/log.ts";
+import { errorCode } from "../codec/errors.ts";
+import type { JoinAnswer, SyncAnswer } from "./group.ts";
+import { plainGroupSettings, type GroupSettings } from "./group-settings.ts";
+import { Groups } from "./groups.ts";
+import type { JoinRequest } from "./joining.ts";
+import { storedPosition } from "./stored-position.ts";
+
+const day = 86_400_000;
+const anybody = { memberId: "", instanceId: undefined, generation: -1 };
+
+/** The groups of a broker on a disk that is memory. */
+function groupsOf(bottle: Bottle, settings: Partial<GroupSettings> = {}): Groups {
+  const { broker, clock } = bottle;
+  return new Groups({
+    broker,
+    namespace: () => broker.namespace("/"),
+    clock,
+    random: seededRandom(1),
+    log: new LimitedLog(silentLogger, clock),
+    settings: { ...plainGroupSettings, initialRebalanceDelayMs: 0, ...settings },
+  });
+}
+
+function newTopic(bottle: Bottle, name: string, partitionCount = 1): Queue {
+  return bottle.broker.namespace("/")!.createQueue(name, plainLog, {}, partitionCount);
+}
+
+function commit(groups: Groups, group: string, topic: Queue, offset: number, at = 0, expiresAtMs = Infinity): void {
+  assert.equal(groups.mayCommit(group, anybody, errorCode.GROUP_ID_NOT_FOUND), errorCode.NONE);
+  const position = { offset, leaderEpoch: 0, metadata: `m${offset}` };
+  assert.equal(groups.commit(group, topic, topic.partitions[at]!, position, expiresAtMs), errorCode.NONE);
+}
+
+function offsetOf(topic: Queue, group: string, at = 0): number | undefined {
+  return topic.partitions[at]!.committedOffset(group)?.offset;
+}
+
+const names = (groups: Groups): string[] => [...groups.all()].map(({ group }) => group.id).toSorted();
+
+const joining: Omit<JoinRequest, "newMemberId"> = {
+  memberId: "",
+  instanceId: undefined,
+  clientId: "c",
+  clientHost: "/127.0.0.1",
+  protocolType: "consumer",
+  protocols: [{ name: "range", metadata: Buffer.from([0, 0, 0, 0, 0, 1, 0, 1, 0x74, 255, 255, 255, 255]) }],
+  sessionTimeoutMs: 10_000,
+  rebalanceTimeoutMs: 60_000,
+  needsMemberId: false,
+  maySkipAssignment: false,
+  reason: "",
+};
+
+/** Joins and is assigned something; answers its id. */
+function member(bottle: Bottle, groups: Groups, group: string, request: Partial<typeof joining> = {}): string {
+  let joined: JoinAnswer | undefined;
+  groups.join(group, { ...joining, ...request }, { respond: (answer) => void (joined = answer as JoinAnswer) });
+  bottle.clock.advance(0);
+  assert.ok(joined !== undefined);
+  assert.equal(joined.errorCode, errorCode.NONE);
+  let synced: SyncAnswer | undefined;
+  const asked = { memberId: joined.memberId, instanceId: request.instanceId, generation: joined.generationId };
+  const rest = { protocolType: undefined, protocolName: undefined, assignments: new Map() };
+  groups.sync(group, { ...asked, ...rest }, { respond: (answer) => void (synced = answer as SyncAnswer) });
+  assert.equal(synced?.errorCode, errorCode.NONE);
+  return joined.memberId;
+}
+
+test("offsets are there after a restart, and the groups that have some", async () => {
+  const bottle = await Bottle.open();
+  let groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t", 3);
+  commit(groups, "g", topic, 5);
+  commit(groups, "g", topic, 7, 2);
+  commit(groups, "other", topic, 1);
+  groups.stop();
+  await bottle.restart();
+  groups = groupsOf(bottle);
+  assert.deepEqual(names(groups), ["g", "other"]);
+  const again = bottle.queue("t");
+  assert.deepEqual(
+    [0, 1, 2].map((at) => offsetOf(again, "g", at)),
+    [5, undefined, 7],
+  );
+  assert.deepEqual(
+    [...groups.topics.of("g")].map(({ name }) => name),
+    ["t"],
+  );
+  const position = storedPosition(again.committedOffset("g")!);
+  assert.deepEqual(position, { offset: 5, leaderEpoch: 0, metadata: "m5", expiresAtMs: Infinity });
+  groups.stop();
+  await bottle.stop();
+});
+
+test("members are gone after a restart, what kind of group it was is not, and its offsets age from then", async () => {
+  const bottle = await Bottle.open();
+  let groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t");
+  const memberId = member(bottle, groups, "g");
+  const by = { memberId, instanceId: undefined, generation: 1 };
+  assert.equal(groups.mayCommit("g", by, 0), errorCode.NONE);
+  groups.commit("g", topic, topic, { offset: 3, leaderEpoch: -1, metadata: null });
+  await bottle.settle();
+  groups.stop();
+  await bottle.restart();
+  bottle.clock.advance(6 * day);
+  groups = groupsOf(bottle);
+  const { group } = groups.find("g")!;
+  assert.deepEqual([group.state, group.protocolType, group.members.size], ["Empty", "consumer", 0]);
+  assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.UNKNOWN_MEMBER_ID);
+  bottle.clock.advance(6 * day);
+  assert.equal(offsetOf(bottle.queue("t"), "g"), 3);
+  bottle.clock.advance(2 * day);
+  assert.equal(offsetOf(bottle.queue("t"), "g"), undefined);
+  assert.equal(groups.find("g"), undefined);
+  assert.deepEqual([...bottle.broker.definitions.entries("kafka-group")], []);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("offsets nobody is a member for go seven days after their commit, or when their client said", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t", 3);
+  commit(groups, "g", topic, 1, 0);
+  commit(groups, "g", topic, 2, 1, bottle.clock.now() + day);
+  bottle.clock.advance(4 * day);
+  commit(groups, "g", topic, 3, 2);
+  assert.deepEqual(
+    [0, 1, 2].map((at) => offsetOf(topic, "g", at)),
+    [1, undefined, 3],
+  );
+  bottle.clock.advance(3 * day + 600_000);
+  assert.deepEqual(
+    [0, 1, 2].map((at) => offsetOf(topic, "g", at)),
+    [undefined, undefined, 3],
+  );
+  bottle.clock.advance(4 * day);
+  assert.deepEqual(names(groups), []);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("while consumers read, offsets of their topics stay, those of others age", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const [read, unread] = [newTopic(bottle, "t"), newTopic(bottle, "u")];
+  commit(groups, "g", read, 1);
+  commit(groups, "g", unread, 1);
+  const memberId = member(bottle, groups, "g", { sessionTimeoutMs: 1_800_000 });
+  for (let at = 0; at < 8 * 96; at++) {
+    bottle.clock.advance(900_000);
+    assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.NONE);
+  }
+  assert.deepEqual([offsetOf(read, "g"), offsetOf(unread, "g")], [1, undefined]);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("a group with members is not deleted; one without goes with its offsets, also from the disk", async () => {
+  const bottle = await Bottle.open();
+  let groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t", 2);
+  commit(groups, "g", topic, 1, 1);
+  const memberId = member(bottle, groups, "g");
+  assert.equal(groups.delete("g"), errorCode.NON_EMPTY_GROUP);
+  assert.deepEqual(groups.leave("g", [{ memberId, instanceId: undefined, reason: "" }]), [errorCode.NONE]);
+  assert.equal(groups.delete("g"), errorCode.NONE);
+  assert.equal(groups.delete("g"), errorCode.GROUP_ID_NOT_FOUND);
+  await bottle.settle();
+  groups.stop();
+  await bottle.restart();
+  groups = groupsOf(bottle);
+  assert.deepEqual(names(groups), []);
+  assert.equal(offsetOf(bottle.queue("t"), "g", 1), undefined);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("offsets of a deleted topic are gone, also when it is made anew", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const namespace = bottle.broker.namespace("/")!;
+  const topic = newTopic(bottle, "t");
+  commit(groups, "g", topic, 1);
+  namespace.deleteQueue(topic);
+  assert.deepEqual([...groups.topics.of("g")], []);
+  const again = newTopic(bottle, "t");
+  assert.equal(offsetOf(again, "g"), undefined);
+  assert.deepEqual([...groups.topics.of("g")], []);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("a group whose members never were is made by a commit without a generation, not by one with", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const by = { memberId: "m", instanceId: undefined, generation: 1 };
+  assert.equal(groups.mayCommit("g", by, errorCode.ILLEGAL_GENERATION), errorCode.ILLEGAL_GENERATION);
+  assert.equal(groups.find("g"), undefined);
+  assert.equal(groups.mayCommit("g", anybody, errorCode.ILLEGAL_GENERATION), errorCode.NONE);
+  assert.equal(groups.find("g")?.group.isSimple, true);
+  groups.forgetUnused("g");
+  assert.equal(groups.find("g"), undefined);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("offsets of a transaction count when it is committed, never when it is aborted, and wait through a restart", async () => {
+  const bottle = await Bottle.open();
+  let groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t", 2);
+  commit(groups, "g", topic, 1);
+  const pending = { topic: "t", partition: 0, offset: 9, leaderEpoch: 0, metadata: "" };
+  groups.pending.add(41, "g", [pending]);
+  groups.pending.add(42, "g", [pending, { ...pending, partition: 1, offset: 5 }]);
+  assert.equal(offsetOf(topic, "g"), 1);
+  await bottle.settle();
+  groups.stop();
+  await bottle.restart();
+  groups = groupsOf(bottle);
+  const again = bottle.queue("t");
+  assert.deepEqual(
+    [0, 1].map((at) => groups.pending.has("g", "t", at)),
+    [true, true],
+  );
+  groups.endTransaction(42, false);
+  assert.deepEqual(
+    [0, 1].map((at) => groups.pending.has("g", "t", at)),
+    [true, false],
+  );
+  assert.equal(offsetOf(again, "g"), 1);
+  groups.endTransaction(41, true);
+  assert.equal(groups.pending.hasAny("g"), false);
+  assert.deepEqual(
+    [0, 1].map((at) => offsetOf(again, "g", at)),
+    [9, undefined],
+  );
+  assert.deepEqual([...bottle.broker.definitions.entries("kafka-pending-offsets")], []);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("the wall clock may be set without a session ending", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const memberId = member(bottle, groups, "g");
+  bottle.clock.jumpTo(bottle.clock.now() + 3_600_000);
+  bottle.clock.advance(9000);
+  assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.NONE);
+  bottle.clock.advance(10_000);
+  assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.UNKNOWN_MEMBER_ID);
+  groups.stop();
+  await bottle.stop();
+});
