@@ -103,6 +103,20 @@ test("dashboards find the page that they want by its endpoint", async () => {
   }
 });
 
+test("how far each group of readers is behind, in each partition", async () => {
+  const { stats, house, publish } = await openStatsHouse();
+  const model = house.declare("model");
+  const log = model.namespace.createQueue("l", { ...model.settings, mode: "offset" }, {}, 2);
+  for (let count = 0; count < 5; count++) publish("l", "12345");
+  await house.durable();
+  for (const partition of log.partitions) partition.commitOffset("g", 1, "");
+  const { values } = parse(perObjectPage(stats));
+  const told = (name: string, at: number): number | undefined =>
+    values.get(`kafka_consumergroup_${name}{consumergroup="g",topic="l",partition="${at}",vhost="/"}`);
+  assert.deepEqual([told("current_offset", 0), told("current_offset", 1)], [1, 1]);
+  assert.equal(told("lag", 0)! + told("lag", 1)!, 3);
+});
+
 test("totals are those of all objects, and say what is true", async () => {
   const { stats, house, server, advance, publish } = await openStatsHouse();
   stats.sampler.start();

@@ -22,6 +22,7 @@ import {
   type TotalMetric,
 } from "./families.ts";
 import { globalMetrics } from "./global.ts";
+import { groupMetrics, groupPrefix, placeLabels, places } from "./groups.ts";
 import { ownPrefix, ownQueueMetrics, writeOwn } from "./own.ts";
 import {
   channelLabels,
@@ -81,6 +82,8 @@ export function* perObjectPage(stats: Stats): Generator<string> {
   for (const metric of ownQueueMetrics) {
     yield* lines(text, ownPrefix, metric, queues, (queue) => metric.value(queue, snapshot));
   }
+  const positions = new Labelled(places(snapshot), placeLabels);
+  for (const metric of groupMetrics) yield* lines(text, groupPrefix, metric, positions, metric.value);
   yield text.take();
 }
 
