@@ -179,9 +179,9 @@ export class KafkaClient implements Peer {
   }
 
   /** The bytes of a request; what is left out has its default. */
-  requestBytes<C extends Command<never, unknown>>(command: C, version: number, body: Sketch<RequestOf<C>>): Buffer {
+  requestBytes<C extends Command<never>>(command: C, version: number, body: Sketch<RequestOf<C>>): Buffer {
     const correlationId = ++this.#correlationId;
-    this.#asked.set(correlationId, { command: command as Command, version });
+    this.#asked.set(correlationId, { command: command, version });
     const header = putRequestHeader(command.key, version, correlationId, "test", command.request.isFlexible(version));
     const encoded = command.request.encode(version, body as never);
     const size = Buffer.alloc(4);
@@ -190,13 +190,13 @@ export class KafkaClient implements Peer {
   }
 
   /** Asks, and does not look for an answer. Answers the correlation id. */
-  ask<C extends Command<never, unknown>>(command: C, version: number, body: Sketch<RequestOf<C>>): number {
+  ask<C extends Command<never>>(command: C, version: number, body: Sketch<RequestOf<C>>): number {
     this.raw(this.requestBytes(command, version, body));
     return this.#correlationId;
   }
 
   /** The answer, which must come before any time passes. */
-  call<C extends Command<never, unknown>>(command: C, version: number, body: Sketch<RequestOf<C>>): ResponseOf<C> {
+  call<C extends Command<never>>(command: C, version: number, body: Sketch<RequestOf<C>>): ResponseOf<C> {
     const correlationId = this.ask(command, version, body);
     const answers = this.take();
     assert.equal(answers.at(-1)?.correlationId, correlationId, `${command.name} v${version} was answered`);
@@ -253,7 +253,7 @@ export function batchOf(
     builder.record(index, timestampMs + index);
     if (key === undefined) builder.noKey();
     else builder.key(Buffer.from(key), 0, Buffer.byteLength(key));
-    builder.value(Buffer.from(value!), 0, Buffer.byteLength(value!));
+    builder.value(Buffer.from(value), 0, Buffer.byteLength(value));
     builder.headers(0);
   }
   builder.finish();

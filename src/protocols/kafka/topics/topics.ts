@@ -94,7 +94,10 @@ export class Topics implements CatalogObserver {
     if (namespace === undefined) return undefined;
     if (this.#byId === undefined) {
       this.#byId = new Map();
-      for (const queue of namespace.queues()) this.#of(queue);
+      for (const queue of namespace.queues()) {
+        const topic = this.#of(queue);
+        if (topic !== undefined) this.#byId.set(topic.id, topic);
+      }
     }
     return this.#byId.get(id);
   }

@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { errorCode } from "../codec/errors.ts";
+import { BatchView } from "../codec/record-batch.ts";
+import { uuidZero } from "../codec/primitives.ts";
+import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
+import { createTopics } from "./create-topics.ts";
+import { deleteRecords } from "./delete-records.ts";
+import { deleteTopics } from "./delete-topics.ts";
+import { fetch } from "./fetch.ts";
+import { listOffsets } from "./list-offsets.ts";
+import { metadata } from "./metadata.ts";
+import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.ts";
+import { produce } from "./produce.ts";
+
+interface Asked {
+  readonly topic?: string;
+  readonly partition?: number;
+  readonly offset?: number;
+  readonly max?: number;
+  readonly epoch?: number;
+}
+
+interface Limits {
+  readonly wait?: number;
+  readonly min?: number;
+  readonly max?: number;
+  readonly session?: number;
+  readonly epoch?: number;
+  readonly isolation?: number;
+  readonly forget?: readonly number[];
+  readonly version?: number;
+}
+
+async function open(partitions = 1): Promise<{ house: KafkaHouse; client: KafkaClient; id: string }> {
+  const house = await KafkaHouse.open({ fetchSessionsMax: 2 });
+  const client = house.client();
+  client.call(createTopics, 5, { topics: [{ name: "t", numPartitions: partitions, replicationFactor: 1 }] });
+  const { topics } = client.call(metadata, 12, { topics: [{ name: "t", topicId: uuidZero }] });
+  return { house, client, id: topics[0]!.topicId };
+}
+
+function send(client: KafkaClient, values: readonly string[], index = 0): void {
+  const topicData = [{ name: "t", partitionData: [{ index, records: batchOf(values) }] }];
+  const { responses } = client.call(produce, 9, { acks: 1, timeoutMs: 1000, topicData });
+  assert.equal(responses[0]!.partitionResponses[0]!.errorCode, 0);
+}
+
+function request(asked: readonly Asked[], limits: Limits) {
+  return {
+    maxWaitMs: limits.wait ?? 0,
+    minBytes: limits.min ?? 1,
+    maxBytes: limits.max ?? 1_000_000,
+    sessionId: limits.session ?? 0,
+    sessionEpoch: limits.epoch ?? -1,
+    isolationLevel: limits.isolation ?? 0,
+    topics: asked.map(({ topic = "t", partition = 0, offset = 0, max = 100_000, epoch = -1 }) => ({
+      topic,
+      partitions: [{ partition, fetchOffset: offset, partitionMaxBytes: max, currentLeaderEpoch: epoch }],
+    })),
+    forgottenTopicsData: limits.forget === undefined ? [] : [{ topic: "t", partitions: limits.forget }],
+  };
+}
+
+function get(client: KafkaClient, asked: readonly Asked[], limits: Limits = {}) {
+  return shown(client.call(fetch, limits.version ?? 11, request(asked, limits)));
+}
+
+interface Answer {
+  readonly errorCode: number;
+  readonly sessionId: number;
+  readonly responses: readonly {
+    readonly partitions: readonly {
+      readonly partitionIndex: number;
+      readonly errorCode: number;
+      readonly records: Buffer | null;
+    }[];
+  }[];
+}
+
+/** Each partition with its error, or its batches: base offset and count. */
+function shown(answer: unknown) {
+  const { errorCode: code, sessionId, responses } = answer as Answer;
+  const partitions = responses.flatMap(({ partitions: each }) =>
+    each.map(({ partitionIndex, errorCode: error, records }) => {
+      if (error !== 0) return `${partitionIndex}: error ${error}`;
+      return `${partitionIndex}: ${batchesOf(records ?? Buffer.alloc(0)).join(" ")}`.trim();
+    }),
+  );
+  return { code, sessionId, partitions };
+}
+
+function batchesOf(records: Buffer): string[] {
+  const view = new BatchView();
+  const batches: string[] = [];
+  for (let at = 0; at < records.length; at = view.end) {
+    view.set(records, at);
+    batches.push(`${view.baseOffset}+${view.count}`);
+  }
+  return batches;
+}
+
+test("batches come from the one that holds the offset on; an offset outside is refused", async () => {
+  const { client } = await open();
+  send(client, ["a", "b", "c"]);
+  send(client, ["d", "e"]);
+  assert.deepEqual(get(client, [{ offset: 0 }]).partitions, ["0: 0+3 3+2"]);
+  assert.deepEqual(get(client, [{ offset: 2 }]).partitions, ["0: 0+3 3+2"]);
+  assert.deepEqual(get(client, [{ offset: 4 }]).partitions, ["0: 3+2"]);
+  assert.deepEqual(get(client, [{ offset: 5 }]).partitions, ["0:"]);
+  assert.deepEqual(get(client, [{ offset: 6 }]).partitions, ["0: error 1"]);
+  assert.deepEqual(get(client, [{ offset: -1 }]).partitions, ["0: error 1"]);
+});
+
+test("every version from 4 on is answered", async () => {
+  const { client, id } = await open();
+  send(client, ["a"]);
+  for (let version = 4; version <= 18; version++) {
+    const asked = request([{}], {});
+    const topics = asked.topics.map((topic) => (version >= 13 ? { ...topic, topic: "", topicId: id } : topic));
+    assert.deepEqual(shown(client.call(fetch, version, { ...asked, topics })).partitions, ["0: 0+1"], `v${version}`);
+  }
+});
+
+test("limits: the first batch goes whole, others only whole", async () => {
+  const { client } = await open(2);
+  for (const index of [0, 1]) for (const value of ["x".repeat(500), "y".repeat(500)]) send(client, [value], index);
+  const both = [{ partition: 0 }, { partition: 1 }];
+  assert.deepEqual(get(client, both, { max: 1 }).partitions, ["0: 0+1", "1:"]);
+  assert.deepEqual(get(client, both, { max: 1300 }).partitions, ["0: 0+1 1+1", "1:"]);
+  assert.deepEqual(get(client, both, { max: 2000 }).partitions, ["0: 0+1 1+1", "1: 0+1"]);
+  assert.deepEqual(
+    get(client, [
+      { partition: 0, max: 10 },
+      { partition: 1, max: 600 },
+    ]).partitions,
+    ["0: 0+1", "1: 0+1"],
+  );
+  assert.deepEqual(
+    get(client, [
+      { partition: 0, max: 600 },
+      { partition: 1, max: 10 },
+    ]).partitions,
+    ["0: 0+1", "1:"],
+  );
+});
+
+test("a fetch waits for its bytes, and for its time at most", async () => {
+  const { house, client } = await open();
+  const producer = house.client();
+  client.ask(fetch, 11, request([{}], { wait: 500, min: 150 }));
+  send(producer, ["a"]);
+  assert.deepEqual(client.take(), []);
+  send(producer, ["b"]);
+  send(producer, ["c"]);
+  assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0: 0+1 1+1 2+1"]);
+  client.ask(fetch, 11, request([{ offset: 3 }], { wait: 500, min: 150 }));
+  send(producer, ["d"]);
+  house.clock.advance(499);
+  assert.deepEqual(client.take(), []);
+  house.clock.advance(1);
+  assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0: 3+1"]);
+});
+
+test("a fetch that waits is answered when its topic goes", async () => {
+  const { house, client } = await open();
+  client.ask(fetch, 11, request([{}], { wait: 50_000 }));
+  house.client().call(deleteTopics, 5, { topicNames: ["t"], timeoutMs: 1000 });
+  assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0: error 3"]);
+});
+
+test("what is not there, or not for this client, is told at once", async () => {
+  const { house, client } = await open();
+  assert.deepEqual(get(client, [{ topic: "nowhere" }], { wait: 1000 }).partitions, ["0: error 3"]);
+  assert.deepEqual(get(client, [{ partition: 7 }], { wait: 1000 }).partitions, ["7: error 3"]);
+  assert.deepEqual(get(client, [{ epoch: 1 }], { wait: 1000 }).partitions, ["0: error 75"]);
+  const unknown = { topicId: "ab".repeat(16), partitions: [{ partition: 0, partitionMaxBytes: 10 }] };
+  const byId = client.call(fetch, 13, { ...request([], { wait: 1000 }), topics: [unknown] });
+  assert.deepEqual(shown(byId).partitions, [`0: error ${errorCode.UNKNOWN_TOPIC_ID}`]);
+  house.authority.permissions.set({ user: "guest", vhost: "/", configure: ".*", write: ".*", read: "" });
+  assert.deepEqual(get(client, [{}], { wait: 1000 }).partitions, ["0: error 29"]);
+});
+
+test("a session remembers what is asked, and tells what is new", async () => {
+  const { house, client } = await open(3);
+  const producer = house.client();
+  send(producer, ["a"], 0);
+  const all = [0, 1, 2].map((partition) => ({ partition }));
+  const first = get(client, all, { epoch: 0 });
+  assert.notEqual(first.sessionId, 0);
+  assert.deepEqual(first.partitions, ["0: 0+1", "1:", "2:"]);
+  const session = first.sessionId;
+  assert.deepEqual(get(client, [{ partition: 0, offset: 1 }], { session, epoch: 1 }).partitions, []);
+  send(producer, ["b"], 2);
+  assert.deepEqual(get(client, [], { session, epoch: 2 }).partitions, ["2: 0+1"]);
+  // It was not told that the client has it: it comes again.
+  assert.deepEqual(get(client, [], { session, epoch: 3 }).partitions, ["2: 0+1"]);
+  assert.deepEqual(get(client, [{ partition: 2, offset: 1 }], { session, epoch: 4 }).partitions, []);
+  send(producer, ["c"], 1);
+  assert.deepEqual(get(client, [], { session, epoch: 5, forget: [1] }).partitions, []);
+  client.ask(fetch, 11, request([], { session, epoch: 6, wait: 1000 }));
+  send(producer, ["d"], 0);
+  assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0: 1+1"]);
+});
+
+test("partitions of a session take turns at the head of the answer", async () => {
+  const { house, client } = await open(2);
+  const producer = house.client();
+  for (const index of [0, 1]) for (let i = 0; i < 3; i++) send(producer, ["x".repeat(500)], index);
+  const both = [{ partition: 0 }, { partition: 1 }];
+  const { sessionId: session, partitions } = get(client, both, { epoch: 0, max: 600 });
+  assert.deepEqual(partitions, ["0: 0+1", "1:"]);
+  assert.deepEqual(get(client, [{ partition: 0, offset: 1 }], { session, epoch: 1, max: 600 }).partitions, ["1: 0+1"]);
+  assert.deepEqual(get(client, [{ partition: 1, offset: 1 }], { session, epoch: 2, max: 600 }).partitions, ["0: 1+1"]);
+});
+
+test("a session that is not known, or is asked out of turn, is refused; epoch 0 begins anew, -1 ends it", async () => {
+  const { house, client } = await open();
+  assert.equal(get(client, [], { session: 99, epoch: 1 }).code, errorCode.FETCH_SESSION_ID_NOT_FOUND);
+  const { sessionId: session } = get(client, [{}], { epoch: 0 });
+  assert.equal(get(client, [], { session, epoch: 2 }).code, errorCode.INVALID_FETCH_SESSION_EPOCH);
+  const { sessionId: second } = get(client, [{}], { session, epoch: 0 });
+  assert.equal(get(client, [], { session, epoch: 1 }).code, errorCode.FETCH_SESSION_ID_NOT_FOUND);
+  assert.equal(get(client, [{}], { session: second, epoch: -1 }).sessionId, 0);
+  assert.equal(house.server.fetchSessions.count, 0);
+});
+
+test("sessions are so many: who comes too late fetches without; one that is idle, or whose connection went, makes room", async () => {
+  const { house, client } = await open();
+  const other = house.client();
+  assert.notEqual(get(client, [{}], { epoch: 0 }).sessionId, 0);
+  assert.notEqual(get(other, [{}], { epoch: 0 }).sessionId, 0);
+  const late = get(client, [{}], { epoch: 0 });
+  assert.deepEqual([late.sessionId, late.code], [0, 0]);
+  house.clock.advance(120_000);
+  assert.notEqual(get(client, [{}], { epoch: 0 }).sessionId, 0);
+  other.destroy();
+  assert.equal(house.server.fetchSessions.count, 1);
+  client.destroy();
+  assert.equal(house.server.fetchSessions.count, 0);
+});
+
+test("offsets: beginning, end, and the first of a time, to the record", async () => {
+  const { client } = await open();
+  send(client, ["a", "b", "c"]);
+  const start = Date.UTC(2020, 0, 1);
+  const ask = (timestamp: number, version = 7) => {
+    const topics = [{ name: "t", partitions: [{ partitionIndex: 0, timestamp }] }];
+    const {
+      errorCode: code,
+      offset,
+      timestamp: found,
+    } = client.call(listOffsets, version, { topics }).topics[0]!.partitions[0]!;
+    return { code, offset, found };
+  };
+  assert.deepEqual(ask(-1), { code: 0, offset: 3, found: -1 });
+  assert.deepEqual(ask(-2), { code: 0, offset: 0, found: -1 });
+  assert.equal(ask(-3, 6).code, errorCode.UNSUPPORTED_VERSION);
+  client.call(deleteRecords, 1, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, offset: 2 }] }] });
+  assert.deepEqual(ask(-2), { code: 0, offset: 2, found: -1 });
+  const topics = [{ name: "t", partitions: [{ partitionIndex: 0, timestamp: start + 1 }] }];
+  client.ask(listOffsets, 7, { topics });
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  const answer = client.take()[0]!.response as { topics: { partitions: { offset: number; timestamp: number }[] }[] };
+  assert.deepEqual(answer.topics[0]!.partitions[0]!.timestamp, start + 1);
+});
+
+test("records are deleted up to an offset that is there", async () => {
+  const { client } = await open();
+  send(client, ["a", "b", "c"]);
+  const cut = (offset: number, name = "t") => {
+    const { topics } = client.call(deleteRecords, 2, {
+      topics: [{ name, partitions: [{ partitionIndex: 0, offset }] }],
+    });
+    return topics[0]!.partitions[0]!;
+  };
+  assert.equal(cut(4).errorCode, errorCode.OFFSET_OUT_OF_RANGE);
+  assert.equal(cut(1, "nowhere").errorCode, errorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  assert.equal(cut(1).lowWatermark, 1);
+  assert.deepEqual(get(client, [{ offset: 1 }]).partitions, ["0: 0+3"]);
+  assert.equal(cut(-1).lowWatermark, 3);
+  assert.deepEqual(get(client, [{ offset: 1 }]).partitions, ["0: error 1"]);
+});
+
+test("there is one epoch of leadership, and it ends at the end", async () => {
+  const { client } = await open();
+  send(client, ["a", "b"]);
+  const ask = (leaderEpoch: number, currentLeaderEpoch = 0) => {
+    const topics = [{ topic: "t", partitions: [{ partition: 0, leaderEpoch, currentLeaderEpoch }] }];
+    const { errorCode: code, endOffset } = client.call(offsetForLeaderEpoch, 4, { topics }).topics[0]!.partitions[0]!;
+    return { code, endOffset };
+  };
+  assert.deepEqual(ask(0), { code: 0, endOffset: 2 });
+  assert.deepEqual(ask(1), { code: 0, endOffset: -1 });
+  assert.equal(ask(0, 1).code, errorCode.UNKNOWN_LEADER_EPOCH);
+});
