@@ -209,6 +209,22 @@ test("a log is stable up to its first open transaction; aborted ones are listed 
   );
 });
 
+test("what is trimmed in the middle of a transaction is not waited for", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  log.appendBatch(batchOf("x", produced(1, 0, 4)));
+  log.appendBatch(batchOf("x", produced(1, 4, 4)));
+  await bottle.settle();
+  log.trim(4);
+  assert.deepEqual([log.firstOffset, log.stableEnd, log.visibleEnd], [4, 4, 8]);
+  await bottle.settle();
+  await bottle.crash();
+  assert.deepEqual([bottle.queue("log").firstOffset, bottle.queue("log").stableEnd], [4, 4]);
+  bottle.queue("log").endTransaction(1, 0, false, batchOf("end", produced(1, -1)));
+  await bottle.settle();
+  assert.deepEqual(bottle.queue("log").abortedTransactions(0, 9), [{ producerId: 1, firstOffset: 0, lastOffset: 8 }]);
+});
+
 test("a producer that is idle for a day is forgotten, and its place on the disk with it", async () => {
   const bottle = await Bottle.open();
   const log = bottle.declareLog("log");

@@ -44,7 +44,7 @@ export class Compaction {
 
   /** The log grew, or has just been opened. */
   wake(): void {
-    if (this.#timer !== undefined || this.#isRunning || this.#at >= this.#partition.visibleEnd) return;
+    if (this.#timer !== undefined || this.#isRunning || this.#at >= this.#partition.stableEnd) return;
     const { clock } = this.#core;
     this.#timer = clock.setTimer(clock.now() + passEveryMs, () => {
       this.#timer = undefined;
@@ -75,7 +75,8 @@ export class Compaction {
     const partition = this.#partition;
     if (partition.isDeleted) return;
     const removed: number[] = [];
-    const end = partition.visibleEnd;
+    // What is undecided takes the place of nothing.
+    const end = partition.stableEnd;
     this.#at = Math.max(this.#at, partition.first);
     let looks = 0;
     let missing = -1;
@@ -99,7 +100,7 @@ export class Compaction {
 
   #noteKey(offset: number, removed: number[]): void {
     const key = this.#entry.key();
-    if (key === undefined) return;
+    if (key === undefined || this.#partition.transactions?.isAborted(offset) === true) return;
     const older = this.#newestByKey.get(key);
     if (older !== undefined && older >= this.#partition.first && !this.superseded.has(older)) removed.push(older);
     this.#newestByKey.set(key, offset);

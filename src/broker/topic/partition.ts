@@ -262,6 +262,7 @@ export class Partition {
   trimTo(offset: number): void {
     if (offset <= this.first) return;
     this.first = Math.min(offset, this.next);
+    this.stableEnd = Math.max(this.stableEnd, this.first);
     for (const page of [...this.pages.values()]) {
       const end = Math.min(this.first - page.base, pageEntries);
       for (let i = 0; i < end; i++) if (page.words[i * 4] !== 0) this.#drop(page, i * 4);
@@ -280,7 +281,7 @@ export class Partition {
 
   /** More is visible, or a transaction is decided. */
   makeStable(): void {
-    this.stableEnd = this.transactions === undefined ? this.visibleEnd : this.transactions.stableEnd(this.visibleEnd);
+    this.stableEnd = this.transactions?.stableEnd(this.first, this.visibleEnd) ?? this.visibleEnd;
     for (const reader of this.readers) reader.wake();
   }
 

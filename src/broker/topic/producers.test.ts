@@ -85,9 +85,9 @@ test("a producer's batches are next, known, or refused, as a plain list of them 
           take(count);
         } else if (kind === "wait") nowMs += back * 150;
         else if (kind === "store") {
-          const stored = JSON.parse(JSON.stringify(producers.toJson())) as ReturnType<Producers["toJson"]>;
+          const stored = producers.toText();
           producers = new Producers(expiryMs);
-          producers.fromJson(stored);
+          producers.fromText(stored);
         }
       }
     }),

@@ -8,7 +8,9 @@
  *
  * State is a row of numbers in one array, however many producers there are: 152 bytes each, and a place in a map.
  */
+import { getU16, getU32, getU64, putU16, putU32, putU64 } from "../../base/bytes.ts";
 import { producerVerdict, type Produced } from "../batch.ts";
+import { readU48, writeU48 } from "../entry.ts";
 
 /** Batches of each producer that can be told from new ones: as many as a client has under way at most. */
 export const batchesKept = 5;
@@ -25,8 +27,9 @@ const batchesAt = 4;
 const batchWords = 3;
 const rowWords = batchesAt + batchesKept * batchWords;
 
-/** Id, epoch, last time, then last sequence, messages and first offset of each batch, the oldest first. */
-export type ProducerJson = number[];
+/** In a checkpoint: id u64, epoch u16, last time u48, batches u8; and of each, the oldest first: last u32, messages u32, first u48. */
+const storedBytes = 17;
+const storedBatchBytes = 14;
 
 export class Producers {
   readonly #rowOf = new Map<number, number>();
@@ -112,27 +115,49 @@ export class Producers {
     }
   }
 
-  toJson(): ProducerJson[] {
-    return Array.from(this.#rowOf, ([producerId, row]) => {
-      const json = [producerId, this.#rows[row + epochAt]!, this.#rows[row + lastMsAt]!];
-      for (const at of this.#batches(row)) json.push(this.#rows[at]!, this.#rows[at + 1]!, this.#rows[at + 2]!);
-      return json;
-    });
+  /** For checkpoints, in which they may be a hundred thousand: in base64, which takes a tenth of the time of JSON. */
+  toText(): string {
+    const rows = this.#rows;
+    const bytes = Buffer.allocUnsafe(this.#rowOf.size * (storedBytes + batchesKept * storedBatchBytes));
+    let to = 0;
+    for (const [producerId, row] of this.#rowOf) {
+      const known = rows[row + knownAt]!;
+      putU64(bytes, to, producerId);
+      putU16(bytes, to + 8, rows[row + epochAt]!);
+      writeU48(bytes, to + 10, rows[row + lastMsAt]!);
+      bytes[to + 16] = known;
+      to += storedBytes;
+      for (let i = 0; i < known; i++, to += storedBatchBytes) {
+        const at = this.#batchAt(row, i);
+        putU32(bytes, to, rows[at]!);
+        putU32(bytes, to + 4, rows[at + 1]!);
+        writeU48(bytes, to + 8, rows[at + 2]!);
+      }
+    }
+    return bytes.toString("base64", 0, to);
   }
 
-  fromJson(json: readonly ProducerJson[]): void {
-    for (const [producerId, epoch, lastMs, ...batches] of json) {
-      this.ended(producerId!, epoch!, lastMs!);
-      for (let i = 0; i + 2 < batches.length; i += batchWords) {
-        const sequence = sequenceAfter(batches[i]!, 1 - batches[i + 1]!);
-        this.append(producerId!, epoch!, sequence, batches[i + 1]!, batches[i + 2]!, lastMs!);
+  fromText(text: string): void {
+    const bytes = Buffer.from(text, "base64");
+    for (let at = 0; at < bytes.length;) {
+      const producerId = getU64(bytes, at);
+      const epoch = getU16(bytes, at + 8);
+      const lastMs = readU48(bytes, at + 10);
+      const known = bytes[at + 16]!;
+      at += storedBytes;
+      this.ended(producerId, epoch, lastMs);
+      for (let i = 0; i < known; i++, at += storedBatchBytes) {
+        const count = getU32(bytes, at + 4);
+        const sequence = sequenceAfter(getU32(bytes, at), 1 - count);
+        this.append(producerId, epoch, sequence, count, readU48(bytes, at + 8), lastMs);
       }
     }
   }
 
   #checkOlder(row: number, first: number, last: number): number {
     let oldest = -1;
-    for (const at of this.#batches(row)) {
+    for (let i = 0; i < this.#rows[row + knownAt]!; i++) {
+      const at = this.#batchAt(row, i);
       const start = sequenceAfter(this.#rows[at]!, 1 - this.#rows[at + 1]!);
       if (this.#rows[at] === last && start === first) return this.#rows[at + 2]!;
       if (oldest < 0) oldest = start;
@@ -142,13 +167,10 @@ export class Producers {
     return isBelow && distance(first, last) < sequences / 2 ? producerVerdict.longPast : producerVerdict.outOfOrder;
   }
 
-  /** Positions of its batches, the oldest first. */
-  *#batches(row: number): Iterable<number> {
-    const known = this.#rows[row + knownAt]!;
-    const newest = this.#rows[row + newestAt]!;
-    for (let i = known - 1; i >= 0; i--) {
-      yield row + batchesAt + ((newest - i + batchesKept) % batchesKept) * batchWords;
-    }
+  /** Where its batch i is, of which 0 is the oldest. */
+  #batchAt(row: number, i: number): number {
+    const older = this.#rows[row + knownAt]! - 1 - i;
+    return row + batchesAt + ((this.#rows[row + newestAt]! - older + batchesKept) % batchesKept) * batchWords;
   }
 
   #lastSequence(row: number): number {

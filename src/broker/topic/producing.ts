@@ -19,7 +19,7 @@ import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
 import { readU48, writeU48 } from "../entry.ts";
 import { appendBatch, batchRecordBytes } from "./append-batch.ts";
-import { type ProducerJson, Producers } from "./producers.ts";
+import { Producers } from "./producers.ts";
 import { type Transaction, Transactions, type TransactionsJson } from "./transactions.ts";
 
 const producedBytes = 42;
@@ -32,7 +32,7 @@ const noOffset = 0xffff_ffff_ffff;
 const sweepEveryMs = 600_000;
 
 export interface ProducingJson extends TransactionsJson {
-  readonly producers: ProducerJson[];
+  readonly producers: string;
 }
 
 export class Producing {
@@ -169,11 +169,11 @@ export class Producing {
     this.#sweep(this.#core.now());
     transactions.trim(this.#queue.partition.first);
     if (producers.size === 0 && transactions.isIdle) return undefined;
-    return { producers: producers.toJson(), ...transactions.toJson() };
+    return { producers: producers.toText(), ...transactions.toJson() };
   }
 
   fromJson(json: ProducingJson): void {
-    this.producers.fromJson(json.producers);
+    this.producers.fromText(json.producers);
     this.transactions.fromJson(json);
   }
 

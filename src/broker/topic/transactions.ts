@@ -85,9 +85,9 @@ export class Transactions {
     this.#undecided.delete(transaction.firstOffset);
   }
 
-  /** Of what is visible below `end`: all below the answer is decided. */
-  stableEnd(end: number): number {
-    for (const first of this.#undecided.keys()) return Math.min(first, end);
+  /** Of what is kept from `start` on and visible below `end`: all below the answer is decided. */
+  stableEnd(start: number, end: number): number {
+    for (const first of this.#undecided.keys()) return Math.max(start, Math.min(first, end));
     return end;
   }
 
