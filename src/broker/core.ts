@@ -21,6 +21,7 @@ import type { QueueState } from "./catalog/queue-state.ts";
 import { deadLetter, deadLetterRefused, replayHistory, republish } from "./dead-letter.ts";
 import { BlockCache } from "./durability/block-cache.ts";
 import { Committer } from "./durability/committer.ts";
+import { Eviction } from "./durability/eviction.ts";
 import { record } from "./durability/records.ts";
 import { EntryCursor } from "./entry.ts";
 import { Measures } from "./measures.ts";
@@ -87,6 +88,7 @@ export class Core {
   readonly settings: CoreSettings;
   readonly fatal: (error: Error) => void;
   readonly cache: BlockCache;
+  readonly eviction: Eviction;
   readonly commit: Committer;
   readonly schedule: Schedule;
   readonly publisher: Publisher;
@@ -102,8 +104,6 @@ export class Core {
   readonly pressure: { memory: boolean; disk: boolean } = { memory: false, disk: false };
   /** Live entries by segment, and what each held at first. */
   readonly segments = new Map<number, SegmentState>();
-  /** Clean pages in the order in which they may be dropped. */
-  readonly evictable: { partition: Partition; base: number }[] = [];
   /** Partitions with entries that are in no segment yet. */
   readonly dirty = new Set<Partition>();
   lastId = 0;
@@ -120,7 +120,6 @@ export class Core {
   #collected: Subscription[] = [];
   #horizons: { ticket: number; subscription: Subscription; horizon: number }[] = [];
   #durables: { ticket: number; run: () => void }[] = [];
-  #evictFrom = 0;
   #nowMs = 0;
   #isNowFresh = false;
   readonly #cursor = new EntryCursor();
@@ -135,6 +134,7 @@ export class Core {
     this.settings = options.settings;
     this.fatal = options.fatal;
     this.cache = new BlockCache(options.settings.bufferBytes);
+    this.eviction = new Eviction(this.cache, options.settings.cacheBytes);
     this.commit = new Committer(this.cache, this.clock, this.measures, {
       beforeSeal: (partitions) => this.#beforeSeal(partitions),
       hasCollected: () => this.#collected.length > 0,
@@ -219,7 +219,8 @@ export class Core {
       segments: this.log.segments,
       segmentShrank: (segment, entries) => this.segmentShrank(segment, entries),
       damaged: (partition, damage) => this.damaged(partition, damage),
-      pageLoaded: (partition, base) => void this.evictable.push({ partition, base }),
+      loading: () => this.eviction.makeRoom(),
+      loaded: (partition, bases, bytes) => this.eviction.loaded(partition, bases, bytes),
       diskFailed: (error) => this.fatal(error),
       appended: (partition) => void this.dirty.add(partition),
     });
@@ -352,17 +353,9 @@ export class Core {
     if (state !== undefined) state.live -= entries;
   }
 
-  /** Drops clean pages until memory is within its budget, or no more can be dropped. */
+  /** Drops from memory what segments hold until it is within its budget, or no more can be dropped. */
   evict(): void {
-    const { cache, evictable } = this;
-    while (cache.bytes > this.settings.cacheBytes && this.#evictFrom < evictable.length) {
-      const { partition, base } = evictable[this.#evictFrom++]!;
-      if (!partition.isDeleted) partition.evictPage(base);
-    }
-    if (this.#evictFrom > 4096 && this.#evictFrom * 2 > evictable.length) {
-      evictable.splice(0, this.#evictFrom);
-      this.#evictFrom = 0;
-    }
+    this.eviction.run();
   }
 
   get isCongested(): boolean {

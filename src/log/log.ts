@@ -234,7 +234,8 @@ export interface SegmentStore {
   /**
    * Entries of the run from the first with offset >= fromOffset (or, `covering`, from the last with offset <=
    * fromOffset, if there is one), up to bytesMax of payload and entriesMax, but at least one if there is one.
-   * Verifies each; a damaged one is left out and listed. An error is one of the disk.
+   * Verifies each; a damaged one is left out and listed. An error is one of the disk. `allocate` gives the span's buffer, of
+   * at least so many bytes; without it, it is a new one.
    */
   read(
     run: RunMeta,
@@ -243,6 +244,7 @@ export interface SegmentStore {
     entriesMax: number,
     done: (error: Error | undefined, span: Span | undefined) => void,
     covering?: boolean,
+    allocate?: (bytes: number) => Buffer,
   ): void;
   /**
    * First offset, from `fromOffset` on, whose timestamp is >= ms, in whatever order they are; run.lastOffset + 1 if there is

@@ -42,8 +42,8 @@ export function openSegments(disk: Disk): DiskSegments {
   return {
     create: (id) => createSegment(disk, id),
     open: (id) => files.with(id, (segment) => readDirectory(files, segment, id)),
-    read(run, fromOffset, bytesMax, entriesMax, done, covering = false) {
-      void answer(reader.read(run, fromOffset, bytesMax, entriesMax, covering), done);
+    read(run, fromOffset, bytesMax, entriesMax, done, covering = false, allocate = newBuffer) {
+      void answer(reader.read(run, fromOffset, bytesMax, entriesMax, covering, allocate), done);
     },
     offsetAtTime: (run, ms, fromOffset = 0) => reader.offsetAtTime(run, ms, fromOffset),
     async remove(id) {
@@ -62,6 +62,8 @@ export function openSegments(disk: Disk): DiskSegments {
     close: () => files.close(),
   };
 }
+
+const newBuffer = (bytes: number): Buffer => Buffer.allocUnsafeSlow(bytes);
 
 async function answer(
   reading: Promise<Span>,
@@ -140,11 +142,18 @@ class SegmentReader {
     this.#index = new SegmentIndex(files);
   }
 
-  read(run: RunMeta, fromOffset: number, bytesMax: number, entriesMax: number, covering: boolean): Promise<Span> {
+  read(
+    run: RunMeta,
+    fromOffset: number,
+    bytesMax: number,
+    entriesMax: number,
+    covering: boolean,
+    allocate: (bytes: number) => Buffer,
+  ): Promise<Span> {
     assert(entriesMax > 0, "a read asks for entries");
     return this.#files.with(run.segment, async (segment) => {
       const selection = await this.#select(segment, run, fromOffset, bytesMax, entriesMax, covering);
-      return await this.#load(segment, run, selection);
+      return await this.#load(segment, run, selection, allocate);
     });
   }
 
@@ -153,7 +162,7 @@ class SegmentReader {
     const page = run.fenceTimestamps.findIndex((greatest, index) => index >= first && greatest >= ms);
     if (page < 0) return run.lastOffset + 1;
     for (let from = Math.max(fromOffset, run.fences[page]!); from <= run.lastOffset;) {
-      const span = await this.read(run, from, timeSearchBytes, PAGE_ENTRIES, false);
+      const span = await this.read(run, from, timeSearchBytes, PAGE_ENTRIES, false, newBuffer);
       for (let index = 0; index < span.count; index++) {
         const at = span.positions[index]! + ENTRY_TIMESTAMP_AT;
         if (span.lengths[index]! < ENTRY_TIMESTAMP_AT + 6) continue;
@@ -200,12 +209,17 @@ class SegmentReader {
     return selection.end(run.count, run.lastOffset + 1);
   }
 
-  async #load(segment: OpenSegment, run: RunMeta, selection: Selection): Promise<Span> {
+  async #load(
+    segment: OpenSegment,
+    run: RunMeta,
+    selection: Selection,
+    allocate: (bytes: number) => Buffer,
+  ): Promise<Span> {
     const { offsets, positions, lengths, crcs, damage, nextIndex, nextOffset } = selection;
     const groups = groupsOf(selection);
     let total = 0;
     for (const group of groups) total += group.end - group.start;
-    const buffer = Buffer.allocUnsafeSlow(total);
+    const buffer = allocate(total);
     let filled = 0;
     let good = 0;
     let first = 0;

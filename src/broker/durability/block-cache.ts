@@ -10,7 +10,7 @@
  */
 import { assert } from "../../base/assert.ts";
 
-const pooledMax = 24;
+const pooledMax = 64;
 
 export class BlockCache {
   /** Bytes of all buffers in use. */
@@ -31,9 +31,19 @@ export class BlockCache {
 
   /** A buffer of at least `bytes`, held with one reference. Answers its slot. */
   acquire(bytes: number): number {
+    return this.adopt(this.#take(bytes, 0));
+  }
+
+  /** A buffer of at least `bytes` for one who will fill it and hand it to adopt(), or not. */
+  take(bytes: number): Buffer {
+    return this.#take(bytes, this.bufferBytes / 2);
+  }
+
+  /** Memory that was in use before: the system's pages for a new buffer cost several times what filling it does. */
+  #take(bytes: number, usualBytesMin: number): Buffer {
     const { bufferBytes } = this;
-    if (bytes <= bufferBytes) return this.adopt(this.#pool.pop() ?? Buffer.allocUnsafeSlow(bufferBytes));
-    return this.adopt(Buffer.allocUnsafeSlow(bytes));
+    if (bytes > bufferBytes || bytes < usualBytesMin) return Buffer.allocUnsafeSlow(bytes);
+    return this.#pool.pop() ?? Buffer.allocUnsafeSlow(bufferBytes);
   }
 
   /** Takes a buffer that somebody else has filled, with one reference. */

@@ -366,7 +366,7 @@ export class Checkpointer {
   #offerPages(partition: Partition, from: number): void {
     for (const page of partition.pages.values()) {
       if (page.base + pageEntries > from && page.base < partition.persistedEnd) {
-        this.#core.evictable.push({ partition, base: page.base });
+        this.#core.eviction.offer(partition, page.base);
       }
     }
   }

@@ -123,12 +123,12 @@ function addReader(
 function begin(
   core: Core,
   reader: LogReader,
-  { partition }: QueueState,
+  { partition, reading }: QueueState,
   startAt: NonNullable<ConsumeOptions["startAt"]>,
 ): void {
   if (startAt === "first") reader.startAt(partition.first);
   else if (startAt === "next") reader.startAt(partition.next);
   else if (startAt === "last") reader.startAt(Math.max(partition.first, partition.lastBatchStart));
   else if ("offset" in startAt) reader.startAt(startAt.offset);
-  else void partition.offsetAtTime(startAt.timeMs).then((offset) => reader.startAt(offset), core.fatal);
+  else void reading.offsetAtTime(startAt.timeMs).then((offset) => reader.startAt(offset), core.fatal);
 }

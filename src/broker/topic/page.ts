@@ -15,6 +15,8 @@ export class Page {
   base = 0;
   /** Entries present. */
   live = 0;
+  /** Of the last span that was read back into it; 0: none was. */
+  span = 0;
   readonly words = new Uint32Array(pageEntries * 4);
 }
 
@@ -24,6 +26,7 @@ export function takePage(base: number): Page {
   const page = pool.pop() ?? new Page();
   page.base = base;
   page.live = 0;
+  page.span = 0;
   return page;
 }
 

@@ -51,8 +51,10 @@ export interface PartitionContext {
   segmentShrank(segment: number, entries: number): void;
   /** Entries that could not be read back: told to the operator. */
   damaged(partition: Partition, damage: readonly Damage[]): void;
-  /** Pages at and above this base came in from disk and may be dropped again. */
-  pageLoaded(partition: Partition, base: number): void;
+  /** Entries have come in from disk, and are about to be placed. Answers a number for them. */
+  loading(): number;
+  /** Entries of the pages at these bases came in from disk, in a buffer of so many bytes, and may be dropped again. */
+  loaded(partition: Partition, bases: Iterable<number>, bytes: number): void;
   diskFailed(error: Error): void;
   /** It has entries that are in no segment. */
   appended(partition: Partition): void;
@@ -179,17 +181,15 @@ export class Partition {
   /** Bytes of the whole entry that ends here; 0 when it is not in memory. */
   entryLength(offset: number): number {
     const page = this.pageOf(offset);
-    if (page === undefined) return 0;
-    const at = (offset - page.base) * 4;
-    return page.words[at] === 0 ? 0 : page.words[at + 2]!;
+    const at = page === undefined ? 0 : (offset - page.base) * 4;
+    return page === undefined || page.words[at] === 0 ? 0 : page.words[at + 2]!;
   }
 
   /** Length in bytes of the body of the entry that ends here; -1 when it is not in memory. */
   bodyLength(offset: number): number {
     const page = this.pageOf(offset);
-    if (page === undefined) return -1;
-    const at = (offset - page.base) * 4;
-    return page.words[at] === 0 ? -1 : page.words[at + 3]!;
+    const at = page === undefined ? 0 : (offset - page.base) * 4;
+    return page === undefined || page.words[at] === 0 ? -1 : page.words[at + 3]!;
   }
 
   /** The first offset from `offset` on whose entry is in memory; `end` if there is none below. */
@@ -297,11 +297,12 @@ export class Partition {
 
   /**
    * Drops from memory what segments hold of the page at this base: one message of a quiet queue would keep a whole block
-   * of what came in beside it.
+   * of what came in beside it. With `span`, only if nothing was read back into it since.
    */
-  evictPage(base: number): void {
+  evictPage(base: number, span?: number): void {
     const page = this.pages.get(base / pageEntries);
-    if (page !== undefined) this.#dropPage(page, Math.min(pageEntries, this.persistedEnd - base));
+    if (page !== undefined && (span === undefined || page.span === span))
+      this.#dropPage(page, Math.min(pageEntries, this.persistedEnd - base));
   }
 
   /** Tells where each entry in memory lies; the answer is where it lies from now on. Recompacts block buffers. */
@@ -325,19 +326,20 @@ export class Partition {
     this.runs.addAll(metas, removed);
     this.persistedEnd = end;
     this.tailBytes -= this.snapshotBytes;
-    this.snapshotBytes = 0;
-    this.snapshotEnd = 0;
-    this.checkpointWritten = 0;
-    this.checkpointRemoved = 0;
+    this.#endSnapshot();
   }
 
   /** A checkpoint failed. */
   abandonSnapshot(): void {
+    this.#endSnapshot();
+    this.isDirty = true;
+  }
+
+  #endSnapshot(): void {
     this.snapshotBytes = 0;
     this.snapshotEnd = 0;
     this.checkpointWritten = 0;
     this.checkpointRemoved = 0;
-    this.isDirty = true;
   }
 
   /** A checkpoint begins: what is below `next` now will be in runs when it ends. */
@@ -362,29 +364,6 @@ export class Partition {
     return offset < this.persistedEnd ? this.runs.timestampNear(offset) : undefined;
   }
 
-  /** First offset of the first entry with this time or a later one; `next` if there is none. Times are in no order. */
-  async offsetAtTime(ms: number): Promise<number> {
-    for (const { meta } of this.runs.list) {
-      if (meta.lastTimestamp < ms) continue;
-      const end = await this.#context.segments.offsetAtTime(meta, ms, this.first);
-      if (end <= meta.lastOffset) return Math.max(await this.#baseOf(end), this.first);
-    }
-    for (let at = Math.max(this.first, this.persistedEnd); at < this.next; at++) {
-      at = this.#firstEndingFrom(at, this.next);
-      if (!this.lookAt(at, this.#cursor)) break;
-      if (this.#cursor.timestampMs >= ms) return Math.max(this.#cursor.baseOffset, this.first);
-    }
-    return this.next;
-  }
-
-  /** Where the entry that ends here begins. It is in a segment. */
-  #baseOf(end: number): Promise<number> {
-    if (this.maxSpan === 1) return Promise.resolve(end);
-    return new Promise((resolve) => {
-      this.load(end, true, () => resolve(this.lookAt(end, this.#cursor) ? this.#cursor.baseOffset : end));
-    });
-  }
-
   #loadNext(): void {
     const wanted = this.#waiting.shift();
     if (wanted === undefined) return;
@@ -397,14 +376,17 @@ export class Partition {
     if (firstHeld > offset) return this.#loaded(wanted, firstHeld);
     this.#isLoading = true;
     const bytesMax = wanted.isStray ? strayBytes : loadBytes;
-    this.#context.segments.read(run.meta, offset, bytesMax, wanted.isStray ? 32 : loadEntries, (error, span) => {
+    const { segments, cache } = this.#context;
+    const allocate = (bytes: number): Buffer => cache.take(bytes);
+    const done = (error: Error | undefined, span: Span | undefined): void => {
       this.#isLoading = false;
       if (error !== undefined || span === undefined) return this.#context.diskFailed(error ?? new Error("no span"));
       if (this.isDeleted) return this.#loaded(wanted, this.next);
       if (span.damage.length > 0) this.#context.damaged(this, span.damage);
       this.#install(span);
       this.#loaded(wanted, Math.max(this.#coveredBy(span, run.meta), offset + 1));
-    });
+    };
+    segments.read(run.meta, offset, bytesMax, wanted.isStray ? 32 : loadEntries, done, false, allocate);
   }
 
   /** What is below and not in memory, of what the span was read for, does not exist. */
@@ -424,8 +406,9 @@ export class Partition {
   #install(span: Span): void {
     if (span.count === 0) return;
     const { cache } = this.#context;
+    const number = this.#context.loading();
     const slot = cache.adopt(span.buffer);
-    const bases = new Set<number>();
+    const bases: number[] = [];
     for (let i = 0; i < span.count; i++) {
       const offset = span.offsets[i]!;
       if (offset < this.first) continue;
@@ -435,10 +418,12 @@ export class Partition {
       const cursor = this.#cursor.set(span.buffer, start, start + span.lengths[i]!, offset);
       if (this.isGone(offset, cursor.count)) continue;
       this.#place(offset, slot, start, span.lengths[i]!, cursor.bodyEnd - cursor.bodyStart);
-      bases.add(Math.floor(offset / pageEntries) * pageEntries);
+      const placed = this.pageOf(offset)!;
+      placed.span = number;
+      if (bases.at(-1) !== placed.base) bases.push(placed.base);
     }
     cache.release(slot);
-    for (const base of bases) this.#context.pageLoaded(this, base);
+    this.#context.loaded(this, bases, span.buffer.length);
   }
 
   #placeNew(offset: number, slot: number, position: number, length: number, bodyLength: number): void {

@@ -2,7 +2,7 @@
  * Reading a partition by offset, entry by entry, in the form in which they came: for those who keep their place themselves.
  *
  * A read visits what is in memory and costs nothing else; what is not there is asked for, in spans of a megabyte, and
- * visited by the next read. What a load shows to be missing (a crash took it before it was durable, or its bytes are
+ * visited by the next read; while one who reads on is busy with a span, the next is fetched. What a load shows to be missing (a crash took it before it was durable, or its bytes are
  * damaged) is remembered as a hole, so that reads pass over it. Who waits for more is told once a turn, however many
  * blocks became durable in it.
  */
@@ -25,6 +25,11 @@ export class Reading implements Wakeable, Dispatchable {
   readonly #entry = new EntryCursor();
   readonly #followers = new Set<() => void>();
   #holes = new RangeSet();
+  /** Where the last load ended: who loads from there reads on. */
+  #loadedEnd = -1;
+  /** A span that was loaded for one who reads on: when reads get into it, the next is fetched. */
+  #aheadFrom = Infinity;
+  #aheadEnd = -1;
 
   constructor(core: Core, partition: Partition, subscription: Subscription | undefined) {
     this.#core = core;
@@ -47,27 +52,69 @@ export class Reading implements Wakeable, Dispatchable {
         continue;
       }
       const behind = this.#behindGap(at);
-      if (behind === at) return at;
+      if (behind === at) break;
       at = behind;
     }
+    if (at > this.#aheadFrom && at <= this.#aheadEnd) this.#fetchAhead(this.#aheadEnd);
     return at;
   }
 
   /** As PartitionReading.load(). */
   load(offset: number, done: () => void): void {
+    const from = Math.max(offset, this.#partition.first);
+    this.#load(from, (coveredEnd) => {
+      if (from === this.#loadedEnd) this.#fetchAhead(coveredEnd);
+      this.#loadedEnd = coveredEnd;
+      done();
+    });
+  }
+
+  #fetchAhead(from: number): void {
+    this.#aheadFrom = from;
+    this.#aheadEnd = -1;
+    const { persistedEnd, visibleEnd } = this.#partition;
+    if (from >= persistedEnd || from >= visibleEnd) return;
+    this.#load(from, (coveredEnd) => {
+      if (this.#aheadFrom === from) this.#aheadEnd = coveredEnd;
+      if (this.#loadedEnd === from) this.#loadedEnd = coveredEnd;
+    });
+  }
+
+  #load(from: number, done: (coveredEnd: number) => void): void {
     const partition = this.#partition;
-    const from = Math.max(offset, partition.first);
     partition.load(from, false, (coveredEnd) => {
       this.#holes.add(from, partition.firstInMemory(from, Math.min(coveredEnd, partition.visibleEnd)));
       if (this.#holes.starts.length > holesMax) this.#holes = new RangeSet();
       this.#holes.removeBelow(partition.first);
-      done();
+      done(coveredEnd);
     });
   }
 
   /** As PartitionReading.offsetAtTime(). */
   async offsetAtTime(timeMs: number): Promise<number> {
-    return Math.min(await this.#partition.offsetAtTime(timeMs), this.#partition.visibleEnd);
+    const partition = this.#partition;
+    const entry = this.#entry;
+    const { first, persistedEnd, visibleEnd } = partition;
+    for (const { meta } of partition.runs.list) {
+      if (meta.lastTimestamp < timeMs || meta.lastOffset < first) continue;
+      const end = await this.#core.log.segments.offsetAtTime(meta, timeMs, first);
+      if (end <= meta.lastOffset) return Math.max(await this.#baseOf(end), partition.first);
+    }
+    for (let at = Math.max(first, persistedEnd); at < visibleEnd; at = entry.offset + 1) {
+      at = partition.firstInMemory(at, visibleEnd);
+      if (!partition.look(at, entry)) break;
+      if (entry.timestampMs >= timeMs) return Math.max(entry.baseOffset, partition.first);
+    }
+    return visibleEnd;
+  }
+
+  /** Where the entry that ends here begins. It is in a segment. */
+  #baseOf(end: number): Promise<number> {
+    const partition = this.#partition;
+    if (partition.maxSpan === 1) return Promise.resolve(end);
+    return new Promise((resolve) => {
+      partition.load(end, true, () => resolve(partition.look(end, this.#entry) ? this.#entry.baseOffset : end));
+    });
   }
 
   /** As PartitionReading.follow(). */
