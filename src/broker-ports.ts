@@ -8,6 +8,7 @@ import { systemClock } from "./base/clock.ts";
 import type { Broker } from "./broker/api.ts";
 import { certificateLogin } from "./config/auth-settings.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
+import type { Address } from "./config/kinds.ts";
 import type { Settings } from "./config/options.ts";
 import type { Logger } from "./observe/log.ts";
 import type { HttpHandlers, Protocols } from "./protocols/registry.ts";
@@ -47,7 +48,10 @@ export class BrokerPorts implements HealthState {
    */
   async readTls(): Promise<void> {
     const settings = this.#settings;
-    if (tlsNames.every((name) => settings[`listen.${name}`] === null)) return;
+    const isNeeded =
+      tlsNames.some((name) => settings[`listen.${name}`] !== null) ||
+      settings["kafka.nodes"].some(({ isTls }) => isTls);
+    if (!isNeeded) return;
     const certificateFile = settings["tls.certificateFile"];
     if (certificateFile === null) {
       throw new ConfigurationError([
@@ -87,15 +91,10 @@ export class BrokerPorts implements HealthState {
     for (const name of socketNames) {
       const address = this.#settings[`listen.${name}`];
       if (address === null) continue;
-      const protocol = protocols.onSockets[name];
-      this.#onSockets.push(
-        await Listener.open({
-          ...this.#shared(name),
-          ...address,
-          protocol,
-          certificateLogin: certificateLogin(this.#settings),
-        }),
-      );
+      await this.#openSocket(name, address, protocols);
+    }
+    for (const node of this.#settings["kafka.nodes"]) {
+      await this.#openSocket(node.isTls ? "kafkas" : "kafka", node, protocols);
     }
     if (this.#onHttp.length > 0) {
       const handlers = await protocols.loadHttp();
@@ -103,6 +102,18 @@ export class BrokerPorts implements HealthState {
       for (const { name, listener } of this.#onHttp) listener.mount(this.#withHealth(handlerFor(name, handlers)));
     }
     this.#state = "running";
+  }
+
+  async #openSocket(name: (typeof socketNames)[number], { host, port }: Address, protocols: Protocols): Promise<void> {
+    this.#onSockets.push(
+      await Listener.open({
+        ...this.#shared(name),
+        host,
+        port,
+        protocol: protocols.onSockets[name],
+        certificateLogin: certificateLogin(this.#settings),
+      }),
+    );
   }
 
   /** The broker cannot go on. */

@@ -229,8 +229,9 @@ function running(
   const ports: Record<string, number> = {};
   const addresses: Record<string, string> = {};
   for (const { name, host, port } of listeners.open()) {
-    ports[name] = port;
-    addresses[name] = showAddress({ host, port });
+    // Of several of a name, the first one.
+    ports[name] ??= port;
+    addresses[name] ??= showAddress({ host, port });
   }
   const stop = async (): Promise<void> => {
     const deadlineMs = settings["shutdown.deadlineMs"];

@@ -189,6 +189,29 @@ export function address(host: string): Kind<Address | null> {
   };
 }
 
+/** An address, and whether TLS is spoken there. */
+export interface NodeAddress extends Address {
+  readonly isTls: boolean;
+}
+
+/** Addresses with commas between them; what is in front of one says that TLS is spoken there. */
+export function addresses(host: string, secure: string): Kind<readonly NodeAddress[]> {
+  const one = address(host);
+  const texts = list("");
+  return {
+    expects: `addresses with commas between them, such as ${host}:9094 or ${secure}${host}:9095`,
+    read(given) {
+      const found = texts.read(given)?.map((each) => {
+        const isTls = each.startsWith(secure);
+        const at = one.read(isTls ? each.slice(secure.length) : each);
+        return at && { ...at, isTls };
+      });
+      return found?.every((each) => each !== undefined && each !== null) === true ? found : undefined;
+    },
+    show: (values) => values.map((each) => `${each.isTls ? secure : ""}${showAddress(each)}`).join(", "),
+  };
+}
+
 /** `HOST:PORT`, with brackets around an IPv6 host. */
 export function showAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

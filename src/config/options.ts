@@ -10,6 +10,7 @@
 import * as os from "node:os";
 import {
   address,
+  addresses,
   choice,
   duration,
   integer,
@@ -288,6 +289,12 @@ export const options = {
     "",
     "What Kafka's clients are told to connect to, where that is not the address at which they came in; with kafkas:// in " +
       "front, those that came in with TLS. Several are shown as several nodes of one cluster; they must all lead here.",
+  ),
+  "kafka.nodes": option(
+    addresses("127.0.0.1", "kafkas://"),
+    "",
+    "Further ports for Kafka's protocol, with kafkas:// in front of those with TLS. Each is shown to clients as one more node " +
+      "of the cluster, and answers for all that the first does.",
   ),
   "kafka.autoCreateTopics": option(
     yesOrNo,

@@ -1,12 +1,12 @@
 /**
  * The brokers that clients are told of. There is one, under one address or several: each address is a node to them, the first
- * is node 1, and every one of them answers for everything. Unless it is said what to tell them, a client is told the address
- * at which it came in, which is right but where a network in between changes addresses. What is said holds for one kind of
+ * is node 1, and every one of them answers for everything. Unless it is said what to tell them, a client is told the ports of
+ * the kind at which it came in, which is right but where a network in between changes addresses. What is said holds for one kind of
  * listener: `kafkas://host:port` for those with TLS, `host:port` for the others.
  */
 
-import type { PeerAddress } from "../../server/protocol.ts";
-import type { KafkaSettings } from "./settings.ts";
+import type { OpenPort, PeerAddress } from "../../server/protocol.ts";
+import type { KafkaServer } from "./server.ts";
 
 export interface Node {
   readonly id: number;
@@ -18,16 +18,34 @@ const secure = "kafkas://";
 const plain = "kafka://";
 
 /** At least one; to a client at `address`. */
-export function nodesFor(settings: KafkaSettings, address: PeerAddress): readonly Node[] {
+export function nodesFor(
+  { settings, ports }: Pick<KafkaServer, "settings" | "ports">,
+  address: PeerAddress,
+): readonly Node[] {
   const told = settings.advertised.filter((each) => each.startsWith(secure) === address.isTls);
   // A socket for both families of addresses shows those of the older one in the newer one's form.
-  if (told.length === 0)
-    return [{ id: 1, host: address.localAddress.replace(/^::ffff:/, ""), port: address.localPort }];
+  const host = address.localAddress.replace(/^::ffff:/, "");
+  if (told.length === 0) return ownNodes(ports(), host, address);
   return told.map((each, index) => {
     const colon = each.lastIndexOf(":");
-    const host = each.slice(each.startsWith(secure) ? secure.length : each.startsWith(plain) ? plain.length : 0, colon);
-    return { id: index + 1, host: host.replace(/^\[|\]$/g, ""), port: Number(each.slice(colon + 1)) };
+    const name = each.slice(each.startsWith(secure) ? secure.length : each.startsWith(plain) ? plain.length : 0, colon);
+    return { id: index + 1, host: name.replace(/^\[|\]$/g, ""), port: Number(each.slice(colon + 1)) };
   });
+}
+
+/** The ports of the kind at which the client came in, in the order of the settings; that one alone, if there is no other. */
+function ownNodes(ports: readonly OpenPort[], host: string, { localPort, isTls }: PeerAddress): readonly Node[] {
+  const alike = ports.filter(({ name }) => name === (isTls ? "kafkas" : "kafka"));
+  if (!alike.some(({ port }) => port === localPort)) return [{ id: 1, host, port: localPort }];
+  return alike.map(({ port, host: bound }, index) => ({
+    id: index + 1,
+    host: isEverywhere(bound) ? host : bound,
+    port,
+  }));
+}
+
+function isEverywhere(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
 }
 
 /** The one of a partition, a group or a transaction, by any number that stays the same. */

@@ -24,7 +24,7 @@ export const createPartitions: Command<CreatePartitionsRequest, CreatePartitions
   request: createPartitionsRequest,
   response: createPartitionsResponse,
   handle({ topics, validateOnly }, call) {
-    const nodes = nodesFor(call.server.settings, call.connection.address);
+    const nodes = nodesFor(call.server, call.connection.address);
     const repeated = repeatedNames(topics);
     const results = [...repeated].map((name) => ({
       name,

@@ -29,7 +29,7 @@ export const createTopics: Command<CreateTopicsRequest, CreateTopicsResponse> = 
   request: createTopicsRequest,
   response: createTopicsResponse,
   handle({ topics, validateOnly }, call) {
-    const nodes = nodesFor(call.server.settings, call.connection.address);
+    const nodes = nodesFor(call.server, call.connection.address);
     const repeated = repeatedNames(topics);
     const results: Result[] = [];
     const isTooMuch = topics.reduce((sum, topic) => sum + partitionCountOf(call, topic), 0) > partitionsMax;

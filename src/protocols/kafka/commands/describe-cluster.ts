@@ -38,7 +38,7 @@ export const describeCluster: Command<DescribeClusterRequest, DescribeClusterRes
       call.respond({ ...refusal.outcome });
       return;
     }
-    const nodes = nodesFor(server.settings, connection.address);
+    const nodes = nodesFor(server, connection.address);
     call.respond({
       clusterId: clusterId(server.broker.id),
       controllerId: nodes[0]!.id,

@@ -63,7 +63,7 @@ class Page {
 
   constructor(call: Call, cursor: Cursor | null, partitionsMost: number) {
     this.#call = call;
-    this.#nodes = nodesFor(call.server.settings, call.connection.address);
+    this.#nodes = nodesFor(call.server, call.connection.address);
     this.#cursor = cursor;
     this.#left = partitionsMost;
   }

@@ -25,7 +25,7 @@ export const findCoordinator: Command<FindCoordinatorRequest, FindCoordinatorRes
   handle(request, call) {
     const { key, keyType, coordinatorKeys } = request;
     const isKnown = keyType === keyTypes.group || keyType === keyTypes.transaction;
-    const nodes = nodesFor(call.server.settings, call.connection.address);
+    const nodes = nodesFor(call.server, call.connection.address);
     if (call.version < 4)
       return call.respond(isKnown ? { ...coordinator(nodes, key), errorMessage: "NONE" } : refusal());
     call.respond({

@@ -42,7 +42,7 @@ export const metadata: Command<MetadataRequest, MetadataResponse> = {
       });
       return;
     }
-    const nodes = nodesFor(server.settings, connection.address);
+    const nodes = nodesFor(server, connection.address);
     const isForAll = asked === null || (version === 0 && asked.length === 0);
     const shown = isForAll ? allTopics(call, nodes) : askedTopics(call, asked, nodes, request.allowAutoTopicCreation);
     const topics = includeTopicAuthorizedOperations ? shown.map((each) => withOperations(call, each)) : shown;
