@@ -22,6 +22,7 @@ import type { JsonObject } from "./rabbitmq/model/parameter-checks.ts";
 import { RabbitServer } from "./rabbitmq/model/server.ts";
 import { createAmqp } from "./rabbitmq/amqp091/index.ts";
 import { Shovels, staticShovelFaults } from "./rabbitmq/shovel/shovels.ts";
+import { showKafka } from "./shown-kafka.ts";
 
 /** What protocols are made of. */
 export interface ProtocolParts {
@@ -84,6 +85,7 @@ export function createProtocols(parts: ProtocolParts): Protocols {
     random: parts.broker.random,
     settings: parts.settings.kafka,
   });
+  showKafka(kafkaServer, rabbit.live);
   const shovels = new Shovels({
     server: rabbit,
     ends: {
