@@ -3,6 +3,7 @@
 import type { Command } from "../command.ts";
 import { addOffsetsToTxn } from "./add-offsets-to-txn.ts";
 import { addPartitionsToTxn } from "./add-partitions-to-txn.ts";
+import { alterConfigs } from "./alter-configs.ts";
 import { apiVersions } from "./api-versions.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { createTopics } from "./create-topics.ts";
@@ -10,12 +11,14 @@ import { deleteGroups } from "./delete-groups.ts";
 import { deleteRecords } from "./delete-records.ts";
 import { deleteTopics } from "./delete-topics.ts";
 import { describeCluster } from "./describe-cluster.ts";
+import { describeConfigs } from "./describe-configs.ts";
 import { describeGroups } from "./describe-groups.ts";
 import { describeTopicPartitions } from "./describe-topic-partitions.ts";
 import { endTxn } from "./end-txn.ts";
 import { fetch } from "./fetch.ts";
 import { findCoordinator } from "./find-coordinator.ts";
 import { heartbeat } from "./heartbeat.ts";
+import { incrementalAlterConfigs } from "./incremental-alter-configs.ts";
 import { initProducerId } from "./init-producer-id.ts";
 import { joinGroup } from "./join-group.ts";
 import { leaveGroup } from "./leave-group.ts";
@@ -36,6 +39,9 @@ const handled: readonly Command[] = [
   createTopics,
   deleteTopics,
   createPartitions,
+  describeConfigs,
+  alterConfigs,
+  incrementalAlterConfigs,
   describeCluster,
   describeTopicPartitions,
   fetch,

@@ -42,9 +42,7 @@ export function shownTopicConfigs(configs: ConfigTexts, detail: Detail): ShownCo
       const value = showConfig(configValue(name, configs));
       const own = isSet ? [{ name, value, source: configSource.topic }] : [];
       const brokers =
-        brokerName === undefined
-          ? []
-          : [{ name: brokerName, value: plainOf(brokerName, plain), source: configSource.default }];
+        brokerName === undefined ? [] : [{ name: brokerName, value: plain, source: configSource.default }];
       return {
         name,
         value,
@@ -70,9 +68,4 @@ export function effectiveConfigs(configs: ConfigTexts) {
       isSensitive: false,
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** The broker counts the retention in hours. */
-function plainOf(brokerName: string, plain: string): string {
-  return brokerName === "log.retention.hours" ? "168" : plain;
 }

@@ -109,7 +109,6 @@ export const topicConfigs: readonly TopicConfig[] = [
     name: "retention.ms",
     type: "LONG",
     default: week,
-    brokerName: "log.retention.hours",
     check: atLeast(-1),
     documentation: "How long messages are kept under the policy delete. -1: for ever.",
   },

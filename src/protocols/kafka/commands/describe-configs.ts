@@ -1,0 +1,85 @@
+/**
+ * DescribeConfigs (32) v1-4: of topics and of the nodes of this broker. Loggers, groups and metrics of clients have no configs
+ * here, and who asks for them is told so.
+ */
+
+import { errorCode } from "../codec/errors.ts";
+import {
+  describeConfigsRequest,
+  describeConfigsResponse,
+  type DescribeConfigsRequest,
+  type DescribeConfigsResponse,
+} from "../codec/messages/configs.ts";
+import type { Call, Command } from "../command.ts";
+import { nodesFor } from "../nodes.ts";
+import { mayDescribe } from "../topics/access.ts";
+import { resourceType } from "../topics/altering.ts";
+import { shownBrokerConfigs } from "../topics/broker-configs.ts";
+import { TopicRefusal } from "../topics/refusal.ts";
+import { shownTopicConfigs, type Detail, type ShownConfig } from "../topics/shown-configs.ts";
+import { topicNameFault } from "../topics/topic-name.ts";
+
+type Asked = DescribeConfigsRequest["resources"][number];
+
+export const describeConfigs: Command<DescribeConfigsRequest, DescribeConfigsResponse> = {
+  name: "DescribeConfigs",
+  key: 32,
+  minVersion: 1,
+  maxVersion: 4,
+  request: describeConfigsRequest,
+  response: describeConfigsResponse,
+  handle(request, call) {
+    call.respond({
+      results: request.resources.map((asked) => {
+        const { resourceType: type, resourceName, configurationKeys } = asked;
+        const resource = { resourceType: type, resourceName };
+        const found = describe(call, asked, request);
+        if (found instanceof TopicRefusal) return { ...resource, ...found.outcome };
+        const isAll = configurationKeys === null || configurationKeys.length === 0;
+        const configs = isAll ? found : found.filter(({ name }) => configurationKeys.includes(name));
+        return { ...resource, errorCode: errorCode.NONE, errorMessage: "", configs };
+      }),
+    });
+  },
+};
+
+function describe(
+  call: Call,
+  { resourceType: type, resourceName }: Asked,
+  detail: Detail,
+): ShownConfig[] | TopicRefusal {
+  switch (type) {
+    case resourceType.topic:
+      return describeTopic(call, resourceName, detail);
+    case resourceType.broker:
+      return describeBroker(call, resourceName, detail);
+    case resourceType.brokerLogger:
+    case resourceType.clientMetrics:
+    case resourceType.group:
+      return new TopicRefusal("INVALID_REQUEST", `Configs of resource type ${type} are not supported.`);
+    default:
+      return new TopicRefusal("INVALID_REQUEST", `Unsupported resource type: ${type}`);
+  }
+}
+
+function describeTopic(call: Call, name: string, detail: Detail): ShownConfig[] | TopicRefusal {
+  if (!mayDescribe(call, name)) return new TopicRefusal("TOPIC_AUTHORIZATION_FAILED");
+  const fault = topicNameFault(name);
+  if (fault !== undefined) return new TopicRefusal("INVALID_TOPIC_EXCEPTION", fault);
+  const topic = call.server.topics.find(name);
+  return topic === undefined
+    ? new TopicRefusal("UNKNOWN_TOPIC_OR_PARTITION", "")
+    : shownTopicConfigs(topic.configs, detail);
+}
+
+/** No name: what holds for all nodes unless one has its own, which is nothing. */
+function describeBroker(call: Call, name: string, detail: Detail): ShownConfig[] | TopicRefusal {
+  if (name === "") return [];
+  if (!/^[+-]?\d+$/.test(name))
+    return new TopicRefusal("INVALID_REQUEST", `Broker id must be an integer, but it is: ${name}`);
+  const nodes = nodesFor(call.server, call.connection.address);
+  const node = nodes.find(({ id }) => id === Number(name));
+  if (node !== undefined) return shownBrokerConfigs(call, node.id, detail);
+  const why = `Unexpected broker id, expected ${nodes[0]!.id} or empty string, but received ${name}`;
+  return new TopicRefusal("INVALID_REQUEST", why);
+}
