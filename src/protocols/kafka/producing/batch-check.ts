@@ -51,8 +51,12 @@ export class BatchCheck {
   #judgeRecords(limits: TopicLimits, nowMs: number): number {
     const { batch } = this;
     const attributes = getU16(batch.buffer, batchAt.attributes);
-    if ((attributes & attributeBits.logAppendTime) !== 0)
-      return this.#lateAs("Producer should not set timestamp type to LogAppendTime.");
+    if ((attributes & attributeBits.logAppendTime) !== 0) {
+      if (limits.usesAppendTime || batch.maxTimestampMs < 0)
+        return this.#lateAs("Producer should not set timestamp type to LogAppendTime.");
+      // As Kafka: the topic says which times there are, whatever the batch says.
+      batch.setMaxTimestamp(false, batch.maxTimestampMs);
+    }
     if ((attributes & attributeBits.transactional) !== 0 && batch.producerId < 0)
       return this.#invalid("a transactional batch without a producer id");
     const { usesAppendTime, beforeMsMax, afterMsMax, isCompacted } = limits;
