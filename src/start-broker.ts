@@ -195,6 +195,7 @@ function protocolsOf(
         loginMsMax: settings["kafka.loginMsMax"],
         groups: {
           initialRebalanceDelayMs: settings["kafka.groupInitialRebalanceDelayMs"],
+          initialRebalanceQuietMs: settings["kafka.groupInitialRebalanceQuietMs"],
           sessionTimeoutMinMs: settings["kafka.groupSessionTimeoutMinMs"],
           sessionTimeoutMaxMs: settings["kafka.groupSessionTimeoutMaxMs"],
           membersMax: settings["kafka.groupMembersMax"],

@@ -337,6 +337,11 @@ export const options = {
     "3s",
     "How long a group that was empty waits for more members before its first assignment, and again while some come. In tests, 0. Kafka's group.initial.rebalance.delay.ms.",
   ),
+  "kafka.groupInitialRebalanceQuietMs": option(
+    duration(0, 300_000),
+    "1s",
+    "That wait is over when no member has come for so long. 0: only at the end of the delay, as in Kafka.",
+  ),
   "kafka.groupSessionTimeoutMinMs": option(
     duration(1, 86_400_000),
     "6s",

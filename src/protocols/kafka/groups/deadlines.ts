@@ -1,7 +1,7 @@
 /** The passing of time: sessions that end, ids that nobody came back with, phases that are over. */
 import type { Group } from "./group.ts";
 import type { Member } from "./member.ts";
-import { completeJoining, joinDeadlineCame, rebalanceOrComplete, syncDeadlineCame } from "./rebalance.ts";
+import { checkJoinDeadline, completeJoining, rebalanceOrComplete, syncDeadlineCame } from "./rebalance.ts";
 
 /** Does what is due by `nowMs`. Costs nothing before `group.nextDeadlineMs`; afterwards that is set anew. */
 export function tick<W>(group: Group<W>, nowMs: number): void {
@@ -9,7 +9,7 @@ export function tick<W>(group: Group<W>, nowMs: number): void {
   const late = [...group.members.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs);
   for (const member of late) expireMember(group, member, nowMs);
   expirePending(group, nowMs);
-  if (group.joinDeadline !== undefined && group.joinDeadline.atMs <= nowMs) joinDeadlineCame(group, nowMs);
+  checkJoinDeadline(group, nowMs);
   if (group.syncDeadlineMs <= nowMs) syncDeadlineCame(group, nowMs);
   group.nextDeadlineMs = nextDeadlineMs(group);
 }
@@ -39,7 +39,8 @@ function expirePending<W>(group: Group<W>, nowMs: number): void {
 }
 
 function nextDeadlineMs<W>(group: Group<W>): number {
-  let atMs = Math.min(group.syncDeadlineMs, group.joinDeadline?.atMs ?? Infinity);
+  let atMs = group.syncDeadlineMs;
+  if (group.joinDeadline !== undefined) atMs = Math.min(atMs, group.joinDeadline.atMs, group.joinDeadline.quietAtMs);
   for (const { expiresAtMs } of group.members.values()) atMs = Math.min(atMs, expiresAtMs);
   for (const untilMs of group.pendingUntilMs.values()) atMs = Math.min(atMs, untilMs);
   return atMs;

@@ -3,6 +3,8 @@
 export interface GroupSettings {
   /** How long an empty group waits for more members before its first generation; Kafka's group.initial.rebalance.delay.ms. */
   readonly initialRebalanceDelayMs: number;
+  /** That wait ends when no member has come for so long, and none is about to; 0: not before its time, as Kafka's. */
+  readonly initialRebalanceQuietMs: number;
   /** Bounds of what members may ask for as their session timeout. */
   readonly sessionTimeoutMinMs: number;
   readonly sessionTimeoutMaxMs: number;
@@ -14,9 +16,10 @@ export interface GroupSettings {
   readonly offsetMetadataMax: number;
 }
 
-/** Kafka's defaults. */
+/** Kafka's defaults, but for initialRebalanceQuietMs. */
 export const plainGroupSettings: GroupSettings = {
   initialRebalanceDelayMs: 3000,
+  initialRebalanceQuietMs: 1000,
   sessionTimeoutMinMs: 6000,
   sessionTimeoutMaxMs: 1_800_000,
   membersMax: Infinity,

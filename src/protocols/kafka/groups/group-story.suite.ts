@@ -23,7 +23,7 @@ export class GroupStory {
   readonly #ids = new Map<string, number>();
 
   constructor(settings: Partial<GroupSettings> = {}) {
-    this.group = new Group("g", { ...plainGroupSettings, ...settings });
+    this.group = new Group("g", { ...plainGroupSettings, initialRebalanceQuietMs: 0, ...settings });
   }
 
   /** Tells the lines that are not indented, and holds all of it against what came. */

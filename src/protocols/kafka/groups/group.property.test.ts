@@ -45,8 +45,9 @@ class World {
   readonly members = new Set<string>();
   readonly leaderOf = new Map<number, string>();
 
-  constructor(initialRebalanceDelayMs: number, membersMax: number) {
-    this.group = new Group("g", { ...plainGroupSettings, initialRebalanceDelayMs, membersMax });
+  constructor(initialRebalanceDelayMs: number, initialRebalanceQuietMs: number, membersMax: number) {
+    const delays = { initialRebalanceDelayMs, initialRebalanceQuietMs };
+    this.group = new Group("g", { ...plainGroupSettings, ...delays, membersMax });
   }
 
   get waiting(): number {
@@ -160,7 +161,7 @@ class World {
     if (all.length > 0) assert.ok(group.members.has(group.leaderId!));
     if (group.state === "Empty") assert.equal(all.length, 0);
     else if (group.state === "PreparingRebalance") {
-      assert.ok(group.nextDeadlineMs <= group.joinDeadline!.atMs);
+      assert.ok(group.nextDeadlineMs <= Math.min(group.joinDeadline!.atMs, group.joinDeadline!.quietAtMs));
       assert.ok(all.every(({ syncWaiter }) => syncWaiter === undefined));
     } else {
       assert.equal(group.joinDeadline, undefined);
@@ -177,9 +178,10 @@ test("any schedule: one leader a generation, everybody answered in bounded time,
     fc.property(
       fc.array(step, { maxLength: 60, size: "max" }),
       fc.constantFrom(0, 3000),
+      fc.constantFrom(0, 1000),
       fc.constantFrom(3, Infinity),
-      (steps, delayMs, membersMax) => {
-        const world = new World(delayMs, membersMax);
+      (steps, delayMs, quietMs, membersMax) => {
+        const world = new World(delayMs, quietMs, membersMax);
         for (const each of steps) world.take(each);
         // The longest that anybody asked for: a rebalance of 30 s, twice, for members that do not come.
         world.pass(61_000);

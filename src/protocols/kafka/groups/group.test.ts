@@ -69,6 +69,42 @@ test("the first delay lasts no longer than the rebalance timeout", () =>
     { initialRebalanceDelayMs: 3000 },
   ));
 
+test("a second in which nobody comes ends the first delay", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    999 ms pass
+    b joins v=4
+      b: MEMBER_ID_REQUIRED b-1
+    b joins v=4 as=b-1
+    999 ms pass
+    c joins
+    5000 ms pass
+      at 2998 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1 c-1
+      b: b-1 joined 1, range, leader a-1
+      c: c-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+  `,
+    { initialRebalanceQuietMs: 1000 },
+  ));
+
+test("one that has its id and has not come back is waited for, but no longer than the delay", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    b joins v=4
+      b: MEMBER_ID_REQUIRED b-1
+    5000 ms pass
+      at 3000 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+  `,
+    { initialRebalanceQuietMs: 1000 },
+  ));
+
 test("from version 4 on a member is given its id first, and is forgotten if it does not come back", () =>
   tell(
     `

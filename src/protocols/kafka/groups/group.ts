@@ -60,6 +60,8 @@ interface JoinDeadline {
   /** Of an initial one: how long this piece of the delay was, and what may still be added. */
   delayMs: number;
   remainingMs: number;
+  /** Of an initial one: when it is over if nobody else has come; Infinity: not before. */
+  quietAtMs: number;
 }
 
 export class Group<Waiter> {

@@ -3,7 +3,7 @@ import { errorCode } from "../codec/errors.ts";
 import { joinRefusal, type Group, type JoinAnswer } from "./group.ts";
 import { newMemberTimeoutMs } from "./group-settings.ts";
 import { Member, type MemberClaim } from "./member.ts";
-import { completeIfAllJoined, prepareRebalance, rebalanceOrComplete } from "./rebalance.ts";
+import { completeIfAllJoined, newcomerCame, prepareRebalance, rebalanceOrComplete } from "./rebalance.ts";
 
 export interface JoinRequest extends MemberClaim {
   /** Empty: it has none yet. */
@@ -99,6 +99,7 @@ function addMember<W>(group: Group<W>, memberId: string, request: JoinRequest, w
   member.isNew = true;
   if (group.state === "PreparingRebalance" && group.isInitial) group.hasNewcomer = true;
   group.add(member, waiter);
+  newcomerCame(group, nowMs);
   member.expiresAtMs = nowMs + newMemberTimeoutMs;
   group.wakeBy(member.expiresAtMs);
   rebalanceOrComplete(group, `a new member: ${request.reason}`, nowMs);
