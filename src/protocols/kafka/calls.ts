@@ -23,6 +23,7 @@ export class PendingCall implements Call {
   /** Whether it has its answer, or none is to be sent. */
   isAnswered = false;
   isSilent = false;
+  isWritten = false;
   /** The answer may go when this is durable. */
   ticket = 0;
   #response: unknown;

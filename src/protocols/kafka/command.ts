@@ -30,6 +30,8 @@ export interface Command<Request = never, Response = unknown> {
   readonly isOpen?: boolean;
   /** Its answer may wait for something to happen: that it took long is nothing to be told. */
   readonly isLongPoll?: boolean;
+  /** Others of its kind may be handled before it is answered: what is kept of it until then is small. */
+  readonly isPipelined?: boolean;
   /** Brings messages: who sends it is held back when more comes in than becomes durable. */
   readonly isProducing?: boolean;
   /** Answers once, now or later, by `call.respond`. Never throws for what a client sent. */

@@ -173,3 +173,37 @@ test("the anonymous user comes from this machine only", async () => {
   client.connection.closed();
   assert.match(String(house.logged.at(-1)!.fields["why"]), /localhost/);
 });
+
+test("a broker that stops tells what is done, and ends what waits", async () => {
+  const house = await KafkaHouse.open();
+  const client = house.client();
+  makeTopic(client, "t");
+  const topicData = [{ name: "t", partitionData: [{ index: 0, records: batchOf(["a"]) }] }];
+  client.connection.receive(client.requestBytes(produce, 9, { acks: 1, timeoutMs: 1000, topicData }));
+  client.connection.shutdown();
+  assert.equal(client.isEnded, false);
+  assert.equal(client.take().length, 1);
+  assert.equal(client.isEnded, true);
+  const idle = house.client();
+  idle.connection.shutdown();
+  assert.equal(idle.isEnded, true);
+});
+
+test("behind a request that waits nothing is handled, but for more of what is produced and fetched", async () => {
+  const house = await KafkaHouse.open();
+  const client = house.client();
+  makeTopic(client, "t");
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }];
+  const limits = { maxWaitMs: 500, minBytes: 1, maxBytes: 1000 };
+  client.ask(fetch, 4, { ...limits, topics: [{ topic: "t", partitions }] });
+  const topicData = [{ name: "t", partitionData: [{ index: 0, records: batchOf(["a"]) }] }];
+  client.ask(produce, 9, { acks: 1, timeoutMs: 1000, topicData });
+  assert.equal(client.take().length, 2);
+  client.ask(fetch, 4, { ...limits, topics: [{ topic: "t", partitions: [{ ...partitions[0]!, fetchOffset: 1 }] }] });
+  client.ask(metadata, 4, { topics: [{ name: "made" }], allowAutoTopicCreation: true });
+  client.ask(metadata, 4, { topics: [{ name: "made later" }], allowAutoTopicCreation: true });
+  assert.equal(client.isReadingPaused, true);
+  house.clock.advance(500);
+  assert.equal(client.take().length, 3);
+  assert.equal(client.isReadingPaused, false);
+});

@@ -2,10 +2,11 @@
  * One peer's life in Kafka's protocol, driven by bytes and ticks: requests in, answers out in their order, backpressure,
  * idleness, the end.
  *
- * Requests are handled as they come, not one after the other's answer as Kafka does it: a producer's next batch goes into
- * the block that is open while the one before is at the disk. What is kept of a request until its answer is small, and so
- * many may be open at once; then reading stops. It stops also while more has come in than is durable, and while the peer
- * does not read what it is sent.
+ * Produce and Fetch are handled as they come: a producer's next batch goes into the block that is open while the one before
+ * is at the disk. What is kept of them until their answer is small, and some may be open at once. Behind any other request
+ * nothing is handled before it is answered, as Kafka does it with all: clients rely on the order, and answers that nobody
+ * reads do not pile up. Reading stops also while more has come in than is durable, and while the peer does not read what it
+ * is sent.
  *
  * A request that cannot be read, or that nobody may send now, ends the connection, as Kafka does it: there is no answer
  * that such a client would understand.
@@ -24,7 +25,7 @@ import type { CommitWaiter, KafkaServer } from "./server.ts";
 /** Answers wait above this many bytes that the peer has not taken. */
 const unsentBytesMax = 1_048_576;
 /** Requests that are not answered. */
-const openCallsMax = 256;
+const openCallsMax = 64;
 /** Before somebody has logged in who has to. */
 const loginRequestBytesMax = 524_288;
 const loginMsMax = 30_000;
@@ -51,7 +52,9 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   #hasHeard = false;
   #why: string | undefined;
   #isEnding = false;
-  #isFull = false;
+  /** Nothing more is handled before it is answered. */
+  #awaited: PendingCall | undefined;
+  #isLeaving = false;
   #hasProduced = false;
   #isAwaitingCommit = false;
   #isWriting = false;
@@ -137,10 +140,19 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     if (command.isProducing === true) this.#hasProduced = true;
     const fault = isKnown ? this.#dispatch(command, version, input, call) : this.#refuseVersion(command, call);
     if (fault !== undefined) this.end(fault.reason);
-    else if (this.#calls.count >= openCallsMax && !this.#isFull) {
-      this.#isFull = true;
-      this.#intake.hold();
-    }
+    else if (command.isPipelined !== true) this.#answerFirst(call);
+    else if (this.#calls.count >= openCallsMax && this.#awaited === undefined) this.#hold(call);
+  }
+
+  /** Nothing behind this request is handled before it is answered. */
+  #answerFirst(call: PendingCall): void {
+    this.#write();
+    if (!call.isWritten && !this.#isEnding) this.#hold(call);
+  }
+
+  #hold(call: PendingCall): void {
+    this.#awaited = call;
+    this.#intake.hold();
   }
 
   #dispatch(command: Command, version: number, input: Input, call: PendingCall): Malformed | undefined {
@@ -225,6 +237,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
         break;
       }
       this.#calls.removeFirst();
+      call.isWritten = true;
       if (!call.isSilent) {
         this.#writeAnswer(call, output);
         hasWritten = true;
@@ -232,8 +245,9 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     }
     this.#isWriting = false;
     if (hasWritten) this.peer.flush();
-    if (this.#isFull && this.#calls.count <= openCallsMax / 2) {
-      this.#isFull = false;
+    if (this.#isLeaving && this.#calls.first?.isAnswered !== true) this.end("the broker stops");
+    else if (this.#awaited?.isWritten === true) {
+      this.#awaited = undefined;
       this.#intake.release();
     }
   }
@@ -292,6 +306,8 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   tick(nowMs: number): void {
     if (this.#hasHeard || this.#calls.count > 0 || this.#intake.isStopped) this.#heardMs = nowMs;
     this.#hasHeard = false;
+    if (this.#intake.isPausedFor(pauses.congested) && !this.server.broker.isCongested)
+      this.#intake.resume(pauses.congested);
     const { idleMs, requireSasl } = this.server.settings;
     if (idleMs > 0 && nowMs - this.#heardMs >= idleMs) this.end("it was idle for too long");
     else if (requireSasl && this.login.identity === undefined && nowMs - this.openedAtMs >= loginMsMax)
@@ -306,8 +322,12 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     this.peer.end();
   }
 
+  /** What is done is told before the connection ends; what waits for something is not. */
   shutdown(): void {
-    this.end("the broker stops");
+    this.#isLeaving = true;
+    this.#intake.hold();
+    this.#write();
+    this.#armCommit();
   }
 
   onClosed(run: () => void): () => void {

@@ -26,6 +26,7 @@ export const fetch: Command<FetchRequest, FetchResponse> = {
   request: fetchRequest,
   response: fetchResponse,
   isLongPoll: true,
+  isPipelined: true,
   handle(request, call) {
     const { sessionId, sessionEpoch } = request;
     if (sessionEpoch !== noSession && sessionEpoch !== newSession) {

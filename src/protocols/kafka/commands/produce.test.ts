@@ -135,6 +135,8 @@ test("LogAppendTime: the batch gets the broker's time, and a checksum that is ri
   const { house, client } = await withTopic({ "message.timestamp.type": "LogAppendTime" });
   const answer = send(client, batchOf(["a"], {}, 5));
   assert.equal(answer.logAppendTimeMs, house.core.clock.now());
+  const own = batchOf(["a"], { attributes: attributeBits.logAppendTime });
+  assert.equal(send(client, own).errorCode, errorCode.INVALID_TIMESTAMP);
   const fetched = client.call(fetch, 4, {
     maxBytes: 1_000_000,
     topics: [{ topic: "t", partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 100_000 }] }],

@@ -39,6 +39,7 @@ export const produce: Command<ProduceRequest, ProduceResponse> = {
   request: produceRequest,
   response: produceResponse,
   isProducing: true,
+  isPipelined: true,
   handle(request, call) {
     const { acks } = request;
     const { memory, disk } = call.server.broker.pressure;
