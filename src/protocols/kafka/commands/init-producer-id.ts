@@ -23,12 +23,12 @@ export const initProducerId: Command<InitProducerIdRequest, InitProducerIdRespon
   handle(request, call) {
     const { transactions, producerIds } = call.server;
     const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request;
-    if (producerId < 0 !== producerEpoch < 0) {
+    if ((producerId === -1) !== (producerEpoch === -1)) {
       call.respond({ errorCode: errorCode.INVALID_REQUEST, producerEpoch: -1 });
     } else if (transactionalId === null) {
       call.respondWhenDurable({ producerId: producerIds.take(), producerEpoch: 0 });
     } else {
-      const was = producerId < 0 ? undefined : { producerId, producerEpoch };
+      const was = producerId === -1 ? undefined : { producerId, producerEpoch };
       const answer = transactions.takeOver(transactionalId, was, transactionTimeoutMs);
       call.respondWhenDurable({ ...answer, errorCode: codeBefore(4, call.version, answer.errorCode) });
     }

@@ -13,7 +13,7 @@ import {
 import type { Call, Command } from "../command.ts";
 import type { PendingOffset } from "../groups/pending-offsets.ts";
 import { mayReadTopic } from "../groups/topic-access.ts";
-import { codeBefore } from "../transactions/codes.ts";
+import { codeOfWrite } from "../transactions/codes.ts";
 
 type Asked = TxnOffsetCommitRequest["topics"][number];
 type AskedPartition = Asked["partitions"][number];
@@ -61,7 +61,7 @@ function mayCommit(request: TxnOffsetCommitRequest, { server, version }: Call): 
   const { transactionalId, producerId, producerEpoch, groupId, memberId, groupInstanceId, generationId } = request;
   const by = { producerId, producerEpoch };
   const code = server.transactions.mayCommitOffsets(transactionalId, by, groupId, version >= 5);
-  if (code !== errorCode.NONE) return codeBefore(2, version, code);
+  if (code !== errorCode.NONE) return codeOfWrite(4, version, code);
   const member = { memberId, instanceId: groupInstanceId ?? undefined, generation: generationId };
   return server.groups.mayCommit(groupId, member, errorCode.ILLEGAL_GENERATION, true);
 }

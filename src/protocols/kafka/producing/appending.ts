@@ -8,6 +8,7 @@ import { errorCode } from "../codec/errors.ts";
 import type { Call } from "../command.ts";
 import { batchFormatId } from "../mapping/format.ts";
 import type { Topic } from "../topics/topics.ts";
+import { codeOfWrite } from "../transactions/codes.ts";
 import { BatchCheck, type RecordError } from "./batch-check.ts";
 
 const nothing = Buffer.alloc(0);
@@ -64,9 +65,7 @@ export class Appending {
   #enterTransaction({ server, version }: Call, topic: Topic, queue: Queue, transactionalId: string | null): number {
     if (transactionalId === null) return errorCode.INVALID_TXN_STATE;
     const code = server.transactions.mayProduce(transactionalId, this.#check.batch, topic, queue, version >= 12);
-    // What it means to them is the same: what it would be worth to try the whole transaction again, they do not know.
-    if (code === errorCode.TRANSACTION_ABORTABLE && version < 11) return errorCode.INVALID_TXN_STATE;
-    return code === errorCode.PRODUCER_FENCED ? errorCode.INVALID_PRODUCER_EPOCH : code;
+    return codeOfWrite(11, version, code);
   }
 
   #fill(): Batch {

@@ -139,10 +139,14 @@ export function endAndGoOn(
   );
 }
 
-/** It has taken too long: it is aborted, and its producer fenced. */
+/**
+ * It has taken too long: it is aborted, and what its producer sends from now on is refused. Unless somebody took over, the
+ * producer may go on, by asking for an end or for its number, as if it had not got the answer in which it was told the epoch.
+ */
 export function expire(state: TransactionState, nowMs: number): Step {
-  const fenced = { ...state, producerEpoch: state.producerEpoch + 1, lastEpoch: -1 };
-  return done({ ...fenced, phase: "CompleteAbort", updatedMs: nowMs }, endingOf(state, false, true));
+  const { producerEpoch } = state;
+  const next = { ...state, producerEpoch: producerEpoch + 1, lastEpoch: producerEpoch };
+  return done({ ...next, phase: "CompleteAbort", updatedMs: nowMs }, endingOf(state, false, true));
 }
 
 /** From when on it takes too long, ms since 1970. */

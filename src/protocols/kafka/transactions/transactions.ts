@@ -105,7 +105,7 @@ export class Transactions {
   ): number {
     const seat = this.#seats.get(transactionalId);
     const step = join(seat?.state, by, this.#options.broker.clock.now());
-    if (typeof step === "number") return step;
+    if (typeof step === "number") return codeFor(transactionalId, step);
     const known = seat!.partitions.size;
     for (const [queue, topic] of partitions) seat!.partitions.set(queue, topic);
     this.#spokenBy(seat!, connection);
@@ -117,7 +117,7 @@ export class Transactions {
   hasPartition(transactionalId: string, by: ProducerName, queue: Queue): number {
     const seat = this.#seats.get(transactionalId);
     const refusal = checkProducer(seat?.state, by);
-    if (refusal !== errorCode.NONE) return refusal;
+    if (refusal !== errorCode.NONE) return codeFor(transactionalId, refusal);
     return seat!.partitions.has(queue) ? errorCode.NONE : errorCode.TRANSACTION_ABORTABLE;
   }
 
@@ -125,7 +125,7 @@ export class Transactions {
   addGroup(transactionalId: string, by: ProducerName, group: string, connection: number): number {
     const seat = this.#seats.get(transactionalId);
     const step = join(seat?.state, by, this.#options.broker.clock.now());
-    if (typeof step === "number") return step;
+    if (typeof step === "number") return codeFor(transactionalId, step);
     const isNew = !seat!.groups.has(group);
     seat!.groups.add(group);
     this.#spokenBy(seat!, connection);
@@ -137,7 +137,7 @@ export class Transactions {
   mayCommitOffsets(transactionalId: string, by: ProducerName, group: string, isImplicit: boolean): number {
     const seat = this.#seats.get(transactionalId);
     const refusal = checkProducer(seat?.state, by);
-    if (refusal !== errorCode.NONE) return refusal;
+    if (refusal !== errorCode.NONE) return codeFor(transactionalId, refusal);
     if (seat!.groups.has(group)) return errorCode.NONE;
     return isImplicit ? this.addGroup(transactionalId, by, group, 0) : errorCode.TRANSACTION_ABORTABLE;
   }
@@ -293,6 +293,11 @@ export class Transactions {
 }
 
 const nobody: ProducerName = { producerId: -1, producerEpoch: -1 };
+
+/** No id is an id that is not there, and a fault of who asks. */
+function codeFor(transactionalId: string, code: number): number {
+  return transactionalId === "" ? errorCode.INVALID_REQUEST : code;
+}
 
 function refused(code: number): ProducerAnswer {
   return { ...nobody, errorCode: code };
