@@ -8,6 +8,7 @@ import { assert } from "../../base/assert.ts";
 import { putU32 } from "../../base/bytes.ts";
 import type { Identity } from "../../auth/identity.ts";
 import type { Output } from "../../wire/output.ts";
+import { responseHasTags } from "./codec/headers.ts";
 import type { Call, Command, ResponseBody } from "./command.ts";
 import type { KafkaConnection } from "./connection.ts";
 import type { KafkaServer } from "./server.ts";
@@ -85,8 +86,7 @@ export class PendingCall implements Call {
     const before = output.bytes;
     putU32(buffer, at + 4, this.correlationId);
     const { command, version } = this;
-    // The answer to ApiVersions is read by those who do not know yet which version it is in.
-    if (command.key !== 18 && command.response.isFlexible(version)) output.u8(0);
+    if (responseHasTags(command.response, version)) output.u8(0);
     if (this.#body !== undefined) this.#body.write(output, version);
     else command.response.write(output, version, this.#response as never);
     putU32(buffer, at, 4 + output.bytes - before);

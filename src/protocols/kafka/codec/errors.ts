@@ -241,9 +241,6 @@ export const errorCode = Object.fromEntries(Object.entries(texts).map(([name, [c
   readonly [Name in ErrorName]: (typeof texts)[Name][0];
 };
 
-/** The same, where `errorCode` is a variable's name already. */
-export const errors = errorCode;
-
 export type ErrorCode = (typeof errorCode)[ErrorName];
 
 const nameByCode = new Map<number, ErrorName>(Object.entries(texts).map(([name, [code]]) => [code, name as ErrorName]));

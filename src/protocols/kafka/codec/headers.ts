@@ -9,9 +9,7 @@
  * speaks.
  */
 
-import { putU32 } from "../../../base/bytes.ts";
 import type { Input } from "../../../wire/input.ts";
-import type { Output } from "../../../wire/output.ts";
 import { putUvarint, readString, readUvarint } from "./primitives.ts";
 import type { MessageSchema } from "./schema.ts";
 
@@ -52,56 +50,8 @@ export function skipTags(input: Input): void {
   }
 }
 
-/**
- * The size before a frame, which is known only behind it: `begin`, write, `end`. All between is one turn's work: what the
- * output holds must not be taken before `end`. *Reused.*
- */
-export class OpenFrame {
-  #buffer: Buffer = Buffer.alloc(0);
-  #at = 0;
-  #bytesBefore = 0;
-
-  begin(output: Output): void {
-    this.#at = output.reserve(4);
-    this.#buffer = output.buffer;
-    this.#bytesBefore = output.bytes;
-  }
-
-  /** @returns the frame's size, without the four bytes that say it. */
-  end(output: Output): number {
-    const bytes = output.bytes - this.#bytesBefore;
-    putU32(this.#buffer, this.#at, bytes);
-    return bytes;
-  }
-}
-
-export function writeResponseHeader(
-  output: Output,
-  schema: MessageSchema,
-  version: number,
-  correlationId: number,
-): void {
-  output.u32(correlationId);
-  if (hasTags(schema, version)) output.u8(0);
-}
-
-const frame = new OpenFrame();
-
-/** A whole response with its size. @returns the size, without the four bytes that say it. */
-export function writeResponse<Written>(
-  output: Output,
-  schema: MessageSchema<unknown, Written>,
-  version: number,
-  correlationId: number,
-  value: Written,
-): number {
-  frame.begin(output);
-  writeResponseHeader(output, schema, version, correlationId);
-  schema.write(output, version, value);
-  return frame.end(output);
-}
-
-function hasTags(schema: MessageSchema, version: number): boolean {
+/** Whether tags, of which there are none, stand between the correlation id and the response. */
+export function responseHasTags(schema: MessageSchema, version: number): boolean {
   return schema.isFlexible(version) && schema.key !== apiVersionsKey;
 }
 
