@@ -49,13 +49,13 @@ export class RecordHeaders {
     }
   }
 
-  #marksIn(all: readonly RecordHeader[]): { readonly byName: Marks; readonly source: Buffer | null } {
+  #marksIn(all: readonly RecordHeader[]): { readonly byName: Marks; readonly source: Buffer | undefined } {
     for (const { name, value } of all) {
       if (name !== typesHeader) continue;
       const byName = marksOf(value);
-      if (byName !== undefined) return { byName, source: value };
+      if (byName !== undefined && value !== null) return { byName, source: value };
     }
-    return { byName: noMarks, source: null };
+    return { byName: noMarks, source: undefined };
   }
 }
 
@@ -93,7 +93,7 @@ export function canonicalOfRecord(entry: Entry): CanonicalMessage {
     priority: number("priority"),
     isPersistent: fields.isPersistent !== false,
     exchange: text("exchange") ?? entry.exchange(),
-    routingKey: text("routingKey") ?? entry.routingKey(),
+    routingKey: text("routingKey") ?? (fields.exchange === undefined ? entry.routingKey() : ""),
     buffer,
     bodyStart,
     bodyEnd,

@@ -3,6 +3,7 @@
 import type { Consumer, Entry, Queue, Receiver } from "../../../broker/api.ts";
 import type { Channel } from "./channel.ts";
 import { ContentParts, writeDeliver } from "./codec-hot.ts";
+import { partsOfEntry } from "./entry-parts.ts";
 import { traceDelivery } from "../model/firehose.ts";
 import { queueDeclaration } from "../model/declaration.ts";
 import { longNumber, type FieldTable } from "../model/field-table.ts";
@@ -67,7 +68,7 @@ export class AmqpConsumer implements Receiver, LiveConsumer {
     const { connection } = this.#channel;
     if (connection.virtualHost.record.isTracing)
       traceDelivery(this.#channel.tracedWay, this.queue, entry, isRedelivered);
-    partsOfEntry(entry, parts);
+    partsOfEntry(entry, connection, parts);
     if (this.readsLog) addHeader("x-stream-offset", entry.offset);
     else if (this.#countsFailures && returns + failures > 0) addHeader("x-delivery-count", Math.max(returns, failures));
     const { output, frameMaxBytes } = connection;
@@ -78,20 +79,6 @@ export class AmqpConsumer implements Receiver, LiveConsumer {
   ended(reason: "queue-deleted" | "lease-timeout"): void {
     this.#channel.consumerEnded(this, reason);
   }
-}
-
-/** Points `parts` at a stored message. */
-export function partsOfEntry(entry: Entry, into: ContentParts): void {
-  into.source = entry.buffer;
-  into.exchangeStart = entry.exchangeStart;
-  into.exchangeEnd = entry.exchangeEnd;
-  into.routingKeyStart = entry.routingKeyStart;
-  into.routingKeyEnd = entry.routingKeyEnd;
-  into.bodyStart = entry.bodyStart;
-  into.bodyEnd = entry.bodyEnd;
-  into.headSource = entry.buffer;
-  into.headStart = entry.headStart;
-  into.headEnd = entry.headEnd;
 }
 
 function addHeader(name: string, value: number): void {

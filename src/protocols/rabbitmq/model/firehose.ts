@@ -10,6 +10,7 @@
 
 import type { Entry, Namespace, Publication, Queue } from "../../../broker/api.ts";
 import { longNumber, type Field, type FieldTable, type FieldValue } from "./field-table.ts";
+import { contentOf } from "./foreign-content.ts";
 import { amqpFormat } from "./format.ts";
 import {
   basicProperties,
@@ -59,12 +60,12 @@ export function tracePublish(way: TracedWay, publication: Publication): void {
 /** A message was delivered, or got. */
 export function traceDelivery(way: TracedWay, queue: Queue, entry: Entry, isRedelivered: boolean): void {
   const { server, virtualHost } = way.caller;
-  const exchange = entry.exchange();
-  if (exchange === traceExchange) return;
-  const { buffer, headStart, headEnd } = entry;
-  const keys = [entry.routingKey(), ...amqpFormat.extraKeys(buffer, headStart, headEnd)];
+  if (entry.exchange() === traceExchange) return;
+  const { buffer } = entry;
+  const { exchange, routingKey, head } = contentOf(server.broker, entry);
+  const keys = [routingKey, ...amqpFormat.extraKeys(head, 0, head.length)];
   const headers: FieldTable = [
-    ...messageHeaders(way, exchange, keys, buffer, headStart, headEnd),
+    ...messageHeaders(way, exchange, keys, head, 0, head.length),
     { name: "redelivered", value: whole(isRedelivered ? 1 : 0) },
     ...whereHeaders(way),
   ];

@@ -9,6 +9,7 @@
 
 import type { Death, MessageFormat } from "../../../broker/api.ts";
 import { Malformed } from "../../../wire/input.ts";
+import { canonicalOfAmqp, isMarkedTombstone, keyOfAmqp } from "./canonical.ts";
 import { decodeTable, fieldValue, longString, type Field, type FieldTable, type FieldValue } from "./field-table.ts";
 import { headersOf, keysOf, type Headers } from "./mapping.ts";
 import {
@@ -79,6 +80,21 @@ export const amqpFormat: MessageFormat = {
       expiration: null,
     };
     return rewriteProperties(buffer, headStart, headEnd, changes);
+  },
+
+  canonical: canonicalOfAmqp,
+
+  partitionKey({ head, headStart, headEnd, exchange, routingKey }) {
+    return keyOfAmqp(head, headStart, headEnd, exchange.name, routingKey);
+  },
+
+  keys(entry, visit) {
+    const { offset, buffer, headStart, headEnd, bodyStart, bodyEnd } = entry;
+    const key = keyOfAmqp(buffer, headStart, headEnd, entry.exchange(), entry.routingKey());
+    const isTombstone = bodyStart === bodyEnd && isMarkedTombstone(buffer, headStart, headEnd);
+    if (key === undefined) visit(offset, buffer, -1, -1, isTombstone);
+    else visit(offset, key, 0, key.length, isTombstone);
+    return true;
   },
 };
 

@@ -13,6 +13,7 @@
  */
 
 import { assert } from "../../../base/assert.ts";
+import { textByteLength, writeTextBytes } from "../../../base/byte-text.ts";
 import { copyBytes, getU16, getU32, putU16 } from "../../../base/bytes.ts";
 import { Input, Malformed } from "../../../wire/input.ts";
 import { readTable, tableBytes, writeTable, type FieldTable } from "./field-table.ts";
@@ -232,7 +233,7 @@ type PropertyValue = string | number | bigint | FieldTable;
 function changedBytes(changes: PropertyChanges): number {
   let bytes = 0;
   for (const change of Object.values(changes) as (PropertyValue | null | undefined)[]) {
-    if (typeof change === "string") bytes += 1 + Buffer.byteLength(change);
+    if (typeof change === "string") bytes += 1 + textByteLength(change);
     else if (typeof change === "object") bytes += change === null ? 0 : tableBytes(change);
     else bytes += 8;
   }
@@ -242,10 +243,11 @@ function changedBytes(changes: PropertyChanges): number {
 function writeProperty(head: Buffer, at: number, name: PropertyName, value: PropertyValue): number {
   switch (basicProperties[name]) {
     case "shortstr": {
-      const length = Buffer.byteLength(value as string);
+      const end = writeTextBytes(head, at + 1, value as string);
+      const length = end - at - 1;
       assert(length <= 255, "a short string has at most 255 bytes");
       head[at] = length;
-      return at + 1 + head.write(value as string, at + 1, length, "utf8");
+      return end;
     }
     case "octet":
       head[at] = value as number;

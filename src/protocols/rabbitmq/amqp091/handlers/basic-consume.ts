@@ -7,7 +7,7 @@
  * prefetch over the channel for streams and quorum queues, arguments that the type of queue does not know.
  */
 
-import type { ConsumeOptions, Entry, Queue, StartAt } from "../../../../broker/api.ts";
+import type { Broker, ConsumeOptions, Entry, Queue, StartAt } from "../../../../broker/api.ts";
 import { readableQueue } from "../access.ts";
 import {
   ageMs,
@@ -26,7 +26,6 @@ import { AmqpConsumer } from "../consumer.ts";
 import { consumerTimeoutMs, queueDeclaration, type QueueType } from "../../model/declaration.ts";
 import { Fault, resource } from "../../model/errors.ts";
 import { fieldValue, type FieldTable } from "../../model/field-table.ts";
-import { headersTable } from "../../model/format.ts";
 import type { MethodArguments } from "../frames.ts";
 import { replyToQueue } from "../reply-to.ts";
 
@@ -121,7 +120,7 @@ function optionsOf(
 ): ConsumeOptions {
   const { arguments: table } = args;
   const { settings, broker } = channel.connection.hub;
-  const filter = readsLog ? filterOf(table) : undefined;
+  const filter = readsLog ? filterOf(table, broker) : undefined;
   return {
     noAck: args.noAck,
     exclusive,
@@ -144,7 +143,7 @@ function startOf(table: FieldTable, nowMs: number): StartAt {
 }
 
 /** Of x-stream-filter: one value or several; with x-stream-match-unfiltered also what has none. */
-function filterOf(table: FieldTable): ((entry: Entry) => boolean) | undefined {
+function filterOf(table: FieldTable, broker: Broker): ((entry: Entry) => boolean) | undefined {
   const value = fieldValue(table, "x-stream-filter");
   if (value === undefined) return undefined;
   const wanted = new Set<string>();
@@ -153,8 +152,8 @@ function filterOf(table: FieldTable): ((entry: Entry) => boolean) | undefined {
   }
   const takesUnfiltered = booleanArgument(table, "x-stream-match-unfiltered");
   return (entry) => {
-    const has = fieldValue(headersTable(entry.buffer, entry.headStart, entry.headEnd), "x-stream-filter-value");
-    return has?.type === "S" ? wanted.has(has.value.toString()) : takesUnfiltered;
+    const has = broker.formatOf(entry).headers(entry.buffer, entry.headStart, entry.headEnd)["x-stream-filter-value"];
+    return typeof has === "string" ? wanted.has(has) : takesUnfiltered;
   };
 }
 

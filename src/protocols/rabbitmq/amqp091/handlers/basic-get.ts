@@ -3,12 +3,13 @@
  * of the connection is handled. Refused for streams, and for quorum queues with a single active consumer.
  */
 
+import { textOfBytes } from "../../../../base/byte-text.ts";
 import type { Entry, Queue } from "../../../../broker/api.ts";
 import { readableQueue } from "../access.ts";
 import { booleanArgument } from "../../model/arguments.ts";
 import type { Channel } from "../channel.ts";
 import { ContentParts, writeContent } from "../codec-hot.ts";
-import { partsOfEntry } from "../consumer.ts";
+import { partsOfEntry } from "../entry-parts.ts";
 import { traceDelivery } from "../../model/firehose.ts";
 import { consumerTimeoutMs, queueDeclaration } from "../../model/declaration.ts";
 import { Fault, resource } from "../../model/errors.ts";
@@ -61,14 +62,14 @@ function writeGot(
 ): void {
   const { connection } = channel;
   if (connection.virtualHost.record.isTracing) traceDelivery(channel.tracedWay, queue, entry, isRedelivered);
+  partsOfEntry(entry, connection, parts);
   connection.send(channel.number, "basic.get-ok", {
     deliveryTag: lease,
     redelivered: isRedelivered,
-    exchange: entry.exchange(),
-    routingKey: entry.routingKey(),
+    exchange: textOfBytes(parts.source, parts.exchangeStart, parts.exchangeEnd),
+    routingKey: textOfBytes(parts.source, parts.routingKeyStart, parts.routingKeyEnd),
     messageCount: queue.readyCount,
   });
-  partsOfEntry(entry, parts);
   if (queueDeclaration(queue).type === "quorum") {
     const count = longNumber(returns);
     parts.headSource = withHeader(parts.headSource, parts.headStart, parts.headEnd, "x-delivery-count", count);

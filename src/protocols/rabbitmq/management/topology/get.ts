@@ -5,11 +5,11 @@
  * A message of 100 MB in a list of a hundred is more than anybody reads: past a bound of bytes, an answer holds no more messages.
  */
 
-import type { Entry, Queue, Session } from "../../../../broker/api.ts";
+import type { Broker, Entry, Queue, Session } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import { Fault, notFound, resource } from "../../model/errors.ts";
 import { traceDelivery } from "../../model/firehose.ts";
-import { amqpFormatId } from "../../model/format.ts";
+import { contentOf } from "../../model/foreign-content.ts";
 import { readableQueue } from "../../model/queues.ts";
 import { integerField, isReply, missingFields } from "../body-fields.ts";
 import { badRequest, reply, type Reply } from "../reply.ts";
@@ -58,7 +58,7 @@ async function get(call: VhostCall): Promise<Reply> {
   };
   const session = server.broker.createSession();
   try {
-    return reply(await takeAll(session, queue, wish, trace));
+    return reply(await takeAll({ broker: server.broker, session, queue }, wish, trace));
   } finally {
     session.close();
   }
@@ -88,13 +88,21 @@ function checkKind(queue: Queue): Fault | undefined {
 
 type Trace = (entry: Entry, isRedelivered: boolean) => void;
 
-async function takeAll(session: Session, queue: Queue, wish: Wish, trace: Trace): Promise<unknown[]> {
+/** Where messages are taken from, and by what. */
+interface Source {
+  readonly broker: Broker;
+  readonly session: Session;
+  readonly queue: Queue;
+}
+
+async function takeAll(source: Source, wish: Wish, trace: Trace): Promise<unknown[]> {
+  const { session } = source;
   const { ackMode } = wish;
   const noAck = ackMode === "ack_requeue_false";
   const taken: Taken[] = [];
   let bytes = 0;
   while (taken.length < wish.count && bytes < answerBytesMax) {
-    const message = await take(session, queue, noAck, wish, trace);
+    const message = await take(source, noAck, wish, trace);
     if (message === undefined) break;
     taken.push(message);
     bytes += message.json.payload.length;
@@ -112,33 +120,42 @@ interface Taken {
   readonly json: { readonly payload: string };
 }
 
-function take(session: Session, queue: Queue, noAck: boolean, wish: Wish, trace: Trace): Promise<Taken | undefined> {
+function take(
+  { broker, session, queue }: Source,
+  noAck: boolean,
+  wish: Wish,
+  trace: Trace,
+): Promise<Taken | undefined> {
   const { promise, resolve } = Promise.withResolvers<Taken | undefined>();
   session.get(queue, noAck, (lease, entry, isRedelivered) => {
     const messageCount = queue.readyCount;
     if (entry !== undefined) trace(entry, isRedelivered);
     resolve(
-      entry && { lease, json: { ...messageJson(entry, isRedelivered, messageCount), ...payloadJson(entry, wish) } },
+      entry && {
+        lease,
+        json: { ...messageJson(broker, entry, isRedelivered, messageCount), ...payloadJson(entry, wish) },
+      },
     );
   });
   return promise;
 }
 
 /** The entry is only lent: what is kept is made of it now. */
-function messageJson(entry: Entry, redelivered: boolean, messageCount: number) {
+function messageJson(broker: Broker, entry: Entry, redelivered: boolean, messageCount: number) {
+  const { head, exchange, routingKey } = contentOf(broker, entry);
   return {
     payload_bytes: entry.bodyEnd - entry.bodyStart,
     redelivered,
-    exchange: entry.exchange(),
-    routing_key: entry.routingKey(),
+    exchange,
+    routing_key: routingKey,
     message_count: messageCount,
-    properties: shownProperties(entry),
+    properties: shownProperties(head),
   };
 }
 
 /** RabbitMQ shows an empty list for none, and clients know it. */
-function shownProperties({ format, buffer, headStart, headEnd }: Entry): unknown {
-  const properties = format === amqpFormatId ? propertiesJson(buffer, headStart, headEnd) : {};
+function shownProperties(head: Buffer): unknown {
+  const properties = propertiesJson(head, 0, head.length);
   return Object.keys(properties).length === 0 ? [] : properties;
 }
 

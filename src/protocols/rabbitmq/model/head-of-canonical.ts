@@ -1,0 +1,165 @@
+/** The property section that a message of another protocol gets: the way back of canonical.ts. */
+
+import { bytesOfText, textByteLength } from "../../../base/byte-text.ts";
+import { escapedName } from "../../../base/reserved-names.ts";
+import type { CanonicalHeader, CanonicalMessage } from "../../../broker/api.ts";
+import {
+  clusterHeader,
+  impliedKey,
+  isText,
+  keyBytes,
+  keyHeader,
+  longNamesHeader,
+  millisecondsHeader,
+  omittedHeader,
+  repeatedHeader,
+  reserved,
+  secondsHeader,
+  shortBytesMax,
+  textOf,
+  textProperties,
+  tombstoneHeader,
+} from "./crossing-names.ts";
+import { fieldNamed, fieldOf } from "./field-shape.ts";
+import type { Field, FieldValue } from "./field-table.ts";
+import { encodeProperties, type Properties } from "./properties.ts";
+
+/** The property section of a message of another protocol. What it has to leave out of `headBytesMax`, it names. */
+export function headOfCanonical(message: CanonicalMessage, headBytesMax: number): Buffer {
+  const properties: Properties = { deliveryMode: message.isPersistent ? 2 : 1 };
+  const headers: Field[] = [];
+  for (const [property, name, header] of textProperties) {
+    const text = message[name];
+    if (text === undefined) continue;
+    if (textByteLength(text) <= shortBytesMax) properties[property] = text;
+    else headers.push({ name: header, value: fieldOf(text, undefined) });
+  }
+  const { priority, expirationMs, isTimed, timestampMs } = message;
+  if (priority !== undefined) properties.priority = priority;
+  if (expirationMs !== undefined) properties.expiration = String(expirationMs);
+  if (isTimed) properties.timestamp = Math.floor(timestampMs / 1000);
+  new HeadersOut(message, headers).write(properties);
+  return encodeWithin(properties, headers, headBytesMax);
+}
+
+function encodeWithin(properties: Properties, headers: readonly Field[], headBytesMax: number): Buffer {
+  let kept = headers;
+  const omitted: FieldValue[] = [];
+  for (;;) {
+    const all =
+      omitted.length === 0 ? kept : [...kept, { name: omittedHeader, value: { type: "A", value: omitted } as const }];
+    const head = encodeProperties(all.length === 0 ? properties : { ...properties, headers: all });
+    if (head.length <= headBytesMax || kept.length === 0) return head;
+    // The largest goes first: the fewest are missing.
+    const sizes = kept.map((field) => encodeProperties({ headers: [field] }).length);
+    const largest = sizes.indexOf(Math.max(...sizes));
+    omitted.push({ type: "S", value: kept[largest]!.name.slice(0, 60) });
+    kept = kept.toSpliced(largest, 1);
+  }
+}
+
+/** Writes the headers of a message, and hides in them what has no other place. */
+class HeadersOut {
+  readonly #headers: Field[];
+  readonly #message: CanonicalMessage;
+  readonly #seconds: number | undefined;
+  readonly #isEmpty: boolean;
+
+  constructor(message: CanonicalMessage, headers: Field[]) {
+    this.#message = message;
+    this.#headers = headers;
+    this.#seconds = message.isTimed ? Math.floor(message.timestampMs / 1000) : undefined;
+    this.#isEmpty = message.bodyStart === message.bodyEnd;
+  }
+
+  /** Those that are properties of AMQP's become that. */
+  write(properties: Properties): void {
+    const isKeySaid = this.#writeAll(properties);
+    this.#writeKey(isKeySaid);
+    const headers = this.#headers;
+    const { isTombstone, isTimed, timestampMs } = this.#message;
+    if (isTombstone) headers.push({ name: tombstoneHeader, value: { type: "t", value: true } });
+    if (isTimed && timestampMs % 1000 !== 0)
+      headers.push({ name: millisecondsHeader, value: { type: "l", value: timestampMs } });
+  }
+
+  /** Answers whether the key was among them. */
+  #writeAll(properties: Properties): boolean {
+    const byName = new Map<string, FieldValue[]>();
+    let isKeySaid = false;
+    for (const { name, value, type } of this.#message.headers) {
+      const field = name === "x-death" && type === undefined ? deathField(value) : fieldOf(value, type);
+      if (this.#isProperty(name, field, properties)) continue;
+      if (!isKeySaid && name === keyHeader && type !== undefined && this.#isOwnKey(field)) {
+        this.#headers.push({ name, value: field });
+        isKeySaid = true;
+        continue;
+      }
+      const others = byName.get(name);
+      if (others === undefined) byName.set(name, [field]);
+      else others.push(field);
+    }
+    const repeated: FieldValue[] = [];
+    const long: FieldValue[] = [];
+    for (const [plainName, values] of byName) {
+      const name = escapedName(plainName, reserved(values, this.#seconds, this.#isEmpty));
+      if (textByteLength(name) > shortBytesMax) {
+        for (const value of values) long.push({ type: "A", value: [textField(name), value] });
+      } else if (values.length === 1) this.#headers.push(fieldNamed(name, values[0]!));
+      else {
+        repeated.push(textField(name));
+        this.#headers.push(fieldNamed(name, { type: "A", value: values }));
+      }
+    }
+    if (repeated.length > 0) this.#headers.push({ name: repeatedHeader, value: { type: "A", value: repeated } });
+    if (long.length > 0) this.#headers.push({ name: longNamesHeader, value: { type: "A", value: long } });
+    return isKeySaid;
+  }
+
+  /** What an AMQP message had as a property that no other protocol knows. */
+  #isProperty(name: string, field: FieldValue, properties: Properties): boolean {
+    if (name === clusterHeader && field.type === "S" && Buffer.byteLength(field.value) <= shortBytesMax) {
+      properties.clusterId = textOf(field);
+      return true;
+    }
+    if (name !== secondsHeader || this.#message.isTimed || field.type !== "l") return false;
+    properties.timestamp = BigInt.asUintN(64, BigInt(field.value));
+    return true;
+  }
+
+  #isOwnKey(field: FieldValue): boolean {
+    const { key } = this.#message;
+    const bytes = keyBytes(field);
+    return key !== undefined && bytes !== undefined && bytes.equals(key);
+  }
+
+  #writeKey(isSaid: boolean): void {
+    const { key, exchange, routingKey } = this.#message;
+    if (key === undefined || isSaid || impliedKey(exchange, routingKey)?.equals(key) === true) return;
+    const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+    this.#headers.push({
+      name: keyHeader,
+      value: isText(bytes) ? textField(bytes.toString()) : { type: "x", value: bytes },
+    });
+  }
+}
+
+function textField(text: string): FieldValue {
+  return { type: "S", value: text.isWellFormed() ? text : bytesOfText(text) };
+}
+
+/** RabbitMQ counts deaths in 64 bits. */
+function deathField(value: CanonicalHeader["value"]): FieldValue {
+  const field = fieldOf(value, undefined);
+  if (field.type !== "A") return field;
+  const deaths = field.value.map((death): FieldValue => {
+    if (death.type !== "F") return death;
+    const widened = death.value.map((each): Field =>
+      each.name === "count" && each.value.type === "I"
+        ? { name: each.name, value: { type: "l", value: each.value.value } }
+        : each,
+    );
+    return { type: "F", value: widened };
+  });
+  return { type: "A", value: deaths };
+}
