@@ -72,11 +72,6 @@ test("what is wrong with a batch is told with Kafka's error, and nothing is appe
       errorCode.INVALID_RECORD,
     ],
     ["a control batch", batchOf(["a"], { attributes: attributeBits.control }), errorCode.INVALID_RECORD],
-    [
-      "append time of its own",
-      batchOf(["a"], { attributes: attributeBits.logAppendTime }),
-      errorCode.INVALID_TIMESTAMP,
-    ],
     ["no sequence", batchOf(["a"], { producerId: 5, producerEpoch: 0 }), errorCode.INVALID_RECORD],
     [
       "a record that is too long",
