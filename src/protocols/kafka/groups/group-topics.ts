@@ -13,8 +13,12 @@ export class GroupTopics {
   #indexed: Namespace | undefined;
   readonly #topicsByGroup = new Map<string, Map<string, Queue>>();
 
-  constructor(namespace: () => Namespace | undefined) {
+  readonly #topicDeleted: (name: string) => void;
+
+  /** @param topicDeleted told of each, when this is in use */
+  constructor(namespace: () => Namespace | undefined, topicDeleted: (name: string) => void) {
     this.#namespace = namespace;
+    this.#topicDeleted = topicDeleted;
   }
 
   /** Undefined: there is no such topic. */
@@ -70,9 +74,12 @@ export class GroupTopics {
   #observer(): CatalogObserver {
     return {
       queueCreated: ignore,
-      // Their offsets went with them.
+      // Its offsets go with it. There may be many queues that come and go, and many groups: only those that had some are asked.
       queueDeleted: (queue) => {
-        for (const group of [...this.#topicsByGroup.keys()]) this.drop(group, queue);
+        for (const partition of queue.partitions) {
+          for (const [group] of partition.committedOffsets()) this.drop(group, queue);
+        }
+        this.#topicDeleted(queue.name);
       },
       exchangeCreated: ignore,
       exchangeDeleted: ignore,

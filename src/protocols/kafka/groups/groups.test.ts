@@ -190,9 +190,11 @@ test("offsets of a deleted topic are gone, also when it is made anew", async () 
   const namespace = bottle.broker.namespace("/")!;
   const topic = newTopic(bottle, "t");
   commit(groups, "g", topic, 1);
+  groups.pending.add(5, "g", [{ topic: "t", partition: 0, offset: 9, leaderEpoch: 0, metadata: null }]);
   namespace.deleteQueue(topic);
   assert.deepEqual([...groups.topics.of("g")], []);
   const again = newTopic(bottle, "t");
+  groups.endTransaction(5, true);
   assert.equal(offsetOf(again, "g"), undefined);
   assert.deepEqual([...groups.topics.of("g")], []);
   groups.stop();

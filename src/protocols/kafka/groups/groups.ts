@@ -78,7 +78,7 @@ export class Groups {
   constructor(options: GroupsOptions) {
     this.#options = options;
     this.settings = options.settings;
-    this.topics = new GroupTopics(options.namespace);
+    this.topics = new GroupTopics(options.namespace, (name) => this.pending.dropTopic(name));
     this.pending = new PendingOffsets(options.broker.definitions);
     this.#retention = new OffsetRetention(this, options.broker.clock, options.clock);
     this.#restore();

@@ -37,9 +37,23 @@ export class PendingOffsets {
   /** Durable with the broker's ticket. What the same producer said of the same partition before is forgotten. */
   add(producerId: number, group: string, offsets: readonly PendingOffset[]): void {
     this.#note(producerId, group, offsets);
-    const kept: Kept = {};
-    for (const [name, byPlace] of this.#byProducer.get(producerId) ?? []) kept[name] = [...byPlace.values()];
-    this.#definitions.put(kind, String(producerId), kept);
+    this.#keep(producerId);
+  }
+
+  /** The topic is gone: what is made under its name later is another one. */
+  dropTopic(topic: string): void {
+    for (const [producerId, groups] of this.#byProducer) {
+      let hasSome = false;
+      for (const [group, byPlace] of groups) {
+        for (const [place, offset] of byPlace) {
+          if (offset.topic !== topic) continue;
+          byPlace.delete(place);
+          this.#uncount(group, place);
+          hasSome = true;
+        }
+      }
+      if (hasSome) this.#keep(producerId);
+    }
   }
 
   /** The transaction of this producer ends: what it was to commit, by group, which is forgotten here. */
@@ -59,6 +73,12 @@ export class PendingOffsets {
 
   hasAny(group: string): boolean {
     return this.#countByGroup.has(group);
+  }
+
+  #keep(producerId: number): void {
+    const kept: Kept = {};
+    for (const [group, byPlace] of this.#byProducer.get(producerId) ?? []) kept[group] = [...byPlace.values()];
+    this.#definitions.put(kind, String(producerId), kept);
   }
 
   #note(producerId: number, group: string, offsets: readonly PendingOffset[]): void {
