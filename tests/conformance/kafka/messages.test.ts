@@ -21,6 +21,8 @@ const goldenFile = new URL("golden/messages.txt", import.meta.url);
 const schemas = await allSchemas();
 const schemaByName = new Map(schemas.map((each) => [each.name, each]));
 const kafka = await kafkaClasses();
+const seed = Number(process.env["ENTREPOT_SEED"] ?? 4);
+const isWriting = process.env["ENTREPOT_WRITE_GOLDEN"] === "1";
 
 type Plain = Record<string, unknown>;
 
@@ -100,11 +102,54 @@ function ourShape(fields: Fields, version: number): unknown[] {
     }));
 }
 
+function questionsFor(schema: AnySchema, seed: number, perVersion: number): string[] {
+  const questions: string[] = [];
+  for (let version = schema.minVersion; version <= schema.maxVersion; version++) {
+    for (const value of fc.sample(valuesOf(schema.fields, version), { seed, numRuns: perVersion })) {
+      // The greatest number of 64 bits, as Java knows it.
+      const json = JSON.stringify(toJson(schema.fields, value)).replaceAll(
+        "9223372036854776000",
+        "9223372036854775807",
+      );
+      questions.push(`write\t${schema.name}\t${version}\t${json}`);
+    }
+  }
+  return questions;
+}
+
+const codes = Array.from({ length: 140 }, (_, index) => index - 1);
+const writeQuestions = schemas.flatMap((schema) => questionsFor(schema, seed, 20));
+
+interface Answers {
+  readonly definitions: readonly string[];
+  readonly errors: readonly string[];
+  readonly written: readonly string[];
+}
+
+let answers: Promise<Answers> | undefined;
+
+/** All that these tests want to know, in one run of Java. */
+function asked(): Promise<Answers> {
+  answers ??= askAll();
+  return answers;
+}
+
+async function askAll(): Promise<Answers> {
+  assert.ok(typeof kafka === "function");
+  const all = await kafka([
+    ...schemas.map(({ name }) => `definition\t${name}`),
+    ...codes.map((code) => `error\t${code}`),
+    ...writeQuestions,
+  ]);
+  const [first, second] = [schemas.length, schemas.length + codes.length];
+  return { definitions: all.slice(0, first), errors: all.slice(first, second), written: all.slice(second) };
+}
+
 test("each table is Kafka's definition, in every version", async (t) => {
   if (typeof kafka !== "function") return t.skip(kafka.missing);
-  const answers = await kafka(schemas.map(({ name }) => `definition\t${name}`));
+  const { definitions } = await asked();
   for (const [index, schema] of schemas.entries()) {
-    const text = Buffer.from(answers[index]!, "base64")
+    const text = Buffer.from(definitions[index]!, "base64")
       .toString()
       .replaceAll(/^\s*\/\/.*$/gm, "");
     const definition = JSON.parse(text) as KafkaMessage;
@@ -124,11 +169,10 @@ test("each table is Kafka's definition, in every version", async (t) => {
 
 test("error codes have Kafka's names and texts, and none is missing", async (t) => {
   if (typeof kafka !== "function") return t.skip(kafka.missing);
-  const codes = Array.from({ length: 140 }, (_, index) => index - 1);
-  const answers = await kafka(codes.map((code) => `error\t${code}`));
+  const { errors } = await asked();
   const theirs = new Map<string, string>();
   for (const [index, code] of codes.entries()) {
-    const [name, text] = answers[index]!.split("\t");
+    const [name, text] = errors[index]!.split("\t");
     // Of a code that it does not know Kafka says that it is unknown.
     if (name === "UNKNOWN_SERVER_ERROR" && code !== -1) continue;
     theirs.set(`${code} ${name!}`, text!);
@@ -137,21 +181,6 @@ test("error codes have Kafka's names and texts, and none is missing", async (t) 
   assert.deepEqual(new Map(ours), theirs);
   assert.equal(errorCode["NONE" satisfies ErrorName], 0);
 });
-
-function questionsFor(schema: AnySchema, seed: number, perVersion: number): string[] {
-  const questions: string[] = [];
-  for (let version = schema.minVersion; version <= schema.maxVersion; version++) {
-    for (const value of fc.sample(valuesOf(schema.fields, version), { seed, numRuns: perVersion })) {
-      // The greatest number of 64 bits, as Java knows it.
-      const json = JSON.stringify(toJson(schema.fields, value)).replaceAll(
-        "9223372036854776000",
-        "9223372036854775807",
-      );
-      questions.push(`write\t${schema.name}\t${version}\t${json}`);
-    }
-  }
-  return questions;
-}
 
 /** Our bytes are Kafka's, and are read as the values that they were made from. */
 function compare(question: string, answer: string): void {
@@ -167,15 +196,13 @@ function compare(question: string, answer: string): void {
 
 test("random values have the bytes that Kafka's classes write, in every version", { timeout: 120_000 }, async (t) => {
   if (typeof kafka !== "function") return t.skip(kafka.missing);
-  const seed = Number(process.env["ENTREPOT_SEED"] ?? 4);
-  const questions = schemas.flatMap((schema) => questionsFor(schema, seed, 20));
-  const answers = await kafka(questions);
-  t.diagnostic(`${questions.length} messages, seed ${seed}`);
-  for (const [index, question] of questions.entries()) compare(question, answers[index]!);
+  const { written } = await asked();
+  t.diagnostic(`${writeQuestions.length} messages, seed ${seed}`);
+  for (const [index, question] of writeQuestions.entries()) compare(question, written[index]!);
 });
 
 test("the bytes that Kafka's classes wrote are ours", async () => {
-  if (process.env["ENTREPOT_WRITE_GOLDEN"] === "1" && typeof kafka === "function") {
+  if (isWriting && typeof kafka === "function") {
     const sorted = schemas.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const questions = sorted.flatMap((schema) => questionsFor(schema, 1, 3)).filter((each) => each.length < 600);
     const answers = await kafka(questions);
