@@ -249,6 +249,11 @@ export class EntryCursor implements Entry {
     return keys;
   }
 
+  /** The key's bytes, one to a character: whether they are UTF-8 or not, as many keys are as many strings. */
+  keyOctets(): string | undefined {
+    return this.flags & entryFlag.key ? this.buffer.toString("latin1", this.#keyStart, this.#keyEnd) : undefined;
+  }
+
   key(): string | undefined {
     return this.flags & entryFlag.key ? this.buffer.toString("utf8", this.#keyStart, this.#keyEnd) : undefined;
   }

@@ -104,8 +104,10 @@ export class QueueState implements Queue, Wakeable {
       this.subscription.onUnused = (): void => this.consumersLeft();
       const { subscription } = this;
       partition.isGone = (offset): boolean => !subscription.keepsHistory && subscription.settled.has(offset);
+      partition.goneEnd = (offset): number =>
+        subscription.keepsHistory ? offset : subscription.settled.endFrom(offset);
     }
-    this.reading = new Reading(core, partition, this.subscription);
+    this.reading = new Reading(core, partition);
     this.#applySettings();
   }
 
@@ -190,6 +192,7 @@ export class QueueState implements Queue, Wakeable {
     }
     if (settings.retention.maxAgeMs !== before.retention.maxAgeMs) this.#ageCheck = this.#clear(this.#ageCheck);
     this.#applySettings();
+    this.compaction?.configured();
     this.wake();
   }
 
@@ -420,7 +423,7 @@ export class QueueState implements Queue, Wakeable {
     else this.dedup.policy = dedup;
     // A log that was compacted stays so: what is superseded must not come back.
     if (retention.compact && this.subscription === undefined)
-      this.compaction ??= new Compaction(this.#core, this.partition);
+      this.compaction ??= new Compaction(this.#core, this.partition, () => this.settings.retention);
     const { maxBytes, maxCount, maxAgeMs } = retention;
     if (maxBytes > 0 || maxCount > 0 || maxAgeMs > 0 || this.compaction !== undefined) this.partition.readers.add(this);
     else this.partition.readers.delete(this);

@@ -259,6 +259,11 @@ export class Checkpointer {
 
   #copyEntry(builder: SegmentBuilder, partition: Partition, offset: number, placed: Map<number, number>): void {
     const { buffer, timestampMs, isShared, bodyEnd } = this.#cursor;
+    const retained = partition.retained?.(this.#cursor);
+    if (retained !== undefined) {
+      builder.put(offset, timestampMs, retained, 0, retained.length);
+      return;
+    }
     const start = partition.startOf(offset);
     if (!isShared) {
       builder.put(offset, timestampMs, buffer, start, bodyEnd);
@@ -275,11 +280,14 @@ export class Checkpointer {
   async #compact(builder: SegmentBuilder): Promise<Rewritten[]> {
     const core = this.#core;
     const chosen = new Set<number>();
+    const superseded = this.#supersededBytes();
     let budget = compactBytesMax;
     for (const [segment, { live, total, bytes, fileBytes }] of core.segments) {
-      const liveBytes = (bytes * live) / total;
+      const supersededBytes = superseded.get(segment) ?? 0;
+      const liveBytes = (bytes * live) / total - supersededBytes;
       // What a fan-out shares is written once for each queue here: it has to be worth it.
-      if (live <= 0 || live >= total * compactBelow || liveBytes >= fileBytes * compactBelow) continue;
+      if (live <= 0 || liveBytes >= fileBytes * compactBelow) continue;
+      if (live >= total * compactBelow && supersededBytes === 0) continue;
       if (bytes > budget && chosen.size > 0) continue;
       budget -= bytes;
       chosen.add(segment);
@@ -293,6 +301,23 @@ export class Checkpointer {
       }
     }
     return rewritten;
+  }
+
+  /** By segment: bytes of messages that are superseded, in batches of which others are left. About. */
+  #supersededBytes(): Map<number, number> {
+    const bytesBySegment = new Map<number, number>();
+    for (const { compaction, partition } of this.#core.queueById.values()) {
+      if (compaction === undefined || partition.maxSpan === 1) continue;
+      let start = partition.first;
+      for (const { meta, live } of partition.runs.list) {
+        const end = meta.lastOffset + 1;
+        const liveShare = 1 - compaction.superseded.countIn(start, end) / Math.max(1, end - start);
+        const bytes = meta.bytes * (live / meta.count - liveShare);
+        if (bytes > 0) bytesBySegment.set(meta.segment, (bytesBySegment.get(meta.segment) ?? 0) + bytes);
+        start = end;
+      }
+    }
+    return bytesBySegment;
   }
 
   async #rewrite(builder: SegmentBuilder, queue: QueueState, run: Run, rewritten: Rewritten[]): Promise<void> {
@@ -309,7 +334,10 @@ export class Checkpointer {
         const start = span.positions[i]!;
         const entry = this.#cursor.set(span.buffer, start, start + span.lengths[i]!, at);
         if (at < partition.first || partition.isGone(at, entry.count)) continue;
-        builder.put(at, entry.timestampMs, span.buffer, start, start + span.lengths[i]!);
+        const { timestampMs } = entry;
+        const retained = partition.retained?.(entry);
+        if (retained === undefined) builder.put(at, timestampMs, span.buffer, start, start + span.lengths[i]!);
+        else builder.put(at, timestampMs, retained, 0, retained.length);
       }
       offset = span.nextOffset;
       if (builder.bytesBuffered > 1 << 20) await builder.flush();

@@ -145,8 +145,8 @@ async function finish(core: Core): Promise<void> {
     const { partition, subscription } = queue;
     const named = [...(queue.named?.values() ?? [])];
     for (const one of subscription === undefined ? named : [subscription]) await finishSubscription(core, one);
-    const superseded = queue.compaction?.superseded;
-    if (superseded !== undefined) partition.runs.recount((low, high) => high - low - superseded.countIn(low, high));
+    const { compaction } = queue;
+    if (compaction !== undefined) partition.runs.recount((low, high) => compaction.liveIn(low, high));
     partition.visibleEnd = partition.next;
     partition.makeStable();
     partition.lastBatchStart = Math.max(partition.first, partition.next - 1);

@@ -78,6 +78,11 @@ export class SettledSet {
     return added;
   }
 
+  /** All of [start, end) are in the set. Looks at one after the other, up to the first that is not. */
+  hasAll(start: number, end: number): boolean {
+    return start >= end || (this.has(start) && this.endFrom(start) >= end);
+  }
+
   /** How many of [start, end) are in the set. */
   countIn(start: number, end: number): number {
     let count = Math.max(0, Math.min(end, this.floor) - start);

@@ -1,56 +1,108 @@
 /**
- * Only the newest entry of each key stays: a log as a table of last values.
+ * Only the newest message of each key stays: a log as a table of last values.
  *
- * A pass walks over what came in since the last, keeps in a map where each key was seen last, and removes the entry that
+ * A pass walks over what came in since the last, keeps in a map where each key was seen last, and removes the message that
  * a newer one supersedes. Passes are a second apart, so that readers who follow the log see every value, and those who
- * catch up see the last of each key, perhaps with a few that the next pass would have taken. Entries without a key stay.
+ * catch up see the last of each key, perhaps with a few that the next pass would have taken. Messages without a key stay.
+ * A message that says that its key has no value any more goes too, some time after a pass has seen it: until then, who
+ * catches up is told. Nothing counts before it is decided and old enough, and what was aborted goes at once.
+ *
+ * What is superseded is known by the offset of the message. An entry goes when all its messages have: a batch of which some
+ * are left is served whole until a checkpoint writes it anew without them (MessageFormat.retain), at the same offsets; and
+ * consumers that take messages one by one do not see them. Offsets of a batch that have no message count as superseded.
+ * The end of a transaction goes, as late as a tombstone, when nothing is left between its transaction's begin and it.
  *
  * What is superseded is written to the journal and to checkpoints like settlements are, so it does not come back; the
  * map is not: the first pass after a start reads the log once, a bounded piece a turn. The map costs memory for each
- * key, not for each entry. Rejected: superseding at the append, which would hide values from followers and cost a map
+ * key, not for each message. Rejected: superseding at the append, which would hide values from followers and cost a map
  * look-up on the hot path.
  */
 import { putU16, putU32 } from "../../base/bytes.ts";
 import type { TimerHandle } from "../../base/clock.ts";
+import type { Retention } from "../api.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
-import { EntryCursor, writeU48 } from "../entry.ts";
+import { batchHeadBytes, EntryCursor, writeU48 } from "../entry.ts";
+import { RangeSet } from "../../base/range-set.ts";
 import { SettledSet } from "../subscription/settled-set.ts";
 import type { Partition } from "./partition.ts";
 
 const passEveryMs = 1000;
-/** Entries that one turn looks at, at most. */
+/** Messages that one turn looks at, and forgets, at most (but for those of one batch). */
 const looksPerTurn = 4096;
+const deleteRetentionMsUsual = 86_400_000;
+const rangesPerRecord = 4096;
+
+/** What goes when its time has come. */
+interface Passing {
+  readonly offset: number;
+  readonly dueMs: number;
+  /** Of a tombstone; undefined: the end of a transaction. */
+  readonly key: string | undefined;
+  /** Where its transaction began. */
+  readonly from: number;
+}
 
 export class Compaction {
-  /** Offsets of entries that a newer one of the same key has taken the place of. */
+  /** Offsets of messages that a newer one of the same key has taken the place of. */
   superseded = new SettledSet();
   readonly #core: Core;
   readonly #partition: Partition;
+  readonly #retention: () => Retention;
+  /** Offset of the newest message of each key, whose bytes are the octets of the string; of one in a batch, -1 - its offset. */
   readonly #newestByKey = new Map<string, number>();
+  /** By when they are due, nearly. */
+  #passing: Passing[] = [];
+  /** Where open transactions began, by producer. */
+  readonly #begins = new Map<number, number>();
   readonly #entry = new EntryCursor();
+  readonly #other = new EntryCursor();
   /** The next to look at. */
   #at = 0;
+  /** The entry there is too young before this time. */
+  #notBeforeMs = 0;
+  /** Of the batch that is looked at: the next offset, and what goes. */
+  #expected = 0;
+  /** What goes after this pass: places as in the map, and of batches, ranges without messages. */
+  #removed: number[] = [];
+  #gaps = new RangeSet();
   /** What the map was last swept for. */
   #sweptFirst = 0;
   #timer: TimerHandle | undefined;
   #isRunning = false;
 
-  constructor(core: Core, partition: Partition) {
+  constructor(core: Core, partition: Partition, retention: () => Retention) {
     this.#core = core;
     this.#partition = partition;
-    partition.isGone = (offset): boolean => this.superseded.has(offset);
+    this.#retention = retention;
+    partition.goneEnd = (offset): number => this.superseded.endFrom(offset);
+    partition.isGone = (offset, count): boolean => this.superseded.hasAll(offset - count + 1, offset + 1);
+    partition.retained = (entry): Buffer | undefined => this.#retained(entry);
   }
 
   /** The log grew, or has just been opened. */
   wake(): void {
-    if (this.#timer !== undefined || this.#isRunning || this.#at >= this.#partition.stableEnd) return;
+    if (this.#isRunning || !this.#retention().compact) return;
     const { clock } = this.#core;
-    this.#timer = clock.setTimer(clock.now() + passEveryMs, () => {
+    const nowMs = clock.now();
+    let atMs = Infinity;
+    if (this.#at < this.#partition.stableEnd) atMs = Math.max(nowMs + passEveryMs, this.#notBeforeMs);
+    const first = this.#passing[0];
+    if (first !== undefined) atMs = Math.min(atMs, Math.max(nowMs + passEveryMs, first.dueMs));
+    if (atMs === Infinity || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
+    this.stop();
+    this.#timer = clock.setTimer(atMs, () => {
       this.#timer = undefined;
       this.#isRunning = true;
       this.#pass();
     });
+  }
+
+  /** Retention says something else than it did: what waits may be due. */
+  configured(): void {
+    this.stop();
+    this.#notBeforeMs = 0;
+    this.wake();
   }
 
   stop(): void {
@@ -60,37 +112,59 @@ export class Compaction {
 
   /** Recovery: what the journal says. */
   restore(start: number, count: number): void {
-    for (let offset = start; offset < start + count; offset++) {
-      if (this.superseded.add(offset)) this.#partition.forget(offset);
+    const partition = this.#partition;
+    const end = start + count;
+    this.superseded.addRange(start, end);
+    for (let at = partition.firstInMemory(start, end); at < end; at = partition.firstInMemory(at, end)) {
+      if (!partition.look(at, this.#entry)) return;
+      const { baseOffset, offset: last } = this.#entry;
+      if (this.superseded.hasAll(baseOffset, last + 1)) partition.forget(last);
+      at = last + 1;
     }
   }
 
-  /** Entries that are kept from `first` on. */
+  /** Messages that are kept from `first` on. */
   countKept(): number {
     const { first, next } = this.#partition;
     return next - first - this.superseded.countIn(first, next);
   }
 
+  /** Messages that are kept in entries that end in [start, end), or some more. */
+  liveIn(start: number, end: number): number {
+    const from = Math.max(0, start - this.#partition.maxSpan + 1);
+    return end - from - this.superseded.countIn(from, end);
+  }
+
   readonly #pass = (): void => {
     const partition = this.#partition;
     if (partition.isDeleted) return;
-    const removed: number[] = [];
-    // What is undecided takes the place of nothing.
     const end = partition.stableEnd;
+    const lagMs = this.#retention().compactLagMs ?? 0;
+    const youngMs = this.#core.now() - lagMs;
     this.#at = Math.max(this.#at, partition.first);
-    let looks = 0;
     let missing = -1;
-    for (; this.#at < end && looks < looksPerTurn; looks++) {
-      if (this.superseded.has(this.#at)) this.#at++;
-      else if (partition.look(this.#at, this.#entry)) this.#noteKey(this.#at++, removed);
-      else {
+    let isTooYoung = false;
+    for (let looks = 0; this.#at < end && looks < looksPerTurn; looks++) {
+      if (this.superseded.has(this.#at)) this.#at = this.superseded.endFrom(this.#at);
+      else if (partition.look(this.#at, this.#entry)) {
+        const { timestampMs, offset, count } = this.#entry;
+        isTooYoung = lagMs > 0 && timestampMs > youngMs;
+        if (isTooYoung) {
+          this.#notBeforeMs = this.#core.now() + timestampMs - youngMs;
+          break;
+        }
+        this.#note();
+        this.#at = offset + 1;
+        looks += count - 1;
+      } else {
         missing = this.#at;
         break;
       }
     }
-    this.#supersede(removed);
+    this.#removePassed();
+    this.#supersede();
     if (missing >= 0) this.#load(missing);
-    else if (this.#at < end) this.#core.clock.defer(this.#pass);
+    else if (this.#at < end && !isTooYoung) this.#core.clock.defer(this.#pass);
     else {
       this.#sweep();
       this.#isRunning = false;
@@ -98,12 +172,88 @@ export class Compaction {
     }
   };
 
-  #noteKey(offset: number, removed: number[]): void {
-    const key = this.#entry.key();
-    if (key === undefined || this.#partition.transactions?.isAborted(offset) === true) return;
+  /** The entry at #entry counts. */
+  #note(): void {
+    const entry = this.#entry;
+    const { offset, baseOffset, isBatch } = entry;
+    const format = this.#core.format(entry.format);
+    if (!isBatch && format.keys === undefined) {
+      const key = entry.keyOctets();
+      if (key !== undefined) this.#noteKey(offset, offset, key, false);
+      return;
+    }
+    const producerId = isBatch ? (format.transactionOf?.(entry) ?? -1) : -1;
+    if (isBatch && format.isControl?.(entry) === true) return this.#noteEnd(producerId, offset);
+    if (producerId >= 0 && !this.#begins.has(producerId)) this.#begins.set(producerId, baseOffset);
+    this.#expected = baseOffset;
+    const isAborted = this.#partition.transactions?.isAborted(baseOffset) === true;
+    if (!isAborted && format.keys?.(entry, this.#noteMessage) !== true) return;
+    this.#noteGap(offset + 1);
+  }
+
+  readonly #noteMessage = (
+    offset: number,
+    buffer: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    isTombstone: boolean,
+  ): void => {
+    if (offset < this.#expected || offset > this.#entry.offset) return;
+    this.#noteGap(offset);
+    this.#expected = offset + 1;
+    if (keyStart < 0 || this.superseded.has(offset)) return;
+    const key = Buffer.from(buffer.buffer, buffer.byteOffset + keyStart, keyEnd - keyStart).toString("latin1");
+    this.#noteKey(offset, this.#entry.isBatch ? -1 - offset : offset, key, isTombstone);
+  };
+
+  /** Up to here the batch has no more messages. */
+  #noteGap(end: number): void {
+    this.#gaps.add(this.#expected, end);
+    this.#expected = end;
+  }
+
+  #noteKey(offset: number, place: number, key: string, isTombstone: boolean): void {
     const older = this.#newestByKey.get(key);
-    if (older !== undefined && older >= this.#partition.first && !this.superseded.has(older)) removed.push(older);
-    this.#newestByKey.set(key, offset);
+    if (older !== undefined && offsetOf(older) !== offset) this.#removed.push(older);
+    this.#newestByKey.set(key, place);
+    if (isTombstone) this.#willPass(offset, key, offset);
+  }
+
+  /** The end of a producer's transaction. */
+  #noteEnd(producerId: number, offset: number): void {
+    if (producerId < 0) return;
+    this.#willPass(offset, undefined, this.#begins.get(producerId) ?? offset);
+    this.#begins.delete(producerId);
+  }
+
+  #willPass(offset: number, key: string | undefined, from: number): void {
+    const dueMs = this.#core.now() + (this.#retention().deleteRetentionMs ?? deleteRetentionMsUsual);
+    this.#passing.push({ offset, key, from, dueMs });
+  }
+
+  /** Tombstones that were heard long enough, and ends of transactions of which nothing else is left. */
+  #removePassed(): void {
+    const { first } = this.#partition;
+    const nowMs = this.#core.now();
+    const later: Passing[] = [];
+    let count = 0;
+    for (; count < looksPerTurn && count < this.#passing.length; count++) {
+      const one = this.#passing[count]!;
+      const { offset, dueMs, key, from } = one;
+      if (dueMs > nowMs) break;
+      if (offset < first || this.superseded.has(offset)) continue;
+      if (key === undefined) {
+        const isAlone = this.superseded.hasAll(Math.max(from, first), offset);
+        if (isAlone) this.#removed.push(-1 - offset);
+        else later.push({ ...one, dueMs: nowMs + (this.#retention().deleteRetentionMs ?? deleteRetentionMsUsual) });
+        continue;
+      }
+      const newest = this.#newestByKey.get(key);
+      if (newest === undefined || offsetOf(newest) !== offset) continue;
+      this.#newestByKey.delete(key);
+      this.#removed.push(newest);
+    }
+    if (count > 0) this.#passing = [...this.#passing.slice(count), ...later];
   }
 
   #load(offset: number): void {
@@ -115,36 +265,83 @@ export class Compaction {
     });
   }
 
-  #supersede(offsets: number[]): void {
-    if (offsets.length === 0) return;
-    for (const offset of offsets) {
-      this.superseded.add(offset);
-      this.#partition.remove(offset);
+  #supersede(): void {
+    const partition = this.#partition;
+    const [removed, gaps] = [this.#removed, this.#gaps];
+    const ranges = new RangeSet();
+    this.#removed = [];
+    this.#gaps = new RangeSet();
+    // What was so already is not written again.
+    for (const [i, start] of gaps.starts.entries()) {
+      const end = gaps.ends[i]!;
+      if (this.superseded.addRange(start, end) === 0) continue;
+      ranges.add(start, end);
+      removed.push(-1 - start);
     }
-    const { id, isDurable } = this.#partition;
-    if (!isDurable) return;
-    const { commit } = this.#core;
-    commit.reserve(7 + offsets.length * 10);
-    const { buffer } = commit;
-    let { at } = commit;
-    buffer[at] = record.settled;
-    putU32(buffer, at + 1, id);
-    putU16(buffer, at + 5, offsets.length);
-    at += 7;
-    for (const offset of offsets) {
-      writeU48(buffer, at, offset);
-      putU32(buffer, at + 6, 1);
-      at += 10;
+    for (const place of removed) {
+      const offset = offsetOf(place);
+      if (offset < partition.first || !this.superseded.add(offset)) continue;
+      ranges.add(offset, offset + 1);
+      if (place >= 0) partition.remove(offset);
     }
-    commit.at = at;
+    for (const place of removed) if (place < 0) this.#removeIfEmpty(offsetOf(place));
+    if (partition.isDurable) this.#record(ranges);
   }
 
-  /** Keys whose newest entry retention has taken are forgotten. */
+  /** The batch that holds the offset, if it is in memory and nothing is left of it. */
+  #removeIfEmpty(offset: number): void {
+    if (!this.#partition.look(offset, this.#other)) return;
+    const { baseOffset, offset: last } = this.#other;
+    if (this.superseded.hasAll(baseOffset, last + 1)) this.#partition.remove(last);
+  }
+
+  #record({ starts, ends }: RangeSet): void {
+    const { commit } = this.#core;
+    for (let from = 0; from < starts.length; from += rangesPerRecord) {
+      const count = Math.min(rangesPerRecord, starts.length - from);
+      commit.reserve(7 + count * 10);
+      const { buffer } = commit;
+      let { at } = commit;
+      buffer[at] = record.settled;
+      putU32(buffer, at + 1, this.#partition.id);
+      putU16(buffer, at + 5, count);
+      at += 7;
+      for (let i = from; i < from + count; i++) {
+        writeU48(buffer, at, starts[i]!);
+        putU32(buffer, at + 6, ends[i]! - starts[i]!);
+        at += 10;
+      }
+      commit.at = at;
+    }
+  }
+
+  #hasSuperseded(start: number, end: number): boolean {
+    for (let offset = start; offset < end; offset++) if (this.superseded.has(offset)) return true;
+    return false;
+  }
+
+  /** The whole entry without the messages that were superseded; undefined: as it is. */
+  #retained(entry: EntryCursor): Buffer | undefined {
+    const { isBatch, baseOffset, offset: last, buffer, bodyStart } = entry;
+    if (!isBatch || !this.#hasSuperseded(baseOffset, last + 1)) return undefined;
+    const format = this.#core.format(entry.format);
+    if (format.isControl?.(entry) === true) return undefined;
+    const body = format.retain?.(entry, (offset) => !this.superseded.has(offset));
+    if (body === undefined) return undefined;
+    return Buffer.concat([buffer.subarray(bodyStart - batchHeadBytes, bodyStart), body]);
+  }
+
+  /** Keys whose newest message retention has taken are forgotten. */
   #sweep(): void {
     const { first } = this.#partition;
     if (first === this.#sweptFirst) return;
     this.#sweptFirst = first;
     this.superseded.addRange(this.superseded.floor, first);
-    for (const [key, offset] of this.#newestByKey) if (offset < first) this.#newestByKey.delete(key);
+    for (const [key, place] of this.#newestByKey) if (offsetOf(place) < first) this.#newestByKey.delete(key);
   }
+}
+
+/** Of a place in the map. */
+function offsetOf(place: number): number {
+  return place < 0 ? -1 - place : place;
 }

@@ -98,6 +98,10 @@ export class Partition {
   readonly readers = new Set<Wakeable>();
   /** True: the entry that ends at this offset was removed and must not come back from a segment. */
   isGone: (offset: number, count: number) => boolean = () => false;
+  /** The first offset from this one on that was not removed. */
+  goneEnd: (offset: number) => number = (offset) => offset;
+  /** The entry as it is to be written anew, without messages that were removed; undefined: as it is. */
+  retained: ((entry: EntryCursor) => Buffer | undefined) | undefined;
   readonly pages = new Map<number, Page>();
   readonly #context: PartitionContext;
   readonly #cursor = new EntryCursor();

@@ -10,7 +10,6 @@ import { RangeSet } from "../../base/range-set.ts";
 import type { Entry } from "../api.ts";
 import type { Core, Dispatchable } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
-import type { Subscription } from "../subscription/subscription.ts";
 import type { Partition, Wakeable } from "./partition.ts";
 
 /** Holes are found anew by loading: so many are remembered. */
@@ -20,8 +19,6 @@ export class Reading implements Wakeable, Dispatchable {
   isWoken = false;
   readonly #core: Core;
   readonly #partition: Partition;
-  /** Whose settled entries are not there any more; undefined: a log. */
-  readonly #subscription: Subscription | undefined;
   readonly #entry = new EntryCursor();
   readonly #followers = new Set<() => void>();
   #holes = new RangeSet();
@@ -31,10 +28,9 @@ export class Reading implements Wakeable, Dispatchable {
   #aheadFrom = Infinity;
   #aheadEnd = -1;
 
-  constructor(core: Core, partition: Partition, subscription: Subscription | undefined) {
+  constructor(core: Core, partition: Partition) {
     this.#core = core;
     this.#partition = partition;
-    this.#subscription = subscription;
   }
 
   /** As PartitionReading.read(). */
@@ -139,11 +135,6 @@ export class Reading implements Wakeable, Dispatchable {
 
   /** Where what is known to be missing at `at` ends; `at` if nothing is known. */
   #behindGap(at: number): number {
-    const subscription = this.#subscription;
-    if (subscription !== undefined && !subscription.keepsHistory && subscription.settled.has(at)) {
-      return Math.max(at + 1, subscription.settled.floor);
-    }
-    if (this.#partition.isGone(at, 1)) return at + 1;
-    return this.#holes.endOf(at) ?? at;
+    return this.#holes.endOf(at) ?? this.#partition.goneEnd(at);
   }
 }

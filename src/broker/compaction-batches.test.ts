@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom } from "../base/random.ts";
+import type { Queue } from "./api.ts";
+import { batchBody, type BatchMessage, Bottle, plainLog, testFormat } from "./test-broker.suite.ts";
+
+const nobody = { producerId: -1, producerEpoch: -1, sequence: -1, isTransactional: false };
+
+function appendBody(bottle: Bottle, log: Queue, body: Buffer, count: number): number {
+  const timestampMs = bottle.clock.now();
+  return log.appendBatch({
+    ...nobody,
+    count,
+    format: testFormat.id,
+    timestampMs,
+    body,
+    bodyStart: 0,
+    bodyEnd: body.length,
+  });
+}
+
+/** Messages as `key=value`; without a value: a tombstone. */
+function append(bottle: Bottle, log: Queue, ...texts: string[]): number {
+  const messages = texts.map((text, delta): BatchMessage => {
+    const [key, value] = text.split("=");
+    return value === undefined ? { delta, key: key!, body: "", value: null } : { delta, key: key!, body: text };
+  });
+  return appendBody(bottle, log, batchBody(messages), messages.length);
+}
+
+/** Message by message: offset and body. */
+async function read(bottle: Bottle, log: string): Promise<string[]> {
+  const taker = bottle.consume(log, { startAt: "first" });
+  await bottle.settle();
+  taker.session.close();
+  return taker.deliveries.map(({ offset, key, body }) => `${offset}:${body === "" ? `${key}` : body}`);
+}
+
+/** Batch by batch, as they are stored: the offsets that they span, and their text. */
+async function readBatches(bottle: Bottle, log: string): Promise<string[]> {
+  const queue = bottle.queue(log);
+  const found: string[] = [];
+  for (let at = 0, rounds = 0; at < queue.visibleEnd && rounds < 100; rounds++) {
+    at = queue.read(at, queue.visibleEnd, ({ buffer, bodyStart, bodyEnd, baseOffset, offset, isBatch }) => {
+      if (!isBatch) {
+        found.push(`${offset}-${offset}: ${buffer.toString("utf8", bodyStart, bodyEnd)}`);
+        return true;
+      }
+      const messages = JSON.parse(buffer.toString("utf8", bodyStart + 4, bodyEnd)) as BatchMessage[];
+      found.push(`${baseOffset}-${offset}: ${messages.map(({ key, body }) => body || key).join(" ")}`);
+      return true;
+    });
+    if (at < queue.visibleEnd) queue.load(at, () => undefined);
+    await bottle.settle();
+  }
+  return found;
+}
+
+test("a message of a batch is superseded by its own offset; the batch goes with its last", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  append(bottle, log, "a=1", "b=1", "c=1");
+  append(bottle, log, "a=2", "a=3");
+  bottle.publish("log", "b=2", { key: "b" });
+  await bottle.advance(2000);
+  for (let round = 0; round < 4; round++) {
+    assert.deepEqual(await read(bottle, "log"), ["2:c=1", "4:a=3", "5:b=2"], String(round));
+    assert.equal(bottle.queue("log").readyCount, 3);
+    if (round === 0) await bottle.crash();
+    if (round === 1) await bottle.evict();
+    if (round === 2) await bottle.restart();
+  }
+  append(bottle, bottle.queue("log"), "a=4", "c=2");
+  await bottle.advance(2000);
+  for (let round = 0; round < 3; round++) {
+    assert.deepEqual(await read(bottle, "log"), ["5:b=2", "6:a=4", "7:c=2"]);
+    if (round === 0) await bottle.evict();
+    if (round === 1) await bottle.crash();
+  }
+});
+
+test("a checkpoint writes batches without what was superseded, at their offsets", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  append(bottle, log, "a=1", "b=1", "c=1");
+  append(bottle, log, "d=1", "a=2");
+  await bottle.settle();
+  await bottle.evict();
+  append(bottle, log, "b=2", "d=2");
+  append(bottle, log, "e=1", "d=3");
+  await bottle.advance(2000);
+  await bottle.evict();
+  // What was written before it was superseded is written anew when the half of its segment is dead.
+  const expected = ["2:c=1", "4:a=2", "5:b=2", "7:e=1", "8:d=3"];
+  for (let i = 0; i < 3; i++) await bottle.evict();
+  assert.deepEqual(await readBatches(bottle, "log"), ["0-2: c=1", "3-4: a=2", "5-6: b=2", "7-8: e=1 d=3"]);
+  await bottle.crash();
+  assert.deepEqual(await read(bottle, "log"), expected);
+});
+
+test("a tombstone supersedes at once, and goes itself when it was to be heard long enough", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.ns.createQueue(
+    "log",
+    { ...plainLog, retention: { ...plainLog.retention, compact: true, deleteRetentionMs: 60_000 } },
+    {},
+  );
+  append(bottle, log, "a=1", "b=1");
+  append(bottle, log, "a");
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["1:b=1", "2:a"]);
+  await bottle.advance(30_000);
+  await bottle.evict();
+  await bottle.crash();
+  // Since the start it has not been long enough.
+  await bottle.advance(40_000);
+  assert.deepEqual(await read(bottle, "log"), ["1:b=1", "2:a"]);
+  await bottle.advance(30_000);
+  assert.deepEqual(await read(bottle, "log"), ["1:b=1"]);
+  append(bottle, bottle.queue("log"), "b", "a=2");
+  append(bottle, bottle.queue("log"), "b=2");
+  await bottle.advance(2000);
+  for (let round = 0; round < 3; round++) {
+    assert.deepEqual(await read(bottle, "log"), ["4:a=2", "5:b=2"]);
+    if (round === 0) await bottle.crash();
+    else await bottle.evict();
+    await bottle.advance(70_000);
+  }
+});
+
+test("what is younger than the lag stays, whatever came after it", async () => {
+  const bottle = await Bottle.open();
+  const retention = { ...plainLog.retention, compact: true, compactLagMs: 10_000 };
+  const log = bottle.ns.createQueue("log", { ...plainLog, retention }, {});
+  append(bottle, log, "a=1", "a=2");
+  await bottle.advance(5000);
+  append(bottle, log, "a=3");
+  await bottle.advance(4000);
+  assert.deepEqual(await read(bottle, "log"), ["0:a=1", "1:a=2", "2:a=3"]);
+  await bottle.advance(2500);
+  assert.deepEqual(await read(bottle, "log"), ["1:a=2", "2:a=3"]);
+  await bottle.advance(5000);
+  assert.deepEqual(await read(bottle, "log"), ["2:a=3"]);
+  append(bottle, log, "a=4");
+  await bottle.advance(2000);
+  log.configure({ ...plainLog, retention: { ...retention, compactLagMs: 0 } });
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["3:a=4"]);
+});
+
+test("a log that is compacted and ages does both", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true, maxAgeMs: 60_000 });
+  append(bottle, log, "a=1", "b=1");
+  append(bottle, log, "a=2");
+  await bottle.advance(40_000);
+  append(bottle, log, "c=1");
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["1:b=1", "2:a=2", "3:c=1"]);
+  await bottle.advance(30_000);
+  assert.deepEqual(await read(bottle, "log"), ["3:c=1"]);
+});
+
+test("a batch that cannot be read is left as it is, and one that lies about what it spans harms nobody", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  append(bottle, log, "a=1", "b=1");
+  appendBody(bottle, log, Buffer.from("0000no json"), 5);
+  appendBody(
+    bottle,
+    log,
+    batchBody([
+      { delta: 3, key: "b", body: "b=2" },
+      { delta: 9_000_000, key: "a", body: "lie" },
+    ]),
+    1_000_000,
+  );
+  await bottle.advance(2000);
+  for (let round = 0; round < 3; round++) {
+    const messages = await read(bottle, "log");
+    assert.equal(messages[0], "0:a=1");
+    const seen: number[] = [];
+    const queue = bottle.queue("log");
+    for (let at = 0; at < queue.visibleEnd; await bottle.settle()) {
+      at = queue.read(at, queue.visibleEnd, ({ count }) => seen.push(count) > 0);
+      if (at < queue.visibleEnd) queue.load(at, () => undefined);
+    }
+    assert.deepEqual(seen, [2, 5, 1_000_000]);
+    if (round === 0) await bottle.crash();
+    else await bottle.evict();
+  }
+});
+
+test("whatever comes, crashes and is written anew: the newest of each key is there, at its offset, and little else", async () => {
+  for (let seed = 0; seed < 8; seed++) {
+    const random = seededRandom(seed);
+    const below = (end: number): number => Math.floor(random.next() * end);
+    const bottle = await Bottle.open({ settings: { bufferBytes: 1 << 16, cacheBytes: 1 << 17 } });
+    bottle.declareLog("log", { compact: true });
+    const newest = new Map<string, string>();
+    for (let step = 0; step < 60; step++) {
+      const kind = below(10);
+      if (kind < 6) {
+        for (let i = below(20); i >= 0; i--) {
+          const texts = Array.from({ length: 1 + below(12) }, () => {
+            const key = `k${below(40)}`;
+            return random.next() < 0.1 ? key : `${key}=${seed}.${step}.${i}.${"x".repeat(below(200))}`;
+          });
+          const queue = bottle.queue("log");
+          const base = queue.nextOffset;
+          if (random.next() < 0.2) bottle.publish("log", texts[0]!, { key: texts[0]!.split("=")[0]! });
+          else append(bottle, queue, ...texts);
+          const count = queue.nextOffset - base;
+          for (const [delta, text] of texts.slice(0, count).entries()) {
+            newest.set(text.split("=")[0]!, `${base + delta}:${text}`);
+          }
+        }
+        await bottle.settle();
+      } else if (kind === 6) await bottle.crash();
+      else if (kind === 7) await bottle.evict();
+      else if (kind === 8) await bottle.restart();
+      else await bottle.advance(below(3000));
+      if (below(4) > 0) continue;
+      await bottle.advance(2000);
+      const found = await read(bottle, "log");
+      assert.deepEqual([...found].sort(), [...newest.values()].sort(), `seed ${seed} step ${step}`);
+      assert.equal(bottle.queue("log").readyCount, newest.size);
+    }
+    await bottle.advance(2000);
+    for (let i = 0; i < 4; i++) await bottle.evict();
+    const batches = await readBatches(bottle, "log");
+    const messages = batches.join(" ").split(" ").length - batches.length;
+    assert.ok(batches.length <= newest.size && batches.length > 0, `${batches.length} for ${newest.size} keys`);
+    assert.ok(messages < newest.size * 2.5, `${messages} messages for ${newest.size} keys`);
+    assert.deepEqual(bottle.logged, []);
+  }
+});
