@@ -271,6 +271,7 @@ class Run {
     for (const queue of model.queues.values()) {
       if (queue.deleted === undefined && !queue.isHidden) workload.consumeFrom(session, queue, 0, false, true);
     }
+    let settlings = 0;
     for (let round = 0; ; round++) {
       await world.quiet(() => model.observe());
       if (session.held.size > 0) {
@@ -278,6 +279,9 @@ class Run {
         const when = model.now();
         for (const held of session.held.values()) model.settle(held, "accept", when);
         session.held.clear();
+        // No time went by: what is to come later is not late.
+        ensure(++settlings < 100_000, "what is settled comes again and again");
+        round--;
         continue;
       }
       const waiting = [...model.queues.values()].flatMap((queue) =>

@@ -136,7 +136,9 @@ function publishDeath(
 }
 
 function isRefusedSomewhere(targets: readonly QueueState[], p: Publication): boolean {
-  return targets.some((target) => target.mayRefuse && target.refuses(p.bodyEnd - p.bodyStart));
+  // Of a topic, any of its partitions may be the one that it goes to.
+  const partitions = targets.flatMap((target) => target.partitions);
+  return partitions.some((one) => one.mayRefuse && one.refuses(p.bodyEnd - p.bodyStart));
 }
 
 /** `deaths`: newest first. */

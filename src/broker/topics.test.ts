@@ -221,3 +221,23 @@ test("a topic that is unused goes as a whole, and one with a consumer stays", as
   bottle.consume("t").consumer.cancel();
   assert.equal(bottle.ns.queue("t"), undefined);
 });
+
+test("what must not be lost waits until no partition of its target is full", async () => {
+  const bottle = await Bottle.open();
+  const dead = bottle.ns.createQueue("dead", { ...plainQueue, maxLength: 1, overflow: "reject-publish" }, {}, 2);
+  bottle.declare("q", { deadLetter: { exchange: "", routingKey: "dead", atLeastOnce: true } });
+  const p = { ...emptyPublication(bottle.ns.exchange("")!), format: testFormat.id, routingKey: "dead", partition: 1 };
+  bottle.ns.publish(p, bottle.outcome);
+  bottle.publishAll("q", numbers(3));
+  const taker = bottle.consume("q");
+  await bottle.settle();
+  taker.session.settle(0, true, "reject");
+  await bottle.settle();
+  assert.equal(dead.readyCount, 1);
+  const got = new Set<string>();
+  for (let i = 0; i < 40 && got.size < 4; i++) {
+    for (const body of await bottle.drain("dead")) got.add(body);
+    await bottle.advance(1000);
+  }
+  assert.deepEqual(got, new Set(["", ...numbers(3)]));
+});

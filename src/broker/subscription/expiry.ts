@@ -84,9 +84,9 @@ export class Expiry {
   /** When the first of the heads expires; a head that is not in memory is fetched and looked at later. */
   #nextMs(): number {
     const subscription = this.#subscription;
-    const { ready, partition } = subscription;
+    const { ready, partition, undecided } = subscription;
     let nextMs = Infinity;
-    ready.heads(partition.visibleEnd, (offset) => {
+    ready.heads(undecided.end, (offset) => {
       if (subscription.passOverHead(offset)) nextMs = 0;
       else if (partition.look(offset, this.#entry)) nextMs = Math.min(nextMs, this.#expiresMs(this.#entry));
       else subscription.missing.load(offset);
@@ -96,9 +96,9 @@ export class Expiry {
 
   #expireOne(): void {
     const subscription = this.#subscription;
-    const { ready, partition } = subscription;
+    const { ready, partition, undecided } = subscription;
     let dead = -1;
-    ready.heads(partition.visibleEnd, (offset) => {
+    ready.heads(undecided.end, (offset) => {
       if (dead >= 0 || subscription.passOverHead(offset)) return;
       if (partition.look(offset, this.#entry) && this.isExpired(this.#entry, false)) dead = offset;
     });

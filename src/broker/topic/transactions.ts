@@ -44,6 +44,8 @@ export class Transactions {
   /** Of each of them and all before it: nothing of those lies above. */
   #lastOffsets: number[] = [];
   #abortedRanges = new RangeSet();
+  /** What was last trimmed to. */
+  #first = 0;
 
   openOf(producerId: number): Transaction | undefined {
     return this.#openByProducer.get(producerId);
@@ -125,6 +127,8 @@ export class Transactions {
 
   /** Nothing below `first` is kept any more. */
   trim(first: number): void {
+    if (first === this.#first) return;
+    this.#first = first;
     this.#abortedRanges.removeBelow(first);
     if (this.#aborted.every(({ lastOffset }) => lastOffset >= first)) return;
     this.#aborted = this.#aborted.filter(({ lastOffset }) => lastOffset >= first);
