@@ -8,11 +8,14 @@
 import type { Pattern } from "../base/pattern.ts";
 import type { Permission, TopicPermission, UserStore } from "./changes.ts";
 import type { HashingAlgorithm } from "./password.ts";
+import type { ScramCredentials } from "./scram.ts";
 
 /** As kept. Before there were more of them, records held hash and tags only. */
 export interface UserRecord {
   readonly passwordHash: string;
   readonly hashingAlgorithm?: HashingAlgorithm;
+  /** Absent: the password was set as a hash, or has not been asked for since the first start. */
+  readonly scram?: ScramCredentials | undefined;
   readonly tags: readonly string[];
   readonly limits?: UserLimits;
 }

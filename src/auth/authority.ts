@@ -24,6 +24,7 @@ import { Tokens, type TokenSettings } from "./oauth2/tokens.ts";
 import { hashPassword, verifyPassword } from "./password.ts";
 import { Permissions } from "./permissions.ts";
 import { Refusal } from "./refusal.ts";
+import { decoyCredential, type ScramCredential, type ScramCredentials, type ScramMechanism } from "./scram.ts";
 import { TopicPermissions } from "./topic-permissions.ts";
 import { Users } from "./users.ts";
 
@@ -76,6 +77,7 @@ export class Authority {
   readonly attempts = new LoginAttempts();
   readonly settings: AuthSettings;
   readonly #store: UserStore;
+  readonly #bytes: (count: number) => Buffer;
   readonly #tokens: Tokens | undefined;
   readonly #accounts: Accounts = new Map<string, Account>();
   readonly #listeners = new Set<ChangeListener>();
@@ -83,6 +85,7 @@ export class Authority {
   constructor(options: AuthorityOptions) {
     const { store } = options;
     this.#store = store;
+    this.#bytes = options.bytes;
     this.settings = options.settings;
     this.#tokens = this.#openTokens(options);
     const changed = (change: AuthChange): void => {
@@ -100,7 +103,7 @@ export class Authority {
   createFirst(): void {
     if (this.#store.get("auth", "first") !== undefined) return;
     const { defaultUser, defaultPassword } = this.settings;
-    const secret = defaultPassword === undefined ? {} : { password: defaultPassword };
+    const secret = defaultPassword === undefined ? {} : { password: defaultPassword, derivesLater: true };
     // Records from before there were permissions name no algorithm: their users keep what they had. All others, imported
     // ones say, have what they were given.
     const entitled = [...this.#accounts.values()].filter(({ record }) => record.hashingAlgorithm === undefined);
@@ -130,6 +133,38 @@ export class Authority {
   login(login: Login): LoginOutcome | Promise<LoginOutcome> {
     const outcome = this.#judge(login);
     return outcome instanceof Promise ? outcome.then((late) => this.#close(login, late)) : this.#close(login, outcome);
+  }
+
+  /**
+   * What to begin SCRAM with, whoever it is: who cannot log in by it is refused at its end.
+   * @returns and in words for the log why nobody can, if so.
+   */
+  scramCredential(mechanism: ScramMechanism, name: string): { credential: ScramCredential; fault: string | undefined } {
+    const account = this.#accounts.get(name);
+    const kept = account?.record.scram ?? (account && this.#deriveDefault(account));
+    if (kept !== undefined) return { credential: kept[mechanism], fault: undefined };
+    const fault =
+      account === undefined
+        ? "invalid credentials"
+        : "there is only a hash of the password, by which nobody can log in with SCRAM: set the password again";
+    return { credential: decoyCredential(mechanism, this.#decoySecret(), name), fault };
+  }
+
+  /** The default user was made without, to start quickly. */
+  #deriveDefault({ name, record }: Account): ScramCredentials | undefined {
+    const { defaultUser, defaultPassword } = this.settings;
+    if (name !== defaultUser || defaultPassword === undefined || defaultPassword === "") return undefined;
+    if (!verifyPassword(record.passwordHash, defaultPassword, record.hashingAlgorithm)) return undefined;
+    return this.users.deriveScram(name, defaultPassword);
+  }
+
+  /** Kept, so that the salts of those who are not there do not change with a start either. */
+  #decoySecret(): Buffer {
+    const kept = this.#store.get("auth", "decoy") as string | undefined;
+    if (kept !== undefined) return Buffer.from(kept, "base64");
+    const secret = this.#bytes(32);
+    this.#store.put("auth", "decoy", secret.toString("base64"));
+    return secret;
   }
 
   /**
@@ -208,6 +243,8 @@ export class Authority {
       const isRight = verifyPassword(passwordHash, proof.password, hashingAlgorithm);
       if (!isRight || account === undefined) return new Refusal(`user '${name}' - invalid credentials`, name);
     }
+    if (proof.kind === "scram" && proof.fault !== undefined)
+      return new Refusal(`user '${name}' - ${proof.fault}`, name);
     if (account === undefined) return new Refusal(`user '${name}' - invalid credentials`, name);
     return new InternalIdentity(account, clientId);
   }

@@ -9,6 +9,8 @@ export type Proof =
   | { readonly kind: "password"; readonly name: string; readonly password: string }
   /** A JSON Web Token, as in HTTP's `Authorization: Bearer`. */
   | { readonly kind: "token"; readonly token: string }
+  /** SCRAM came to its end, see scram.ts. `fault`: what was wrong; undefined: the client knows the password. */
+  | { readonly kind: "scram"; readonly name: string; readonly fault: string | undefined }
   /** The name in a client certificate that was verified, see certificate-name.ts. */
   | { readonly kind: "certificate"; readonly name: string }
   | { readonly kind: "anonymous" };

@@ -10,6 +10,7 @@ import { Account, type Accounts, type UserLimits, type UserRecord } from "./acco
 import type { ChangeListener, UserStore } from "./changes.ts";
 import { checkHash, defaultHashing, hashPassword, isHashingAlgorithm, type HashingAlgorithm } from "./password.ts";
 import { AuthFault } from "./refusal.ts";
+import { deriveScram, scramSaltBytes, type ScramCredentials } from "./scram.ts";
 
 /** A user as seen from outside. */
 export interface User {
@@ -24,6 +25,8 @@ export interface User {
 /** What to make of a user. Without password and hash, no login by password is possible. */
 export interface UserDraft {
   readonly password?: string;
+  /** What SCRAM needs of the password is derived when somebody asks for it: the caller sees to that. */
+  readonly derivesLater?: boolean;
   readonly passwordHash?: string;
   /** Of the hash; the default is RabbitMQ's. */
   readonly hashingAlgorithm?: string;
@@ -158,6 +161,16 @@ export class Users {
     return undefined;
   }
 
+  /** Keeps what SCRAM needs of the password that the user has. There is such a user. */
+  deriveScram(name: string, password: string): ScramCredentials {
+    const account = this.#accounts.get(name)!;
+    const scram = deriveScram(password, this.#bytes(scramSaltBytes));
+    this.#store.put(kind, name, { ...account.record, scram });
+    // Nothing that anybody is told of has changed, so neither has the version.
+    account.record = { ...account.record, scram };
+    return scram;
+  }
+
   /** The form in which a password would be kept. */
   hash(password: string): string {
     return hashPassword(password, this.#bytes(4));
@@ -171,10 +184,15 @@ export class Users {
       return new AuthFault("badHash", `unknown hashing algorithm '${hashingAlgorithm}'`);
     if (passwordHash !== undefined) {
       const wrong = checkHash(passwordHash, hashingAlgorithm);
-      return wrong === undefined ? { passwordHash, hashingAlgorithm } : new AuthFault("badHash", wrong);
+      return wrong === undefined
+        ? { passwordHash, hashingAlgorithm, scram: undefined }
+        : new AuthFault("badHash", wrong);
     }
+    if (password === undefined) return { passwordHash: "", hashingAlgorithm: defaultHashing, scram: undefined };
     // An empty password is hashed as any other; nobody is let in with it, see authority.ts.
-    return { passwordHash: password === undefined ? "" : this.hash(password), hashingAlgorithm: defaultHashing };
+    const isDerived = password !== "" && draft.derivesLater !== true;
+    const scram = isDerived ? deriveScram(password, this.#bytes(scramSaltBytes)) : undefined;
+    return { passwordHash: this.hash(password), hashingAlgorithm: defaultHashing, scram };
   }
 
   #save(account: Account, record: UserRecord): void {
@@ -188,7 +206,11 @@ export class Users {
   }
 }
 
-type Secret = Required<Pick<UserRecord, "passwordHash" | "hashingAlgorithm">>;
+interface Secret {
+  readonly passwordHash: string;
+  readonly hashingAlgorithm: HashingAlgorithm;
+  readonly scram: ScramCredentials | undefined;
+}
 
 export function noSuchUser(name: string): AuthFault {
   return new AuthFault("noSuchUser", `user '${name}' does not exist`);

@@ -13,6 +13,7 @@ export class ConnectionLogin {
   readonly #address: PeerAddress;
   readonly #letIn: () => void;
   #identity: Identity | undefined;
+  #endsAtMs = Infinity;
   /** By which `identity` was found: a SASL mechanism's name, `EXTERNAL`, `ANONYMOUS`. */
   mechanism = "";
   /** SASL has begun: until it is done, only its own commands are taken. */
@@ -33,10 +34,24 @@ export class ConnectionLogin {
     return this.#identity;
   }
 
-  /** SASL came to its end. Answers false for somebody who may not enter. */
-  succeed(identity: Identity, mechanism: string): boolean {
+  /** Somebody has logged in by SASL: again is the same one. */
+  get isBySasl(): boolean {
+    return this.#identity !== undefined && this.mechanism !== "EXTERNAL" && this.mechanism !== "ANONYMOUS";
+  }
+
+  /** The time of the login is up: it is to be made again before anything else. */
+  get isOver(): boolean {
+    return this.#endsAtMs !== Infinity && this.#server.clock.now() >= this.#endsAtMs;
+  }
+
+  /**
+   * A login came to its end. Answers false for somebody who may not enter.
+   * @param lifetimeMs how long it holds; 0: as long as the connection.
+   */
+  succeed(identity: Identity, mechanism: string, lifetimeMs = 0): boolean {
     if (!identity.mayEnter(this.#server.settings.namespace)) return false;
     this.#identity = identity;
+    this.#endsAtMs = lifetimeMs > 0 ? this.#server.clock.now() + lifetimeMs : Infinity;
     this.mechanism = mechanism;
     this.isUnderWay = false;
     this.exchange = undefined;
@@ -47,6 +62,7 @@ export class ConnectionLogin {
 
   /** Who asks without SASL; a text says why nobody may. */
   withoutSasl(): Identity | string {
+    if (this.isOver) return "its login is over, and it has not logged in again";
     const { authority, settings } = this.#server;
     if (settings.requireSasl) return "it has not logged in";
     const { certificateName, remoteAddress, isLoopback } = this.#address;

@@ -129,7 +129,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
 
   #handle(command: Command, version: number, isKnown: boolean, input: Input): void {
     const { clientId, correlationId } = header;
-    const identity = this.login.isUnderWay ? undefined : this.login.identity;
+    const identity = this.login.isUnderWay || this.login.isOver ? undefined : this.login.identity;
     const who = identity ?? (command.isOpen === true ? this.server.nobody : this.#enter(command));
     if (who === undefined) return;
     if (clientId !== this.clientId) this.clientId = clientId;
@@ -316,6 +316,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
 
   end(why: string): void {
     if (this.#isEnding) return;
+    this.#write();
     this.#isEnding = true;
     this.#why = why;
     this.#intake.close();

@@ -7,6 +7,7 @@
 
 import type { Authority } from "../../auth/authority.ts";
 import type { Identity } from "../../auth/identity.ts";
+import { LoginPenalty } from "../../auth/penalty.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { Broker, Namespace } from "../../broker/api.ts";
@@ -63,6 +64,8 @@ export class KafkaServer {
   readonly counters: ApiCounters;
   readonly ports: () => readonly OpenPort[];
   readonly live = new LiveConnections();
+  /** For addresses from which wrong passwords come. */
+  readonly penalty = new LoginPenalty();
   readonly topics: Topics;
   readonly transactions: Transactions;
   readonly foreignEntries: ForeignEntries;
