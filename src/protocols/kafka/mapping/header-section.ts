@@ -5,7 +5,7 @@
 
 import { textByteLength, textOfBytes, writeTextBytes } from "../../../base/byte-text.ts";
 import { Input } from "../../../wire/input.ts";
-import { readUvarint, uvarintBytes } from "../codec/primitives.ts";
+import { putVarint, readVarint, varintBytes } from "../codec/primitives.ts";
 
 export interface RecordHeader {
   readonly name: string;
@@ -43,21 +43,4 @@ export function writeHeaders(headers: readonly RecordHeader[]): Buffer {
     if (value !== null) at += value.copy(section, at);
   }
   return section;
-}
-
-function readVarint(input: Input): number {
-  const zigzag = readUvarint(input);
-  return (zigzag >>> 1) ^ -(zigzag & 1);
-}
-
-function varintBytes(value: number): number {
-  return uvarintBytes(value * 2);
-}
-
-function putVarint(buffer: Buffer, at: number, value: number): number {
-  let left = ((value << 1) ^ (value >> 31)) >>> 0;
-  let to = at;
-  for (; left >= 0x80; left >>>= 7) buffer[to++] = (left & 0x7f) | 0x80;
-  buffer[to++] = left;
-  return to;
 }

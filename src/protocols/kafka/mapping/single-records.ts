@@ -20,23 +20,42 @@ export interface RecordParts {
   bodyEnd: number;
 }
 
+const nothing: Buffer = Buffer.alloc(0);
+
 export class SingleRecords {
   readonly reader = new RecordReader();
   #isAppendTime = false;
+  #payload: Buffer = nothing;
+  #start = 0;
+  #end = 0;
   #scratch = Buffer.alloc(1024);
 
   /** What was wrong; undefined: its records can be read. What is compressed may become `bytesMax`. */
   open(view: BatchView, bytesMax: number): string | undefined {
     this.#isAppendTime = view.isLogAppendTime;
-    const start = view.start + batchAt.records;
-    if (view.compression === 0) {
-      this.reader.open(view, view.buffer, start, view.end);
-      return undefined;
+    this.#payload = view.buffer;
+    this.#start = view.start + batchAt.records;
+    this.#end = view.end;
+    if (view.compression !== 0) {
+      const plain = decompress(view.compression, view.buffer, this.#start, view.end, bytesMax);
+      if (plain instanceof Malformed) return plain.reason;
+      this.#payload = plain;
+      this.#start = 0;
+      this.#end = plain.length;
     }
-    const plain = decompress(view.compression, view.buffer, start, view.end, bytesMax);
-    if (plain instanceof Malformed) return plain.reason;
-    this.reader.open(view, plain, 0, plain.length);
+    this.rewind(view);
     return undefined;
+  }
+
+  /** Begins anew with what was opened. */
+  rewind(view: BatchView): void {
+    this.reader.open(view, this.#payload, this.#start, this.#end);
+  }
+
+  /** Lets go of the bytes. */
+  close(): void {
+    this.#payload = nothing;
+    this.reader.buffer = nothing;
   }
 
   /** Moves to the next record. False: there is none, or `reader.fault`. */

@@ -7,17 +7,21 @@ import { producerVerdict, type Batch, type Queue } from "../../../broker/api.ts"
 import { errorCode } from "../codec/errors.ts";
 import type { Call } from "../command.ts";
 import { batchFormatId } from "../mapping/format.ts";
+import { QueuedRecords } from "../mapping/queued-records.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
 import { BatchCheck, type RecordError } from "./batch-check.ts";
 
 const nothing = Buffer.alloc(0);
+/** What is opened may become so many times what the topic takes in one batch. */
+const expansionMax = 64;
 
 /** One at a time: what append() found is in its fields until the next. */
 export class Appending {
   baseOffset = -1;
   logAppendTimeMs = -1;
   readonly #check = new BatchCheck();
+  readonly #queued = new QueuedRecords();
   readonly #batch: Batch = {
     producerId: -1,
     producerEpoch: -1,
@@ -46,18 +50,19 @@ export class Appending {
     const nowMs = call.server.broker.clock.now();
     const code = check.judge(records ?? nothing, call.version, topic.limits, nowMs);
     if (code !== errorCode.NONE) return code;
-    if (queue.settings.mode !== "offset") {
-      check.reason = `'${topic.name}' is a queue, which takes no batches yet`;
-      return errorCode.INVALID_REQUEST;
-    }
+    const isQueue = queue.settings.mode !== "offset";
+    const fault = isQueue ? this.#openForQueue(topic, queue) : errorCode.NONE;
+    if (fault !== errorCode.NONE) return fault;
     const refusal = check.batch.isTransactional ? this.#enterTransaction(call, topic, queue, transactionalId) : 0;
     if (refusal !== errorCode.NONE) return refusal;
     const batch = this.#fill();
     const verdict = batch.producerId < 0 ? producerVerdict.next : queue.checkProducer(batch);
     this.logAppendTimeMs = -1;
     this.baseOffset = verdict;
-    if (verdict === producerVerdict.next) this.#append(topic, queue, records!, nowMs);
-    else if (verdict < 0) return codeOf(verdict);
+    if (verdict === producerVerdict.next) {
+      if (isQueue) return this.#appendToQueue(call, topic, queue, batch);
+      this.#append(topic, queue, records!, nowMs);
+    } else if (verdict < 0) return codeOf(verdict);
     return errorCode.NONE;
   }
 
@@ -66,6 +71,35 @@ export class Appending {
     if (transactionalId === null) return errorCode.INVALID_TXN_STATE;
     const code = server.transactions.mayProduce(transactionalId, this.#check.batch, topic, queue, version >= 12);
     return codeOfWrite(11, version, code);
+  }
+
+  /** A queue takes records one by one: they have to be read before anything is promised. */
+  #openForQueue({ limits }: Topic, { settings }: Queue): number {
+    const check = this.#check;
+    const queued = this.#queued;
+    const fault = queued.open(check.batch, limits.messageBytesMax * expansionMax);
+    if (fault !== undefined) {
+      check.reason = fault;
+      return errorCode.INVALID_RECORD;
+    }
+    const { overflow, maxLength, maxLengthBytes } = settings;
+    const neverFits =
+      overflow !== "drop-head" &&
+      ((maxLength >= 0 && queued.count > maxLength) || (maxLengthBytes >= 0 && queued.bodyBytes > maxLengthBytes));
+    if (!neverFits) return errorCode.NONE;
+    check.reason = "The queue refuses what is over its length limit, and these are more records than it may ever hold.";
+    return errorCode.RECORD_LIST_TOO_LARGE;
+  }
+
+  #appendToQueue({ server }: Call, topic: Topic, queue: Queue, batch: Batch): number {
+    const queued = this.#queued;
+    if (!queue.hasRoom(queued.count, queued.bodyBytes)) {
+      this.#check.reason = `Queue '${topic.name}' is at its length limit.`;
+      return errorCode.KAFKA_STORAGE_ERROR;
+    }
+    const [first] = topic.partitions;
+    this.baseOffset = queue.appendProduced(batch, () => queued.publish(server.namespace!, first!, queue.index));
+    return errorCode.NONE;
   }
 
   #fill(): Batch {

@@ -1,0 +1,101 @@
+/**
+ * A batch that is produced to a topic whose messages go when they are settled: each of its records becomes a message there,
+ * all of them or none. Priority, time to live and id for deduplication are taken from the headers that say them.
+ */
+
+import type { Namespace, Publication, PublishOutcome, Queue } from "../../../broker/api.ts";
+import type { BatchView } from "../codec/record-batch.ts";
+import { recordFormatId } from "./format.ts";
+import { RecordHeaders } from "./record-canonical.ts";
+import { RecordHead } from "./record-head.ts";
+import { SingleRecords } from "./single-records.ts";
+
+const dedupHeader = Buffer.from("x-deduplication-header");
+const fieldPrefix = Buffer.from("amqp.");
+const nothing = Buffer.alloc(0);
+
+export class QueuedRecords {
+  /** Of the batch that was opened. */
+  count = 0;
+  bodyBytes = 0;
+  readonly #records = new SingleRecords();
+  readonly #head = new RecordHead();
+  readonly #outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
+
+  /** Reads all of it. Answers what is wrong with it. Compressed records may become `bytesMax`. */
+  open(view: BatchView, bytesMax: number): string | undefined {
+    this.count = 0;
+    this.bodyBytes = 0;
+    const records = this.#records;
+    const fault = records.open(view, bytesMax);
+    if (fault !== undefined) return fault;
+    const { reader } = records;
+    while (records.next()) {
+      this.count++;
+      this.bodyBytes += Math.max(0, reader.valueEnd - reader.valueStart);
+    }
+    if (reader.fault !== null) return reader.fault;
+    records.rewind(view);
+    return undefined;
+  }
+
+  /** Appends what was opened to a partition of the topic. */
+  publish(namespace: Namespace, topic: Queue, partition: number): void {
+    const publication: Publication = {
+      format: recordFormatId,
+      durable: true,
+      priority: 0,
+      ttlMs: -1,
+      deliverAtMs: 0,
+      key: undefined,
+      dedupId: undefined,
+      skipsHistory: true,
+      partition: topic.partitions.length === 1 ? -1 : partition,
+      exchange: namespace.exchange("")!,
+      routingKey: topic.name,
+      extraKeys: undefined,
+      head: nothing,
+      headStart: 0,
+      headEnd: 0,
+      body: nothing,
+      bodyStart: 0,
+      bodyEnd: 0,
+    };
+    const targets = [topic];
+    const records = this.#records;
+    while (records.next()) {
+      records.place(publication);
+      publication.priority = 0;
+      publication.ttlMs = -1;
+      publication.dedupId = undefined;
+      if (this.#hasWord()) this.#readWords(publication);
+      namespace.publishTo(targets, publication, this.#outcome);
+    }
+    records.close();
+  }
+
+  /** Whether a header may say something to the broker. */
+  #hasWord(): boolean {
+    const { reader } = this.#records;
+    let has = false;
+    while (reader.nextHeader()) {
+      const { buffer, headerNameStart: start, headerNameEnd: end } = reader;
+      has ||= isAt(buffer, start, end, fieldPrefix) || isAt(buffer, start, end, dedupHeader);
+    }
+    return has;
+  }
+
+  #readWords(publication: Publication): void {
+    const { head } = publication;
+    this.#head.set(head, publication.headStart, publication.headEnd);
+    const { fields, headers } = new RecordHeaders(head, this.#head.headersStart, this.#head.headersEnd);
+    publication.priority = (fields.priority as number | undefined) ?? 0;
+    publication.ttlMs = (fields.expirationMs as number | undefined) ?? -1;
+    const id = headers.find(({ name }) => name === "x-deduplication-header")?.value;
+    if (typeof id === "string" || typeof id === "number") publication.dedupId = String(id);
+  }
+}
+
+function isAt(buffer: Buffer, start: number, end: number, word: Buffer): boolean {
+  return end - start >= word.length && buffer.compare(word, 0, word.length, start, start + word.length) === 0;
+}
