@@ -15,11 +15,9 @@ export interface Primitives {
   bool: boolean;
   int8: number;
   int16: number;
-  uint16: number;
   int32: number;
   /** Rounded past ±2^53. */
   int64: number;
-  float64: number;
   /** 32 hexadecimal digits. */
   uuid: string;
   string: string;
@@ -76,10 +74,8 @@ function primitive<N extends PrimitiveName>(type: N) {
 export const bool = primitive("bool");
 export const int8 = primitive("int8");
 export const int16 = primitive("int16");
-export const uint16 = primitive("uint16");
 export const int32 = primitive("int32");
 export const int64 = primitive("int64");
-export const float64 = primitive("float64");
 export const uuid = primitive("uuid");
 export const string = primitive("string");
 export const bytes = primitive("bytes");

@@ -329,25 +329,12 @@ const fixedCodecs = {
     (input) => input.i16(),
     (output, value) => output.u16(value),
   ),
-  uint16: fixed(
-    2,
-    (input) => input.u16(),
-    (output, value) => output.u16(value),
-  ),
   int32: fixed(
     4,
     (input) => input.i32(),
     (output, value) => output.u32(value),
   ),
   int64: fixed(8, readInt64, writeInt64),
-  float64: fixed(
-    8,
-    (input) => input.f64(),
-    (output, value) => {
-      const at = output.reserve(8);
-      output.buffer.writeDoubleBE(value, at);
-    },
-  ),
   uuid: fixed(16, readUuid, writeUuid),
 } satisfies Partial<Record<PrimitiveName, Codec>>;
 

@@ -1,7 +1,7 @@
 /** What consumers tell each other in the opaque bytes of JoinGroup and SyncGroup. The broker looks for topics in them. */
 
 import { array, bytes, int32, string } from "../fields.ts";
-import { messageSchema, type ReadOf } from "../schema.ts";
+import { messageSchema } from "../schema.ts";
 
 export const consumerProtocolSubscription = messageSchema("ConsumerProtocolSubscription", -1, "0-3", "none", {
   topics: array("0+", "string"),
@@ -10,10 +10,8 @@ export const consumerProtocolSubscription = messageSchema("ConsumerProtocolSubsc
   generationId: int32("2+", { default: -1 }),
   rackId: string("3+", { nullable: "3+", default: null }),
 });
-export type ConsumerProtocolSubscription = ReadOf<typeof consumerProtocolSubscription>;
 
 export const consumerProtocolAssignment = messageSchema("ConsumerProtocolAssignment", -1, "0-3", "none", {
   assignedPartitions: array("0+", { topic: string("0+"), partitions: array("0+", "int32") }),
   userData: bytes("0+", { nullable: "0+", default: null }),
 });
-export type ConsumerProtocolAssignment = ReadOf<typeof consumerProtocolAssignment>;
