@@ -5,7 +5,7 @@
  * written in one pass. Both happen in one turn, so the buffers stay what they are. The first batch of an answer goes whole,
  * whatever the limits; every other one goes whole or not.
  *
- * The layout is that of FetchResponse in codec/messages/fetch.ts; a property test holds the two together.
+ * The layout is that of FetchResponse in codec/messages/fetch.ts, by which the tests read it in every version.
  */
 
 import type { AbortedTransaction, Entry } from "../../../broker/api.ts";
