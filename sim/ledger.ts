@@ -18,15 +18,18 @@ import type { Chance } from "./chance.ts";
 import { ensure } from "./cut.ts";
 import { Audience } from "./ledger-audience.ts";
 import { Books, type Sent, type SimProducer, type Transaction } from "./ledger-books.ts";
+import { shelfName } from "./shelf.ts";
 import { batchBodyOf, batchNumberOf, bodyOf, isMarker, markerBody, simFormatId } from "./message.ts";
 
-export const ledgerName = "ledger";
+const ledgerName = "ledger";
+/** Namespaces that keep books of their own. */
+export const asideNames: readonly string[] = [ledgerName, shelfName];
 const partitionCount = 3;
 const group = "readers";
 
-/** The model of everything else does not look at what is the ledger's. */
+/** The model of everything else does not look at what is the ledger's, or on the shelf. */
 export function isAside(queue: QueueState): boolean {
-  return queue.namespace.name === ledgerName;
+  return asideNames.includes(queue.namespace.name);
 }
 
 export class Ledger {

@@ -6,6 +6,7 @@ import { Chance } from "./chance.ts";
 import { copyAway } from "./copying.ts";
 import { ensure, Violation } from "./cut.ts";
 import { Ledger } from "./ledger.ts";
+import { Shelf } from "./shelf.ts";
 import { Model } from "./model.ts";
 import { Tenants } from "./tenants.ts";
 import { kindNames } from "./topology.ts";
@@ -33,6 +34,7 @@ class Run {
   readonly #workload: Workload;
   readonly #tenants: Tenants;
   readonly #ledger: Ledger;
+  readonly #shelf: Shelf;
   /** Of its own, as that of the tenants. */
   readonly #copyChance: Chance;
   readonly #copies: boolean;
@@ -90,6 +92,7 @@ class Run {
     this.#copyChance = new Chance(seed ^ 0xc0b1f);
     this.#copies = this.#copyChance.is(0.3);
     this.#ledger = new Ledger(new Chance(seed ^ 0x1ed6e5), !this.#copies && !this.#rots, trace);
+    this.#shelf = new Shelf(new Chance(seed ^ 0x5e1f00), !this.#copies && !this.#rots, trace);
     this.#model.say = trace;
     this.#model.clockMs = () => this.#world.clock.now();
     this.#model.maxMs = this.#world.clock.now();
@@ -126,6 +129,7 @@ class Run {
         this.#workload.begin(broker);
         this.#tenants.recovered();
         this.#ledger.begin(broker);
+        this.#shelf.begin(broker);
         return;
       }
       isClean = false;
@@ -141,6 +145,7 @@ class Run {
       await this.#step();
       this.#tenants.step();
       this.#ledger.step();
+      this.#shelf.step();
       this.#model.observe();
       if (this.#world.fatal !== undefined) return;
     }
@@ -297,6 +302,7 @@ class Run {
       model.observe();
     }
     await this.#ledger.close(() => world.quiet(() => model.observe()));
+    await this.#shelf.close(() => world.quiet(() => model.observe()));
     if (model.mayLose) return;
     for (const queue of model.queues.values()) {
       if (queue.deleted !== undefined) continue;

@@ -12,7 +12,7 @@ import { emptyPublication } from "../src/broker/dead-letter.ts";
 import type { Chance } from "./chance.ts";
 import type { ModelQueue } from "./copies.ts";
 import { ensure } from "./cut.ts";
-import { ledgerName } from "./ledger.ts";
+import { asideNames } from "./ledger.ts";
 import { bodyOf, simFormatId } from "./message.ts";
 import type { Model } from "./model.ts";
 import type { Workload } from "./workload.ts";
@@ -59,7 +59,7 @@ export class Tenants {
   /** After a start: a namespace is there with the queue that was made with it, or it is not there. */
   recovered(): void {
     for (const namespace of this.#broker.namespaces()) {
-      if (namespace.name === "/" || namespace.name === ledgerName) continue;
+      if (namespace.name === "/" || asideNames.includes(namespace.name)) continue;
       const first = [...namespace.queues()].find((queue) => queue.name.endsWith("#first"));
       ensure(first !== undefined, `the namespace '${namespace.name}' is there without what was made with it`);
     }
