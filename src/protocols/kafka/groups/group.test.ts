@@ -837,3 +837,106 @@ test("a commit is a sign of life", () =>
   `,
     { initialRebalanceDelayMs: 0 },
   ));
+
+test("one that waits for its assignment and is put out meanwhile is told", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    b joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    b syncs as=b-1
+    x leaves as=b-1
+      x: NONE
+      b: UNKNOWN_MEMBER_ID
+      PreparingRebalance 1
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a static member that was replaced before it asked for its assignment has to ask too", () =>
+  tell(
+    `
+    a joins instance=i session=60000 rebalance=10000
+      PreparingRebalance 0
+    b joins instance=j session=60000 rebalance=10000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a syncs as=a-1 instance=i gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    b joins instance=j session=60000 rebalance=10000
+      b: b-2 joined 1, range, leader a-1
+    10000 ms pass
+      at 10000 ms
+      b-2 is out: it did not ask for its assignment in time
+      PreparingRebalance 1
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("a static member that was replaced lives by its heartbeats", () =>
+  tell(
+    `
+    a joins instance=i
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 instance=i gives=a-1:x
+      a: is assigned x
+      Stable 1
+    9000 ms pass
+    a joins instance=i
+      a: a-2 joined 1, range, leader a-1
+    9999 ms pass
+    1 ms pass
+      at 19000 ms
+      a-2 is out: its session has timed out
+      Empty 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("one that comes back with its id to a group that is full is not waited for", () =>
+  tell(
+    `
+    a joins
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 1
+    a joins as=a-1
+      a: a-1 joined 2, range, leader a-1, members a-1
+      CompletingRebalance 2
+    b joins v=4
+      b: MEMBER_ID_REQUIRED b-1
+    a leaves as=a-1
+      a: NONE
+      PreparingRebalance 2
+    c joins
+      PreparingRebalance 2
+    d joins
+      PreparingRebalance 2
+    b joins v=4 as=b-1
+      b: GROUP_MAX_SIZE_REACHED
+      c: c-1 joined 3, range, leader c-1, members c-1 d-1
+      d: d-1 joined 3, range, leader c-1
+      CompletingRebalance 3
+  `,
+    { initialRebalanceDelayMs: 0, membersMax: 2 },
+  ));
