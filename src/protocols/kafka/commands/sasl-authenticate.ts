@@ -21,6 +21,8 @@ export const saslAuthenticate: Command<SaslAuthenticateRequest, SaslAuthenticate
   request: saslAuthenticateRequest,
   response: saslAuthenticateResponse,
   isOpen: true,
+  // A refusal is told late.
+  isLongPoll: true,
   handle({ authBytes }, call) {
     const { server, connection } = call;
     const { login } = connection;
