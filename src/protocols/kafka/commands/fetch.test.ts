@@ -265,6 +265,31 @@ test("offsets: beginning, end, and the first of a time, to the record", async ()
   assert.deepEqual(answer.topics[0]!.partitions[0]!.timestamp, start + 1);
 });
 
+test("the message of the greatest time is found, also where time goes back", async () => {
+  const { client } = await open();
+  const start = Date.UTC(2020, 0, 1);
+  const ask = async () => {
+    client.ask(listOffsets, 7, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, timestamp: -3 }] }] });
+    for (let turn = 0; turn < 300; turn++) await Promise.resolve();
+    const { topics } = client.take()[0]!.response as {
+      topics: { partitions: { offset: number; timestamp: number }[] }[];
+    };
+    return [topics[0]!.partitions[0]!.offset, topics[0]!.partitions[0]!.timestamp - start];
+  };
+  const at = (ms: number, ...values: string[]) => {
+    const topicData = [{ name: "t", partitionData: [{ index: 0, records: batchOf(values, {}, start + ms) }] }];
+    client.call(produce, 9, { acks: 1, timeoutMs: 1000, topicData });
+  };
+  assert.equal((await ask())[0], -1);
+  at(100, "a", "b");
+  assert.deepEqual(await ask(), [1, 101]);
+  at(5000, "c", "d", "e");
+  at(300, "f");
+  assert.deepEqual(await ask(), [4, 5002]);
+  at(6000, "g");
+  assert.deepEqual(await ask(), [6, 6000]);
+});
+
 test("records are deleted up to an offset that is there", async () => {
   const { client } = await open();
   send(client, ["a", "b", "c"]);

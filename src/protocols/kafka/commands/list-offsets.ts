@@ -26,6 +26,8 @@ const greatestTime = -3;
 const earliestLocal = -4;
 const latestTiered = -5;
 const earliestPendingUpload = -6;
+/** Later times than so much ahead of ours count as that. */
+const aheadMsMax = 3_600_000;
 /** The lowest version that has them. */
 const versionByTime: Readonly<Record<number, number>> = {
   [greatestTime]: 7,
@@ -95,7 +97,9 @@ function find(
     case earliestPendingUpload:
       return { partitionIndex };
     case greatestTime:
-      return findGreatestTime(queue, end).then((found) => shown(asked, found));
+      return findGreatestTime(queue, end, call.server.broker.clock.now() + aheadMsMax).then((found) =>
+        shown(asked, found),
+      );
     default:
       return findByTime(queue, end, timestamp).then((found) => shown(asked, found));
   }

@@ -40,16 +40,39 @@ export async function findByTime(queue: Queue, end: number, timeMs: number): Pro
   return undefined;
 }
 
-/** Of the newest entry: it is the one of the greatest time, where time does not go back. */
-export async function findGreatestTime(queue: Queue, end: number): Promise<FoundMessage | undefined> {
+/**
+ * The message of the greatest time. That is in the newest entry as a rule; else times are halved until there is one left at
+ * which something is found. What is more than an hour ahead counts for an hour, as everywhere in the core.
+ *
+ * @param latestMs no message is of a later time.
+ */
+export async function findGreatestTime(queue: Queue, end: number, latestMs: number): Promise<FoundMessage | undefined> {
+  if (queue.firstOffset >= end) return undefined;
+  const newest = await greatestAt(queue, end, end - 1);
+  if (newest === undefined || (await queue.offsetAtTime(newest.timestampMs + 1)) >= end) return newest;
+  let hasMs = newest.timestampMs + 1;
+  let hasNotMs = latestMs + 1;
+  let at = end - 1;
+  while (hasNotMs - hasMs > 1) {
+    const middleMs = hasMs + Math.floor((hasNotMs - hasMs) / 2);
+    const found = await queue.offsetAtTime(middleMs);
+    if (found < end) [hasMs, at] = [middleMs, found];
+    else hasNotMs = middleMs;
+  }
+  return (await greatestAt(queue, end, at)) ?? newest;
+}
+
+/** In the entry that holds the offset, or the next one. */
+async function greatestAt(queue: Queue, end: number, offset: number): Promise<FoundMessage | undefined> {
   let found: FoundMessage | undefined;
-  for (let loads = 0; loads < loadsMax && queue.firstOffset < end; loads++) {
-    const next = queue.read(end - 1, end, (entry) => {
-      found = greatestOf(entry);
-      return true;
+  let at = offset;
+  for (let loads = 0; loads < loadsMax; loads++) {
+    at = queue.read(at, end, (entry) => {
+      found ??= greatestOf(entry);
+      return false;
     });
-    if (next >= end) return found;
-    await new Promise<void>((resolve) => queue.load(next, resolve));
+    if (found !== undefined || at >= end) break;
+    await new Promise<void>((resolve) => queue.load(at, resolve));
   }
   return found;
 }

@@ -87,7 +87,7 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
       this.#bytes += partition.countedBytes;
       if (this.#bytes >= minBytes) return true;
     }
-    return false;
+    return this.#bytes >= minBytes;
   }
 
   /** Brings what is missing from disk. False: nothing is. */
