@@ -182,12 +182,14 @@ export interface Session {
   consume(queue: Queue, options: ConsumeOptions, receiver: Receiver): Consumer | ConsumeRefusal;
   /**
    * Takes one ready message, or none. `done` is called once, perhaps later (its bytes may have to come from disk), with what
-   * Receiver.deliver gets, or with entry undefined when the queue is empty. noAck: settled at once.
+   * Receiver.deliver gets, or with entry undefined when the queue is empty. noAck: settled at once. Of a log: `subscription`
+   * names whose; without it, it is empty.
    */
   get(
     queue: Queue,
     noAck: boolean,
     done: (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void,
+    subscription?: string,
   ): void;
   /**
    * What get() takes from now on may stay unsettled for `leaseMs`; 0, as at first: as long as it takes. `timedOut` is told
@@ -294,8 +296,11 @@ export interface Queue extends PartitionReading {
    * queue is. Nothing happens if the settings are what they were. A limit of unused time begins anew when it changes.
    */
   configure(settings: QueueSettings): void;
-  /** Drops all messages that are ready or delayed; answers how many were ready. Nothing happens to a log. */
-  purge(): number;
+  /**
+   * Drops all messages that are ready or delayed; answers how many were ready. Of a log, a named subscription's: it is given
+   * them no more. Nothing happens to a log itself.
+   */
+  purge(subscription?: string): number;
   /**
    * Adds a subscription of its own to a log, for consumers that settle entry by entry (ConsumeOptions.subscription).
    * False: there is one of this name.
@@ -305,6 +310,8 @@ export interface Queue extends PartitionReading {
     settings: SubscriptionSettings,
     startAt: "first" | "next" | { readonly offset: number },
   ): boolean;
+  /** Changes how it delivers, for what is there too, but not its mode and its priorities. It exists. Durable with the ticket. */
+  configureSubscription(name: string, settings: SubscriptionSettings): void;
   /** Ends its consumers and forgets its state; false: there is none. */
   unsubscribe(name: string): boolean;
   namedSubscription(name: string): SubscriptionView | undefined;

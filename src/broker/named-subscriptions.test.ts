@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SubscriptionSettings } from "./api.ts";
-import { Bottle } from "./test-broker.suite.ts";
+import { Bottle, plainLog } from "./test-broker.suite.ts";
 
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i));
 const shared: SubscriptionSettings = {
@@ -151,4 +151,52 @@ test("a subscription that ends tells its consumers and leaves the others alone; 
   const again = bottle.consume("log", { subscription: "a" });
   await bottle.settle();
   assert.deepEqual(again.bodies, ["0", "1"]);
+});
+
+test("a subscription is asked for one message at a time, over all partitions, and emptied; the log and others keep theirs", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.ns.createQueue("log", plainLog, undefined, 3);
+  log.subscribe("a", shared, "first");
+  log.subscribe("b", shared, "first");
+  bottle.publishAll("log", numbers(0, 9));
+  await bottle.settle();
+  const session = bottle.broker.createSession();
+  const taken: string[] = [];
+  const take = (): void =>
+    session.get(
+      log,
+      true,
+      (_lease, entry) => taken.push(entry?.buffer.toString("utf8", entry.bodyStart, entry.bodyEnd) ?? "none"),
+      "a",
+    );
+  for (let i = 0; i < 4; i++) take();
+  await bottle.settle();
+  assert.equal(new Set(taken).size, 4);
+  assert.ok(!taken.includes("none"));
+  assert.equal(log.purge("a"), 5);
+  take();
+  await bottle.settle();
+  assert.equal(taken[4], "none");
+  assert.equal(log.namedSubscription("b")?.readyCount, 9);
+  assert.equal(log.readyCount, 9);
+  await bottle.crash();
+  assert.equal(bottle.queue("log").namedSubscription("a")?.readyCount, 0);
+});
+
+test("a subscription is configured while it is there, and has it so over crash and checkpoint", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("dead");
+  const log = bottle.declareLog("log");
+  log.subscribe("a", shared, "first");
+  bottle.publishAll("log", ["0"]);
+  const deadLetter = { exchange: "", routingKey: "dead" };
+  await bottle.settle();
+  log.configureSubscription("a", { ...shared, deadLetter });
+  await bottle.settle();
+  for (const step of ["crash", "restart"] as const) await bottle[step]();
+  const a = bottle.consume("log", { subscription: "a" });
+  await bottle.settle();
+  a.session.settle(1, false, "reject");
+  await bottle.settle();
+  assert.equal(bottle.queue("dead").readyCount, 1);
 });

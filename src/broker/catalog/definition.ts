@@ -40,6 +40,12 @@ export type Definition =
       readonly settings: SubscriptionSettings;
       readonly start: number;
     }
+  | {
+      readonly op: "subscription-settings";
+      readonly queue: number;
+      readonly name: string;
+      readonly settings: SubscriptionSettings;
+    }
   | { readonly op: "subscription-deleted"; readonly queue: number; readonly name: string }
   | { readonly op: "settings"; readonly id: number; readonly settings: QueueSettings }
   | {

@@ -7,11 +7,80 @@
  * binds several queues to one exchange, and their bytes are stored once. Rejected: entries that go when the last of
  * several subscriptions has settled them, since that is what those queues do already.
  */
-import type { QueueSettings, SubscriptionSettings } from "../api.ts";
+import { assert, must } from "../../base/assert.ts";
+import type { QueueSettings, SubscriptionSettings, SubscriptionView } from "../api.ts";
 import type { Core } from "../core.ts";
 import { scan } from "../subscription/scan.ts";
 import { Subscription } from "../subscription/subscription.ts";
+import { isEqual } from "./is-equal.ts";
 import type { QueueState } from "./queue-state.ts";
+import { sumOf } from "./topic-partitions.ts";
+
+/** On all partitions of the topic, or, if there is one of this name, on none: false. */
+export function subscribe(
+  core: Core,
+  topic: QueueState,
+  name: string,
+  settings: SubscriptionSettings,
+  startAt: "first" | "next" | { offset: number },
+): boolean {
+  assert(topic.subscription === undefined, "only a log has further subscriptions");
+  if (topic.named?.has(name) === true) return false;
+  core.commit.atomically(() => {
+    for (const queue of topic.partitions) {
+      const { first, next } = queue.partition;
+      const start =
+        startAt === "first" ? first : startAt === "next" ? next : Math.max(first, Math.min(startAt.offset, next));
+      const id = core.nextId();
+      const subscription = addNamedSubscription(core, queue, id, name, settings, start);
+      if (queue.isDurable) core.define({ op: "subscription", queue: queue.id, id, name, settings, start });
+      beginNamedSubscription(core, subscription, start);
+    }
+  });
+  return true;
+}
+
+export function unsubscribe(core: Core, topic: QueueState, name: string): boolean {
+  if (topic.named?.has(name) !== true) return false;
+  core.commit.atomically(() => {
+    for (const queue of topic.partitions) {
+      removeNamedSubscription(core, queue, name);
+      if (queue.isDurable) core.define({ op: "subscription-deleted", queue: queue.id, name });
+    }
+  });
+  return true;
+}
+
+/** Holds for what is there too. Its mode and its priorities stay. */
+export function configureNamed(core: Core, topic: QueueState, name: string, settings: SubscriptionSettings): void {
+  const now = must(topic.named?.get(name), "the subscription exists").settings;
+  const { mode, maxPriority } = settings;
+  assert(mode === now.mode && maxPriority === now.maxPriority, "a subscription stays what it was made as");
+  if (isEqual(settings, ownSettings(now))) return;
+  core.commit.atomically(() => {
+    for (const queue of topic.partitions) {
+      configureOne(queue, name, settings);
+      if (queue.isDurable) core.define({ op: "subscription-settings", queue: queue.id, name, settings });
+    }
+  });
+}
+
+export function configureOne(queue: QueueState, name: string, settings: SubscriptionSettings): void {
+  queue.named?.get(name)?.configure(settingsOf(queue, settings));
+}
+
+/** Of all partitions. */
+export function namedView(topic: QueueState, name: string): SubscriptionView | undefined {
+  const first = topic.named?.get(name);
+  if (first === undefined || topic.partitions.length === 1) return first;
+  const named = ({ named: all }: QueueState): Subscription => all!.get(name)!;
+  return {
+    readyCount: sumOf(topic, (partition) => named(partition).readyCount),
+    leasedCount: sumOf(topic, (partition) => named(partition).leasedCount),
+    scheduledCount: sumOf(topic, (partition) => named(partition).scheduledCount),
+    consumerCount: first.consumerCount,
+  };
+}
 
 /** Adds it without a word to the journal. Entries below `start` are not for it. */
 export function addNamedSubscription(
@@ -34,7 +103,7 @@ export function addNamedSubscription(
 }
 
 /** What the log holds from `start` on is its first work. */
-export function beginNamedSubscription(core: Core, subscription: Subscription, start: number): void {
+function beginNamedSubscription(core: Core, subscription: Subscription, start: number): void {
   const { partition, ready } = subscription;
   subscription.readyCount = partition.next - start;
   if (!ready.needsScan || start === partition.next) return subscription.wake();

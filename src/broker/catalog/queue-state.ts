@@ -26,7 +26,7 @@ import { QueueCounts } from "../measures.ts";
 import type { ConsumerState } from "../subscription/consumer-state.ts";
 import { Subscription } from "../subscription/subscription.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
-import { addNamedSubscription, beginNamedSubscription, removeNamedSubscription } from "./named-subscriptions.ts";
+import { configureNamed, namedView, removeNamedSubscription, subscribe, unsubscribe } from "./named-subscriptions.ts";
 import { isEqual } from "./is-equal.ts";
 import { Positions } from "./positions.ts";
 import { growTopic, sumOf } from "./topic-partitions.ts";
@@ -196,50 +196,27 @@ export class QueueState implements Queue, Wakeable {
     this.wake();
   }
 
-  purge(): number {
-    return sumOf(this, ({ subscription }) => subscription?.purge() ?? 0);
+  purge(name?: string): number {
+    return sumOf(
+      this,
+      ({ subscription, named }) => (name === undefined ? subscription : named?.get(name))?.purge() ?? 0,
+    );
   }
 
   subscribe(name: string, settings: SubscriptionSettings, startAt: "first" | "next" | { offset: number }): boolean {
-    assert(this.subscription === undefined, "only a log has further subscriptions");
-    if (this.named?.has(name) === true) return false;
-    this.#core.commit.atomically(() => {
-      for (const partition of this.partitions) partition.#subscribe(name, settings, startAt);
-    });
-    return true;
+    return subscribe(this.#core, this, name, settings, startAt);
   }
 
-  #subscribe(name: string, settings: SubscriptionSettings, startAt: "first" | "next" | { offset: number }): void {
-    const { first, next } = this.partition;
-    const start =
-      startAt === "first" ? first : startAt === "next" ? next : Math.max(first, Math.min(startAt.offset, next));
-    const id = this.#core.nextId();
-    const subscription = addNamedSubscription(this.#core, this, id, name, settings, start);
-    if (this.isDurable) this.#core.define({ op: "subscription", queue: this.id, id, name, settings, start });
-    beginNamedSubscription(this.#core, subscription, start);
+  configureSubscription(name: string, settings: SubscriptionSettings): void {
+    configureNamed(this.#core, this, name, settings);
   }
 
   unsubscribe(name: string): boolean {
-    if (this.named?.has(name) !== true) return false;
-    this.#core.commit.atomically(() => {
-      for (const partition of this.partitions) {
-        removeNamedSubscription(this.#core, partition, name);
-        if (this.isDurable) this.#core.define({ op: "subscription-deleted", queue: partition.id, name });
-      }
-    });
-    return true;
+    return unsubscribe(this.#core, this, name);
   }
 
   namedSubscription(name: string): SubscriptionView | undefined {
-    const first = this.named?.get(name);
-    if (first === undefined || this.partitions.length === 1) return first;
-    const named = ({ named: all }: QueueState): Subscription => all!.get(name)!;
-    return {
-      readyCount: sumOf(this, (partition) => named(partition).readyCount),
-      leasedCount: sumOf(this, (partition) => named(partition).leasedCount),
-      scheduledCount: sumOf(this, (partition) => named(partition).scheduledCount),
-      consumerCount: first.consumerCount,
-    };
+    return namedView(this, name);
   }
 
   subscriptionNames(): Iterable<string> {

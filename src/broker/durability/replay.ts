@@ -3,7 +3,7 @@ import { getU16, getU32 } from "../../base/bytes.ts";
 import type { JournalBlock } from "../../log/log.ts";
 import { headersFromJson, type Definition } from "../catalog/definition.ts";
 import { Positions } from "../catalog/positions.ts";
-import { addNamedSubscription, removeNamedSubscription } from "../catalog/named-subscriptions.ts";
+import { addNamedSubscription, configureOne, removeNamedSubscription } from "../catalog/named-subscriptions.ts";
 import type { Subscription } from "../subscription/subscription.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
@@ -37,6 +37,11 @@ export function applyDefinition(core: Core, definition: Definition): void {
       core.lastId = Math.max(core.lastId, definition.id);
       if (queue === undefined || core.subscriptionById.has(definition.id)) return;
       addNamedSubscription(core, queue, definition.id, definition.name, definition.settings, definition.start);
+      return;
+    }
+    case "subscription-settings": {
+      const queue = core.queueById.get(definition.queue);
+      if (queue !== undefined) configureOne(queue, definition.name, definition.settings);
       return;
     }
     case "subscription-deleted": {

@@ -41,20 +41,27 @@ export function addBranches(core: Core, topic: QueueState, partition: QueueState
 }
 
 /** Takes one message of the first partition that has some, each time from another one on. */
-export function getOne(session: SessionState, queue: QueueState, noAck: boolean, done: GetDone): void {
+export function getOne(
+  session: SessionState,
+  queue: QueueState,
+  noAck: boolean,
+  done: GetDone,
+  named: string | undefined,
+): void {
   const { partitions, counters } = queue;
   queue.touch();
-  if (queue.subscription === undefined) {
+  const first = named === undefined ? queue.subscription : queue.named?.get(named);
+  if (first === undefined) {
     counters.getEmpty++;
     return done(0, undefined, false, 0, 0);
   }
-  if (partitions.length === 1) return queue.subscription.get(session, noAck, done);
+  if (partitions.length === 1) return first.get(session, noAck, done);
   queue.turn = (queue.turn + 1) % partitions.length;
   const candidates = [...partitions.slice(queue.turn), ...partitions.slice(0, queue.turn)]
-    .map(({ subscription }) => subscription!)
+    .map((partition) => (named === undefined ? partition.subscription : partition.named?.get(named))!)
     .filter(({ readyCount }) => readyCount > 0);
   const next = (at: number): void => {
-    const candidate = candidates[at] ?? queue.subscription!;
+    const candidate = candidates[at] ?? first;
     candidate.get(session, noAck, (lease, entry, isRedelivered, returns, failures) => {
       if (entry !== undefined || at + 1 >= candidates.length)
         return done(lease, entry, isRedelivered, returns, failures);

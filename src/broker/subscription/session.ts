@@ -106,8 +106,9 @@ export class SessionState implements Session {
     queue: Queue,
     noAck: boolean,
     done: (lease: number, entry: Entry | undefined, isRedelivered: boolean, returns: number, failures: number) => void,
+    subscription?: string,
   ): void {
-    getOne(this, queue as QueueState, noAck, done);
+    getOne(this, queue as QueueState, noAck, done, subscription);
   }
 
   /** Gives out the next lease number; with an owner, it is outstanding until settled. */
