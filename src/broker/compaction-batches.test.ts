@@ -235,3 +235,22 @@ test("whatever comes, crashes and is written anew: the newest of each key is the
     assert.deepEqual(bottle.logged, []);
   }
 });
+
+test("behind a megabyte of what is superseded, a reader finds the whole of the batch that comes next", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  const long = (bytes: number): string => "x".repeat(bytes);
+  for (let i = 0; i < 9; i++) append(bottle, log, `k${i}=${long(105 << 10)}`);
+  for (let i = 0; i < 20; i++) append(bottle, log, ...["a", "b", "c"].map((name) => `${name}${i}=${long(40 << 10)}`));
+  await bottle.settle();
+  await bottle.evict();
+  for (let i = 0; i < 9; i++) append(bottle, log, `k${i}=new`);
+  await bottle.advance(2000);
+  await bottle.crash();
+  const offsets = (await read(bottle, "log")).map((text) => Number(text.split(":")[0]));
+  assert.deepEqual(
+    offsets,
+    Array.from({ length: 69 }, (_, i) => 9 + i),
+  );
+  assert.equal((await readBatches(bottle, "log")).length, 29);
+});
