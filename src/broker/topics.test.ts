@@ -241,3 +241,22 @@ test("what must not be lost waits until no partition of its target is full", asy
   }
   assert.deepEqual(got, new Set(["", ...numbers(3)]));
 });
+
+test("the next message of a key comes when the one before is settled, in every partition", async () => {
+  const bottle = await Bottle.open();
+  topicOf(bottle, { ...plainQueue, mode: "keyed" });
+  const keys = ["a", "b", "c", "d"];
+  for (const body of ["1", "2", "3"]) for (const key of keys) bottle.publish("t", body, { key });
+  const taker = bottle.consume("t");
+  const bodies: string[] = [];
+  for (let round = 0; round < 3; round++) {
+    await bottle.settle();
+    const came = taker.take();
+    assert.equal(came.length, keys.length);
+    for (const one of came) {
+      bodies.push(one.body);
+      taker.accept(one);
+    }
+  }
+  assert.deepEqual(bodies.join(""), "111122223333");
+});

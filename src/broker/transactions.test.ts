@@ -209,6 +209,30 @@ test("a log is stable up to its first open transaction; aborted ones are listed 
   );
 });
 
+test("a queue that keeps history shows what was committed to those who read it, and nothing of what was aborted", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q", { retention: { ...plainQueue.retention, maxCount: 100 } });
+  produce(bottle, "q", ["a", "b"], produced(1, 0, 2));
+  produce(bottle, "q", ["c"], produced(2, 0));
+  bottle.publish("q", "d");
+  endOf(queue, 1, false);
+  await bottle.settle();
+  const reader = bottle.consume("q", { startAt: "first" });
+  await bottle.settle();
+  assert.deepEqual(reader.bodies, []);
+  endOf(queue, 2, true);
+  await bottle.settle();
+  assert.deepEqual(reader.bodies, ["c", "d"]);
+  await bottle.checkpoint();
+  await bottle.crash();
+  const again = bottle.consume("q", { startAt: "first" });
+  await bottle.settle();
+  assert.deepEqual(again.bodies, ["c", "d"]);
+  const read: number[] = [];
+  bottle.queue("q").read(0, 4, ({ offset }) => read.push(offset) > 0);
+  assert.deepEqual(read, [2, 3]);
+});
+
 test("what is trimmed in the middle of a transaction is not waited for", async () => {
   const bottle = await Bottle.open();
   const log = bottle.declareLog("log");

@@ -372,9 +372,9 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   settle(offset: number, settlement: Settlement, consumer: ConsumerState | undefined): void {
     if (this.isDeleted) return;
     this.leasedCount--;
-    if (consumer?.branches !== undefined) consumer.regained();
-    else if (consumer !== undefined) {
-      this.#consumers.regained(consumer);
+    if (consumer !== undefined) {
+      if (consumer.branches === undefined) this.#consumers.regained(consumer);
+      else consumer.regained();
       if (this.readyCount > 0) this.wake();
     }
     // A log that is compacted may have given it up meanwhile.

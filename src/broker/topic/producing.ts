@@ -37,7 +37,7 @@ export interface ProducingJson extends TransactionsJson {
 
 export class Producing {
   readonly producers: Producers;
-  readonly transactions = new Transactions();
+  readonly transactions: Transactions;
   readonly #core: Core;
   readonly #queue: QueueState;
   #sweptMs: number;
@@ -46,6 +46,7 @@ export class Producing {
     this.#core = core;
     this.#queue = queue;
     this.producers = new Producers(core.settings.producerExpiryMs);
+    this.transactions = new Transactions(queue.subscription !== undefined);
     this.#sweptMs = core.now();
     queue.partition.transactions = this.transactions;
   }

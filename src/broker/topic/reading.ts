@@ -43,6 +43,10 @@ export class Reading implements Wakeable, Dispatchable {
         const next = entry.offset + 1;
         // Nothing that may be read reaches beyond: whoever asks for less has it all.
         if (next > end) return end;
+        if (partition.transactions?.isDropped(entry.offset) === true) {
+          at = next;
+          continue;
+        }
         if (!visit(entry)) return at;
         at = next;
         continue;

@@ -46,6 +46,11 @@ export class Transactions {
   #abortedRanges = new RangeSet();
   /** What was last trimmed to. */
   #first = 0;
+  readonly #isOfQueue: boolean;
+
+  constructor(isOfQueue: boolean) {
+    this.#isOfQueue = isOfQueue;
+  }
 
   openOf(producerId: number): Transaction | undefined {
     return this.#openByProducer.get(producerId);
@@ -112,6 +117,11 @@ export class Transactions {
 
   isAborted(offset: number): boolean {
     return this.#abortedRanges.starts.length > 0 && this.#abortedRanges.has(offset);
+  }
+
+  /** A queue has given it up, though it keeps history. In a log it is for readers to tell what was aborted. */
+  isDropped(offset: number): boolean {
+    return this.#isOfQueue && this.isAborted(offset);
   }
 
   /** As PartitionReading.abortedTransactions(). */
