@@ -245,7 +245,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     }
     this.#isWriting = false;
     if (hasWritten) this.peer.flush();
-    if (this.#isLeaving && this.#calls.first?.isAnswered !== true) this.end("the broker stops");
+    if (this.#isLeaving && this.#calls.first?.isAnswered !== true) this.#leave("the broker stops");
     else if (this.#awaited?.isWritten === true) {
       this.#awaited = undefined;
       this.#intake.release();
@@ -317,6 +317,12 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   end(why: string): void {
     if (this.#isEnding) return;
     this.#write();
+    this.#leave(why);
+  }
+
+  /** What is written is all that is. */
+  #leave(why: string): void {
+    if (this.#isEnding) return;
     this.#isEnding = true;
     this.#why = why;
     this.#intake.close();
