@@ -39,25 +39,31 @@ export function isIn(versions: string | undefined, version: number): boolean {
   return version >= first && version <= last;
 }
 
+/** Values for fields of this name, where any would be too many. */
+export type Preferred = (name: string, field: Field) => fc.Arbitrary<unknown> | undefined;
+
 /** Objects with all fields that the version has. */
-export function valuesOf(fields: Fields, version: number): fc.Arbitrary<Plain> {
+export function valuesOf(fields: Fields, version: number, preferred?: Preferred): fc.Arbitrary<Plain> {
   const present = Object.entries(fields).filter(([, field]) => isIn(field.versions, version));
-  return fc.record(Object.fromEntries(present.map(([name, field]) => [name, fieldValues(field, version)])), {
-    noNullPrototype: true,
+  const drawn = present.map(([name, field]) => {
+    const better = preferred?.(name, field);
+    const values = fieldValues(field, version, preferred);
+    return [name, better === undefined ? values : fc.oneof({ weight: 9, arbitrary: better }, values)] as const;
   });
+  return fc.record(Object.fromEntries(drawn), { noNullPrototype: true });
 }
 
-function fieldValues(field: Field, version: number): fc.Arbitrary<unknown> {
-  const values = solidValues(field, version);
+function fieldValues(field: Field, version: number, preferred?: Preferred): fc.Arbitrary<unknown> {
+  const values = solidValues(field, version, preferred);
   const usual = field.default === undefined || field.default === null ? [] : [fc.constant(field.default)];
   const empty = isIn(field.nullable, version) ? [fc.constant(null)] : [];
   return fc.oneof({ weight: 4, arbitrary: values }, ...usual, ...empty);
 }
 
-function solidValues(field: Field, version: number): fc.Arbitrary<unknown> {
-  if (field.type === "struct") return valuesOf(field.fields!, version);
+function solidValues(field: Field, version: number, preferred?: Preferred): fc.Arbitrary<unknown> {
+  if (field.type === "struct") return valuesOf(field.fields!, version, preferred);
   if (field.type !== "array") return primitives[field.type];
-  const element = field.fields === undefined ? primitives[field.element!] : valuesOf(field.fields, version);
+  const element = field.fields === undefined ? primitives[field.element!] : valuesOf(field.fields, version, preferred);
   return fc.array(element, { maxLength: 3 });
 }
 

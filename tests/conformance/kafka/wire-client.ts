@@ -3,7 +3,7 @@
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
 import { FrameReader } from "../../../src/protocols/kafka/codec/framing.ts";
-import { apiVersionsKey, putRequestHeader } from "../../../src/protocols/kafka/codec/headers.ts";
+import { putRequestHeader, responseHasTags } from "../../../src/protocols/kafka/codec/headers.ts";
 import type { MessageSchema } from "../../../src/protocols/kafka/codec/schema.ts";
 import { Malformed } from "../../../src/wire/input.ts";
 
@@ -51,10 +51,13 @@ export class WireClient {
       request.isFlexible(version),
     );
     const frame = await this.send(Buffer.concat([header, request.encode(version, value)]));
-    if (frame === undefined) return undefined;
-    const hasTags = response.isFlexible(version) && response.key !== apiVersionsKey;
-    const read = response.decode(frame, version, hasTags ? 5 : 4);
-    if (read instanceof Malformed) throw new Error(read.reason);
+    return frame === undefined ? undefined : this.decode(frame, response, version);
+  }
+
+  /** Throws unless the frame is an answer of this version to the last request. */
+  decode<Read>(frame: Buffer, response: MessageSchema<Read>, version: number): Read {
+    const read = response.decode(frame, version, responseHasTags(response, version) ? 5 : 4);
+    if (read instanceof Malformed) throw new Error(`${read.reason}: ${frame.toString("hex")}`);
     return read;
   }
 
