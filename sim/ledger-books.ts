@@ -36,6 +36,8 @@ export interface SimProducer {
   transaction: Transaction | undefined;
   /** Of the next batch in each place. */
   readonly sequences: Map<string, number>;
+  /** Where its epoch is known, which began with the end of a transaction there. */
+  fenced: readonly Place[];
 }
 
 /** No number of theirs is one of the workload's, or of a tenant's. */
@@ -66,6 +68,7 @@ export class Books {
       epoch: 0,
       transaction: undefined,
       sequences: new Map<string, number>(),
+      fenced: [],
     }));
   }
 
@@ -77,6 +80,7 @@ export class Books {
     this.#byNumber.clear();
     for (const producer of this.producers) {
       producer.sequences.clear();
+      producer.fenced = [];
       producer.transaction = undefined;
     }
   }
@@ -141,7 +145,9 @@ export class Books {
     if (isCommitted) this.#committed.push(transaction);
     producer.transaction = undefined;
     producer.epoch += epochs;
-    if (epochs > 0) producer.sequences.clear();
+    if (epochs === 0) return;
+    producer.sequences.clear();
+    producer.fenced = transaction.places;
   }
 
   /** It may be seen: it was confirmed, and if it is of a transaction, so was that. */

@@ -187,6 +187,11 @@ export class Ledger {
       const verdict = this.#queueOf(sent).checkProducer(sent);
       ensure(verdict === sent.offset, `${sent.text} came again: at ${sent.offset}, but the verdict is ${verdict}`);
     }
+    const older = { producerId: producer.id, producerEpoch: producer.epoch - 1, sequence: 0, count: 1 };
+    for (const place of producer.fenced) {
+      const verdict = this.#queueOf(place).checkProducer({ ...older, isTransactional: true });
+      ensure(verdict === producerVerdict.fenced, `epoch ${older.producerEpoch} of ${older.producerId} is not fenced`);
+    }
   }
 
   // ---- transactions

@@ -233,6 +233,21 @@ test("a queue that keeps history shows what was committed to those who read it, 
   assert.deepEqual(read, [2, 3]);
 });
 
+test("who numbers nothing leaves nothing behind", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q");
+  const nobody = { producerId: -1, producerEpoch: -1, sequence: -1, count: 2, isTransactional: false };
+  assert.equal(
+    queue.appendProduced(nobody, () => bottle.publishAll("q", ["a", "b"])),
+    0,
+  );
+  assert.equal(bottle.declareLog("log").appendBatch(batchOf("x", nobody)), 0);
+  await bottle.settle();
+  await bottle.crash();
+  for (const name of ["q", "log"]) assert.deepEqual([...bottle.queue(name).producers()], []);
+  assert.deepEqual(await bottle.drain("q"), ["a", "b"]);
+});
+
 test("what is trimmed in the middle of a transaction is not waited for", async () => {
   const bottle = await Bottle.open();
   const log = bottle.declareLog("log");

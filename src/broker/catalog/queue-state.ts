@@ -287,7 +287,10 @@ export class QueueState implements Queue, Wakeable {
   }
 
   appendProduced(produced: Produced, publish: () => void): number {
-    return this.producing().appendProduced(produced, publish);
+    if (produced.producerId >= 0) return this.producing().appendProduced(produced, publish);
+    const { next } = this.partition;
+    this.#core.commit.atomically(publish);
+    return next;
   }
 
   endTransaction(producerId: number, producerEpoch: number, isCommitted: boolean, marker: Batch | undefined): number {
