@@ -108,20 +108,30 @@ test("payloads that lie far apart are not read with all that is between them", a
   assert.equal(span.buffer.length, 400_000);
 });
 
-test("the first offset at or after a time is found, although clocks go back", async () => {
+for (const length of [30, 5000]) {
+  test(`the first offset at or after a time is found, although clocks go back: entries of ${length} octets`, async () => {
+    await findTimes(length);
+  });
+}
+
+async function findTimes(length: number): Promise<void> {
   const disk = new MemoryDisk();
   const segments = openSegments(disk);
   const times = Array.from({ length: 2000 }, (_, index) => (index === 700 ? 50_000 : index * 10));
   const builder = await segments.create(1);
   builder.beginRun(1);
-  for (const [offset, time] of times.entries()) builder.put(offset, time, entryOf(offset, time), 0, 30);
+  for (const [offset, time] of times.entries()) {
+    builder.put(offset, time, Buffer.concat([entryOf(offset, time), Buffer.alloc(length - 30)]), 0, length);
+  }
   builder.endRun();
   const [run] = (await builder.finish()) as [RunMeta];
   for (const ms of [0, 1, 10, 5115, 5120, 5121, 6990, 7000, 7001, 49_999, 50_000, 50_001]) {
     const expected = times.findIndex((time) => time >= ms);
     assert.equal(await segments.offsetAtTime(run, ms), expected < 0 ? 2000 : expected, `at ${ms}`);
+    const later = times.findIndex((time, offset) => offset >= 701 && time >= ms);
+    assert.equal(await segments.offsetAtTime(run, ms, 701), later < 0 ? 2000 : later, `from 701 at ${ms}`);
   }
-});
+}
 
 test("a draft is not a segment until it is finished, and none after it was given up", async () => {
   const disk = new MemoryDisk();

@@ -63,6 +63,9 @@ export function openSegments(disk: Disk): DiskSegments {
   };
 }
 
+/** Of entries that are larger than this on average, a search for a time reads the heads alone. */
+const headsFromBytes = 4096;
+
 const newBuffer = (bytes: number): Buffer => Buffer.allocUnsafeSlow(bytes);
 
 async function answer(
@@ -158,19 +161,45 @@ class SegmentReader {
   }
 
   async offsetAtTime(run: RunMeta, ms: number, fromOffset: number): Promise<number> {
-    const first = pageOf(run, fromOffset);
-    const page = run.fenceTimestamps.findIndex((greatest, index) => index >= first && greatest >= ms);
-    if (page < 0) return run.lastOffset + 1;
-    for (let from = Math.max(fromOffset, run.fences[page]!); from <= run.lastOffset;) {
-      const span = await this.read(run, from, timeSearchBytes, PAGE_ENTRIES, false, newBuffer);
-      for (let index = 0; index < span.count; index++) {
-        const at = span.positions[index]! + ENTRY_TIMESTAMP_AT;
-        if (span.lengths[index]! < ENTRY_TIMESTAMP_AT + 6) continue;
-        if (span.buffer.readUIntBE(at, 6) >= ms) return span.offsets[index]!;
-      }
-      from = span.nextOffset;
+    const areLarge = run.bytes > run.count * headsFromBytes;
+    for (let page = pageOf(run, fromOffset); page < run.fences.length; page++) {
+      if (run.fenceTimestamps[page]! < ms) continue;
+      const from = Math.max(fromOffset, run.fences[page]!);
+      const end = page + 1 < run.fences.length ? run.fences[page + 1]! : run.lastOffset + 1;
+      const found = areLarge
+        ? await this.#timeByHeads(run, page, from, ms)
+        : await this.#timeBySpans(run, from, end, ms);
+      if (found >= 0) return found;
     }
     return run.lastOffset + 1;
+  }
+
+  /** -1: no entry in [from, end) is of this time or later. */
+  async #timeBySpans(run: RunMeta, from: number, end: number, ms: number): Promise<number> {
+    for (let at = from; at < end;) {
+      const span = await this.read(run, at, timeSearchBytes, PAGE_ENTRIES, false, newBuffer);
+      for (let index = 0; index < span.count && span.offsets[index]! < end; index++) {
+        if (isSince(span.buffer, span.positions[index]!, span.lengths[index]!, ms)) return span.offsets[index]!;
+      }
+      at = span.nextOffset;
+    }
+    return -1;
+  }
+
+  /** The same for a page of large entries: of each its time is read, and all of it only of the one that is answered. */
+  async #timeByHeads(run: RunMeta, page: number, from: number, ms: number): Promise<number> {
+    return this.#files.with(run.segment, async (segment) => {
+      const entries = await this.#index.page(segment, run, page, 1);
+      const head = Buffer.alloc(ENTRY_TIMESTAMP_AT + 6);
+      for (let index = entries.find(from); index < entries.entries; index++) {
+        const offset = entries.offset(index);
+        const bytesRead = await this.#files.read(segment.file, head, 0, head.length, entries.position(index));
+        if (!isSince(head, 0, Math.min(bytesRead, entries.length(index)), ms)) continue;
+        const { count, offsets } = await this.read(run, offset, 1, 1, false, newBuffer);
+        if (count === 1 && offsets[0] === offset) return offset;
+      }
+      return -1;
+    });
   }
 
   forget(segment: number): void {
@@ -246,6 +275,11 @@ class SegmentReader {
     }
     return { offsets, positions, lengths, count: good, buffer, nextIndex, nextOffset, damage };
   }
+}
+
+/** The entry, as far as it is there, says that it is of this time or later. */
+function isSince(buffer: Buffer, start: number, length: number, ms: number): boolean {
+  return length >= ENTRY_TIMESTAMP_AT + 6 && buffer.readUIntBE(start + ENTRY_TIMESTAMP_AT, 6) >= ms;
 }
 
 /** The last page that begins at or before the offset; the first if none does. */
