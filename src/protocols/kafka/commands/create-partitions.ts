@@ -47,7 +47,7 @@ function grow(
 ): TopicRefusal | undefined {
   if (!mayConfigure(call, asked.name)) return new TopicRefusal("TOPIC_AUTHORIZATION_FAILED");
   const topic = call.server.topics.find(asked.name);
-  if (topic === undefined) return new TopicRefusal("UNKNOWN_TOPIC_OR_PARTITION");
+  if (topic === undefined) return new TopicRefusal("UNKNOWN_TOPIC_OR_PARTITION", null);
   const refusal = judgeMorePartitions(topic, asked, nodes);
   if (refusal !== undefined) return refusal;
   if (asked.count - topic.partitions.length > partitionsMax)

@@ -14,8 +14,8 @@ export class TopicRefusal {
   readonly outcome: Outcome;
 
   /** @param message if it is not Kafka's own text for the code. */
-  constructor(name: keyof typeof errorCode, message?: string) {
+  constructor(name: keyof typeof errorCode, message?: string | null) {
     const code = errorCode[name];
-    this.outcome = { errorCode: code, errorMessage: message ?? errorText(code) };
+    this.outcome = { errorCode: code, errorMessage: message === undefined ? errorText(code) : message };
   }
 }
