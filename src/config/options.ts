@@ -363,7 +363,7 @@ export const options = {
     "How long committed offsets are kept after the last member has left their group, or after their commit where nobody is a member. Kafka's offsets.retention.minutes.",
   ),
   "kafka.offsetMetadataMax": option(
-    integer(0, 16_384),
+    integer(0, 8192),
     "4096",
     "Longest text that may go with a committed offset. Kafka's offset.metadata.max.bytes.",
   ),

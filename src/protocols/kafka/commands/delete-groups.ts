@@ -1,11 +1,17 @@
-/** DeleteGroups (42) v0-2: groups without members go, with their offsets. Answered when that is durable. */
+/**
+ * DeleteGroups (42) v0-2: groups without members go, with their offsets. Answered when that is durable.
+ *
+ * Differs: groups have no permission of their own, so who may not read all topics in which a group has offsets is refused.
+ */
+import { errorCode } from "../codec/errors.ts";
 import {
   deleteGroupsRequest,
   deleteGroupsResponse,
   type DeleteGroupsRequest,
   type DeleteGroupsResponse,
 } from "../codec/messages/group-administration.ts";
-import type { Command } from "../command.ts";
+import type { Call, Command } from "../command.ts";
+import { mayReadTopic } from "../groups/topic-access.ts";
 
 export const deleteGroups: Command<DeleteGroupsRequest, DeleteGroupsResponse> = {
   name: "DeleteGroups",
@@ -15,9 +21,16 @@ export const deleteGroups: Command<DeleteGroupsRequest, DeleteGroupsResponse> = 
   request: deleteGroupsRequest,
   response: deleteGroupsResponse,
   handle({ groupsNames }, call) {
-    const { groups } = call.server;
     call.respondWhenDurable({
-      results: [...new Set(groupsNames)].map((groupId) => ({ groupId, errorCode: groups.delete(groupId) })),
+      results: [...new Set(groupsNames)].map((groupId) => ({ groupId, errorCode: remove(groupId, call) })),
     });
   },
 };
+
+function remove(groupId: string, call: Call): number {
+  const { groups } = call.server;
+  for (const { name } of groups.topics.of(groupId)) {
+    if (!mayReadTopic(call, name)) return errorCode.GROUP_AUTHORIZATION_FAILED;
+  }
+  return groups.delete(groupId);
+}

@@ -216,6 +216,21 @@ test("who may not read a topic commits nothing in it, and sees nothing of it", a
     topics: [{ name: "t", partitions: [{ partitionIndex: 1 }] }],
   });
   assert.equal(forgotten.topics[0]!.partitions[0]!.errorCode, errorCode.TOPIC_AUTHORIZATION_FAILED);
+  const deleted = client.call(deleteGroups, 2, { groupsNames: ["g"] });
+  assert.equal(deleted.results[0]!.errorCode, errorCode.GROUP_AUTHORIZATION_FAILED);
+});
+
+test("names of any length are taken or refused, and ids of members fit into an answer", async () => {
+  const { house, client } = await open();
+  const [long, tooLong] = ["g".repeat(21_845), "g".repeat(21_846)];
+  assert.equal(commit(client, 9, 5, { groupId: long }), 0);
+  assert.equal(commit(client, 9, 5, { groupId: tooLong }), errorCode.INVALID_GROUP_ID);
+  assert.equal(client.call(joinGroup, 9, { ...joining, groupId: tooLong }).errorCode, errorCode.INVALID_GROUP_ID);
+  const { groups } = client.call(offsetFetch, 9, { groups: [{ groupId: long, topics: null }] });
+  assert.equal(groups[0]!.topics[0]!.partitions[0]!.committedOffset, 5);
+  client.ask(joinGroup, 5, { ...joining, groupInstanceId: "i".repeat(32_767) });
+  const [memberId] = house.server.groups.find("g")!.group.members.keys();
+  assert.equal(memberId!.length, 255 + 37);
 });
 
 test("offsets of topics that members read are not deleted; of others they are", async () => {

@@ -66,6 +66,10 @@ export interface Committer {
 }
 
 const kind = "kafka-group";
+/** UTF-16 units: as long as the core takes it with an offset. */
+const groupIdMax = 21_845;
+/** Of what a member calls itself, in its id. */
+const namePartMax = 255;
 
 export class Groups {
   readonly settings: GroupSettings;
@@ -97,16 +101,15 @@ export class Groups {
   }
 
   join(groupId: string, request: Omit<JoinRequest, "newMemberId">, waiter: GroupWaiter): void {
-    if (groupId === "") return waiter.respond(joinRefusal(request.memberId, errorCode.INVALID_GROUP_ID));
+    if (groupId === "" || groupId.length > groupIdMax) {
+      return waiter.respond(joinRefusal(request.memberId, errorCode.INVALID_GROUP_ID));
+    }
     const known = this.find(groupId);
     if (known === undefined && request.memberId !== "") {
       return waiter.respond(joinRefusal(request.memberId, errorCode.UNKNOWN_MEMBER_ID));
     }
     const seat = known ?? this.#seat(groupId);
-    const newMemberId =
-      request.memberId === ""
-        ? `${request.instanceId ?? request.clientId}-${uuidText(this.#options.random.bytes(16))}`
-        : "";
+    const newMemberId = request.memberId === "" ? this.#newMemberId(request) : "";
     this.#drive(seat, (nowMs) => joinGroup(seat.group, { ...request, newMemberId }, waiter, nowMs));
     if (known === undefined) this.forgetUnused(groupId);
   }
@@ -144,6 +147,7 @@ export class Groups {
    * comes of it. A transaction may be of anybody while it says no generation. Answers an error code.
    */
   mayCommit(groupId: string, by: Committer, unknownGroup: number, isTransactional = false): number {
+    if (groupId.length > groupIdMax) return errorCode.INVALID_GROUP_ID;
     const known = this.find(groupId);
     if (known === undefined && by.generation >= 0) return unknownGroup;
     const seat = known ?? this.#seat(groupId);
@@ -215,6 +219,11 @@ export class Groups {
   stop(): void {
     this.#retention.stop();
     for (const { timer } of this.#seats.values()) if (timer !== undefined) this.#options.clock.clearTimer(timer);
+  }
+
+  #newMemberId({ instanceId, clientId }: Omit<JoinRequest, "newMemberId">): string {
+    const name = (instanceId ?? clientId).slice(0, namePartMax);
+    return `${name}-${uuidText(this.#options.random.bytes(16))}`;
   }
 
   #restore(): void {
