@@ -9,6 +9,7 @@ import { queueDeclaration } from "../model/declaration.ts";
 import { longNumber, type FieldTable } from "../model/field-table.ts";
 import { withHeader } from "../model/format.ts";
 import type { LiveConsumer } from "../model/live.ts";
+import { isSingleActive, isTopic } from "../model/work-queue.ts";
 
 // Used for one delivery at a time by all consumers of the thread.
 const parts = new ContentParts();
@@ -50,7 +51,7 @@ export class AmqpConsumer implements Receiver, LiveConsumer {
     this.prefetchCount = asked.prefetchCount;
     this.arguments = asked.arguments;
     this.#tagBytes = Buffer.from(asked.tag);
-    this.#countsFailures = queueDeclaration(queue).type === "quorum";
+    this.#countsFailures = queueDeclaration(queue).type === "quorum" || isTopic(queue);
     this.readsLog = asked.readsLog;
     this.leaseMs = asked.leaseMs;
   }
@@ -60,7 +61,7 @@ export class AmqpConsumer implements Receiver, LiveConsumer {
   }
 
   get activityStatus(): LiveConsumer["activityStatus"] {
-    if (this.queue.settings.mode !== "failover") return "up";
+    if (this.readsLog || !isSingleActive(this.queue)) return "up";
     return this.isActive ? "single_active" : "waiting";
   }
 

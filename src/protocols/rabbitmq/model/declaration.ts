@@ -63,6 +63,11 @@ export function exchangeDeclaration(exchange: Exchange): ExchangeDeclaration {
   return declaration;
 }
 
+/** Of what another protocol made: the arguments with which it is used here. */
+export function setDeclaredArguments(queue: Queue, args: FieldTable): void {
+  declarationByQueue.set(queue, { ...queueDeclaration(queue), arguments: args });
+}
+
 /** Whether it was declared by a protocol of this family: what another made, policies leave alone. */
 export function isDeclaredHere(kept: Queue | Exchange): boolean {
   return (kept.declaration as Kept | null | undefined)?.amqp091 !== undefined;

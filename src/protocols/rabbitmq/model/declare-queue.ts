@@ -121,6 +121,24 @@ const rules: readonly ArgumentRule[] = [
   { name: "x-cache-ttl", check: isNotNegative, types: queues },
 ];
 
+/** What is said of how messages are delivered, and not of what a queue or log holds. */
+export const workQueueArguments: readonly string[] = [
+  "x-dead-letter-exchange",
+  "x-dead-letter-routing-key",
+  "x-dead-letter-strategy",
+  "x-delivery-limit",
+  "x-single-active-consumer",
+  "x-consumer-timeout",
+  "x-delayed-retry-type",
+  "x-delayed-retry-min",
+  "x-delayed-retry-max",
+  "x-retry-min-ms",
+  "x-retry-max-ms",
+  "x-retry-growth",
+  "x-retry-jitter",
+  "x-retry-attempts",
+];
+
 const ruleByName: ReadonlyMap<string, ArgumentRule> = new Map(rules.map((rule) => [rule.name, rule]));
 
 const segmentBytesMax = 3_000_000_000;
@@ -191,6 +209,27 @@ export function checkSameQueue(
     compareField(what, "durable", current.durable, received.durable) ??
     compareField(what, "auto_delete", current.autoDelete, received.autoDelete) ??
     compareArguments(what, names, current.arguments, received.arguments)
+  );
+}
+
+/**
+ * The same with a topic of another protocol. What is said of its work queue is compared if it is `isMade`; all else would be
+ * about the log, and is refused.
+ */
+export function checkSameTopic(
+  current: QueueDeclaration,
+  received: QueueDeclaration,
+  name: string,
+  vhost: string,
+  isMade: boolean,
+): Fault | undefined {
+  const what = resource("queue", name, vhost);
+  const ofLog = rules.map((rule) => rule.name).filter((one) => !workQueueArguments.includes(one));
+  return (
+    compareField(what, "durable", current.durable, received.durable) ??
+    compareField(what, "auto_delete", current.autoDelete, received.autoDelete) ??
+    compareArguments(what, ofLog, [], received.arguments) ??
+    (isMade ? compareArguments(what, workQueueArguments, current.arguments, received.arguments) : undefined)
   );
 }
 

@@ -6,7 +6,7 @@
  * type (of equals, the one that is first by name). What the two say is merged with what the object was declared with
  * (policy-merge.ts), and the core's settings are made of that; the declaration itself stays as it was, since later declarations
  * are compared with it. Objects that another protocol family made are left alone: what was asked for them stands in settings
- * that we could not give back.
+ * that we could not give back. Of a log that one made, policies say how it is consumed here (work-queue.ts).
  *
  * A change has effect at once on a few hundred objects, and on the rest in slices between other work: ten thousand queues must
  * not hold up their clients. Slices always apply what is set by then, so changes may overtake them. A restart in the middle ends
@@ -37,6 +37,7 @@ import {
   suitsQueueType,
 } from "./policy-merge.ts";
 import type { Vhosts } from "./vhosts.ts";
+import { configureWorkQueue, forgetWorkQueue, isTopic, restoreWorkQueue } from "./work-queue.ts";
 
 /** Named as the components of the parameters that they are kept in. */
 export type PolicyKind = "policy" | "operator_policy";
@@ -81,6 +82,9 @@ const none: Ranked = { policy: [], operator_policy: [], isEmpty: true };
 /** Objects in a slice: about 5 ms, when all of them change. */
 const sliceObjects = 250;
 const sliceMs = 10;
+
+/** A topic of another protocol is read as the one, and consumed as the other. */
+const topicTypes = ["stream", "quorum"] as const;
 
 const typeByApplyTo: Readonly<Record<string, string>> = {
   classic_queues: "classic",
@@ -185,7 +189,10 @@ export class Policies {
         if (this.#rankedByVhost.get(namespace.name)?.isEmpty === false) this.#applyToQueue(queue, false);
       },
       exchangeCreated: (exchange) => this.#applyToExchange(namespace, exchange, false),
-      queueDeleted: (queue) => void this.#pending.delete(queue),
+      queueDeleted: (queue) => {
+        this.#pending.delete(queue);
+        if (isTopic(queue)) forgetWorkQueue(this.#broker, queue);
+      },
       exchangeDeleted: (exchange) => void this.#pending.delete(exchange),
       bindingCreated: ignore,
       bindingDeleted: ignore,
@@ -242,7 +249,9 @@ export class Policies {
   }
 
   #applyToQueue(queue: Queue, isAtStart: boolean): void {
-    if (queue.isDeleted || !isDeclaredHere(queue)) return;
+    if (queue.isDeleted) return;
+    if (isTopic(queue)) return this.#applyToTopic(queue, isAtStart);
+    if (!isDeclaredHere(queue)) return;
     const declaration = queueDeclaration(queue);
     const ranked = this.#rankedByVhost.get(queue.namespace.name) ?? none;
     const matches = ({ policy, pattern }: Compiled): boolean =>
@@ -258,6 +267,21 @@ export class Policies {
     if (isAtStart) return;
     const shown = { name: queue.name, vhost: queue.namespace.name, type: `rabbit_${declaration.type}_queue` };
     this.#events.emit(definition === undefined ? "queue.policy.cleared" : "queue.policy.updated", shown);
+  }
+
+  /** What another protocol made: of its work queue alone, which is one of the type quorum. */
+  #applyToTopic(topic: Queue, isAtStart: boolean): void {
+    if (isAtStart) restoreWorkQueue(this.#broker, topic);
+    const ranked = this.#rankedByVhost.get(topic.namespace.name) ?? none;
+    const matches = ({ policy, pattern }: Compiled): boolean =>
+      topicTypes.some((type) => appliesToQueues(policy.applyTo, type) && suitsQueueType(policy.definition, type)) &&
+      pattern.matches(topic.name);
+    const applied = this.#note(topic, ranked, matches);
+    if (applied === undefined && !isAtStart) return;
+    const declaration = { ...queueDeclaration(topic), type: "quorum" as const };
+    const args = effectiveArguments(declaration, applied?.definition);
+    setEffectiveArguments(topic, applied?.definition && args);
+    configureWorkQueue(topic, args);
   }
 
   #applyToExchange(namespace: Namespace, exchange: Exchange, isAtStart: boolean): void {

@@ -8,10 +8,18 @@
 
 import type { Queue } from "../../../broker/api.ts";
 import { keptForm, queueDeclaration, type QueueDeclaration } from "./declaration.ts";
-import { checkNewQueue, checkSameQueue, queueSettings, queueType } from "./declare-queue.ts";
+import { checkNewQueue, checkSameQueue, checkSameTopic, queueSettings, queueType } from "./declare-queue.ts";
 import { Fault, lockedQueue, notFound, resource } from "./errors.ts";
 import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 import { checkAccess, checkOwner, type Caller } from "./permissions.ts";
+import {
+  declareWorkQueue,
+  ensureWorkQueue,
+  hasWorkQueue,
+  isTopic,
+  readyCountOf,
+  subscriptionOf,
+} from "./work-queue.ts";
 
 export interface QueueAsked {
   readonly durable: boolean;
@@ -49,7 +57,12 @@ function declareNamed(caller: Caller, name: string, declaration: QueueDeclaratio
   const refused = checkAccess(caller, "configure", "queue", name);
   if (refused !== undefined) return refused;
   const existing = namespace.queue(name);
-  if (existing !== undefined) return checkExisting(caller, existing, declaration) ?? { queue: existing, isNew: false };
+  if (existing !== undefined) {
+    const differs = isTopic(existing)
+      ? declareTopic(caller, existing, declaration)
+      : checkExisting(caller, existing, declaration);
+    return differs ?? { queue: existing, isNew: false };
+  }
   const fault =
     checkQueueLimit(caller, name) ??
     checkDeadLetter(caller, name, declaration.arguments) ??
@@ -91,6 +104,26 @@ function checkExisting(caller: Caller, queue: Queue, declaration: QueueDeclarati
   return checkSameQueue(queueDeclaration(queue), declaration, queue.name, vhost);
 }
 
+/**
+ * A topic that another protocol made. Who declares it says how it is consumed here: the first one makes its work queue, and
+ * the arguments of later ones have to be the same. It is durable and nobody's own; of which type it would be is not compared,
+ * since it is used as any.
+ */
+function declareTopic(caller: Caller, topic: Queue, declaration: QueueDeclaration): Fault | undefined {
+  const { name: vhost } = caller.virtualHost;
+  const { name } = topic;
+  if (declaration.exclusive) return lockedQueue(name, vhost);
+  const received = declaration.arguments.filter((field) => field.name !== "x-queue-type");
+  const isMade = hasWorkQueue(topic);
+  const fault =
+    checkSameTopic(queueDeclaration(topic), { ...declaration, arguments: received }, name, vhost, isMade) ??
+    (isMade ? undefined : checkDeadLetter(caller, name, received)) ??
+    checkNewQueue({ ...declaration, type: "quorum", arguments: received }, name, vhost);
+  if (fault !== undefined) return fault;
+  if (!isMade) declareWorkQueue(caller.server.broker, topic, received);
+  return undefined;
+}
+
 function checkQueueLimit({ server, virtualHost }: Caller, name: string): Fault | undefined {
   const { vhostLimits: limits } = server;
   const vhost = virtualHost.name;
@@ -125,11 +158,12 @@ export function readableQueue(caller: Caller, name: string): Queue | Fault {
 export function purgeQueue(caller: Caller, name: string): { messageCount: number } | Fault {
   const queue = readableQueue(caller, name);
   if (queue instanceof Fault) return queue;
-  if (queueDeclaration(queue).type === "stream") {
+  if (queueDeclaration(queue).type === "stream" && !isTopic(queue)) {
     const what = resource("queue", name, caller.virtualHost.name);
     return new Fault("notImplemented", `queue.purge not supported by stream queues ${what}`);
   }
-  return { messageCount: queue.purge() };
+  if (isTopic(queue)) ensureWorkQueue(queue);
+  return { messageCount: queue.purge(subscriptionOf(queue)) };
 }
 
 interface DeleteConditions {
@@ -149,7 +183,7 @@ export function deleteQueue(caller: Caller, name: string, asked: DeleteCondition
   if (queue === undefined) return { messageCount: 0 };
   const fault = checkOwner(caller, queue) ?? checkDelete(queue, asked, caller.virtualHost.name);
   if (fault !== undefined) return fault;
-  const messageCount = queueDeclaration(queue).type === "stream" ? 0 : queue.readyCount;
+  const messageCount = queueDeclaration(queue).type === "stream" && !isTopic(queue) ? 0 : readyCountOf(queue);
   caller.server.ownerByQueue.delete(queue);
   namespace.deleteQueue(queue);
   return { messageCount };
@@ -158,13 +192,13 @@ export function deleteQueue(caller: Caller, name: string, asked: DeleteCondition
 function checkDelete(queue: Queue, { ifUnused, ifEmpty }: DeleteConditions, vhost: string): Fault | undefined {
   const what = resource("queue", queue.name, vhost);
   const { type } = queueDeclaration(queue);
-  if (type === "stream") return undefined;
+  if (type === "stream" && !isTopic(queue)) return undefined;
   if (type === "quorum" && (ifUnused || ifEmpty)) {
     const flag = ifUnused ? "if-unused" : "if-empty";
     const text = `cannot delete ${what}. queue.delete operations with ${flag} flag set are not supported by quorum queues`;
     return new Fault("notImplemented", text);
   }
   if (ifUnused && queue.consumerCount > 0) return new Fault("preconditionFailed", `${what} in use`);
-  if (ifEmpty && queue.readyCount > 0) return new Fault("preconditionFailed", `${what} not empty`);
+  if (ifEmpty && readyCountOf(queue) > 0) return new Fault("preconditionFailed", `${what} not empty`);
   return undefined;
 }

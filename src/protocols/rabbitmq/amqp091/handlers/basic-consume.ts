@@ -26,6 +26,7 @@ import { AmqpConsumer } from "../consumer.ts";
 import { consumerTimeoutMs, queueDeclaration, type QueueType } from "../../model/declaration.ts";
 import { Fault, resource } from "../../model/errors.ts";
 import { fieldValue, type FieldTable } from "../../model/field-table.ts";
+import { ensureWorkQueue, isTopic, subscriptionOf } from "../../model/work-queue.ts";
 import type { MethodArguments } from "../frames.ts";
 import { replyToQueue } from "../reply-to.ts";
 
@@ -48,9 +49,10 @@ export function consume(channel: Channel, args: ConsumeArguments): Fault | undef
   if (args.queue === replyToQueue) return consumeReplies(channel, args);
   const queue = readableQueue(channel, args.queue);
   if (queue instanceof Fault) return queue;
-  const { type } = queueDeclaration(queue);
-  const readsLog =
-    type === "stream" || (hasHistory(queue) && fieldValue(args.arguments, "x-stream-offset") !== undefined);
+  const saysOffset = fieldValue(args.arguments, "x-stream-offset") !== undefined;
+  // A topic of another protocol is a stream to who says from where on, and a work queue to all others.
+  const type = isTopic(queue) && !saysOffset ? "quorum" : queueDeclaration(queue).type;
+  const readsLog = type === "stream" || (hasHistory(queue) && saysOffset);
   const fault = checkConsume(channel, queue, readsLog ? "stream" : type, args);
   if (fault !== undefined) return fault;
   const inUse = new Fault(
@@ -61,6 +63,7 @@ export function consume(channel: Channel, args: ConsumeArguments): Fault | undef
   const isExclusive = args.exclusive && type === "classic" && !readsLog;
   if (isExclusive && queue.settings.mode === "failover") return inUse;
 
+  if (isTopic(queue) && !readsLog) ensureWorkQueue(queue);
   const tag = tagOf(channel, args.consumerTag);
   const options = optionsOf(channel, queue, args, readsLog, isExclusive);
   const { noAck, arguments: table } = args;
@@ -127,6 +130,7 @@ function optionsOf(
     priority: numberArgument(table, "x-priority") ?? 0,
     creditLimit: channel.prefetchCount,
     leaseMs: args.noAck ? 0 : (numberArgument(table, "x-consumer-timeout") ?? consumerTimeoutMs(queue, settings)),
+    ...(readsLog || !isTopic(queue) ? {} : { subscription: subscriptionOf(queue)! }),
     ...(readsLog ? { startAt: startOf(table, broker.clock.now()) } : {}),
     ...(filter === undefined ? {} : { filter }),
   };

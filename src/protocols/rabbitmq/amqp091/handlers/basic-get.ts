@@ -15,6 +15,7 @@ import { consumerTimeoutMs, queueDeclaration } from "../../model/declaration.ts"
 import { Fault, resource } from "../../model/errors.ts";
 import { longNumber } from "../../model/field-table.ts";
 import { withHeader } from "../../model/format.ts";
+import { ensureWorkQueue, isTopic, readyCountOf, subscriptionOf } from "../../model/work-queue.ts";
 import type { MethodArguments } from "../frames.ts";
 
 const parts = new ContentParts();
@@ -30,20 +31,29 @@ export function get(channel: Channel, args: MethodArguments<"basic.get">): Fault
   connection.holdParsing();
   const leaseMs = consumerTimeoutMs(queue, connection.hub.settings);
   channel.session.limitGets(leaseMs, (ms) => channel.leaseTimedOut(ms, { taken: "by basic.get" }));
-  channel.session.get(queue, args.noAck, (lease, entry, isRedelivered, returns, failures) => {
-    if (channel.state === "running") {
-      channel.got(entry !== undefined, args.noAck, isRedelivered);
-      if (entry === undefined) connection.send(channel.number, "basic.get-empty", { clusterId: "" });
-      else writeGot(channel, queue, lease, entry, isRedelivered, Math.max(returns, failures));
-    }
-    connection.resumeParsing();
-  });
+  channel.session.get(
+    queue,
+    args.noAck,
+    (lease, entry, isRedelivered, returns, failures) => {
+      if (channel.state === "running") {
+        channel.got(entry !== undefined, args.noAck, isRedelivered);
+        if (entry === undefined) connection.send(channel.number, "basic.get-empty", { clusterId: "" });
+        else writeGot(channel, queue, lease, entry, isRedelivered, Math.max(returns, failures));
+      }
+      connection.resumeParsing();
+    },
+    subscriptionOf(queue),
+  );
   return undefined;
 }
 
 function checkType(queue: Queue, vhost: string): Fault | undefined {
   const { type, arguments: args } = queueDeclaration(queue);
   const what = resource("queue", queue.name, vhost);
+  if (isTopic(queue)) {
+    ensureWorkQueue(queue);
+    return undefined;
+  }
   if (type === "stream") return new Fault("notImplemented", `basic.get not supported by stream queues ${what}`);
   if (type === "quorum" && booleanArgument(args, "x-single-active-consumer")) {
     const why = "basic.get operations are not supported by quorum queues with single active consumer";
@@ -68,9 +78,9 @@ function writeGot(
     redelivered: isRedelivered,
     exchange: textOfBytes(parts.source, parts.exchangeStart, parts.exchangeEnd),
     routingKey: textOfBytes(parts.source, parts.routingKeyStart, parts.routingKeyEnd),
-    messageCount: queue.readyCount,
+    messageCount: readyCountOf(queue),
   });
-  if (queueDeclaration(queue).type === "quorum") {
+  if (queueDeclaration(queue).type === "quorum" || isTopic(queue)) {
     const count = longNumber(returns);
     parts.headSource = withHeader(parts.headSource, parts.headStart, parts.headEnd, "x-delivery-count", count);
     parts.headStart = 0;

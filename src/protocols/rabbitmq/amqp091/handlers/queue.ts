@@ -14,6 +14,7 @@ import { headersOf } from "../../model/mapping.ts";
 import { cleanName } from "../../model/names.ts";
 import { checkOwner } from "../../model/permissions.ts";
 import { declareQueue, deleteQueue, purgeQueue } from "../../model/queues.ts";
+import { readyCountOf } from "../../model/work-queue.ts";
 import type { MethodArguments } from "../frames.ts";
 import { replyToQueue } from "../reply-to.ts";
 
@@ -26,7 +27,7 @@ export function queueDeclare(channel: Channel, args: DeclareArguments): Fault | 
   if (queue instanceof Fault) return queue;
   channel.lastQueue = queue.name;
   if (args.noWait) return undefined;
-  const counts = { messageCount: queue.readyCount, consumerCount: queue.consumerCount };
+  const counts = { messageCount: readyCountOf(queue), consumerCount: queue.consumerCount };
   channel.connection.reply(channel.number, "queue.declare-ok", { queue: queue.name, ...counts });
   return undefined;
 }

@@ -5,6 +5,7 @@
 
 import type { Exchange, Queue } from "../../../../broker/api.ts";
 import type { LiveChannel, LiveConnection } from "../../model/live.ts";
+import { leasedCountOf, readyCountOf } from "../../model/work-queue.ts";
 import { measure, type Measure } from "./rates.ts";
 
 /** Of channels and of what sums them up. */
@@ -64,8 +65,8 @@ export function readQueue(queue: Queue, to: Float64Array): void {
   to[5] = counters.redelivered;
   to[6] = counters.settled;
   to[7] = counters.getEmpty;
-  to[8] = queue.readyCount;
-  to[9] = queue.leasedCount;
+  to[8] = readyCountOf(queue);
+  to[9] = leasedCountOf(queue);
 }
 
 export const exchangeMeasures = {

@@ -12,6 +12,7 @@
 import type { Queue } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import { jsonOfTable } from "../../model/json-table.ts";
+import { isTopic, leasedCountOf, readyCountOf } from "../../model/work-queue.ts";
 import { consumerJson, type ConsumersByQueue } from "./consumer-json.ts";
 import { queueMeasures, readQueue } from "./measures.ts";
 import type { PolicyView } from "./policy-view.ts";
@@ -58,9 +59,9 @@ export function plainQueueJson(queue: Queue, node: string): Fields {
 export function queueTotalsJson(queue: Queue, node: string): Fields {
   return {
     ...plainQueueJson(queue, node),
-    messages: queue.readyCount + queue.leasedCount,
-    messages_ready: queue.readyCount,
-    messages_unacknowledged: queue.leasedCount,
+    messages: readyCountOf(queue) + leasedCountOf(queue),
+    messages_ready: readyCountOf(queue),
+    messages_unacknowledged: leasedCountOf(queue),
     state: "running",
   };
 }
@@ -73,7 +74,9 @@ export function queueJson(queue: Queue, showing: QueueShowing): Fields {
   const { stats, ranges } = showing;
   const node = stats.server.nodeName;
   const view = stats.sampler.viewOf(queue);
-  const { readyBytes, readyCount, leasedCount } = queue;
+  const { readyBytes } = queue;
+  const readyCount = readyCountOf(queue);
+  const leasedCount = leasedCountOf(queue);
   const durableCount = queue.settings.durable ? readyCount + leasedCount : 0;
   const declaration = queueDeclaration(queue);
   readQueue(queue, values);
@@ -171,6 +174,7 @@ function addOfType(fields: Fields, queue: Queue, node: string, view: SampleView,
     } else {
       fields["readers"] = { [node]: queue.consumerCount };
       fields["segments"] = 0;
+      if (isTopic(queue)) fields["partitions"] = queue.partitions.length;
     }
     return;
   }

@@ -2,6 +2,7 @@
 
 import type { Exchange, Namespace, Queue } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
+import { leasedCountOf, readyCountOf } from "../../model/work-queue.ts";
 import type { Vhost } from "../../model/vhosts.ts";
 import { gather, sorting } from "../../../../server/http/slices.ts";
 import { visibleVhosts } from "../access.ts";
@@ -149,11 +150,11 @@ function cheapQueueValue(queue: Queue, column: string, stats: Stats): unknown {
     case "vhost":
       return queue.namespace.name;
     case "messages":
-      return queue.readyCount + queue.leasedCount;
+      return readyCountOf(queue) + leasedCountOf(queue);
     case "messages_ready":
-      return queue.readyCount;
+      return readyCountOf(queue);
     case "messages_unacknowledged":
-      return queue.leasedCount;
+      return leasedCountOf(queue);
     case "consumers":
       return queue.consumerCount;
     case "message_bytes":

@@ -5,6 +5,7 @@
 
 import type { Namespace, Queue } from "../../../../broker/api.ts";
 import { queueDeclaration, type QueueType } from "../../model/declaration.ts";
+import { leasedCountOf, readyCountOf } from "../../model/work-queue.ts";
 import type { LiveChannel, LiveConnection, TrafficCounters } from "../../model/live.ts";
 import { channelMeasures, deliverColumns, readChannel, readQueue, queueMeasures, totalMeasures } from "./measures.ts";
 
@@ -170,7 +171,7 @@ export class Totals {
     addColumns(this.sums, deliverAt, values, 1, deliverCount + 2);
     this.byType[queueDeclaration(queue).type].add(queue, values);
     this.readyBytes += queue.readyBytes;
-    if (queue.settings.durable) this.durableMessages += queue.readyCount + queue.leasedCount;
+    if (queue.settings.durable) this.durableMessages += readyCountOf(queue) + leasedCountOf(queue);
     this.scheduled += queue.scheduledCount;
     this.oldestReadyMs = Math.min(this.oldestReadyMs, queue.oldestReadyMs ?? Infinity);
   }

@@ -11,6 +11,7 @@ import { Fault, notFound, resource } from "../../model/errors.ts";
 import { traceDelivery } from "../../model/firehose.ts";
 import { contentOf } from "../../model/foreign-content.ts";
 import { readableQueue } from "../../model/queues.ts";
+import { ensureWorkQueue, isTopic, readyCountOf, subscriptionOf } from "../../model/work-queue.ts";
 import { integerField, isReply, missingFields } from "../body-fields.ts";
 import { badRequest, reply, type Reply } from "../reply.ts";
 import type { Route, VhostCall } from "../route.ts";
@@ -81,7 +82,8 @@ function readWish({ body }: VhostCall): Wish | Reply {
 }
 
 function checkKind(queue: Queue): Fault | undefined {
-  if (queueDeclaration(queue).type !== "stream") return undefined;
+  if (isTopic(queue)) ensureWorkQueue(queue);
+  if (queueDeclaration(queue).type !== "stream" || isTopic(queue)) return undefined;
   const what = resource("queue", queue.name, queue.namespace.name);
   return new Fault("notImplemented", `basic.get not supported by stream queues ${what}`);
 }
@@ -127,16 +129,21 @@ function take(
   trace: Trace,
 ): Promise<Taken | undefined> {
   const { promise, resolve } = Promise.withResolvers<Taken | undefined>();
-  session.get(queue, noAck, (lease, entry, isRedelivered) => {
-    const messageCount = queue.readyCount;
-    if (entry !== undefined) trace(entry, isRedelivered);
-    resolve(
-      entry && {
-        lease,
-        json: { ...messageJson(broker, entry, isRedelivered, messageCount), ...payloadJson(entry, wish) },
-      },
-    );
-  });
+  session.get(
+    queue,
+    noAck,
+    (lease, entry, isRedelivered) => {
+      const messageCount = readyCountOf(queue);
+      if (entry !== undefined) trace(entry, isRedelivered);
+      resolve(
+        entry && {
+          lease,
+          json: { ...messageJson(broker, entry, isRedelivered, messageCount), ...payloadJson(entry, wish) },
+        },
+      );
+    },
+    subscriptionOf(queue),
+  );
   return promise;
 }
 
