@@ -1,0 +1,116 @@
+/**
+ * Batches of a megabyte at most that become a hundred times as much: passed on unopened where nobody must look inside, refused
+ * where somebody must, and an AMQP consumer passes over them. And connections that promise large requests and never send
+ * them. The broker's memory stays what it was, within a bound.
+ */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect as connectSocket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { connect } from "amqplib";
+import { compressions } from "../../src/protocols/kafka/codec/compression.ts";
+import { errorName } from "../../src/protocols/kafka/codec/errors.ts";
+import { listOffsetsRequest, listOffsetsResponse } from "../../src/protocols/kafka/codec/messages/offsets.ts";
+import { produceRequest, produceResponse } from "../../src/protocols/kafka/codec/messages/produce.ts";
+import { createTopicsRequest, createTopicsResponse } from "../../src/protocols/kafka/codec/messages/topics.ts";
+import { buildBatch, type RecordModel } from "../../src/protocols/kafka/codec/record-models.suite.ts";
+import { WireClient } from "../conformance/kafka/wire-client.ts";
+import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
+
+const mebibyte = 1024 * 1024;
+/** As large as each of them can make of less than a megabyte, or enough. */
+const bombBytes = { gzip: 300, zstd: 300, lz4: 200, snappy: 20 } as const;
+
+function record(value: Buffer): RecordModel {
+  return { offset: 0, timestampMs: Date.now(), key: Buffer.from("k"), value, headers: [] };
+}
+
+/** The most that it ever held. */
+function peakBytes(broker: BrokerProcess): number {
+  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${broker.pid}/status`, "utf8"))![1]) * 1024;
+}
+
+async function createTopic(client: WireClient, name: string, policy: string): Promise<void> {
+  const topic = { name, numPartitions: 1, replicationFactor: 1, configs: [{ name: "cleanup.policy", value: policy }] };
+  const request = { topics: [topic], timeoutMs: 5000 };
+  const created = await client.ask(createTopicsRequest, createTopicsResponse, 5, request);
+  assert.equal(created?.topics[0]?.errorCode, 0);
+}
+
+async function produce(client: WireClient, name: string, records: Buffer): Promise<string> {
+  const topicData = [{ name, partitionData: [{ index: 0, records }] }];
+  const answer = await client.ask(produceRequest, produceResponse, 9, { acks: -1, timeoutMs: 5000, topicData });
+  return errorName(answer!.responses[0]!.partitionResponses[0]!.errorCode);
+}
+
+test("bombs and promises", { timeout: 200_000 }, async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), "entrepot-hostile-bombs-"));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const broker = await spawnBroker({ dataDir, listen: { kafka: "127.0.0.1:0", amqp: "127.0.0.1:0" } });
+  const client = await WireClient.open(broker.addresses["kafka"]!);
+  const amqp = await connect(`amqp://${broker.amqp}`);
+  const channel = await amqp.createChannel();
+  await channel.assertQueue("work", { durable: true });
+  await createTopic(client, "plain", "delete");
+  await createTopic(client, "compacted", "compact");
+  const before = peakBytes(broker);
+
+  for (const [name, mebibytes] of Object.entries(bombBytes) as [keyof typeof bombBytes, number][]) {
+    await t.test(`a bomb of ${name}`, async () => {
+      const bomb = buildBatch([record(Buffer.alloc(mebibytes * mebibyte))], compressions[name]);
+      assert.ok(bomb.length < 1_048_588, `${bomb.length} bytes`);
+      assert.equal(await produce(client, "plain", bomb), "NONE");
+      // What snappy makes of a megabyte is within what a broker holds.
+      const opened = name === "snappy" ? ["NONE"] : ["INVALID_RECORD", "MESSAGE_TOO_LARGE"];
+      for (const topic of ["compacted", "work"]) {
+        const verdict = await produce(client, topic, bomb);
+        assert.ok(opened.includes(verdict), `${topic}: ${verdict}`);
+      }
+      // The greatest time is looked for inside.
+      const topics = [{ name: "plain", partitions: [{ partitionIndex: 0, timestamp: -3 }] }];
+      const found = await client.ask(listOffsetsRequest, listOffsetsResponse, 8, { topics });
+      assert.equal(found?.topics[0]?.partitions[0]?.errorCode, 0);
+    });
+  }
+
+  await t.test("an AMQP consumer comes to what is behind them", async () => {
+    assert.equal(await produce(client, "plain", buildBatch([record(Buffer.from("behind"))])), "NONE");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const options = { arguments: { "x-stream-offset": "first" } };
+    await channel.prefetch(10);
+    await channel.consume(
+      "plain",
+      (message) => {
+        channel.ack(message!);
+        if (message!.content.equals(Buffer.from("behind"))) resolve();
+      },
+      options,
+    );
+    await promise;
+  });
+
+  await t.test("a thousand promises of a large request", async () => {
+    const [host, port] = broker.addresses["kafka"]!.split(":") as [string, string];
+    const promising = Buffer.alloc(64);
+    promising.writeInt32BE(100_000_000);
+    const sockets = await Promise.all(
+      Array.from({ length: 1000 }, async () => {
+        const socket = connectSocket(Number(port), host);
+        await new Promise((resolve) => socket.write(promising, resolve));
+        return socket;
+      }),
+    );
+    assert.equal(await produce(client, "plain", buildBatch([record(Buffer.from("x"))])), "NONE");
+    for (const socket of sockets) socket.destroy();
+  });
+
+  const growth = (peakBytes(broker) - before) / mebibyte;
+  t.diagnostic(`memory grew by ${growth.toFixed(0)} MiB at most`);
+  assert.ok(growth < 350, `${growth} MiB`);
+  client.close();
+  await amqp.close();
+  assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
+});
