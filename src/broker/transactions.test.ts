@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "../base/random.ts";
 import { type Batch, type Produced, producerVerdict, type Queue } from "./api.ts";
-import { Bottle, plainQueue, testFormat } from "./test-broker.suite.ts";
+import { batchBody, Bottle, plainLog, plainQueue, testFormat } from "./test-broker.suite.ts";
 
 function produced(
   producerId: number,
@@ -246,6 +246,70 @@ test("who numbers nothing leaves nothing behind", async () => {
   await bottle.crash();
   for (const name of ["q", "log"]) assert.deepEqual([...bottle.queue(name).producers()], []);
   assert.deepEqual(await bottle.drain("q"), ["a", "b"]);
+});
+
+test("without a disk, and in queues and logs that do not outlive the process, transactions are what they are with one", async () => {
+  for (const options of [{ isVolatile: true }, {}]) {
+    const bottle = await Bottle.open(options);
+    const queue = bottle.declare("q", { durable: false });
+    const log = bottle.ns.createQueue("log", { ...plainLog, durable: false }, {}, 2);
+    produce(bottle, "q", ["a"], produced(1, 0));
+    produce(bottle, "q", ["b"], produced(2, 0));
+    const [first, second] = log.partitions as [Queue, Queue];
+    first.appendBatch(batchOf("x", produced(1, 0, 3)));
+    second.appendBatch(batchOf("x", produced(1, 0, 2)));
+    await bottle.settle();
+    assert.deepEqual([queue.readyCount, queue.stableEnd, first.stableEnd, second.stableEnd], [0, 0, 0, 0]);
+    bottle.broker.atomically(() => {
+      endOf(queue, 1, true);
+      for (const one of log.partitions) one.endTransaction(1, 0, true, batchOf("end", produced(1, -1)));
+    });
+    endOf(queue, 2, false);
+    await bottle.settle();
+    assert.deepEqual([queue.stableEnd, first.stableEnd, second.stableEnd], [2, 4, 3]);
+    assert.deepEqual(await bottle.drain("q"), ["a"]);
+  }
+});
+
+test("subscriptions and readers of a log that begin in the past pass over what was aborted, and stop before what is open", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  const append = (producerId: number, sequence: number, bodies: readonly string[]): void => {
+    const body = batchBody(bodies.map((text, delta) => ({ delta, body: text })));
+    const by = produced(producerId, sequence, bodies.length);
+    log.appendBatch({ ...batchOf("", by), body, bodyEnd: body.length });
+  };
+  const end = (producerId: number, isCommitted: boolean): void => {
+    log.endTransaction(producerId, 0, isCommitted, batchOf("control", produced(producerId, -1)));
+  };
+  append(1, 0, ["a", "b"]);
+  append(2, 0, ["c"]);
+  append(1, 2, ["d"]);
+  append(3, 0, ["e"]);
+  end(1, false);
+  end(2, true);
+  append(2, 1, ["f"]);
+  await bottle.settle();
+  for (const mode of ["shared", "keyed"] as const) log.subscribe(mode, { ...plainQueue, mode }, "first");
+  const takers = [
+    bottle.consume("log", { subscription: "shared" }),
+    bottle.consume("log", { subscription: "keyed" }),
+    bottle.consume("log", { startAt: "first" }),
+  ];
+  await bottle.settle();
+  for (const { bodies } of takers) assert.deepEqual(bodies, ["c"]);
+  end(3, true);
+  await bottle.settle();
+  for (const { bodies } of takers) assert.deepEqual(bodies, ["c", "e"]);
+  end(2, true);
+  await bottle.settle();
+  for (const { bodies } of takers) assert.deepEqual(bodies, ["c", "e", "f"]);
+  for (const { session } of takers) session.settle(0, true, "accept");
+  assert.deepEqual(
+    ["shared", "keyed"].map((name) => log.namedSubscription(name)?.readyCount),
+    [0, 0],
+  );
+  assert.deepEqual(bottle.logged, []);
 });
 
 test("what is trimmed in the middle of a transaction is not waited for", async () => {
