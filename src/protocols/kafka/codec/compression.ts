@@ -9,7 +9,7 @@
  * neither zlib nor our own allocate ahead of what the bytes bear out. Broken input is a Malformed, never a throw.
  */
 
-import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { Malformed } from "../../../wire/input.ts";
 import { compressLz4, decompressLz4 } from "./lz4.ts";
 import { compressSnappy, decompressSnappy } from "./snappy.ts";
@@ -42,18 +42,22 @@ export function decompress(
   }
 }
 
-export function compress(compression: number, input: Buffer): Buffer {
+/** @param level of gzip and zstd; undefined: their own. */
+export function compress(compression: number, input: Buffer, level?: number): Buffer {
   switch (compression) {
     case compressions.none:
       return input;
     case compressions.gzip:
-      return gzipSync(input);
+      return gzipSync(input, level === undefined ? {} : { level });
     case compressions.snappy:
       return compressSnappy(input);
     case compressions.lz4:
       return compressLz4(input);
     case compressions.zstd:
-      return zstdCompressSync(input);
+      return zstdCompressSync(
+        input,
+        level === undefined ? {} : { params: { [constants.ZSTD_c_compressionLevel]: level } },
+      );
     default:
       throw new RangeError(`there is no compression ${compression}`);
   }

@@ -11,6 +11,7 @@ import { QueuedRecords } from "../mapping/queued-records.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
 import { BatchCheck, type RecordError } from "./batch-check.ts";
+import { recompress } from "./recompression.ts";
 
 const nothing = Buffer.alloc(0);
 /** What is opened may become so many times what the topic takes in one batch. */
@@ -51,7 +52,7 @@ export class Appending {
     const code = check.judge(records ?? nothing, call.version, topic.limits, nowMs);
     if (code !== errorCode.NONE) return code;
     const isQueue = queue.settings.mode !== "offset";
-    const fault = isQueue ? this.#openForQueue(topic, queue) : errorCode.NONE;
+    const fault = isQueue ? this.#openForQueue(topic, queue) : this.#compress(topic);
     if (fault !== errorCode.NONE) return fault;
     const refusal = check.batch.isTransactional ? this.#enterTransaction(call, topic, queue, transactionalId) : 0;
     if (refusal !== errorCode.NONE) return refusal;
@@ -61,7 +62,7 @@ export class Appending {
     this.baseOffset = verdict;
     if (verdict === producerVerdict.next) {
       if (isQueue) return this.#appendToQueue(call, topic, queue, batch);
-      this.#append(topic, queue, records!, nowMs);
+      this.#append(topic, queue, nowMs);
     } else if (verdict < 0) return codeOf(verdict);
     return errorCode.NONE;
   }
@@ -113,7 +114,20 @@ export class Appending {
     return batch;
   }
 
-  #append(topic: Topic, queue: Queue, records: Buffer, nowMs: number): void {
+  /** As the topic wants it, which may make it too large. */
+  #compress({ limits }: Topic): number {
+    const { compression, messageBytesMax } = limits;
+    const check = this.#check;
+    if (compression === undefined) return errorCode.NONE;
+    const fault = recompress(check.batch, compression, messageBytesMax * expansionMax);
+    if (fault !== undefined) {
+      check.reason = fault.reason;
+      return errorCode.CORRUPT_MESSAGE;
+    }
+    return check.batch.bytes > messageBytesMax ? errorCode.MESSAGE_TOO_LARGE : errorCode.NONE;
+  }
+
+  #append(topic: Topic, queue: Queue, nowMs: number): void {
     const batch = this.#batch;
     const view = this.#check.batch;
     const { maxTimestampMs } = view;
@@ -123,7 +137,8 @@ export class Appending {
       batch.timestampMs = nowMs;
       this.logAppendTimeMs = nowMs;
     }
-    batch.body = records;
+    batch.body = view.buffer;
+    batch.bodyStart = view.start;
     batch.bodyEnd = view.end;
     this.baseOffset = queue.appendBatch(batch);
     batch.body = nothing;

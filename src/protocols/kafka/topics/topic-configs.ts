@@ -197,7 +197,8 @@ export const topicConfigs: readonly TopicConfig[] = [
     default: "producer",
     brokerName: "compression.type",
     check: oneOf("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
-    documentation: `${none}batches stay as their producers compressed them.`,
+    documentation:
+      "producer: batches stay as they come. Another one: those that come otherwise are compressed so before they are kept.",
   },
   {
     name: "compression.gzip.level",
@@ -205,7 +206,7 @@ export const topicConfigs: readonly TopicConfig[] = [
     default: "-1",
     brokerName: "compression.gzip.level",
     check: gzipLevel,
-    documentation: `${none}batches stay as their producers compressed them.`,
+    documentation: "With compression.type gzip: how well, 1 to 9; -1 is 6.",
   },
   {
     name: "compression.lz4.level",
@@ -213,7 +214,7 @@ export const topicConfigs: readonly TopicConfig[] = [
     default: "9",
     brokerName: "compression.lz4.level",
     check: between(1, 17),
-    documentation: `${none}batches stay as their producers compressed them.`,
+    documentation: `${none}there is one way of compressing with lz4.`,
   },
   {
     name: "compression.zstd.level",
@@ -221,7 +222,7 @@ export const topicConfigs: readonly TopicConfig[] = [
     default: "3",
     brokerName: "compression.zstd.level",
     check: between(-131_072, 22),
-    documentation: `${none}batches stay as their producers compressed them.`,
+    documentation: "With compression.type zstd: how well.",
   },
   {
     name: "preallocate",

@@ -1,6 +1,8 @@
 /** What a topic's configs make of it: what the core works by, and what is asked of batches before they are appended. */
 
 import type { QueueSettings } from "../../../broker/api.ts";
+import { compressions } from "../codec/compression.ts";
+import type { WantedCompression } from "../producing/recompression.ts";
 import { configNumber, configValue, type ConfigTexts } from "./topic-configs.ts";
 
 /** What of a topic's configuration counts when it is written and read. */
@@ -14,6 +16,8 @@ export interface TopicLimits {
   readonly afterMsMax: number;
   /** Messages need keys. */
   readonly isCompacted: boolean;
+  /** Undefined: as producers send them. */
+  readonly compression: WantedCompression | undefined;
 }
 
 const logSettings: Omit<QueueSettings, "retention"> = {
@@ -57,7 +61,23 @@ export function topicLimits(configs: ConfigTexts): TopicLimits {
     beforeMsMax: configNumber("message.timestamp.before.max.ms", configs),
     afterMsMax: configNumber("message.timestamp.after.max.ms", configs),
     isCompacted: (configValue("cleanup.policy", configs) as readonly string[]).includes("compact"),
+    compression: wantedCompression(configs),
   };
+}
+
+function wantedCompression(configs: ConfigTexts): WantedCompression | undefined {
+  const type = configValue("compression.type", configs) as keyof typeof compressions | "uncompressed" | "producer";
+  switch (type) {
+    case "producer":
+      return undefined;
+    case "gzip":
+    case "zstd":
+      return { kind: compressions[type], level: configNumber(`compression.${type}.level`, configs) };
+    case "uncompressed":
+      return { kind: compressions.none, level: undefined };
+    default:
+      return { kind: compressions[type], level: undefined };
+  }
 }
 
 /** The configs by which a queue works that another protocol has made. */
