@@ -128,6 +128,53 @@ test("a tombstone supersedes at once, and goes itself when it was to be heard lo
   }
 });
 
+test("messages of a transaction count when it is committed and go when it is aborted; its end goes when nothing is left of it", async () => {
+  const bottle = await Bottle.open();
+  const retention = { ...plainLog.retention, compact: true, deleteRetentionMs: 60_000 };
+  const log = bottle.ns.createQueue("log", { ...plainLog, retention }, {});
+  let sequence = 0;
+  const produce = (...texts: string[]): void => {
+    const messages = texts.map((text, delta): BatchMessage => ({ delta, key: text[0]!, body: text, transaction: 5 }));
+    const body = batchBody(messages);
+    const count = texts.length;
+    const by = { producerId: 5, producerEpoch: 0, sequence, count, isTransactional: true };
+    sequence += count;
+    log.appendBatch({ ...by, format: testFormat.id, timestampMs: 0, body, bodyStart: 0, bodyEnd: body.length });
+  };
+  const end = (isCommitted: boolean): void => {
+    const body = Buffer.from("0000control 5");
+    const marker = { ...nobody, producerId: 5, producerEpoch: 0, count: 1, format: testFormat.id, timestampMs: 0 };
+    log.endTransaction(5, 0, isCommitted, { ...marker, body, bodyStart: 0, bodyEnd: body.length });
+  };
+  /** What is stored, markers too. */
+  const bases = async (): Promise<number[]> => {
+    await bottle.settle();
+    const found: number[] = [];
+    log.read(0, log.visibleEnd, ({ baseOffset }) => found.push(baseOffset) > 0);
+    return found;
+  };
+  append(bottle, log, "a=0", "b=0");
+  produce("a=1", "c=1");
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["0:a=0", "1:b=0"]);
+  end(true);
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["1:b=0", "2:a=1", "3:c=1"]);
+  produce("b=2", "c=2");
+  end(false);
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["1:b=0", "2:a=1", "3:c=1"]);
+  assert.deepEqual(await bases(), [0, 2, 4, 7]);
+  await bottle.advance(70_000);
+  assert.deepEqual(await bases(), [0, 2, 4], "the end of the aborted one has been heard");
+  append(bottle, log, "a=3", "b=3", "c=3");
+  await bottle.advance(2000);
+  assert.deepEqual(await bases(), [4, 8]);
+  await bottle.advance(130_000);
+  assert.deepEqual(await bases(), [8]);
+  assert.deepEqual(await read(bottle, "log"), ["8:a=3", "9:b=3", "10:c=3"]);
+});
+
 test("what is younger than the lag stays, whatever came after it", async () => {
   const bottle = await Bottle.open();
   const retention = { ...plainLog.retention, compact: true, compactLagMs: 10_000 };

@@ -90,6 +90,11 @@ export const testFormat: MessageFormat = {
     });
   },
   isControl: ({ buffer, bodyStart, bodyEnd }) => buffer.toString("utf8", bodyStart + 4, bodyEnd).startsWith("control"),
+  transactionOf(batch): number {
+    const text = batch.buffer.toString("utf8", batch.bodyStart + 4, batch.bodyEnd);
+    if (text.startsWith("control ")) return Number(text.slice(8));
+    return messagesIn(batch)?.[0]?.transaction ?? -1;
+  },
   keys(entry, visit): boolean {
     if (!entry.isBatch) {
       const key = entry.key();
@@ -117,6 +122,8 @@ export interface BatchMessage {
   readonly body: string;
   readonly value?: null;
   readonly timeMs?: number;
+  /** Of the first: the producer in whose transaction they are. */
+  readonly transaction?: number;
 }
 
 /** The tests' batches: where it is, 4 octets, then JSON of its messages. */

@@ -238,7 +238,8 @@ export class Checkpointer {
     while (offset < end && !partition.isDeleted) {
       const page = partition.pageOf(offset);
       if (page === undefined) {
-        offset = nextPage(partition, offset, end);
+        offset = partition.firstEndingFrom(offset, end);
+        partition.checkpointWritten = offset;
         continue;
       }
       const pageEnd = Math.min(end, page.base + pageEntries);
@@ -452,12 +453,6 @@ export class Checkpointer {
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#core.clock.defer(resolve));
   }
-}
-
-function nextPage(partition: Partition, offset: number, end: number): number {
-  const next = (Math.floor(offset / pageEntries) + 1) * pageEntries;
-  partition.checkpointWritten = Math.min(next, end);
-  return Math.min(next, end);
 }
 
 /** True for runs of due times. */

@@ -153,7 +153,7 @@ export class Partition {
   look(offset: number, cursor: EntryCursor): boolean {
     if (this.lookAt(offset, cursor)) return true;
     if (this.maxSpan === 1) return false;
-    const at = this.#firstEndingFrom(offset + 1, offset + this.maxSpan);
+    const at = this.firstEndingFrom(offset + 1, offset + this.maxSpan);
     return this.lookAt(at, cursor) && cursor.baseOffset <= offset;
   }
 
@@ -198,13 +198,13 @@ export class Partition {
 
   /** The first offset from `offset` on whose entry is in memory; `end` if there is none below. */
   firstInMemory(offset: number, end: number): number {
-    const at = this.#firstEndingFrom(offset, end + this.maxSpan - 1);
+    const at = this.firstEndingFrom(offset, end + this.maxSpan - 1);
     if (!this.lookAt(at, this.#cursor)) return end;
     return Math.min(end, Math.max(offset, this.#cursor.baseOffset));
   }
 
   /** The first offset in [start, end) at which an entry in memory ends; `end` if there is none. */
-  #firstEndingFrom(start: number, end: number): number {
+  firstEndingFrom(start: number, end: number): number {
     const limit = Math.min(end, this.next);
     let missing = 0;
     for (let at = start; at < limit;) {
