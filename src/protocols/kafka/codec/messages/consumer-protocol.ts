@@ -1,4 +1,4 @@
-/** What consumers tell each other in the opaque bytes of JoinGroup and SyncGroup. The broker looks for topics in them. */
+/** What consumers say of themselves in the opaque bytes of JoinGroup. The broker looks for their topics in it. */
 
 import { array, bytes, int32, string } from "../fields.ts";
 import { messageSchema } from "../schema.ts";
@@ -9,9 +9,4 @@ export const consumerProtocolSubscription = messageSchema("ConsumerProtocolSubsc
   ownedPartitions: array("1+", { topic: string("1+"), partitions: array("1+", "int32") }),
   generationId: int32("2+", { default: -1 }),
   rackId: string("3+", { nullable: "3+", default: null }),
-});
-
-export const consumerProtocolAssignment = messageSchema("ConsumerProtocolAssignment", -1, "0-3", "none", {
-  assignedPartitions: array("0+", { topic: string("0+"), partitions: array("0+", "int32") }),
-  userData: bytes("0+", { nullable: "0+", default: null }),
 });
