@@ -88,7 +88,8 @@ export class UnpackedBatches {
   readonly #core: Core;
   /** Least recently used first. */
   readonly #kept = new Set<UnpackedBatch>();
-  readonly #byPartition = new WeakMap<Partition, UnpackedBatch[]>();
+  /** By partition, and by offset. */
+  readonly #known = new WeakMap<Partition, Map<number, UnpackedBatch>>();
   #bytes = 0;
   #last: UnpackedBatch | undefined;
 
@@ -115,7 +116,7 @@ export class UnpackedBatches {
   #unpacked(partition: Partition, cursor: EntryCursor): UnpackedBatch {
     const last = this.#last;
     if (last?.partition === partition && last.offset === cursor.offset) return last;
-    const known = this.#byPartition.get(partition)?.find(({ offset }) => offset === cursor.offset);
+    const known = this.#known.get(partition)?.get(cursor.offset);
     if (known !== undefined) this.#kept.delete(known);
     const batch = known ?? this.#unpack(partition, cursor);
     this.#kept.add(batch);
@@ -132,9 +133,9 @@ export class UnpackedBatches {
       batch.clear();
       this.#tell(partition, cursor);
     }
-    const others = this.#byPartition.get(partition);
-    if (others === undefined) this.#byPartition.set(partition, [batch]);
-    else others.push(batch);
+    let others = this.#known.get(partition);
+    if (others === undefined) this.#known.set(partition, (others = new Map()));
+    others.set(batch.offset, batch);
     this.#bytes += batch.bytes;
     for (const oldest of this.#kept) {
       if (this.#bytes <= keptBytesMax) break;
@@ -146,8 +147,7 @@ export class UnpackedBatches {
   #forget(batch: UnpackedBatch): void {
     this.#kept.delete(batch);
     this.#bytes -= batch.bytes;
-    const others = this.#byPartition.get(batch.partition)!;
-    others.splice(others.indexOf(batch), 1);
+    this.#known.get(batch.partition)?.delete(batch.offset);
   }
 
   #tell(partition: Partition, { baseOffset, offset }: EntryCursor): void {
