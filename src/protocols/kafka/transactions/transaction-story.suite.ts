@@ -184,7 +184,7 @@ export class TransactionStory {
     const sequence = Number(options.get("seq") ?? actor.sequences.get(place) ?? 0);
     const isTransactional = !words.includes("plain");
     const [topic, partition] = place.split("/");
-    const records = batchOf(values, by, sequence, isTransactional, this.#stage.nowMs());
+    const records = transactionBatch(values, by, sequence, isTransactional, this.#stage.nowMs());
     const body = {
       transactionalId: isTransactional || options.has("id") ? by.transactionalId : null,
       acks: -1,
@@ -326,7 +326,7 @@ function partitionCodes(topics: Any): string[] {
   return codes.toSorted();
 }
 
-function batchOf(
+export function transactionBatch(
   values: readonly string[],
   { producerId, producerEpoch }: { readonly producerId: number; readonly producerEpoch: number },
   baseSequence: number,
@@ -347,7 +347,7 @@ function batchOf(
 }
 
 /** As a consumer sees them, by the list of aborted transactions. */
-function valuesOf(records: Buffer, aborted: readonly Any[], showsMarkers: boolean): string[] {
+export function valuesOf(records: Buffer, aborted: readonly Any[], showsMarkers: boolean): string[] {
   const values: string[] = [];
   const view = new BatchView();
   const reader = new RecordReader();

@@ -272,16 +272,16 @@ export class Transactions {
       this.#ongoing.add(seat);
       seatByProducer.set(seat.state.producerId, seat);
     }
-    for (const { queue, open } of undecided(broker)) {
+    for (const { name, queue, open } of undecided(broker)) {
       const seat = seatByProducer.get(open.producerId);
-      const topic = topics.find(queue.name);
+      const topic = topics.find(name);
       if (topic?.partitions[queue.index] === queue && seat?.state.producerEpoch === open.producerEpoch) {
         seat.partitions.set(queue, topic);
         continue;
       }
       // Nobody could ever end it, and readers would wait for that.
       const { producerId, producerEpoch } = open;
-      log.warn("a transaction is aborted: nobody has it", { topic: queue.name, partition: queue.index, producerId });
+      log.warn("a transaction is aborted: nobody has it", { topic: name, partition: queue.index, producerId });
       broker.atomically(() => decide(broker, [queue], { producerId, producerEpoch, isCommitted: false }));
     }
   }
@@ -307,11 +307,12 @@ function answerOf({ errorCode: code, state: { producerId, producerEpoch } }: Ste
   return { errorCode: code, producerId, producerEpoch };
 }
 
-function undecided(broker: Broker): { queue: Queue; open: OpenTransaction }[] {
-  const found: { queue: Queue; open: OpenTransaction }[] = [];
+/** What somebody has not decided yet, and in which partition of the topic of which name. */
+function undecided(broker: Broker): { name: string; queue: Queue; open: OpenTransaction }[] {
+  const found: { name: string; queue: Queue; open: OpenTransaction }[] = [];
   for (const namespace of broker.namespaces()) {
-    for (const topic of namespace.queues()) {
-      for (const queue of topic.partitions) for (const open of queue.openTransactions()) found.push({ queue, open });
+    for (const { name, partitions } of namespace.queues()) {
+      for (const queue of partitions) for (const open of queue.openTransactions()) found.push({ name, queue, open });
     }
   }
   return found;

@@ -1,0 +1,139 @@
+/**
+ * A broker with Kafka's protocol on a disk that is memory, which may lose its power between any two things that it does.
+ * What clients ask goes byte by byte through the connections; what the disk had synced is found again.
+ */
+import { Authority, plainAuthSettings } from "../../../auth/authority.ts";
+import { VirtualClock } from "../../../base/clock.ts";
+import { seededRandom } from "../../../base/random.ts";
+import { openBroker, type RunningCore } from "../../../broker/broker.ts";
+import { openDiskLog } from "../../../log/disk-log.ts";
+import { MemoryDisk } from "../../../log/memory/memory-disk.ts";
+import { silentLogger } from "../../../observe/log.ts";
+import type { Protocol } from "../../../server/protocol.ts";
+import type { Command } from "../command.ts";
+import { createKafka } from "../index.ts";
+import { KafkaClient, type KafkaHouse } from "../kafka-house.suite.ts";
+import { batchFormat, recordFormat } from "../mapping/format.ts";
+import type { KafkaServer } from "../server.ts";
+import { plainKafkaSettings } from "../settings.ts";
+
+/** Turns until an answer must have come. */
+const turnsMax = 200;
+
+export class CrashHouse {
+  clock = new VirtualClock();
+  core!: RunningCore;
+  protocol!: Protocol;
+  server!: KafkaServer;
+  #disk = new MemoryDisk();
+  #seed: number;
+  #turns: { list: (() => void)[] } = { list: [] };
+
+  private constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  static async open(seed: number): Promise<CrashHouse> {
+    const house = new CrashHouse(seed);
+    await house.#start(house.clock.now());
+    return house;
+  }
+
+  client(): KafkaClient {
+    const address = {
+      remoteAddress: "127.0.0.1",
+      remotePort: 40_000,
+      localAddress: "127.0.0.1",
+      localPort: 9092,
+      isLoopback: true,
+      isTls: false,
+      certificateName: undefined,
+    };
+    return new KafkaClient(this as unknown as KafkaHouse, address);
+  }
+
+  /** What clients call after each step: here turns are taken one by one. */
+  settle(): void {
+    return undefined;
+  }
+
+  /** Asks, and lets so many turns pass at most. Undefined: no answer has come until then. */
+  async ask(client: KafkaClient, command: Command, version: number, body: unknown, turns = turnsMax): Promise<unknown> {
+    const id = client.ask(command as never, version, body as never);
+    for (let turn = 0; turn < turns; turn++) {
+      for (const { correlationId, response } of client.take()) if (correlationId === id) return response;
+      await this.turn();
+    }
+    return undefined;
+  }
+
+  /** One turn of the event loop. */
+  async turn(): Promise<void> {
+    const run = this.#turns.list.shift();
+    if (run === undefined) await new Promise((resolve) => setImmediate(resolve));
+    else {
+      run();
+      await Promise.resolve();
+    }
+  }
+
+  async quiet(): Promise<void> {
+    for (let still = 0; still < 3; still++) {
+      if (this.#turns.list.length > 0) still = -1;
+      await this.turn();
+    }
+  }
+
+  async pass(ms: number): Promise<void> {
+    const endMs = this.clock.now() + ms;
+    for (let next = this.clock.nextTimerMs(); next !== undefined && next <= endMs; next = this.clock.nextTimerMs()) {
+      this.clock.advance(Math.max(0, next - this.clock.now()));
+      await this.quiet();
+    }
+    this.clock.advance(endMs - this.clock.now());
+    await this.quiet();
+  }
+
+  /** The power goes, now. */
+  async crash(): Promise<void> {
+    this.#disk = this.#disk.crash(seededRandom(this.#seed++), queueMicrotask);
+    await this.#start(this.clock.now());
+  }
+
+  async #start(nowMs: number): Promise<void> {
+    // A list for each start: what the dead broker defers is never run.
+    const turns: { list: (() => void)[] } = { list: [] };
+    this.#turns = turns;
+    const clock = new VirtualClock(nowMs, (run) => void turns.list.push(run));
+    this.clock = clock;
+    const small = { fileBytesMax: 1 << 20, aheadBytes: 1 << 16, stepBytes: 1 << 16 };
+    let opened: RunningCore | undefined;
+    const opening = openBroker({
+      log: await openDiskLog(this.#disk, seededRandom(this.#seed), small),
+      clock,
+      random: seededRandom(this.#seed),
+      logger: silentLogger,
+      formats: [batchFormat, recordFormat],
+      settings: { bufferBytes: 1 << 16, checkpointBytes: 1 << 17 },
+      fatal: (error) => {
+        throw error;
+      },
+    }).then((core) => (opened = core));
+    while (opened === undefined) await this.turn();
+    this.core = await opening;
+    const authority = new Authority({
+      store: this.core.definitions,
+      clock,
+      bytes: (count) => this.core.random.bytes(count),
+      logger: silentLogger,
+      settings: plainAuthSettings,
+    });
+    authority.createFirst();
+    const { core: broker } = this;
+    const parts = { broker, authority, clock, random: broker.random, logger: silentLogger, version: "0.0.0" };
+    const { kafka, server } = createKafka({ ...parts, settings: plainKafkaSettings, ports: () => [] });
+    this.protocol = kafka;
+    this.server = server;
+    await this.quiet();
+  }
+}
