@@ -45,11 +45,16 @@ export class ConnectionLogin {
   }
 
   /**
-   * A login came to its end. Answers false for somebody who may not enter.
+   * A login came to its end. Undefined: it counts; a text says why it does not.
    * @param lifetimeMs how long it holds; 0: as long as the connection.
    */
-  succeed(identity: Identity, mechanism: string, lifetimeMs = 0): boolean {
-    if (!identity.mayEnter(this.#server.settings.namespace)) return false;
+  succeed(identity: Identity, mechanism: string, lifetimeMs = 0): string | undefined {
+    const { settings, live } = this.#server;
+    const { name, connectionsMax } = identity;
+    if (!identity.mayEnter(settings.namespace)) return `user '${name}' may not enter '${settings.namespace}'`;
+    const isNew = this.#identity?.name !== name;
+    if (isNew && connectionsMax >= 0 && live.countOf(name) >= connectionsMax)
+      return `user '${name}' may have ${connectionsMax} connections`;
     this.#identity = identity;
     this.#endsAtMs = lifetimeMs > 0 ? this.#server.clock.now() + lifetimeMs : Infinity;
     this.mechanism = mechanism;
@@ -57,7 +62,7 @@ export class ConnectionLogin {
     this.exchange = undefined;
     this.takeToken = undefined;
     this.#letIn();
-    return true;
+    return undefined;
   }
 
   /** Who asks without SASL; a text says why nobody may. */
@@ -73,8 +78,6 @@ export class ConnectionLogin {
     const outcome = authority.login({ proof, remoteAddress, isLoopback, protocol: "kafka" });
     if (outcome instanceof Promise) return "it has not logged in";
     if (outcome instanceof Refusal) return outcome.reason;
-    if (!this.succeed(outcome, certificateName === undefined ? "ANONYMOUS" : "EXTERNAL"))
-      return `user '${outcome.name}' may not enter '${settings.namespace}'`;
-    return outcome;
+    return this.succeed(outcome, certificateName === undefined ? "ANONYMOUS" : "EXTERNAL") ?? outcome;
   }
 }

@@ -15,6 +15,13 @@ export class LiveConnections {
     return this.#connections.size;
   }
 
+  /** Of one user. */
+  countOf(name: string): number {
+    let count = 0;
+    for (const { login } of this.#connections) if (login.identity?.name === name) count++;
+    return count;
+  }
+
   all(): Iterable<KafkaConnection> {
     return this.#connections;
   }

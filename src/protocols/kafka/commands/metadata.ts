@@ -18,7 +18,7 @@ import type { Call, Command } from "../command.ts";
 import { nodeOf, nodesFor, type Node } from "../nodes.ts";
 import { clusterOperations, mayConfigure, mayDescribe, topicOperations } from "../topics/access.ts";
 import { clusterId } from "../topics/cluster-id.ts";
-import { judgeName } from "../topics/creation.ts";
+import { judgeName, partitionsMax } from "../topics/creation.ts";
 import { isInternalName } from "../topics/topic-name.ts";
 import type { Topic } from "../topics/topics.ts";
 
@@ -66,8 +66,15 @@ function allTopics(call: Call, nodes: readonly Node[]): Shown[] {
 function askedTopics(call: Call, asked: readonly Asked[], nodes: readonly Node[], mayCreate: boolean): Shown[] {
   const ids = new Set(asked.map(({ topicId }) => topicId).filter((id) => id !== uuidZero));
   if (ids.size > 0) return [...ids].map((id) => byId(call, id, nodes));
-  const names = new Set(asked.map(({ name }) => name ?? ""));
-  return [...names].map((name) => byName(call, name, nodes, mayCreate));
+  const names = [...new Set(asked.map(({ name }) => name ?? ""))];
+  const { topics, settings } = call.server;
+  // Who asks for very many topics that are not there would have them all made before anybody else is answered.
+  let partitionsLeft = mayCreate && settings.autoCreateTopics ? partitionsMax : 0;
+  return names.map((name) => {
+    const isThere = topics.find(name) !== undefined;
+    if (!isThere) partitionsLeft -= settings.partitionsDefault;
+    return byName(call, name, nodes, partitionsLeft >= 0);
+  });
 }
 
 function byId(call: Call, topicId: string, nodes: readonly Node[]): Shown {
@@ -77,6 +84,7 @@ function byId(call: Call, topicId: string, nodes: readonly Node[]): Shown {
   return { errorCode: errorCode.TOPIC_AUTHORIZATION_FAILED, name: null, topicId };
 }
 
+/** @param mayCreate if the caller may. */
 function byName(call: Call, name: string, nodes: readonly Node[], mayCreate: boolean): Shown {
   const refused = (code: number): Shown => ({ errorCode: code, name, isInternal: isInternalName(name) });
   const { topics, settings } = call.server;
@@ -85,8 +93,7 @@ function byName(call: Call, name: string, nodes: readonly Node[], mayCreate: boo
   if (topic !== undefined) return showTopic(topic, nodes);
   const refusal = judgeName(call, name);
   if (refusal?.outcome.errorCode === errorCode.INVALID_TOPIC_EXCEPTION) return refused(refusal.outcome.errorCode);
-  if (!mayCreate || !settings.autoCreateTopics || refusal !== undefined)
-    return refused(errorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  if (!mayCreate || refusal !== undefined) return refused(errorCode.UNKNOWN_TOPIC_OR_PARTITION);
   if (!mayConfigure(call, name)) return refused(errorCode.TOPIC_AUTHORIZATION_FAILED);
   return showTopic(topics.create(name, settings.partitionsDefault, new Map()), nodes);
 }

@@ -225,3 +225,16 @@ test("advertised addresses are nodes to those who came by their kind of listener
   ]);
   assert.deepEqual(nodes(true), [[1, "two", 9094]]);
 });
+
+test("one request makes ten thousand partitions at most, asked for or not", async () => {
+  const house = await KafkaHouse.open({ partitionsDefault: 4000 });
+  const client = house.client();
+  const topics = ["a", "b", "c"].map((name) => ({ name, numPartitions: -1, replicationFactor: -1 }));
+  const refused = client.call(createTopics, 7, { topics }).topics.map((topic) => topic.errorCode);
+  assert.deepEqual(refused, [errorCode.POLICY_VIOLATION, errorCode.POLICY_VIOLATION, errorCode.POLICY_VIOLATION]);
+  const shown = client.call(metadata, 9, { topics, allowAutoTopicCreation: true }).topics;
+  assert.deepEqual(
+    shown.map(({ partitions }) => partitions.length),
+    [4000, 4000, 0],
+  );
+});

@@ -96,8 +96,8 @@ function finish(
     return;
   }
   const lifetimeMs = lifetimeOf(server, outcome);
-  if (!login.succeed(outcome, mechanism, lifetimeMs)) {
-    const told = `user '${outcome.name}' may not enter '${server.settings.namespace}'`;
+  const told = login.succeed(outcome, mechanism, lifetimeMs);
+  if (told !== undefined) {
     fail(server, connection, { reason: told, name: outcome.name, told }, answer);
     return;
   }

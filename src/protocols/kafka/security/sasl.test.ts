@@ -187,3 +187,20 @@ test("bytes of chance instead of tokens are refused, each in time", async () => 
       assert.ok(client.isEnded);
     }
 });
+
+test("a user has no more connections than it may have, and logs in again on those it has", async () => {
+  const house = await KafkaHouse.open({ loginMsMax: 60_000 });
+  house.authority.users.setLimit("guest", "max-connections", 2);
+  const clients = [house.client(), house.client(), house.client()];
+  assert.equal(logIn(clients[0]!).errorCode, errorCode.NONE);
+  assert.equal(logIn(clients[1]!).errorCode, errorCode.NONE);
+  assert.equal(logIn(clients[1]!).errorCode, errorCode.NONE);
+  const refused = clients[2]!;
+  begin(refused, "PLAIN");
+  refused.ask(saslAuthenticate, 2, { authBytes: rightPlain });
+  house.clock.advance(600);
+  const { errorMessage } = refused.take()[0]!.response as { errorMessage: string };
+  assert.equal(errorMessage, "user 'guest' may have 2 connections");
+  clients[0]!.destroy();
+  assert.equal(logIn(house.client()).errorCode, errorCode.NONE);
+});
