@@ -25,6 +25,8 @@ export interface Produced {
   count: number;
   /** Undecided until the transaction of its producer ends. */
   isTransactional: boolean;
+  /** Each transaction of its producer has an epoch of its own: who is not known here begins at 0, or something is missing. */
+  beginsAtZero?: boolean;
 }
 
 /** What appendBatch() takes. *Reused.* The bytes are copied during the call. */

@@ -279,7 +279,7 @@ export class QueueState implements Queue, Wakeable {
   }
 
   checkProducer(produced: Produced): number {
-    return this.#producing?.check(produced) ?? producerVerdict.next;
+    return produced.producerId < 0 ? producerVerdict.next : this.producing().check(produced);
   }
 
   appendBatch(batch: Batch): number {

@@ -98,6 +98,8 @@ test("a producer's batches are next, known, or refused, as a plain list of them 
 test("a newer epoch begins at 0 and fences the older; who is unknown may begin anywhere", () => {
   const producers = new Producers(1000);
   assert.equal(producers.check(of(3, 17, 1), 0, false), next);
+  assert.equal(producers.check({ ...of(3, 17, 1), beginsAtZero: true }, 0, false), outOfOrder);
+  assert.equal(producers.check({ ...of(3, 0, 1), beginsAtZero: true }, 0, false), next);
   producers.append(1, 3, 17, 2, 100, 0);
   assert.equal(producers.check(of(3, 17, 2), 0, false), 100);
   assert.equal(producers.check(of(3, 17, 1), 0, false), outOfOrder);

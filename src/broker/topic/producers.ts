@@ -71,12 +71,13 @@ export class Producers {
   }
 
   /** As PartitionReading.checkProducer(). `isBusy`: has a transaction open here, and is not forgotten. */
-  check({ producerId, producerEpoch, sequence, count }: Produced, nowMs: number, isBusy: boolean): number {
+  check(produced: Produced, nowMs: number, isBusy: boolean): number {
+    const { producerId, producerEpoch, sequence, count } = produced;
+    if (producerId < 0) return producerVerdict.next;
     const row = this.#rowOf.get(producerId);
-    if (producerId < 0 || row === undefined) return producerVerdict.next;
+    const isExpired = row !== undefined && nowMs - this.#rows[row + lastMsAt]! >= this.#expiryMs && !isBusy;
+    if (row === undefined || isExpired) return firstVerdict(produced);
     const epoch = this.#rows[row + epochAt]!;
-    const isExpired = nowMs - this.#rows[row + lastMsAt]! >= this.#expiryMs && !isBusy;
-    if (isExpired) return producerVerdict.next;
     if (producerEpoch < epoch) return producerVerdict.fenced;
     if (sequence < 0) return producerVerdict.next;
     if (producerEpoch > epoch) return sequence === 0 ? producerVerdict.next : producerVerdict.outOfOrder;
@@ -208,6 +209,11 @@ export class Producers {
     }
     return row;
   }
+}
+
+/** Of a producer that is not known. */
+function firstVerdict({ beginsAtZero, sequence }: Produced): number {
+  return beginsAtZero === true && sequence > 0 ? producerVerdict.outOfOrder : producerVerdict.next;
 }
 
 /** The sequence `steps` behind another; -1, none, is before 0. */

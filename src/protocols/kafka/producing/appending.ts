@@ -29,6 +29,7 @@ export class Appending {
     sequence: -1,
     count: 0,
     isTransactional: false,
+    beginsAtZero: false,
     format: batchFormatId,
     timestampMs: 0,
     body: nothing,
@@ -56,7 +57,7 @@ export class Appending {
     if (fault !== errorCode.NONE) return fault;
     const refusal = check.batch.isTransactional ? this.#enterTransaction(call, topic, queue, transactionalId) : 0;
     if (refusal !== errorCode.NONE) return refusal;
-    const batch = this.#fill();
+    const batch = this.#fill(call.version);
     const verdict = batch.producerId < 0 ? producerVerdict.next : queue.checkProducer(batch);
     this.logAppendTimeMs = -1;
     this.baseOffset = verdict;
@@ -103,7 +104,8 @@ export class Appending {
     return errorCode.NONE;
   }
 
-  #fill(): Batch {
+  /** From Produce v12 on each transaction has an epoch of its own. */
+  #fill(version: number): Batch {
     const batch = this.#batch;
     const view = this.#check.batch;
     batch.producerId = view.producerId;
@@ -111,6 +113,7 @@ export class Appending {
     batch.sequence = view.baseSequence;
     batch.count = view.count;
     batch.isTransactional = view.isTransactional;
+    batch.beginsAtZero = view.isTransactional && version >= 12;
     return batch;
   }
 
