@@ -34,3 +34,14 @@ export function takePage(base: number): Page {
 export function givePage(page: Page): void {
   if (pool.length < pooledMax) pool.push(page);
 }
+
+/** Pages of these numbers that are there, and perhaps others: whichever are fewer to look at. They may be dropped meanwhile. */
+export function pagesIn(pages: ReadonlyMap<number, Page>, from: number, to: number): Page[] {
+  if (to - from >= pages.size) return [...pages.values()];
+  const found: Page[] = [];
+  for (let number = from; number <= to; number++) {
+    const page = pages.get(number);
+    if (page !== undefined) found.push(page);
+  }
+  return found;
+}

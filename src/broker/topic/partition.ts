@@ -22,7 +22,7 @@ import { RangeSet } from "../../base/range-set.ts";
 import type { Damage, RunMeta, SegmentStore, Span } from "../../log/log.ts";
 import type { BlockCache } from "../durability/block-cache.ts";
 import { EntryCursor } from "../entry.ts";
-import { givePage, type Page, pageBytes, pageEntries, takePage } from "./page.ts";
+import { givePage, type Page, pageBytes, pageEntries, pagesIn, takePage } from "./page.ts";
 import { Runs } from "./runs.ts";
 import type { Transactions } from "./transactions.ts";
 
@@ -265,9 +265,10 @@ export class Partition {
   /** Everything below `offset` goes. */
   trimTo(offset: number): void {
     if (offset <= this.first) return;
+    const from = Math.floor(this.first / pageEntries);
     this.first = Math.min(offset, this.next);
     this.stableEnd = Math.max(this.stableEnd, this.first);
-    for (const page of [...this.pages.values()]) {
+    for (const page of pagesIn(this.pages, from, Math.floor((this.first - 1) / pageEntries))) {
       const end = Math.min(this.first - page.base, pageEntries);
       for (let i = 0; i < end; i++) if (page.words[i * 4] !== 0) this.#drop(page, i * 4);
     }
