@@ -18,7 +18,7 @@ import { apiVersionsKey, putRequestHeader, skipTags } from "./codec/headers.ts";
 import { BatchBuilder, plainTraits, type BatchTraits } from "./codec/batch-builder.ts";
 import type { Command } from "./command.ts";
 import { createKafka } from "./index.ts";
-import { batchFormat } from "./mapping/format.ts";
+import { batchFormat, recordFormat } from "./mapping/format.ts";
 import { plainKafkaSettings, type KafkaSettings } from "./settings.ts";
 import type { KafkaServer } from "./server.ts";
 
@@ -98,7 +98,7 @@ export class KafkaHouse {
       clock,
       random: seededRandom(7),
       logger: silentLogger,
-      formats: [batchFormat],
+      formats: [batchFormat, recordFormat],
       fatal: (error) => {
         throw error;
       },
