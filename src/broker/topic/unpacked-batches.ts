@@ -17,8 +17,9 @@ import type { Partition } from "./partition.ts";
 
 /** Of all that are kept. */
 const keptBytesMax = 32 << 20;
-/** Of one batch. */
+/** Of one batch, whose messages are compressed; and how much larger than it one may become in any case. */
 const unpackedBytesMax = 64 << 20;
+const growthMax = 8;
 const messageBytes = 24;
 
 /** One batch as entries: entry i is buffer[starts[i], ends[i]) and has offsets[i]. */
@@ -26,7 +27,7 @@ export class UnpackedBatch implements UnpackTarget {
   readonly partition: Partition;
   /** Of the batch. */
   readonly offset: number;
-  readonly bytesMax = unpackedBytesMax;
+  readonly bytesMax: number;
   readonly topic: string;
   buffer: Buffer;
   readonly starts: number[] = [];
@@ -38,7 +39,9 @@ export class UnpackedBatch implements UnpackTarget {
     this.partition = partition;
     this.topic = topic;
     this.offset = batch.offset;
-    this.buffer = Buffer.allocUnsafeSlow(Math.max(1024, (batch.bodyEnd - batch.bodyStart) * 2));
+    const bytes = batch.bodyEnd - batch.bodyStart;
+    this.bytesMax = Math.max(unpackedBytesMax, bytes * growthMax);
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(1024, bytes * 2));
   }
 
   add(offset: number, timestampMs: number, message: UnpackedMessage): boolean {
