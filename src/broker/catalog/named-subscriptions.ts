@@ -14,7 +14,7 @@ import { scan } from "../subscription/scan.ts";
 import { Subscription } from "../subscription/subscription.ts";
 import { isEqual } from "./is-equal.ts";
 import type { QueueState } from "./queue-state.ts";
-import { sumOf } from "./topic-partitions.ts";
+import { sumOf } from "./sum-of.ts";
 
 /** On all partitions of the topic, or, if there is one of this name, on none: false. */
 export function subscribe(

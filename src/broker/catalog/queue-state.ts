@@ -29,7 +29,8 @@ import type { Partition, Wakeable } from "../topic/partition.ts";
 import { configureNamed, namedView, removeNamedSubscription, subscribe, unsubscribe } from "./named-subscriptions.ts";
 import { isEqual } from "./is-equal.ts";
 import { Positions } from "./positions.ts";
-import { growTopic, sumOf } from "./topic-partitions.ts";
+import { sumOf } from "./sum-of.ts";
+import { growTopic } from "./topic-partitions.ts";
 import type { NamespaceState } from "./namespace-state.ts";
 
 export class QueueState implements Queue, Wakeable {

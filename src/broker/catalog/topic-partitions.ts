@@ -55,10 +55,3 @@ export function partitionFor(core: Core, topic: QueueState, p: Publication): Que
   topic.turn = (topic.turn + 1) % length;
   return partitions[topic.turn]!;
 }
-
-export function sumOf(topic: QueueState, count: (partition: QueueState) => number): number {
-  const { partitions } = topic;
-  let sum = count(topic);
-  for (let i = 1; i < partitions.length; i++) sum += count(partitions[i]!);
-  return sum;
-}
