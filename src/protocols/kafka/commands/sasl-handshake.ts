@@ -24,7 +24,8 @@ export const saslHandshake: Command<SaslHandshakeRequest, SaslHandshakeResponse>
   handle({ mechanism }, call) {
     const { server, connection, version } = call;
     const code = handshake(server, connection, mechanism);
-    call.respond({ errorCode: code, mechanisms: offeredMechanisms(server) });
+    const isInPlace = code !== errorCode.ILLEGAL_SASL_STATE;
+    call.respond({ errorCode: code, mechanisms: isInPlace ? offeredMechanisms(server) : [] });
     if (code === errorCode.NONE && version === 0) takeBareTokens(call);
     else if (code !== errorCode.NONE)
       connection.end(

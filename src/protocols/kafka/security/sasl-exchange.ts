@@ -4,7 +4,6 @@
 
 import type { Authority } from "../../../auth/authority.ts";
 import type { Proof } from "../../../auth/login.ts";
-import { readPlain } from "../../../auth/sasl.ts";
 import { isScramMechanism, ScramExchange, type ScramMechanism } from "../../../auth/scram.ts";
 import type { Random } from "../../../base/random.ts";
 
@@ -33,30 +32,30 @@ export function beginExchange(mechanism: string, authority: Authority, random: R
   return isScramMechanism(mechanism) ? new Scram(mechanism, authority, random) : new Plain();
 }
 
+/** RFC 4616, and Kafka's words for what is none of it. */
 class Plain implements SaslExchange {
   readonly mechanism = "PLAIN";
 
   step(token: Buffer): Step {
-    const credentials = readPlain(withoutOwnName(token));
-    if (credentials === undefined) {
-      const told = "Invalid SASL/PLAIN response: expected 3 tokens, and nobody to act for";
-      return { kind: "malformed", why: "malformed PLAIN response", told };
+    const parts = token.toString("utf8").split("\u0000", 4);
+    const [actFor, name, password] = parts;
+    if (parts.length !== 3)
+      return malformed(
+        "malformed PLAIN response",
+        `Invalid SASL/PLAIN response: expected 3 tokens, got ${parts.length}`,
+      );
+    if (name === "") return malformed("no name", "Authentication failed: username not specified");
+    if (password === "") return malformed("no password", "Authentication failed: password not specified");
+    if (actFor !== "" && actFor !== name) {
+      const other = "Client requested an authorization id that is different from username";
+      return malformed("acting for somebody else is not offered", `Authentication failed: ${other}`);
     }
-    const { user: name, password } = credentials;
-    if (name === "" || password === "") {
-      const told = `Authentication failed: ${name === "" ? "username" : "password"} not specified`;
-      return { kind: "malformed", why: "no name or no password", told };
-    }
-    return { kind: "proof", proof: { kind: "password", name, password }, reply: nothing };
+    return { kind: "proof", proof: { kind: "password", name: name!, password: password! }, reply: nothing };
   }
 }
 
-/** Some clients say that they act for themselves. */
-function withoutOwnName(token: Buffer): Buffer {
-  const first = token.indexOf(0);
-  const second = token.indexOf(0, first + 1);
-  const isOwn = first > 0 && second > 0 && token.subarray(0, first).equals(token.subarray(first + 1, second));
-  return isOwn ? token.subarray(first) : token;
+function malformed(why: string, told: string): Step {
+  return { kind: "malformed", why, told };
 }
 
 class Scram implements SaslExchange {
@@ -87,7 +86,7 @@ class Scram implements SaslExchange {
   }
 
   #malformed(why: string): Step {
-    return { kind: "malformed", why, told: invalidCredentials(this.mechanism, false) };
+    return malformed(why, invalidCredentials(this.mechanism, false));
   }
 }
 

@@ -18,7 +18,7 @@ import { beginExchange, invalidCredentials, isSaslMechanism, type SaslExchange }
 /** What becomes of a token. It is told once, now or later. */
 export interface TokenAnswer {
   readonly errorCode: number;
-  readonly errorMessage: string | null;
+  readonly errorMessage: string;
   readonly authBytes: Buffer;
   readonly sessionLifetimeMs: number;
 }
@@ -26,6 +26,8 @@ export interface TokenAnswer {
 type Answer = (answer: TokenAnswer) => void;
 
 const nothing = Buffer.alloc(0);
+/** Clients that hear nothing for longer take it for a broken network, and try again for ever instead of saying what is wrong. */
+const answerMsMax = 8000;
 
 /** Mechanisms that are offered. */
 export function offeredMechanisms({ settings }: KafkaServer): readonly string[] {
@@ -53,7 +55,7 @@ export function takeToken(server: KafkaServer, connection: CallerConnection, tok
   }
   const step = exchange.step(token);
   if (step.kind === "more") {
-    answer({ errorCode: errorCode.NONE, errorMessage: null, authBytes: step.reply, sessionLifetimeMs: 0 });
+    answer({ errorCode: errorCode.NONE, errorMessage: "", authBytes: step.reply, sessionLifetimeMs: 0 });
     return;
   }
   if (step.kind === "malformed") {
@@ -102,7 +104,7 @@ function finish(
     return;
   }
   server.penalty.succeeded(connection.address.remoteAddress);
-  answer({ errorCode: errorCode.NONE, errorMessage: null, authBytes: reply, sessionLifetimeMs: lifetimeMs });
+  answer({ errorCode: errorCode.NONE, errorMessage: "", authBytes: reply, sessionLifetimeMs: lifetimeMs });
 }
 
 /** How long the login holds, ms; 0: until the connection ends. */
@@ -123,7 +125,7 @@ function fail(
   const { clock, log, penalty } = server;
   const { address, login } = connection;
   const { mechanism } = login.exchange as SaslExchange;
-  const answeredAfterMs = penalty.failed(address.remoteAddress, clock.now());
+  const answeredAfterMs = Math.min(penalty.failed(address.remoteAddress, clock.now()), answerMsMax);
   const from = `${address.remoteAddress}:${address.remotePort}`;
   log.warn("a login was refused", {
     connection: from,
