@@ -2,7 +2,7 @@
  * Fetch (1) v4-18: record batches of some partitions, from an offset each, as they were stored.
  *
  * Waits until there are min_bytes, for max_wait at most. The first batch goes whole whatever the limits say; all others
- * within max_bytes and partition_max_bytes, and no answer has more than 16 MB of them. Sessions as in KIP-227.
+ * within max_bytes and partition_max_bytes, and no answer has more than 4 MB of them. Sessions as in KIP-227.
  */
 
 import { errorCode } from "../codec/errors.ts";

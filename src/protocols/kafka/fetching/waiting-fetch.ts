@@ -14,7 +14,7 @@ import type { FetchPartition, PartitionOwner } from "./fetch-partition.ts";
 import type { FetchSession } from "./fetch-session.ts";
 
 /** More than this goes with no answer, whatever the client allows: it is memory of ours until the client has read it. */
-const answerBytesMax = 16_777_216;
+const answerBytesMax = 4_194_304;
 /** What was loaded may be gone again, where memory is short. */
 const loadsMax = 3;
 
