@@ -92,6 +92,7 @@ export class Group<Waiter> {
   /** In order. Whoever drives the group takes them. */
   outcomes: Outcome<Waiter>[] = [];
   #awaitingJoin = 0;
+  #metadataBytes = 0;
   /** How many members know each protocol. */
   readonly #knownBy = new Map<string, number>();
 
@@ -102,6 +103,11 @@ export class Group<Waiter> {
 
   get awaitingJoinCount(): number {
     return this.#awaitingJoin;
+  }
+
+  /** Of what all members say of themselves. */
+  get metadataBytes(): number {
+    return this.#metadataBytes;
   }
 
   get hasAllJoined(): boolean {
@@ -275,7 +281,8 @@ export class Group<Waiter> {
   }
 
   #count(protocols: readonly GroupProtocol[], change: 1 | -1): void {
-    for (const { name } of protocols) {
+    for (const { name, metadata } of protocols) {
+      this.#metadataBytes += change * metadata.length;
       const count = (this.#knownBy.get(name) ?? 0) + change;
       if (count === 0) this.#knownBy.delete(name);
       else this.#knownBy.set(name, count);

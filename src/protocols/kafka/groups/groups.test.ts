@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Bottle, plainLog } from "../../../broker/test-broker.suite.ts";
 import type { Queue } from "../../../broker/api.ts";
+import { VirtualClock, type Clock } from "../../../base/clock.ts";
 import { seededRandom } from "../../../base/random.ts";
 import { LimitedLog } from "../../../observe/limited-log.ts";
 import { silentLogger } from "../../../observe/log.ts";
@@ -16,8 +17,8 @@ const day = 86_400_000;
 const anybody = { memberId: "", instanceId: undefined, generation: -1 };
 
 /** The groups of a broker on a disk that is memory. */
-function groupsOf(bottle: Bottle, settings: Partial<GroupSettings> = {}): Groups {
-  const { broker, clock } = bottle;
+function groupsOf(bottle: Bottle, settings: Partial<GroupSettings> = {}, clock: Clock = bottle.clock): Groups {
+  const { broker } = bottle;
   return new Groups({
     broker,
     namespace: () => broker.namespace("/"),
@@ -42,6 +43,11 @@ function offsetOf(topic: Queue, group: string, at = 0): number | undefined {
   return topic.partitions[at]!.committedOffset(group)?.offset;
 }
 
+async function pass(bottle: Bottle, ms: number): Promise<void> {
+  bottle.clock.advance(ms);
+  await bottle.settle();
+}
+
 const names = (groups: Groups): string[] => [...groups.all()].map(({ group }) => group.id).toSorted();
 
 const joining: Omit<JoinRequest, "newMemberId"> = {
@@ -59,10 +65,15 @@ const joining: Omit<JoinRequest, "newMemberId"> = {
 };
 
 /** Joins and is assigned something; answers its id. */
-function member(bottle: Bottle, groups: Groups, group: string, request: Partial<typeof joining> = {}): string {
+async function member(
+  bottle: Bottle,
+  groups: Groups,
+  group: string,
+  request: Partial<typeof joining> = {},
+): Promise<string> {
   let joined: JoinAnswer | undefined;
   groups.join(group, { ...joining, ...request }, { respond: (answer) => void (joined = answer as JoinAnswer) });
-  bottle.clock.advance(0);
+  await pass(bottle, 0);
   assert.ok(joined !== undefined);
   assert.equal(joined.errorCode, errorCode.NONE);
   let synced: SyncAnswer | undefined;
@@ -103,21 +114,21 @@ test("members are gone after a restart, what kind of group it was is not, and it
   const bottle = await Bottle.open();
   let groups = groupsOf(bottle);
   const topic = newTopic(bottle, "t");
-  const memberId = member(bottle, groups, "g");
+  const memberId = await member(bottle, groups, "g");
   const by = { memberId, instanceId: undefined, generation: 1 };
   assert.equal(groups.mayCommit("g", by, 0), errorCode.NONE);
   groups.commit("g", topic, topic, { offset: 3, leaderEpoch: -1, metadata: null });
   await bottle.settle();
   groups.stop();
   await bottle.restart();
-  bottle.clock.advance(6 * day);
+  await pass(bottle, 6 * day);
   groups = groupsOf(bottle);
   const { group } = groups.find("g")!;
   assert.deepEqual([group.state, group.protocolType, group.members.size], ["Empty", "consumer", 0]);
   assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.UNKNOWN_MEMBER_ID);
-  bottle.clock.advance(6 * day);
+  await pass(bottle, 6 * day);
   assert.equal(offsetOf(bottle.queue("t"), "g"), 3);
-  bottle.clock.advance(2 * day);
+  await pass(bottle, 2 * day);
   assert.equal(offsetOf(bottle.queue("t"), "g"), undefined);
   assert.equal(groups.find("g"), undefined);
   assert.deepEqual([...bottle.broker.definitions.entries("kafka-group")], []);
@@ -131,18 +142,18 @@ test("offsets nobody is a member for go seven days after their commit, or when t
   const topic = newTopic(bottle, "t", 3);
   commit(groups, "g", topic, 1, 0);
   commit(groups, "g", topic, 2, 1, bottle.clock.now() + day);
-  bottle.clock.advance(4 * day);
+  await pass(bottle, 4 * day);
   commit(groups, "g", topic, 3, 2);
   assert.deepEqual(
     [0, 1, 2].map((at) => offsetOf(topic, "g", at)),
     [1, undefined, 3],
   );
-  bottle.clock.advance(3 * day + 600_000);
+  await pass(bottle, 3 * day + 600_000);
   assert.deepEqual(
     [0, 1, 2].map((at) => offsetOf(topic, "g", at)),
     [undefined, undefined, 3],
   );
-  bottle.clock.advance(4 * day);
+  await pass(bottle, 4 * day);
   assert.deepEqual(names(groups), []);
   groups.stop();
   await bottle.stop();
@@ -154,9 +165,9 @@ test("while consumers read, offsets of their topics stay, those of others age", 
   const [read, unread] = [newTopic(bottle, "t"), newTopic(bottle, "u")];
   commit(groups, "g", read, 1);
   commit(groups, "g", unread, 1);
-  const memberId = member(bottle, groups, "g", { sessionTimeoutMs: 1_800_000 });
+  const memberId = await member(bottle, groups, "g", { sessionTimeoutMs: 1_800_000 });
   for (let at = 0; at < 8 * 96; at++) {
-    bottle.clock.advance(900_000);
+    await pass(bottle, 900_000);
     assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.NONE);
   }
   assert.deepEqual([offsetOf(read, "g"), offsetOf(unread, "g")], [1, undefined]);
@@ -169,7 +180,7 @@ test("a group with members is not deleted; one without goes with its offsets, al
   let groups = groupsOf(bottle);
   const topic = newTopic(bottle, "t", 2);
   commit(groups, "g", topic, 1, 1);
-  const memberId = member(bottle, groups, "g");
+  const memberId = await member(bottle, groups, "g");
   assert.equal(groups.delete("g"), errorCode.NON_EMPTY_GROUP);
   assert.deepEqual(groups.leave("g", [{ memberId, instanceId: undefined, reason: "" }]), [errorCode.NONE]);
   assert.equal(groups.delete("g"), errorCode.NONE);
@@ -250,14 +261,50 @@ test("offsets of a transaction count when it is committed, never when it is abor
   await bottle.stop();
 });
 
+test("members that beat while the broker stood still are alive when it goes on", async () => {
+  const bottle = await Bottle.open();
+  const deferred: (() => void)[] = [];
+  const clock = new VirtualClock(0, (run) => void deferred.push(run));
+  const groups = groupsOf(bottle, {}, clock);
+  let memberId = "";
+  const joined = { respond: (answer: JoinAnswer | SyncAnswer) => void (memberId = (answer as JoinAnswer).memberId) };
+  const go = (): void => deferred.splice(0).forEach((run) => run());
+  groups.join("g", joining, joined);
+  clock.advance(0);
+  go();
+  clock.advance(10_000);
+  assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.NONE);
+  go();
+  assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.NONE);
+  clock.advance(10_000);
+  go();
+  assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.UNKNOWN_MEMBER_ID);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("what members say of themselves is bounded", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const codes: number[] = [];
+  const waiter = { respond: (answer: JoinAnswer | SyncAnswer) => void codes.push(answer.errorCode) };
+  const protocols = [{ name: "range", metadata: Buffer.alloc(30 << 20) }];
+  for (let count = 0; count < 3; count++) groups.join("g", { ...joining, protocols }, waiter);
+  assert.deepEqual(codes, [errorCode.GROUP_MAX_SIZE_REACHED]);
+  await pass(bottle, 0);
+  assert.deepEqual(codes.slice(1), [errorCode.NONE, errorCode.NONE]);
+  groups.stop();
+  await bottle.stop();
+});
+
 test("the wall clock may be set without a session ending", async () => {
   const bottle = await Bottle.open();
   const groups = groupsOf(bottle);
-  const memberId = member(bottle, groups, "g");
+  const memberId = await member(bottle, groups, "g");
   bottle.clock.jumpTo(bottle.clock.now() + 3_600_000);
-  bottle.clock.advance(9000);
+  await pass(bottle, 9000);
   assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.NONE);
-  bottle.clock.advance(10_000);
+  await pass(bottle, 10_000);
   assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.UNKNOWN_MEMBER_ID);
   groups.stop();
   await bottle.stop();

@@ -78,6 +78,7 @@ export class Groups {
   readonly #options: GroupsOptions;
   readonly #seats = new Map<string, SeatedGroup>();
   readonly #retention: OffsetRetention;
+  #isStopped = false;
 
   constructor(options: GroupsOptions) {
     this.#options = options;
@@ -217,6 +218,7 @@ export class Groups {
 
   /** No timer of it runs any more. */
   stop(): void {
+    this.#isStopped = true;
     this.#retention.stop();
     for (const { timer } of this.#seats.values()) if (timer !== undefined) this.#options.clock.clearTimer(timer);
   }
@@ -286,16 +288,22 @@ export class Groups {
     this.#options.broker.definitions.put(kind, group.id, remembered);
   }
 
+  #tick(seat: SeatedGroup): void {
+    if (!this.#isStopped && this.#seats.get(seat.group.id) === seat)
+      this.#drive(seat, (nowMs) => tick(seat.group, nowMs));
+  }
+
   #arm(seat: SeatedGroup): void {
     const { clock } = this.#options;
     const atMs = seat.group.nextDeadlineMs;
-    if (atMs >= seat.timerAtMs) return;
+    if (atMs >= seat.timerAtMs || this.#isStopped) return;
     if (seat.timer !== undefined) clock.clearTimer(seat.timer);
     seat.timerAtMs = atMs;
     seat.timer = clock.setDelay(Math.max(0, Math.ceil(atMs - clock.elapsedMs())), () => {
       seat.timer = undefined;
       seat.timerAtMs = Infinity;
-      this.#drive(seat, (nowMs) => tick(seat.group, nowMs));
+      // If it was us who stood still, the signs of life that have come meanwhile are read first.
+      clock.defer(() => this.#tick(seat));
     });
   }
 }

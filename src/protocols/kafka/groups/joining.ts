@@ -20,6 +20,9 @@ export interface JoinRequest extends MemberClaim {
 /** Ids that were given out and not come back with, of one group: each costs memory until its session is over. */
 const pendingMax = 10_000;
 
+/** Of all that a group's members say of themselves, which its leader gets at once. Kafka's bound is 1 MB. */
+const metadataBytesMax = 64 << 20;
+
 /** The answer comes among the outcomes, now or later. */
 export function joinGroup<W>(group: Group<W>, request: JoinRequest, waiter: W, nowMs: number): void {
   const { settings } = group;
@@ -45,6 +48,8 @@ export function joinGroup<W>(group: Group<W>, request: JoinRequest, waiter: W, n
 
 function hasRoom<W>(group: Group<W>, request: JoinRequest): boolean {
   const { membersMax } = group.settings;
+  const bytes = request.protocols.reduce((sum, { metadata }) => sum + metadata.length, 0);
+  if (bytes > 0 && group.metadataBytes + bytes > metadataBytesMax) return false;
   if (group.state === "Empty") return true;
   const memberId =
     request.memberId === "" && request.instanceId !== undefined
