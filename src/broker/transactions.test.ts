@@ -298,6 +298,12 @@ test("subscriptions and readers of a log that begin in the past pass over what w
   ];
   await bottle.settle();
   for (const { bodies } of takers) assert.deepEqual(bodies, ["c"]);
+  log.subscribe("asked", { ...plainQueue, mode: "shared" }, "first");
+  const answers: (number | undefined)[] = [];
+  const session = bottle.broker.createSession();
+  for (let i = 0; i < 2; i++) session.get(log, true, (_lease, entry) => answers.push(entry?.offset), "asked");
+  await bottle.settle();
+  assert.deepEqual(answers, [2, undefined], "nobody waits for what is open");
   end(3, true);
   await bottle.settle();
   for (const { bodies } of takers) assert.deepEqual(bodies, ["c", "e"]);

@@ -343,7 +343,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       const { session, noAck, done, end } = first;
       const offset = session.isClosed ? -1 : this.#takeReady(false);
       const { visibleEnd } = this.partition;
-      if (offset < 0 && !session.isClosed && (end > visibleEnd || this.ready.peek(visibleEnd) >= 0)) return;
+      if (offset < 0 && !session.isClosed && (end > visibleEnd || this.ready.peek(this.undecided.end) >= 0)) return;
       this.#gets.shift();
       if (session.isClosed) continue;
       if (offset < 0) {
