@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { errorCode } from "../codec/errors.ts";
 import { uuidZero } from "../codec/primitives.ts";
 import { createKafka } from "../index.ts";
-import { KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
+import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
 import { plainKafkaSettings } from "../settings.ts";
 import { alterConfigs } from "./alter-configs.ts";
 import { createPartitions } from "./create-partitions.ts";
@@ -14,6 +14,7 @@ import { describeConfigs } from "./describe-configs.ts";
 import { describeTopicPartitions } from "./describe-topic-partitions.ts";
 import { incrementalAlterConfigs } from "./incremental-alter-configs.ts";
 import { metadata } from "./metadata.ts";
+import { produce } from "./produce.ts";
 
 const set = 0;
 const unset = 1;
@@ -237,4 +238,20 @@ test("one request makes ten thousand partitions at most, asked for or not", asyn
     shown.map(({ partitions }) => partitions.length),
     [4000, 4000, 0],
   );
+});
+
+test("who produces by the id of a topic that was deleted and made again is told that it is unknown", async () => {
+  const client = (await KafkaHouse.open()).client();
+  const send = (topicId: string) => {
+    const topicData = [{ topicId, partitionData: [{ index: 0, records: batchOf(["one"]) }] }];
+    const { responses } = client.call(produce, 13, { acks: -1, timeoutMs: 1000, topicData });
+    return responses[0]!.partitionResponses[0]!.errorCode;
+  };
+  const { topicId: before } = make(client, "orders");
+  assert.equal(send(before), errorCode.NONE);
+  client.call(deleteTopics, 5, { topicNames: ["orders"] });
+  assert.equal(send(before), errorCode.UNKNOWN_TOPIC_ID);
+  const { topicId: after } = make(client, "orders");
+  assert.equal(send(before), errorCode.UNKNOWN_TOPIC_ID);
+  assert.equal(send(after), errorCode.NONE);
 });
