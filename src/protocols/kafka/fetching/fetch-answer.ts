@@ -14,10 +14,14 @@ import { errorCode } from "../codec/errors.ts";
 import { uuidZero, writeInt64, writeLength, writeString, writeUuid } from "../codec/primitives.ts";
 import { sizeOf, type FetchPartition } from "./fetch-partition.ts";
 
-/** Encodes what came by other protocols. */
+/** Encodes what is stored one by one: messages that follow each other become record batches. */
 export interface ForeignEntries {
-  /** A record batch that holds this one message at its offset. */
-  encode(entry: Entry): Buffer;
+  /** Adds the message to the batch that is being made, or begins one. False: that one is finished first. */
+  add(entry: Entry): boolean;
+  /** Of the batch that is being made; 0: there is none. */
+  readonly bytes: number;
+  /** The batch. */
+  finish(): Buffer;
 }
 
 const noTransactions: readonly AbortedTransaction[] = [];
@@ -60,6 +64,7 @@ export class FetchAnswer {
       const end = partition.end(isCommittedOnly);
       this.#lastEnd = partition.offset;
       const next = queue.read(partition.offset, end, this.#take);
+      this.#finishForeign();
       // What the reader asks for next is on its way when it asks.
       if (next < end && !this.#isRefused) queue.load(next, nothing);
       if (isCommittedOnly && this.#taken > 0) aborted = queue.abortedTransactions(partition.offset, this.#lastEnd);
@@ -79,20 +84,27 @@ export class FetchAnswer {
 
   readonly #take = (entry: Entry): boolean => {
     const bytes = sizeOf(entry);
-    if (this.#hasRecords && this.#taken + bytes > this.#takenMax) {
+    if (this.#hasRecords && this.#taken + (this.#foreign?.bytes ?? 0) + bytes > this.#takenMax) {
       this.#isRefused = true;
       return false;
     }
     if (!entry.isBatch && this.#foreign === undefined) return false;
-    if (entry.isBatch) this.#slice(entry.buffer, entry.bodyStart, entry.bodyEnd);
-    else this.#sliceForeign(entry);
+    if (entry.isBatch) {
+      this.#finishForeign();
+      this.#slice(entry.buffer, entry.bodyStart, entry.bodyEnd);
+    } else if (!this.#foreign!.add(entry)) {
+      this.#finishForeign();
+      this.#foreign!.add(entry);
+    }
     this.#hasRecords = true;
     this.#lastEnd = entry.offset + 1;
     return true;
   };
 
-  #sliceForeign(entry: Entry): void {
-    const batch = this.#foreign!.encode(entry);
+  #finishForeign(): void {
+    const foreign = this.#foreign;
+    if (foreign === undefined || foreign.bytes === 0) return;
+    const batch = foreign.finish();
     this.#slice(batch, 0, batch.length);
   }
 

@@ -1,9 +1,10 @@
 /**
- * Messages that are stored one by one, as a fetch wants them: a record batch for each. Records that were produced are put back
- * as they were; what came by other protocols is told by its canonical form.
+ * Messages that are stored one by one, as a fetch wants them: in record batches. Records that were produced are put back as they
+ * were; what came by other protocols is told by its canonical form.
  *
  * A time that is the broker's own is said to be that by the batch (LogAppendTime): so who made the message is not said to have
- * given it. The batch is not compressed.
+ * given it. Such a batch has one time for all of its records, so only messages of the same millisecond are in one. Batches are
+ * not compressed.
  */
 
 import type { Broker, Entry } from "../../../broker/api.ts";
@@ -16,52 +17,77 @@ import { RecordHead } from "./record-head.ts";
 
 const appendTimeTraits: BatchTraits = { ...plainTraits, attributes: attributeBits.logAppendTime };
 
+/** A batch is finished when it is larger. */
+const batchBytes = 65_536;
+
 export class ForeignBatches implements ForeignEntries {
   readonly #broker: Broker;
   readonly #builder = new BatchBuilder();
   readonly #head = new RecordHead();
+  #isOpen = false;
+  /** Of all of its records, if it is the broker's; -1: each has its own. */
+  #appendTimeMs = -1;
 
   constructor(broker: Broker) {
     this.#broker = broker;
   }
 
-  encode(entry: Entry): Buffer {
-    if (entry.format === recordFormatId) this.#record(entry);
-    else this.#message(entry);
+  get bytes(): number {
+    return this.#isOpen ? this.#builder.bytes : 0;
+  }
+
+  add(entry: Entry): boolean {
+    if (this.bytes > batchBytes) return false;
+    return entry.format === recordFormatId ? this.#addRecord(entry) : this.#addMessage(entry);
+  }
+
+  finish(): Buffer {
+    this.#isOpen = false;
+    this.#builder.finish();
     return this.#builder.copy();
   }
 
-  #record(entry: Entry): void {
-    const builder = this.#builder;
-    const { buffer, offset, bodyStart, bodyEnd } = entry;
+  #addRecord(entry: Entry): boolean {
+    const { buffer, bodyStart, bodyEnd } = entry;
     const { keyStart, keyEnd, hasValue, headersStart, headersEnd, isTimed, timestampMs } = this.#head.set(
       buffer,
       entry.headStart,
       entry.headEnd,
     );
-    const timeMs = timestampMs < 0 ? entry.timestampMs : timestampMs;
-    builder.begin(offset, timeMs, isTimed ? plainTraits : appendTimeTraits);
-    builder.record(offset, timeMs);
+    if (!this.#begin(entry.offset, isTimed, timestampMs < 0 ? entry.timestampMs : timestampMs)) return false;
+    const builder = this.#builder;
     if (keyStart < 0) builder.noKey();
     else builder.key(buffer, keyStart, keyEnd);
     if (hasValue) builder.value(buffer, bodyStart, bodyEnd);
     else builder.noValue();
     builder.rawHeaders(buffer, headersStart, headersEnd);
-    builder.finish();
+    return true;
   }
 
-  #message(entry: Entry): void {
+  #addMessage(entry: Entry): boolean {
     const message = this.#broker.formatOf(entry).canonical!(entry);
+    const { timestampMs, isTimed, key, isTombstone, buffer, bodyStart, bodyEnd } = message;
+    if (!this.#begin(entry.offset, isTimed, timestampMs)) return false;
     const builder = this.#builder;
-    const { timestampMs, key, isTombstone, buffer, bodyStart, bodyEnd } = message;
     const headers = headersOfMessage(message);
-    builder.begin(entry.offset, timestampMs, message.isTimed ? plainTraits : appendTimeTraits);
-    builder.record(entry.offset, timestampMs);
     if (key === undefined) builder.noKey();
     else builder.key(Buffer.from(key.buffer, key.byteOffset, key.byteLength));
     if (isTombstone) builder.noValue();
     else builder.value(buffer, bodyStart, bodyEnd);
     builder.rawHeaders(headers, 0, headers.length);
-    builder.finish();
+    return true;
+  }
+
+  /** Begins a record, and a batch if there is none. False: this record does not go into the batch that there is. */
+  #begin(offset: number, isTimed: boolean, timestampMs: number): boolean {
+    const builder = this.#builder;
+    const appendTimeMs = isTimed ? -1 : timestampMs;
+    if (!this.#isOpen) {
+      builder.begin(offset, timestampMs, isTimed ? plainTraits : appendTimeTraits);
+      this.#isOpen = true;
+      this.#appendTimeMs = appendTimeMs;
+    } else if (appendTimeMs !== this.#appendTimeMs) return false;
+    builder.record(offset, timestampMs);
+    return true;
   }
 }
