@@ -203,6 +203,17 @@ test("a session remembers what is asked, and tells what is new", async () => {
   assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0: 1+1"]);
 });
 
+test("a permission that is taken away counts at once, also in a session", async () => {
+  const { house, client } = await open();
+  const { sessionId: session } = get(client, [{}], { epoch: 0 });
+  send(client, ["a"]);
+  assert.deepEqual(get(client, [], { session, epoch: 1 }).partitions, ["0: 0+1"]);
+  house.authority.permissions.set({ user: "guest", vhost: "/", configure: ".*", write: ".*", read: "" });
+  assert.deepEqual(get(client, [], { session, epoch: 2 }).partitions, ["0: error 29"]);
+  house.authority.permissions.set({ user: "guest", vhost: "/", configure: ".*", write: ".*", read: ".*" });
+  assert.deepEqual(get(client, [], { session, epoch: 3 }).partitions, ["0: 0+1"]);
+});
+
 test("partitions of a session take turns at the head of the answer", async () => {
   const { house, client } = await open(2);
   const producer = house.client();

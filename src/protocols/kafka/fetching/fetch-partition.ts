@@ -40,6 +40,9 @@ export class FetchPartition {
   #countedTo = 0;
   #unfollow: (() => void) | undefined;
   readonly #byId: boolean;
+  /** Who was allowed to read it. */
+  #identity: Identity | undefined;
+  #identityVersion = 0;
 
   constructor(topicName: string, topicId: string, index: number, byId: boolean) {
     this.topicName = topicName;
@@ -67,11 +70,19 @@ export class FetchPartition {
     if (this.queue === undefined || this.queue.isDeleted) this.#find(server);
     const { queue } = this;
     const unknown = this.#byId ? errorCode.UNKNOWN_TOPIC_ID : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
-    if (this.topicName !== "" && !identity.may("read", server.settings.namespace, this.topicName))
-      this.error = errorCode.TOPIC_AUTHORIZATION_FAILED;
+    if (this.topicName !== "" && !this.#isAllowed(server, identity)) this.error = errorCode.TOPIC_AUTHORIZATION_FAILED;
     else if (queue === undefined) this.error = this.topicName === "" ? unknown : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
     else if (this.leaderEpoch > 0) this.error = errorCode.UNKNOWN_LEADER_EPOCH;
     else this.error = this.#judgeOffset(queue);
+  }
+
+  /** Asked anew when the answer may be another one: a pattern is matched for it. */
+  #isAllowed(server: KafkaServer, identity: Identity): boolean {
+    if (identity === this.#identity && identity.version === this.#identityVersion) return true;
+    const isAllowed = identity.may("read", server.settings.namespace, this.topicName);
+    this.#identity = isAllowed ? identity : undefined;
+    this.#identityVersion = identity.version;
+    return isAllowed;
   }
 
   #judgeOffset(queue: Queue): number {
@@ -84,6 +95,7 @@ export class FetchPartition {
     const topic = this.#byId ? server.topics.findById(this.topicId) : server.topics.find(this.topicName);
     if (this.#unfollow !== undefined) this.unfollow();
     if (this.#byId) this.topicName = topic?.name ?? "";
+    this.#identity = undefined;
     this.queue = topic?.partitions[this.index];
     this.#forgetCount();
   }
