@@ -78,6 +78,15 @@ test("what is wrong with a batch is told with Kafka's error, and nothing is appe
       changed(batchOf(["a"]), (b) => void (b[batchAt.records] = 40)),
       errorCode.INVALID_RECORD,
     ],
+    [
+      "compressed, and more than could be in it",
+      changed(batchOf(["a"]), (b) => {
+        b[batchAt.attributes + 1] = 1;
+        b.writeInt32BE(0x7fff_ffff, batchAt.count);
+        b.writeInt32BE(0x7fff_fffe, batchAt.lastOffsetDelta);
+      }),
+      errorCode.INVALID_RECORD,
+    ],
     ["a transaction of nobody", batchOf(["a"], { attributes: attributeBits.transactional }), errorCode.INVALID_RECORD],
   ];
   for (const [what, batch, code] of cases) assert.equal(send(client, batch).errorCode, code, what);

@@ -64,6 +64,9 @@ export class BatchCheck {
     const timestampMaxMs = usesAppendTime ? Infinity : nowMs + afterMsMax;
     const isLate = batch.maxTimestampMs > timestampMaxMs || batch.baseTimestampMs < timestampMinMs;
     const isCompressed = (attributes & attributeBits.compression) !== 0;
+    // Unopened, it takes as many offsets as it says.
+    if (isCompressed && batch.count * recordBytesMin > limits.messageBytesMax * expansionMax)
+      return this.#invalid(`${batch.count} records are more than a batch can hold`);
     if (isCompacted || (isLate && !isCompressed))
       return this.#judgeEach({ needsKey: isCompacted, timestampMinMs, timestampMaxMs }, limits.messageBytesMax);
     if (isLate) return this.#lateAs(`Timestamps up to ${batch.maxTimestampMs} are out of range.`);
@@ -118,6 +121,8 @@ export class BatchCheck {
 
 /** Compressed records of a compacted topic are no larger than so many times what the topic takes in one batch. */
 const expansionMax = 64;
+/** Its length, attributes, time, offset, key, value and headers take an octet each. */
+const recordBytesMin = 7;
 
 /** They are as many, and as long, as the batch says. */
 function isWalkable(batch: BatchView): boolean {
