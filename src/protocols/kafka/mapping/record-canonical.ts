@@ -104,35 +104,33 @@ export function canonicalOfRecord(entry: Entry): CanonicalMessage {
 /** The headers that a record of this message has, as they stand in a batch. */
 export function headersOfMessage(message: CanonicalMessage): Buffer {
   const headers: RecordHeader[] = [];
-  const marks: Record<string, (string | null)[]> = {};
+  const marks: (string | undefined)[] = [];
   let isMarked = false;
   for (const { name, value, type } of message.headers) {
     const { bytes, mark } = bytesOfValue(value, type);
     const written = name.startsWith("amqp.") ? escapedName(name, reservedNames(bytes)) : name;
     headers.push({ name: written, value: bytes });
-    const known = Object.hasOwn(marks, written) ? marks[written] : undefined;
-    if (known !== undefined) known.push(mark ?? null);
-    else define(marks, written, [mark ?? null]);
+    marks.push(mark);
     isMarked ||= mark !== undefined;
   }
+  const types = isMarked ? Buffer.from(JSON.stringify(marksOfHeaders(headers, marks))) : undefined;
   for (const field of recordFields) {
     const text = field.text(message);
     if (text !== undefined) headers.push({ name: field.header, value: bytesOfText(text) });
   }
-  if (isMarked) headers.push({ name: typesHeader, value: Buffer.from(JSON.stringify(shortened(marks))) });
+  if (types !== undefined) headers.push({ name: typesHeader, value: types });
   return writeHeaders(headers);
 }
 
-/** A header may be called __proto__. */
-function define<T>(into: Record<string, T>, name: string, value: T): void {
-  Object.defineProperty(into, name, { value, enumerable: true, configurable: true });
-}
-
-function shortened(marks: Readonly<Record<string, readonly (string | null)[]>>): Marks {
-  const short: Record<string, string | readonly (string | null)[]> = {};
-  for (const [name, each] of Object.entries(marks)) {
-    if (each.every((mark) => mark === null)) continue;
-    define(short, name, each.length === 1 ? each[0]! : each);
+function marksOfHeaders(headers: readonly RecordHeader[], marks: readonly (string | undefined)[]): Marks {
+  const byName = new Map<string, (string | null)[]>();
+  for (const [index, { name }] of headers.entries()) {
+    const mark = marks[index] ?? null;
+    const known = byName.get(name);
+    if (known === undefined) byName.set(name, [mark]);
+    else known.push(mark);
   }
-  return short;
+  const told = [...byName].filter(([, each]) => each.some((mark) => mark !== null));
+  // Of entries, for a header may be called __proto__.
+  return Object.fromEntries(told.map(([name, each]) => [name, each.length === 1 ? each[0]! : each]));
 }
