@@ -86,6 +86,7 @@ export function createProtocols(parts: ProtocolParts): Protocols {
     settings: parts.settings.kafka,
   });
   showKafka(kafkaServer, rabbit.live);
+  rabbit.kafkaRequests = () => kafkaServer.counters.all();
   const shovels = new Shovels({
     server: rabbit,
     ends: {

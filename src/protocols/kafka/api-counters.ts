@@ -3,6 +3,7 @@
 import type { Command } from "./command.ts";
 
 export class ApiCounters {
+  readonly #commands: readonly Command[];
   readonly requests: Float64Array;
   readonly requestBytes: Float64Array;
   readonly responseBytes: Float64Array;
@@ -10,10 +11,26 @@ export class ApiCounters {
   readonly elapsedMs: Float64Array;
 
   constructor(commands: readonly Command[]) {
+    this.#commands = commands;
     const length = Math.max(0, ...commands.map(({ key }) => key)) + 1;
     this.requests = new Float64Array(length);
     this.requestBytes = new Float64Array(length);
     this.responseBytes = new Float64Array(length);
     this.elapsedMs = new Float64Array(length);
+  }
+
+  /** Of each command that was asked for. */
+  *all() {
+    for (const { name, key } of this.#commands) {
+      const count = this.requests[key]!;
+      if (count === 0) continue;
+      yield {
+        request: name,
+        count,
+        requestBytes: this.requestBytes[key]!,
+        responseBytes: this.responseBytes[key]!,
+        elapsedMs: this.elapsedMs[key]!,
+      };
+    }
   }
 }

@@ -35,6 +35,16 @@ export interface RabbitServerOptions {
   readonly alerts?: Alerts | undefined;
 }
 
+/** What was asked of a protocol beside this family, to be shown in metrics. */
+export interface RequestCount {
+  readonly request: string;
+  readonly count: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** From the request's last byte until its answer was written, all together. */
+  readonly elapsedMs: number;
+}
+
 /** What clients and tools take us for: some choose their behaviour by product and version. */
 export const spokenProduct = "RabbitMQ";
 export const spokenVersion = "3.10.8";
@@ -60,6 +70,8 @@ export class RabbitServer {
   readonly ownerByQueue = new Map<Queue, object>();
   /** Set right after it was made, for they need its protocols. */
   shovels: Shovels | undefined;
+  /** Of Kafka's protocol; set right after it was made. */
+  kafkaRequests: (() => Iterable<RequestCount>) | undefined;
   /** That are watched for, if any are. */
   readonly alerts: Alerts | undefined;
   /** The name of the one node of the cluster of one. */

@@ -3,6 +3,7 @@
 import type { Alerts } from "../../../../alerts/alerts.ts";
 import type { Queue } from "../../../../broker/api.ts";
 
+import type { RequestCount } from "../../model/server.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { labelsOf, type MetricsText } from "./text.ts";
 
@@ -67,6 +68,27 @@ export function writeOwn(text: MetricsText, { stats, totals, nowMs }: Snapshot):
     text.line(ownPrefix, name, `quantile="${quantile}"`, ms / 1000);
   }
   writeAlerts(text, stats.server.alerts);
+  writeRequests(text, [...(stats.server.kafkaRequests?.() ?? [])]);
+}
+
+const requestMetrics: readonly (readonly [name: string, help: string, value: (of: RequestCount) => number])[] = [
+  ["kafka_requests_total", "Requests of Kafka's protocol", ({ count }) => count],
+  [
+    "kafka_request_seconds_total",
+    "From a request to its answer, waiting included",
+    ({ elapsedMs }) => elapsedMs / 1000,
+  ],
+  ["kafka_request_bytes_total", "Bytes of requests", ({ requestBytes }) => requestBytes],
+  ["kafka_response_bytes_total", "Bytes of answers", ({ responseBytes }) => responseBytes],
+];
+
+/** Of Kafka's protocol, where somebody speaks it. */
+function writeRequests(text: MetricsText, counts: readonly RequestCount[]): void {
+  if (counts.length === 0) return;
+  for (const [name, help, value] of requestMetrics) {
+    text.head(ownPrefix, { name, type: "counter", help });
+    for (const of of counts) text.line(ownPrefix, name, labelsOf({ request: of.request }), value(of));
+  }
 }
 
 /** Each rule has its line, so that one that never fires is seen to be watched. */
