@@ -19,18 +19,22 @@ import { plainKafkaSettings } from "../settings.ts";
 
 /** Turns until an answer must have come. */
 const turnsMax = 200;
+/** Of the journal, at most. */
+export const blockBytes = 1 << 16;
 
 export class CrashHouse {
   clock = new VirtualClock();
   core!: RunningCore;
   protocol!: Protocol;
   server!: KafkaServer;
-  #disk = new MemoryDisk();
+  #disk: MemoryDisk;
   #seed: number;
   #turns: { list: (() => void)[] } = { list: [] };
+  #defer: (run: () => void) => void = () => undefined;
 
   private constructor(seed: number) {
     this.#seed = seed;
+    this.#disk = new MemoryDisk(this.#later());
   }
 
   static async open(seed: number): Promise<CrashHouse> {
@@ -96,30 +100,35 @@ export class CrashHouse {
 
   /** The power goes, now. */
   async crash(): Promise<void> {
-    this.#disk = this.#disk.crash(seededRandom(this.#seed++), queueMicrotask);
+    this.#disk = this.#disk.crash(seededRandom(this.#seed++), this.#later());
     await this.#start(this.clock.now());
   }
 
-  async #start(nowMs: number): Promise<void> {
-    // A list for each start: what the dead broker defers is never run.
+  /** A list for each start: what the dead broker, and its disk, had still to do is never done. */
+  #later(): (run: () => void) => void {
     const turns: { list: (() => void)[] } = { list: [] };
     this.#turns = turns;
-    const clock = new VirtualClock(nowMs, (run) => void turns.list.push(run));
+    this.#defer = (run) => void turns.list.push(run);
+    return this.#defer;
+  }
+
+  async #start(nowMs: number): Promise<void> {
+    const clock = new VirtualClock(nowMs, this.#defer);
     this.clock = clock;
     const small = { fileBytesMax: 1 << 20, aheadBytes: 1 << 16, stepBytes: 1 << 16 };
-    let opened: RunningCore | undefined;
+    const state: { core?: RunningCore } = {};
     const opening = openBroker({
       log: await openDiskLog(this.#disk, seededRandom(this.#seed), small),
       clock,
       random: seededRandom(this.#seed),
       logger: silentLogger,
       formats: [batchFormat, recordFormat],
-      settings: { bufferBytes: 1 << 16, checkpointBytes: 1 << 17 },
+      settings: { bufferBytes: blockBytes, checkpointBytes: 1 << 17 },
       fatal: (error) => {
         throw error;
       },
-    }).then((core) => (opened = core));
-    while (opened === undefined) await this.turn();
+    }).then((core) => (state.core = core));
+    while (state.core === undefined) await this.turn();
     this.core = await opening;
     const authority = new Authority({
       store: this.core.definitions,

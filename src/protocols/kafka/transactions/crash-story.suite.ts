@@ -22,13 +22,17 @@ import { errorCode } from "../codec/errors.ts";
 import { batchAt, BatchView } from "../codec/record-batch.ts";
 import type { Command } from "../command.ts";
 import type { KafkaClient } from "../kafka-house.suite.ts";
-import { CrashHouse } from "./crash-house.suite.ts";
+import { blockBytes, type CrashHouse } from "./crash-house.suite.ts";
 import { transactionBatch, valuesOf } from "./transaction-story.suite.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers are looked into by hand here
 type Any = any;
 
 const topic = "t";
+const filler = "f";
+const fillerBytes = 2000;
+/** As large as it may be, so that what ends a transaction may take more than one block. */
+const metadata = "m".repeat(4096);
 const partitionCount = 3;
 const readsMax = 20;
 
@@ -44,6 +48,8 @@ interface Instance {
   /** Something of it may not be there: it is never committed. */
   isSpoilt: boolean;
   hasOffset: boolean;
+  /** So long that it is aborted. */
+  hasTakenLong: boolean;
   fate: Fate;
   /** A successor is in, so it is decided, whatever it is. */
   isOver: boolean;
@@ -85,7 +91,11 @@ export class CrashStory {
   }
 
   async run(steps: number): Promise<void> {
-    const topics = [{ name: topic, numPartitions: partitionCount, replicationFactor: 1, assignments: [], configs: [] }];
+    const plain = { replicationFactor: 1, assignments: [], configs: [] };
+    const topics = [
+      { ...plain, name: topic, numPartitions: partitionCount },
+      { ...plain, name: filler, numPartitions: 1 },
+    ];
     await this.#house.ask(this.#house.client(), createTopics, 5, { topics, timeoutMs: 1000 });
     this.#actors.push(this.#actor("a", "T"), this.#actor("b", "T"), this.#actor("c", "U"));
     for (let step = 0; step < steps; step++) {
@@ -118,7 +128,7 @@ export class CrashStory {
   async #step(): Promise<void> {
     const what = this.#random.next();
     if (what < 0.02) return this.#crash(0);
-    if (what < 0.03) return this.#house.pass(61_000);
+    if (what < 0.03) return this.#passLong();
     if (what < 0.12) return this.#bringLate();
     const actor = this.#actors[this.#below(this.#actors.length)]!;
     switch (actor.state) {
@@ -138,6 +148,11 @@ export class CrashStory {
     }
   }
 
+  async #passLong(): Promise<void> {
+    for (const { instance } of this.#actors) if (instance !== undefined) instance.hasTakenLong = true;
+    await this.#house.pass(61_000);
+  }
+
   #begin(actor: Actor): void {
     const instance: Instance = {
       id: this.#instances.length + 1,
@@ -147,6 +162,7 @@ export class CrashStory {
       partitions: new Set(),
       isSpoilt: false,
       hasOffset: false,
+      hasTakenLong: false,
       fate: "open",
       isOver: false,
     };
@@ -227,7 +243,8 @@ export class CrashStory {
       if (answer === undefined) return;
       if (answer.errorCode !== errorCode.NONE) return this.#fenced(actor, answer.errorCode);
     }
-    const partitions = [{ partitionIndex: 0, committedOffset: instance.id, committedMetadata: "" }];
+    const position = { committedOffset: instance.id, committedMetadata: metadata };
+    const partitions = Array.from({ length: partitionCount }, (_, at) => ({ partitionIndex: at, ...position }));
     const answer = await this.#ask(actor, txnOffsetCommit, actor.isNew ? 5 : 4, {
       ...by,
       generationId: -1,
@@ -247,7 +264,9 @@ export class CrashStory {
     actor.isCommitting = committed;
     if (committed && instance.fate === "open") instance.fate = "unknown";
     const body = { transactionalId, producerId, producerEpoch, committed };
-    let answer = await this.#ask(actor, endTxn, actor.isNew ? 5 : 4, body);
+    const takesTwo = this.#chance(0.3);
+    if (takesTwo) this.#fillBlock();
+    let answer = await this.#ask(actor, endTxn, actor.isNew ? 5 : 4, body, takesTwo ? 0.2 : 0.03);
     if (answer?.errorCode === errorCode.CONCURRENT_TRANSACTIONS) {
       answer = await this.#ask(actor, endTxn, actor.isNew ? 5 : 4, body);
     }
@@ -257,6 +276,8 @@ export class CrashStory {
       instance.fate = "aborted";
     } else if (answer.errorCode !== errorCode.NONE) {
       // It was aborted, by a successor or by time. Or, with a crash between, committed: what is seen says.
+      const isLost = answer.errorCode === errorCode.INVALID_TXN_STATE && instance.values.length > 0;
+      assert.ok(!isLost || instance.hasTakenLong, "a transaction is not forgotten");
       return this.#fenced(actor, answer.errorCode);
     } else {
       instance.fate = committed ? "committed" : "aborted";
@@ -272,6 +293,23 @@ export class CrashStory {
     }
   }
 
+  /** In the same turn something else fills a block of the journal more or less: what follows may take two. */
+  #fillBlock(): void {
+    const client = this.#house.client();
+    for (let bytes = this.#below(blockBytes); bytes > 0; bytes -= fillerBytes) {
+      const values = ["x".repeat(fillerBytes)];
+      const records = transactionBatch(
+        values,
+        { producerId: -1, producerEpoch: -1 },
+        -1,
+        false,
+        this.#house.clock.now(),
+      );
+      const topicData = [{ name: filler, partitionData: [{ index: 0, records }] }];
+      client.ask(produce, 9, { transactionalId: null, acks: 1, timeoutMs: 1000, topicData });
+    }
+  }
+
   /** It cannot go on. */
   #fenced(actor: Actor, code: number): void {
     this.trace.push(`  ${actor.name} is refused: ${code}`);
@@ -281,7 +319,7 @@ export class CrashStory {
   }
 
   /** Undefined: no answer came, since the power went, or since it is on its way over a connection that was given up. */
-  async #ask(actor: Actor, command: Command<never>, version: number, body: Any): Promise<Any> {
+  async #ask(actor: Actor, command: Command, version: number, body: Any, crashes = 0.03): Promise<Any> {
     this.trace.push(
       `${actor.name} ${command.name} v${version} epoch ${actor.producerEpoch} ${actor.instance?.id ?? ""}`,
     );
@@ -294,13 +332,13 @@ export class CrashStory {
       actor.client = this.#house.client();
       return undefined;
     }
-    if (what < 0.07) {
-      const answer = await this.#house.ask(actor.client, command as Command, version, body, this.#below(12));
+    if (what < 0.04 + crashes) {
+      const answer = await this.#house.ask(actor.client, command, version, body, this.#below(12));
       if (answer !== undefined) return answer;
       await this.#crash(0);
       return undefined;
     }
-    const answer = await this.#house.ask(actor.client, command as Command, version, body);
+    const answer = await this.#house.ask(actor.client, command, version, body);
     assert.ok(answer !== undefined, "an answer comes");
     return answer;
   }
