@@ -33,6 +33,9 @@ import { sumOf } from "./sum-of.ts";
 import { growTopic } from "./topic-partitions.ts";
 import type { NamespaceState } from "./namespace-state.ts";
 
+/** An age of days is looked at every five minutes. */
+const ageCheckMsMax = 300_000;
+
 export class QueueState implements Queue, Wakeable {
   readonly id: number;
   readonly name: string;
@@ -194,6 +197,7 @@ export class QueueState implements Queue, Wakeable {
     if (settings.retention.maxAgeMs !== before.retention.maxAgeMs) this.#ageCheck = this.#clear(this.#ageCheck);
     this.#applySettings();
     this.compaction?.configured();
+    this.#enforceRetention(settings.retention.maxAgeMs);
     this.wake();
   }
 
@@ -348,15 +352,19 @@ export class QueueState implements Queue, Wakeable {
   }
 
   dispatch(): void {
-    this.enforceRetention();
+    this.#enforceRetention(0);
     this.compaction?.wake();
   }
 
-  /** Trims what age, size and number do not allow to stay. Coarse where entries are on disk: whole runs. */
-  enforceRetention(): void {
+  /**
+   * Trims what size and number do not allow to stay, and what is older than `maxAgeMs`, unless that is 0. Coarse where
+   * entries are on disk: whole runs. Age is looked at from time to time only: what a producer dates back to long ago is
+   * there for a while, as it is where logs are cut in segments.
+   */
+  #enforceRetention(maxAgeMs: number): void {
     if (this.isDeleted || this.#core.isRecovering) return;
     const { partition } = this;
-    const { maxAgeMs, maxBytes, maxCount } = this.settings.retention;
+    const { maxBytes, maxCount } = this.settings.retention;
     let to = partition.first;
     if (maxCount > 0) to = Math.max(to, partition.next - maxCount);
     if (maxBytes > 0) to = Math.max(to, this.#endOverBytes(maxBytes));
@@ -418,10 +426,10 @@ export class QueueState implements Queue, Wakeable {
 
   #watchAge(maxAgeMs: number): void {
     if (this.#ageCheck !== undefined) return;
-    const everyMs = Math.max(100, Math.min(60_000, maxAgeMs / 10));
+    const everyMs = Math.max(100, Math.min(ageCheckMsMax, maxAgeMs / 10));
     this.#ageCheck = this.#core.clock.setTimer(this.#core.clock.now() + everyMs, () => {
       this.#ageCheck = undefined;
-      this.enforceRetention();
+      this.#enforceRetention(this.settings.retention.maxAgeMs);
       if (!this.isDeleted && this.settings.retention.maxAgeMs > 0) this.#watchAge(this.settings.retention.maxAgeMs);
     });
   }
