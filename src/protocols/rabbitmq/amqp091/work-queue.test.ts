@@ -169,3 +169,31 @@ test("one consumer of a topic is active at a time, if its first declaration says
   publishKeyed(b, ["3", "4"]);
   assert.equal(deliveries(b).length, 2);
 });
+
+test("a transaction acknowledges from one topic and publishes to another, or does neither", async () => {
+  const house = await WireHouse.open();
+  makeTopic(house, "in");
+  const out = makeTopic(house, "out");
+  const client = house.client();
+  publishKeyed(client, ["0", "1"], "in");
+  client.send(1, "tx.select", {});
+  client.consume("in");
+  const taken = deliveries(client);
+  const work = (): void => {
+    for (const { args, body } of taken) {
+      publishKeyed(client, [`done ${body}`], "out");
+      client.send(1, "basic.ack", { deliveryTag: args["deliveryTag"] as number, multiple: false });
+    }
+  };
+  work();
+  assert.equal(out.readyCount, 0);
+  client.send(1, "tx.rollback", {});
+  client.take();
+  assert.equal(out.readyCount, 0);
+  work();
+  client.send(1, "tx.commit", {});
+  assert.equal(client.take().at(-1)?.name, "tx.commit-ok");
+  assert.equal(out.readyCount, 2);
+  client.connection.closed();
+  assert.equal(messageCount(house.client(), "in"), 0);
+});
