@@ -109,6 +109,18 @@ test("addresses are read with a host, in brackets, as a port alone, and as off",
   }
 });
 
+test("several addresses are read with what is in front of those with TLS, and none as nothing", () => {
+  const { read, show } = options["kafka.nodes"].kind;
+  const both = [
+    { host: "127.0.0.1", port: 9094, isTls: false },
+    { host: "::1", port: 9095, isTls: true },
+  ];
+  check.deepEqual(read("9094, kafkas://[::1]:9095"), both);
+  check.deepEqual(read(show(both)), both);
+  check.deepEqual(read(""), []);
+  for (const wrong of ["off", "kafkas://", "9094,,9095", "a b"]) check.equal(read(wrong), undefined, wrong);
+});
+
 test("sizes count as RabbitMQ's do: MB is a million, MiB and M are 1024 times 1024", () => {
   const { read } = options["disk.freeBytesMin"].kind;
   check.equal(read("50MB"), 50_000_000);
