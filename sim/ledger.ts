@@ -19,11 +19,12 @@ import { ensure } from "./cut.ts";
 import { Audience } from "./ledger-audience.ts";
 import { Books, type Sent, type SimProducer, type Transaction } from "./ledger-books.ts";
 import { shelfName } from "./shelf.ts";
+import { tableName } from "./table.ts";
 import { batchBodyOf, batchNumberOf, bodyOf, isMarker, markerBody, simFormatId } from "./message.ts";
 
 const ledgerName = "ledger";
 /** Namespaces that keep books of their own. */
-export const asideNames: readonly string[] = [ledgerName, shelfName];
+export const asideNames: readonly string[] = [ledgerName, shelfName, tableName];
 const partitionCount = 3;
 const group = "readers";
 

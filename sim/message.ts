@@ -61,6 +61,27 @@ export function batchNumberOf({ buffer, bodyStart, bodyEnd, count }: Entry): num
   return body.compare(buffer, bodyStart, bodyEnd) === 0 ? number : undefined;
 }
 
+/** Of a batch with keys; its text null makes it a tombstone. */
+export interface KeyedMessage {
+  readonly delta: number;
+  readonly key: string;
+  readonly text: string | null;
+}
+
+/** A batch with keys: JSON. */
+export function keyedBody(messages: readonly KeyedMessage[]): Buffer {
+  return Buffer.from(JSON.stringify(messages));
+}
+
+/** Undefined: it is no such batch. */
+export function keyedMessagesIn({ buffer, bodyStart, bodyEnd }: Entry): KeyedMessage[] | undefined {
+  try {
+    return JSON.parse(buffer.toString("utf8", bodyStart, bodyEnd)) as KeyedMessage[];
+  } catch {
+    return undefined;
+  }
+}
+
 /** How the core reads and rewrites them. */
 export const simFormat: MessageFormat = {
   id: simFormatId,
@@ -89,5 +110,16 @@ export const simFormat: MessageFormat = {
       if (!into.add(batch.baseOffset + i, batch.timestampMs, message)) return false;
     }
     return true;
+  },
+  keys(batch, visit): boolean {
+    const messages = keyedMessagesIn(batch);
+    for (const { delta, key, text } of messages ?? []) {
+      visit(batch.baseOffset + delta, Buffer.from(key), 0, key.length, text === null);
+    }
+    return messages !== undefined;
+  },
+  retain(batch, isKept): Buffer | undefined {
+    const kept = keyedMessagesIn(batch)?.filter(({ delta }) => isKept(batch.baseOffset + delta)) ?? [];
+    return kept.length === 0 ? undefined : keyedBody(kept);
   },
 };

@@ -7,6 +7,7 @@ import { copyAway } from "./copying.ts";
 import { ensure, Violation } from "./cut.ts";
 import { Ledger } from "./ledger.ts";
 import { Shelf } from "./shelf.ts";
+import { Table } from "./table.ts";
 import { Model } from "./model.ts";
 import { Tenants } from "./tenants.ts";
 import { kindNames } from "./topology.ts";
@@ -35,6 +36,7 @@ class Run {
   readonly #tenants: Tenants;
   readonly #ledger: Ledger;
   readonly #shelf: Shelf;
+  readonly #table: Table;
   /** Of its own, as that of the tenants. */
   readonly #copyChance: Chance;
   readonly #copies: boolean;
@@ -93,6 +95,7 @@ class Run {
     this.#copies = this.#copyChance.is(0.3);
     this.#ledger = new Ledger(new Chance(seed ^ 0x1ed6e5), !this.#copies && !this.#rots, trace);
     this.#shelf = new Shelf(new Chance(seed ^ 0x5e1f00), !this.#copies && !this.#rots, trace);
+    this.#table = new Table(new Chance(seed ^ 0x7ab1e0), !this.#copies && !this.#rots, trace);
     this.#model.say = trace;
     this.#model.clockMs = () => this.#world.clock.now();
     this.#model.maxMs = this.#world.clock.now();
@@ -130,6 +133,7 @@ class Run {
         this.#tenants.recovered();
         this.#ledger.begin(broker);
         this.#shelf.begin(broker);
+        this.#table.begin(broker);
         return;
       }
       isClean = false;
@@ -146,6 +150,7 @@ class Run {
       this.#tenants.step();
       this.#ledger.step();
       this.#shelf.step();
+      this.#table.step();
       this.#model.observe();
       if (this.#world.fatal !== undefined) return;
     }
@@ -303,6 +308,10 @@ class Run {
     }
     await this.#ledger.close(() => world.quiet(() => model.observe()));
     await this.#shelf.close(() => world.quiet(() => model.observe()));
+    await this.#table.close(
+      () => world.quiet(() => model.observe()),
+      (ms) => world.advance(ms),
+    );
     if (model.mayLose) return;
     for (const queue of model.queues.values()) {
       if (queue.deleted !== undefined) continue;
