@@ -247,9 +247,10 @@ export class Partition {
   /** Like remove() for each offset in [start, end). `liveIn` says how many of a range are not removed yet. */
   removeRange(start: number, end: number, liveIn: (start: number, end: number) => number): void {
     this.runs.removeRange(start, end, liveIn);
-    if (this.checkpointWritten > start) {
-      this.checkpointRemoved += liveIn(Math.max(start, this.persistedEnd), Math.min(end, this.checkpointWritten));
-    }
+    // The part of it that the checkpoint in progress has written, which may be none.
+    const from = Math.max(start, this.persistedEnd);
+    const written = Math.min(end, this.checkpointWritten);
+    if (from < written) this.checkpointRemoved += liveIn(from, written);
     for (const page of [...this.pages.values()]) {
       const low = Math.max(start - page.base, 0);
       const high = Math.min(end - page.base, pageEntries);

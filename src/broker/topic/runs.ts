@@ -1,4 +1,5 @@
 /** The runs of one partition: which of its offsets are in which segment, and how many entries of each run still live. */
+import { assert } from "../../base/assert.ts";
 import type { RunMeta } from "../../log/log.ts";
 
 /** A run and what is still alive in it. */
@@ -24,6 +25,7 @@ export class Runs {
 
   /** Adds a run in its place. */
   add(meta: RunMeta, live: number): void {
+    assert(live <= meta.count, "a run holds no more than was written");
     const { list } = this;
     let at = list.length;
     while (at > 0 && list[at - 1]!.meta.firstOffset > meta.firstOffset) at--;
