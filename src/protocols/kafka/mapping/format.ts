@@ -17,6 +17,8 @@ export const batchFormatId = 2;
 export const recordFormatId = 3;
 
 const leaderEpochAt = 12;
+/** An entry's time has 48 bits; a record may say any. */
+const timestampMsMax = 0xffff_ffff_ffff;
 /** Keys are looked at, and batches made smaller, where compressed records become no more than this. */
 const plainBytesMax = 256 << 20;
 
@@ -27,6 +29,11 @@ const records = new SingleRecords();
 const builder = new BatchBuilder();
 
 type Headers = Record<string, CanonicalHeader["value"]>;
+
+/** Producers say in each record where in the batch it stands, and nobody looked when it came. */
+function isNext(offset: number, last: number, batch: Entry): boolean {
+  return offset > last && offset <= batch.offset;
+}
 
 function viewOf({ buffer, bodyStart }: Entry): BatchView {
   return view.set(buffer, bodyStart);
@@ -50,9 +57,10 @@ export const batchFormat: MessageFormat = {
     const message = { ...plainMessage, routingKey: into.topic };
     if (records.open(viewOf(batch), into.bytesMax) !== undefined) return false;
     const { reader } = records;
-    while (records.next()) {
+    for (let last = batch.baseOffset - 1; records.next(); last = reader.offset) {
+      if (!isNext(reader.offset, last, batch)) return false;
       records.place(message);
-      const timestampMs = reader.timestampMs < 0 ? batch.timestampMs : reader.timestampMs;
+      const timestampMs = reader.timestampMs < 0 ? batch.timestampMs : Math.min(reader.timestampMs, timestampMsMax);
       if (!into.add(reader.offset, timestampMs, message)) return false;
     }
     return reader.fault === null;
@@ -68,7 +76,10 @@ export const batchFormat: MessageFormat = {
   keys(batch, visit) {
     if (records.open(viewOf(batch), plainBytesMax) !== undefined) return false;
     const { reader } = records;
-    while (records.next()) visit(reader.offset, reader.buffer, reader.keyStart, reader.keyEnd, reader.valueStart < 0);
+    for (let last = batch.baseOffset - 1; records.next(); last = reader.offset) {
+      if (!isNext(reader.offset, last, batch)) return false;
+      visit(reader.offset, reader.buffer, reader.keyStart, reader.keyEnd, reader.valueStart < 0);
+    }
     return reader.fault === null;
   },
 
@@ -76,19 +87,25 @@ export const batchFormat: MessageFormat = {
     const { baseOffset, lastOffset, baseTimestampMs, compression, attributes, isLogAppendTime, maxTimestampMs } =
       viewOf(batch);
     const { leaderEpoch, producerId, producerEpoch, baseSequence } = view;
-    if (records.open(view, plainBytesMax) !== undefined) return undefined;
+    if (records.open(view, plainBytesMax) !== undefined) return whole(batch);
     const { reader } = records;
     builder.begin(baseOffset, baseTimestampMs, { attributes, leaderEpoch, producerId, producerEpoch, baseSequence });
     while (records.next()) {
       if (!isKept(reader.offset)) continue;
       builder.rawRecord(reader.offset, reader.timestampMs, reader.buffer, reader.recordStart, reader.recordEnd);
     }
+    if (reader.fault !== null) return whole(batch);
     if (builder.count === 0) return undefined;
     if (isLogAppendTime) builder.finish(compression, lastOffset, maxTimestampMs);
     else builder.finish(compression, lastOffset);
     return builder.copy();
   },
 };
+
+/** What cannot be read is not taken away. */
+function whole({ buffer, bodyStart, bodyEnd }: Entry): Buffer {
+  return Buffer.from(buffer.subarray(bodyStart, bodyEnd));
+}
 
 const plainMessage: UnpackedMessage & RecordParts = {
   format: recordFormatId,
