@@ -80,10 +80,13 @@ export interface Protocols {
 export function createProtocols(parts: ProtocolParts): Protocols {
   const rabbit = new RabbitServer(parts);
   const amqp = createAmqp(rabbit, parts.settings.amqp);
+  const { namespace: topicsAreIn } = parts.settings.kafka;
+  const mayAddTopic = (): boolean => !rabbit.vhostLimits.wouldExceedQueues(topicsAreIn, 1);
   const { kafka, server: kafkaServer } = createKafka({
     ...parts,
     random: parts.broker.random,
     settings: parts.settings.kafka,
+    mayAddTopic,
   });
   showKafka(kafkaServer, rabbit.live);
   rabbit.kafkaRequests = () => kafkaServer.counters.all();

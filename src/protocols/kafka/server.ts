@@ -48,6 +48,8 @@ export interface KafkaServerOptions {
   readonly commands: readonly Command[];
   /** What is listened on at the moment. */
   readonly ports: () => readonly OpenPort[];
+  /** Whether there may be one more queue or topic in the namespace; without it, there always may. */
+  readonly mayAddTopic?: () => boolean;
 }
 
 export class KafkaServer {
@@ -63,6 +65,7 @@ export class KafkaServer {
   readonly commands: readonly Command[];
   readonly counters: ApiCounters;
   readonly ports: () => readonly OpenPort[];
+  readonly mayAddTopic: () => boolean;
   readonly live = new LiveConnections();
   /** For addresses from which wrong passwords come. */
   readonly penalty = new LoginPenalty();
@@ -91,6 +94,7 @@ export class KafkaServer {
     this.settings = options.settings;
     this.commands = options.commands;
     this.ports = options.ports;
+    this.mayAddTopic = options.mayAddTopic ?? (() => true);
     for (const command of options.commands) this.#commandByKey[command.key] = command;
     this.counters = new ApiCounters(options.commands);
     this.topics = new Topics(this);

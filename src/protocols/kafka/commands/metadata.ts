@@ -93,7 +93,8 @@ function byName(call: Call, name: string, nodes: readonly Node[], mayCreate: boo
   if (topic !== undefined) return showTopic(topic, nodes);
   const refusal = judgeName(call, name);
   if (refusal?.outcome.errorCode === errorCode.INVALID_TOPIC_EXCEPTION) return refused(refusal.outcome.errorCode);
-  if (!mayCreate || refusal !== undefined) return refused(errorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  if (!mayCreate) return refused(errorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  if (refusal !== undefined) return refused(refusal.outcome.errorCode);
   if (!mayConfigure(call, name)) return refused(errorCode.TOPIC_AUTHORIZATION_FAILED);
   return showTopic(topics.create(name, settings.partitionsDefault, new Map()), nodes);
 }

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorCode } from "../codec/errors.ts";
 import { uuidZero } from "../codec/primitives.ts";
+import type { Call } from "../command.ts";
 import { createKafka } from "../index.ts";
 import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
 import { plainKafkaSettings } from "../settings.ts";
+import { judgeName } from "../topics/creation.ts";
 import { alterConfigs } from "./alter-configs.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { createTopics } from "./create-topics.ts";
@@ -254,4 +256,12 @@ test("who produces by the id of a topic that was deleted and made again is told 
   const { topicId: after } = make(client, "orders");
   assert.equal(send(before), errorCode.UNKNOWN_TOPIC_ID);
   assert.equal(send(after), errorCode.NONE);
+});
+
+test("where the namespace may have no more queues, no topic is made", async () => {
+  const { broker, authority, clock, random, logger } = (await KafkaHouse.open()).server;
+  const parts = { broker, authority, clock, random, logger, version: "0", ports: () => [], mayAddTopic: () => false };
+  const { server } = createKafka({ ...parts, settings: plainKafkaSettings });
+  const refusal = judgeName({ server } as Call, "orders");
+  assert.equal(refusal?.outcome.errorCode, errorCode.POLICY_VIOLATION);
 });

@@ -52,6 +52,10 @@ export function judgeName({ server }: Call, name: string): TopicRefusal | undefi
   }
   if (!server.topics.hasNamespace)
     return new TopicRefusal("POLICY_VIOLATION", `The namespace '${server.settings.namespace}' has been deleted.`);
+  if (!server.mayAddTopic()) {
+    const why = `The limit of queues and topics in '${server.settings.namespace}' is reached.`;
+    return new TopicRefusal("POLICY_VIOLATION", why);
+  }
   return undefined;
 }
 
