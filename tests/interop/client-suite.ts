@@ -13,7 +13,7 @@ import { patternNames } from "./patterns.ts";
 /** How to start a client's program, or why that is not possible on this machine. */
 export type Program = { readonly command: string; readonly args: readonly string[] } | { readonly missing: string };
 
-const programLimitMs = 120_000;
+export const programLimitMs = 180_000;
 
 /** Of those that speak TLS, these patterns once more over it: everything above the socket is the same. */
 const patternsOverTls = ["work-queue", "rpc", "confirms"] as const;
@@ -49,7 +49,8 @@ export function clientSuite(client: string, prepare: () => Promise<Program>, mor
   });
 }
 
-async function prepared(client: string, prepare: () => Promise<Program>): Promise<Program> {
+/** The program, or why it is missing; where it must not be missing (`CI=true`), that throws. */
+export async function prepared(client: string, prepare: () => Promise<Program>): Promise<Program> {
   const program = await prepare();
   if ("missing" in program) {
     const optional = (process.env["ENTREPOT_INTEROP_WITHOUT"] ?? "").split(",");
@@ -59,7 +60,7 @@ async function prepared(client: string, prepare: () => Promise<Program>): Promis
 }
 
 /** Throws unless the program said that it is ok. */
-function judge({ status, output, errors }: Ended, pattern: string, log = ""): void {
+export function judge({ status, output, errors }: Ended, pattern: string, log = ""): void {
   const line = output.split("\n").find((each) => / ([\w-]+)/.exec(each.replace(/^not /, ""))?.[1] === pattern);
   if (line === `ok ${pattern}`) return;
   const ended = `the program ended with ${status} and did not say; standard error:\n${errors.slice(-2000)}`;
@@ -67,7 +68,7 @@ function judge({ status, output, errors }: Ended, pattern: string, log = ""): vo
 }
 
 /** Of a broker on this machine and a client of it: ca.pem; broker.pem, which holds its key; cert.pem and key.pem. */
-function certificateFolder(): string {
+export function certificateFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "entrepot-certificates-"));
   const ca = makeCertificate({ name: { CN: "Entrepot's tests" }, isAuthority: true });
   const broker = makeCertificate({ name: { CN: "broker" }, dns: ["localhost"], ip: ["127.0.0.1"] }, ca);
@@ -79,7 +80,7 @@ function certificateFolder(): string {
   return folder;
 }
 
-interface Ended {
+export interface Ended {
   readonly status: number | null;
   readonly output: string;
   readonly errors: string;

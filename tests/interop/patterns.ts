@@ -1,6 +1,6 @@
 /**
- * The patterns that each client goes through, and the frame of a client program: it takes HOST:PORT and, after it, the
- * patterns wanted (all, if none is named), and prints a line for each, `ok <pattern>` or `not ok <pattern> <why>`.
+ * The patterns that each client of RabbitMQ goes through (those of Kafka's are in kafka-patterns.ts), and the frame of a
+ * client program: it takes HOST:PORT and, after it, the patterns wanted (all, if none is named), and prints a line for each, `ok <pattern>` or `not ok <pattern> <why>`.
  * README.md says what each pattern has to show. Programs in other languages print the same lines.
  */
 
@@ -21,22 +21,24 @@ export const patternNames = [
 
 export type PatternName = (typeof patternNames)[number];
 
-/** A pattern: given HOST:PORT and a prefix for its names that nobody else has; throws why it failed. */
-export type Pattern = (amqp: string, prefix: string) => Promise<void>;
+/** A pattern: given HOST:PORT of the listener and a prefix for its names that nobody else has; throws why it failed. */
+export type Pattern = (address: string, prefix: string) => Promise<void>;
 
-const patternLimitMs = 20_000;
+const patternLimitMs = 60_000;
 
 /** The main of a client program. Ends the process. */
-export async function runPatterns(patterns: Readonly<Record<PatternName, Pattern>>): Promise<never> {
-  const [amqp = "127.0.0.1:5672", ...wanted] = process.argv.slice(2);
+export async function runPatterns<Name extends string = PatternName>(
+  patterns: Readonly<Record<Name, Pattern>>,
+): Promise<never> {
+  const [address = "", ...wanted] = process.argv.slice(2);
   let status = 0;
-  for (const name of patternNames) {
+  for (const [name, pattern] of Object.entries<Pattern>(patterns)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     const prefix = `interop.${name}.${process.pid}.`;
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => late.reject(new Error(`not done after ${patternLimitMs} ms`)), patternLimitMs);
     try {
-      await Promise.race([patterns[name](amqp, prefix), late.promise]);
+      await Promise.race([pattern(address, prefix), late.promise]);
       process.stdout.write(`ok ${name}\n`);
     } catch (error) {
       status = 1;

@@ -1,0 +1,63 @@
+/**
+ * What each client of Kafka goes through, in a program of its own (README.md says what each pattern has to show); and the
+ * frame of their tests: against a broker that is started for it, or against what listens at ENTREPOT_KAFKA.
+ */
+
+import { rmSync } from "node:fs";
+import { test } from "node:test";
+import { join } from "node:path";
+import { spawnBroker } from "./broker.ts";
+import { certificateFolder, judge, prepared, type Program, programLimitMs, run } from "./client-suite.ts";
+
+export const kafkaPatterns = [
+  "records",
+  "compression",
+  "group",
+  "resume",
+  "times",
+  "idempotent",
+  "transactions",
+  "transform",
+  "admin",
+  "groups-admin",
+] as const;
+
+export type KafkaPatternName = (typeof kafkaPatterns)[number];
+
+/** Over TLS and with a login only these: everything above the connection is the same. */
+const patternsOverTls: readonly KafkaPatternName[] = ["records", "group"];
+
+export interface KafkaSuite {
+  /** Those that the client can do at all; all, if left out. */
+  readonly patterns?: readonly string[];
+  /** Goes through some of them again with TLS and SCRAM-SHA-512, if ENTREPOT_INTEROP_TLS names a folder with ca.pem. */
+  readonly overTls?: true;
+}
+
+export function kafkaSuite(client: string, prepare: () => Promise<Program>, more: KafkaSuite = {}): void {
+  const patterns = more.patterns ?? kafkaPatterns;
+  test(`${client} goes through every pattern`, { timeout: 2 * programLimitMs }, async (t) => {
+    const program = await prepared(client, prepare);
+    if ("missing" in program) return t.skip(program.missing);
+    const given = process.env["ENTREPOT_KAFKA"];
+    const broker = given === undefined ? await spawnBroker({ listen: { kafka: "127.0.0.1:0" } }) : undefined;
+    const ended = await run(program.command, [...program.args, given ?? broker!.addresses["kafka"]!, ...patterns]);
+    await broker?.kill("SIGTERM");
+    for (const pattern of patterns) await t.test(pattern, () => judge(ended, pattern, broker?.log()));
+  });
+  if (more.overTls !== true || process.env["ENTREPOT_KAFKA"] !== undefined) return;
+  test(`${client} works over TLS and logs in with SCRAM`, { timeout: 2 * programLimitMs }, async (t) => {
+    const program = await prepared(client, prepare);
+    if ("missing" in program) return t.skip(program.missing);
+    const files = certificateFolder();
+    t.after(() => rmSync(files, { recursive: true }));
+    const broker = await spawnBroker({
+      listen: { kafkas: "127.0.0.1:0" },
+      set: { "tls.certificateFile": join(files, "broker.pem"), "kafka.requireSasl": "true" },
+    });
+    const args = [...program.args, broker.addresses["kafkas"]!, ...patternsOverTls];
+    const ended = await run(program.command, args, undefined, { ...process.env, ENTREPOT_INTEROP_TLS: files });
+    await broker.kill("SIGTERM");
+    for (const pattern of patternsOverTls) await t.test(pattern, () => judge(ended, pattern, broker.log()));
+  });
+}
