@@ -30,9 +30,19 @@ const builder = new BatchBuilder();
 
 type Headers = Record<string, CanonicalHeader["value"]>;
 
-/** Producers say in each record where in the batch it stands, and nobody looked when it came. */
-function isNext(offset: number, last: number, batch: Entry): boolean {
-  return offset > last && offset <= batch.offset;
+/**
+ * Visits the records of a batch, as long as `visit` answers true. False: it did not, or they are not what they should be.
+ * Producers say in each record where in the batch it stands, and nobody looked when it came.
+ */
+function forEachRecord(batch: Entry, bytesMax: number, visit: (reader: SingleRecords["reader"]) => boolean): boolean {
+  const { reader } = records;
+  if (records.open(viewOf(batch), bytesMax) !== undefined) return false;
+  let isGood = true;
+  for (let last = batch.baseOffset - 1; isGood && records.next(); last = reader.offset) {
+    isGood = reader.offset > last && reader.offset <= batch.offset && visit(reader);
+  }
+  records.close();
+  return isGood && reader.fault === null;
 }
 
 function viewOf({ buffer, bodyStart }: Entry): BatchView {
@@ -55,15 +65,11 @@ export const batchFormat: MessageFormat = {
 
   unpack(batch, into) {
     const message = { ...plainMessage, routingKey: into.topic };
-    if (records.open(viewOf(batch), into.bytesMax) !== undefined) return false;
-    const { reader } = records;
-    for (let last = batch.baseOffset - 1; records.next(); last = reader.offset) {
-      if (!isNext(reader.offset, last, batch)) return false;
+    return forEachRecord(batch, into.bytesMax, ({ offset, timestampMs }) => {
       records.place(message);
-      const timestampMs = reader.timestampMs < 0 ? batch.timestampMs : Math.min(reader.timestampMs, timestampMsMax);
-      if (!into.add(reader.offset, timestampMs, message)) return false;
-    }
-    return reader.fault === null;
+      const timeMs = timestampMs < 0 ? batch.timestampMs : Math.min(timestampMs, timestampMsMax);
+      return into.add(offset, timeMs, message);
+    });
   },
 
   isControl: (batch) => viewOf(batch).isControl,
@@ -74,38 +80,29 @@ export const batchFormat: MessageFormat = {
   },
 
   keys(batch, visit) {
-    if (records.open(viewOf(batch), plainBytesMax) !== undefined) return false;
-    const { reader } = records;
-    for (let last = batch.baseOffset - 1; records.next(); last = reader.offset) {
-      if (!isNext(reader.offset, last, batch)) return false;
-      visit(reader.offset, reader.buffer, reader.keyStart, reader.keyEnd, reader.valueStart < 0);
-    }
-    return reader.fault === null;
+    return forEachRecord(batch, plainBytesMax, ({ offset, buffer, keyStart, keyEnd, valueStart }) => {
+      visit(offset, buffer, keyStart, keyEnd, valueStart < 0);
+      return true;
+    });
   },
 
   retain(batch, isKept) {
     const { baseOffset, lastOffset, baseTimestampMs, compression, attributes, isLogAppendTime, maxTimestampMs } =
       viewOf(batch);
     const { leaderEpoch, producerId, producerEpoch, baseSequence } = view;
-    if (records.open(view, plainBytesMax) !== undefined) return whole(batch);
-    const { reader } = records;
     builder.begin(baseOffset, baseTimestampMs, { attributes, leaderEpoch, producerId, producerEpoch, baseSequence });
-    while (records.next()) {
-      if (!isKept(reader.offset)) continue;
-      builder.rawRecord(reader.offset, reader.timestampMs, reader.buffer, reader.recordStart, reader.recordEnd);
-    }
-    if (reader.fault !== null) return whole(batch);
+    const isRead = forEachRecord(batch, plainBytesMax, ({ offset, timestampMs, buffer, recordStart, recordEnd }) => {
+      if (isKept(offset)) builder.rawRecord(offset, timestampMs, buffer, recordStart, recordEnd);
+      return true;
+    });
+    // What cannot be read is not taken away.
+    if (!isRead) return Buffer.from(batch.buffer.subarray(batch.bodyStart, batch.bodyEnd));
     if (builder.count === 0) return undefined;
     if (isLogAppendTime) builder.finish(compression, lastOffset, maxTimestampMs);
     else builder.finish(compression, lastOffset);
     return builder.copy();
   },
 };
-
-/** What cannot be read is not taken away. */
-function whole({ buffer, bodyStart, bodyEnd }: Entry): Buffer {
-  return Buffer.from(buffer.subarray(bodyStart, bodyEnd));
-}
 
 const plainMessage: UnpackedMessage & RecordParts = {
   format: recordFormatId,
