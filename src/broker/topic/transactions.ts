@@ -99,6 +99,7 @@ export class Transactions {
   }
 
   isUndecided(offset: number): boolean {
+    if (this.#undecided.size === 0) return false;
     for (const { firstOffset, ranges } of this.#undecided.values()) {
       if (offset < firstOffset) return false;
       if (ranges.has(offset)) return true;
