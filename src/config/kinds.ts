@@ -189,6 +189,18 @@ export function address(host: string): Kind<Address | null> {
   };
 }
 
+const toldAddress = /^(?:kafkas?:\/\/)?(?:\[[\da-fA-F:.]+\]|[^:[\]\s/]+):(\d{1,5})$/;
+
+/** Addresses as they are told to clients, kept as texts: a name or a number with a port, `kafkas://` in front of those with TLS. */
+export function toldAddresses(expects: string): Kind<readonly string[]> {
+  const texts = list(expects);
+  const isRight = (text: string): boolean => {
+    const port = toldAddress.exec(text)?.[1];
+    return between(Number(port ?? 0), 1, 65_535) !== undefined;
+  };
+  return { ...texts, read: (given) => (texts.read(given)?.every(isRight) === true ? texts.read(given) : undefined) };
+}
+
 /** An address, and whether TLS is spoken there. */
 export interface NodeAddress extends Address {
   readonly isTls: boolean;

@@ -21,6 +21,7 @@ import {
   sizeOrShare,
   structure,
   text,
+  toldAddresses,
   yesOrNo,
   type Kind,
 } from "./kinds.ts";
@@ -285,7 +286,7 @@ export const options = {
     "Whose queues and logs are the topics of Kafka's clients, and where their topics are made.",
   ),
   "kafka.advertised": option(
-    list("addresses with commas between them, as broker.example.com:9092 or kafkas://broker.example.com:9093"),
+    toldAddresses("addresses with commas between them, as broker.example.com:9092 or kafkas://broker.example.com:9093"),
     "",
     "What Kafka's clients are told to connect to, where that is not the address at which they came in; with kafkas:// in " +
       "front, those that came in with TLS. Several are shown as several nodes of one cluster; they must all lead here.",

@@ -121,6 +121,30 @@ test("several addresses are read with what is in front of those with TLS, and no
   for (const wrong of ["off", "kafkas://", "9094,,9095", "a b"]) check.equal(read(wrong), undefined, wrong);
 });
 
+test("addresses for Kafka's clients are a name or a number, and a port", () => {
+  const { read } = options["kafka.advertised"].kind;
+  const right = [
+    "a.example:9092",
+    "kafkas://a.example:9093",
+    "kafka://10.0.0.1:9094",
+    "[::1]:9095",
+    "kafkas://[fe80::1]:1",
+  ];
+  check.deepEqual(read(right.join(", ")), right);
+  check.deepEqual(read(""), []);
+  for (const wrong of [
+    "a.example",
+    "a.example:0",
+    "a.example:65536",
+    ":9092",
+    "9092",
+    "::1:9092",
+    "http://a:1",
+    "a:1,,b:2",
+  ])
+    check.equal(read(wrong), undefined, wrong);
+});
+
 test("sizes count as RabbitMQ's do: MB is a million, MiB and M are 1024 times 1024", () => {
   const { read } = options["disk.freeBytesMin"].kind;
   check.equal(read("50MB"), 50_000_000);
