@@ -190,6 +190,7 @@ function protocolsOf(
         requireSasl: settings["kafka.requireSasl"],
         saslMechanisms: settings["kafka.sasl"],
         advertised: settings["kafka.advertised"],
+        nodeId: settings["kafka.nodeId"],
         autoCreateTopics: settings["kafka.autoCreateTopics"],
         partitionsDefault: settings["kafka.partitionsDefault"],
         loginMsMax: settings["kafka.loginMsMax"],

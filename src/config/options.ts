@@ -297,6 +297,11 @@ export const options = {
     "Further ports for Kafka's protocol, with kafkas:// in front of those with TLS. Each is shown to clients as one more node " +
       "of the cluster, and answers for all that the first does.",
   ),
+  "kafka.nodeId": option(
+    integer(0, 1_000_000_000),
+    "1",
+    "The id of this broker to Kafka's clients; further addresses that they are told of count on from it. Kafka's node.id.",
+  ),
   "kafka.autoCreateTopics": option(
     yesOrNo,
     "true",

@@ -14,8 +14,13 @@ function port(name: string, host: string, number: number): OpenPort {
   return { name, host, port: number, isTls, certificateEndsAtMs: undefined, connectionCount: 0 };
 }
 
-function told(ports: readonly OpenPort[], address: PeerAddress, advertised: readonly string[] = []): string[] {
-  const server = { settings: { ...plainKafkaSettings, advertised }, ports: () => ports };
+function told(
+  ports: readonly OpenPort[],
+  address: PeerAddress,
+  advertised: readonly string[] = [],
+  nodeId = plainKafkaSettings.nodeId,
+): string[] {
+  const server = { settings: { ...plainKafkaSettings, advertised, nodeId }, ports: () => ports };
   return nodesFor(server, address).map(({ id, host, port: number }) => `${id} ${host} ${number}`);
 }
 
@@ -39,6 +44,13 @@ test("what is said to be told is told, by the kind of listener", () => {
   const advertised = ["a.example:9092", "kafkas://[::1]:9093", "kafka://b.example:9094"];
   assert.deepEqual(told([], at("10.0.0.1", 9092), advertised), ["1 a.example 9092", "2 b.example 9094"]);
   assert.deepEqual(told([], at("10.0.0.1", 9092, true), advertised), ["1 ::1 9093"]);
+});
+
+test("the first node has the id that is set, and the others count on", () => {
+  const ports = [port("kafka", "127.0.0.1", 9092), port("kafka", "127.0.0.1", 9095)];
+  assert.deepEqual(told(ports, at("127.0.0.1", 9092), [], 0), ["0 127.0.0.1 9092", "1 127.0.0.1 9095"]);
+  assert.deepEqual(told([], at("127.0.0.1", 9092), ["a:1", "b:2"], 7), ["7 a 1", "8 b 2"]);
+  assert.deepEqual(told([], at("127.0.0.1", 9092), [], 7), ["7 127.0.0.1 9092"]);
 });
 
 test("partitions are spread over the nodes", () => {

@@ -1,6 +1,6 @@
 /**
  * The brokers that clients are told of. There is one, under one address or several: each address is a node to them, the first
- * is node 1, and every one of them answers for everything. Unless it is said what to tell them, a client is told the ports of
+ * is node `kafka.nodeId`, and every one of them answers for everything. Unless it is said what to tell them, a client is told the ports of
  * the kind at which it came in, which is right but where a network in between changes addresses. What is said holds for one kind of
  * listener: `kafkas://host:port` for those with TLS, `host:port` for the others.
  */
@@ -25,20 +25,26 @@ export function nodesFor(
   const told = settings.advertised.filter((each) => each.startsWith(secure) === address.isTls);
   // A socket for both families of addresses shows those of the older one in the newer one's form.
   const host = address.localAddress.replace(/^::ffff:/, "");
-  if (told.length === 0) return ownNodes(ports(), host, address);
+  const firstId = settings.nodeId;
+  if (told.length === 0) return ownNodes(ports(), host, address, firstId);
   return told.map((each, index) => {
     const colon = each.lastIndexOf(":");
     const name = each.slice(each.startsWith(secure) ? secure.length : each.startsWith(plain) ? plain.length : 0, colon);
-    return { id: index + 1, host: name.replace(/^\[|\]$/g, ""), port: Number(each.slice(colon + 1)) };
+    return { id: firstId + index, host: name.replace(/^\[|\]$/g, ""), port: Number(each.slice(colon + 1)) };
   });
 }
 
 /** The ports of the kind at which the client came in, in the order of the settings; that one alone, if there is no other. */
-function ownNodes(ports: readonly OpenPort[], host: string, { localPort, isTls }: PeerAddress): readonly Node[] {
+function ownNodes(
+  ports: readonly OpenPort[],
+  host: string,
+  { localPort, isTls }: PeerAddress,
+  firstId: number,
+): readonly Node[] {
   const alike = ports.filter(({ name }) => name === (isTls ? "kafkas" : "kafka"));
-  if (!alike.some(({ port }) => port === localPort)) return [{ id: 1, host, port: localPort }];
+  if (!alike.some(({ port }) => port === localPort)) return [{ id: firstId, host, port: localPort }];
   return alike.map(({ port, host: bound }, index) => ({
-    id: index + 1,
+    id: firstId + index,
     host: isEverywhere(bound) ? host : bound,
     port,
   }));

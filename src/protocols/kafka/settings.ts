@@ -17,6 +17,8 @@ export interface KafkaSettings {
   readonly saslMechanisms: readonly string[];
   /** What clients are told to connect to, `host:port` or `kafkas://host:port` each: one node for each. Empty: where they came in. */
   readonly advertised: readonly string[];
+  /** Of the first node; further ones count on. */
+  readonly nodeId: number;
   /** Topics are made when somebody asks what they are. */
   readonly autoCreateTopics: boolean;
   /** Of a topic for which nobody says how many. */
@@ -34,6 +36,7 @@ export const plainKafkaSettings: KafkaSettings = {
   requireSasl: false,
   saslMechanisms: ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
   advertised: [],
+  nodeId: 1,
   autoCreateTopics: true,
   partitionsDefault: 1,
   loginMsMax: 0,

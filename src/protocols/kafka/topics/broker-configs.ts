@@ -34,7 +34,7 @@ function ownConfigs(call: Call, nodeId: number): readonly BrokerConfig[] {
   const protocol = `${settings.requireSasl ? "SASL_" : ""}${address.isTls ? "SSL" : "PLAINTEXT"}`;
   const listener = node === undefined ? "" : `${protocol}://${node.host}:${node.port}`;
   return [
-    { name: "node.id", type: "INT", value: String(nodeId) },
+    { name: "node.id", type: "INT", value: String(nodeId), option: "kafka.nodeId" },
     { name: "broker.id", type: "INT", default: "-1", value: String(nodeId) },
     { name: "broker.rack", type: "STRING" },
     { name: "process.roles", type: "LIST", value: "broker,controller" },
