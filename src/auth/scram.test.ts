@@ -104,6 +104,9 @@ test("who set a password has what SCRAM needs, over restarts; who set a hash doe
   check.equal(kept.fault, undefined);
   check.deepEqual(openAuthority(store).scramCredential("SCRAM-SHA-256", "ann"), kept);
   check.match(authority.scramCredential("SCRAM-SHA-256", "bob").fault!, /set the password again/);
+  const { passwordHash } = authority.users.find("ann")!;
+  authority.users.put("ann", { passwordHash, tags: [] });
+  check.deepEqual(authority.scramCredential("SCRAM-SHA-256", "ann"), kept, "the hash that it has is the same password");
   authority.users.update("ann", { passwordHash: authority.users.hash("other") });
   check.match(authority.scramCredential("SCRAM-SHA-256", "ann").fault!, /set the password again/);
   authority.users.update("ann", { password: "third" });

@@ -81,10 +81,10 @@ export class Users {
 
   /** Creates a user, or sets password and tags of one that exists. Undefined: done. */
   put(name: string, draft: UserDraft): AuthFault | undefined {
-    const secret = this.#secretOf(draft);
+    const account = this.#accounts.get(name);
+    const secret = this.#secretOf(draft, account);
     const fault = secret instanceof AuthFault ? secret : (checkTags(draft.tags) ?? checkLimits(draft.limits));
     if (fault !== undefined) return fault;
-    const account = this.#accounts.get(name);
     const limits = draft.limits ?? account?.record.limits ?? {};
     const record: UserRecord = { ...(secret as Secret), tags: [...draft.tags], limits };
     this.#store.put(kind, name, record);
@@ -107,7 +107,7 @@ export class Users {
     const account = this.#accounts.get(name);
     if (account === undefined) return noSuchUser(name);
     const hasSecret = change.password !== undefined || change.passwordHash !== undefined;
-    const secret = hasSecret ? this.#secretOf(change) : {};
+    const secret = hasSecret ? this.#secretOf(change, account) : {};
     if (secret instanceof AuthFault) return secret;
     const tags = change.tags ?? account.record.tags;
     const fault = checkTags(tags) ?? checkLimits(change.limits);
@@ -176,7 +176,8 @@ export class Users {
     return hashPassword(password, this.#bytes(4));
   }
 
-  #secretOf(draft: Partial<UserDraft>): Secret | AuthFault {
+  /** @param account whose it is to be, if there is one. */
+  #secretOf(draft: Partial<UserDraft>, account: Account | undefined): Secret | AuthFault {
     const { password, passwordHash, hashingAlgorithm = defaultHashing } = draft;
     if (password !== undefined && passwordHash !== undefined)
       return new AuthFault("contradiction", "both_password_and_password_hash_are_provided");
@@ -184,9 +185,10 @@ export class Users {
       return new AuthFault("badHash", `unknown hashing algorithm '${hashingAlgorithm}'`);
     if (passwordHash !== undefined) {
       const wrong = checkHash(passwordHash, hashingAlgorithm);
-      return wrong === undefined
-        ? { passwordHash, hashingAlgorithm, scram: undefined }
-        : new AuthFault("badHash", wrong);
+      if (wrong !== undefined) return new AuthFault("badHash", wrong);
+      // The hash that it has, as of a file of definitions that is imported at each start, is the same password.
+      const scram = account?.record.passwordHash === passwordHash ? account.record.scram : undefined;
+      return { passwordHash, hashingAlgorithm, scram };
     }
     if (password === undefined) return { passwordHash: "", hashingAlgorithm: defaultHashing, scram: undefined };
     // An empty password is hashed as any other; nobody is let in with it, see authority.ts.
