@@ -26,8 +26,6 @@ export interface RecordError {
 }
 
 const noErrors: readonly RecordError[] = [];
-/** As many as Kafka tells of. */
-const errorsShownMax = 3;
 
 /** One at a time: what judge() found is in its fields until the next. */
 export class BatchCheck {
@@ -91,15 +89,17 @@ export class BatchCheck {
   }
 
   #refuseRecords(faults: readonly RecordFault[]): number {
-    this.recordErrors = faults.slice(0, errorsShownMax).map(({ index, kind, timestampMs }) => ({
+    // Each of them: a client takes from it which of its records were wrong, and which may be sent again.
+    this.recordErrors = faults.map(({ index, kind, timestampMs }) => ({
       batchIndex: index,
       batchIndexErrorMessage:
         kind === "no-key"
           ? "Compacted topic cannot accept message without key."
           : `Timestamp ${timestampMs} of message with offset ${index} is out of range.`,
     }));
-    const isOfTime = faults.every(({ kind }) => kind === "timestamp");
-    this.reason = `One or more records have been rejected due to ${faults.length} record errors in total`;
+    const isOfTime = faults.some(({ kind }) => kind === "timestamp");
+    const why = isOfTime ? "invalid timestamp" : `${faults.length} record errors in total`;
+    this.reason = `One or more records have been rejected due to ${why}`;
     return isOfTime ? errorCode.INVALID_TIMESTAMP : errorCode.INVALID_RECORD;
   }
 
