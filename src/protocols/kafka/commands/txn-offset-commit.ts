@@ -37,7 +37,9 @@ export const txnOffsetCommit: Command<TxnOffsetCommitRequest, TxnOffsetCommitRes
       partitions: topic.partitions.map((partition, at) => {
         const code = codes[topicAt]![at]! || refused || call.server.groups.checkPosition(positionOf(partition));
         if (code === errorCode.NONE) {
-          offsets.push({ topic: topic.name, partition: partition.partitionIndex, ...positionOf(partition) });
+          const { id } = call.server.topics.find(topic.name)!;
+          const place = { topic: topic.name, topicId: id, partition: partition.partitionIndex };
+          offsets.push({ ...place, ...positionOf(partition) });
         }
         return { partitionIndex: partition.partitionIndex, errorCode: code };
       }),

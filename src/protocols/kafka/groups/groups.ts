@@ -21,7 +21,7 @@ import { GroupTopics } from "./group-topics.ts";
 import { joinGroup, type JoinRequest } from "./joining.ts";
 import { checkCommit, heartbeat, leaveGroup, syncGroup, type Leaving, type SyncRequest } from "./membership.ts";
 import { OffsetRetention } from "./offset-retention.ts";
-import { PendingOffsets } from "./pending-offsets.ts";
+import { PendingOffsets, type PendingOffset } from "./pending-offsets.ts";
 import { offsetMax, packMetadata } from "./stored-position.ts";
 import { subscribedTopics } from "./subscribed-topics.ts";
 import { uuidText } from "./uuid-text.ts";
@@ -66,6 +66,7 @@ export interface Committer {
 }
 
 const kind = "kafka-group";
+const isAny = (): boolean => true;
 /** UTF-16 units: as long as the core takes it with an offset. */
 const groupIdMax = 21_845;
 /** Of what a member calls itself, in its id. */
@@ -187,14 +188,18 @@ export class Groups {
     return errorCode.NONE;
   }
 
-  /** The offsets that the transaction of this producer was to commit count, or never will. Part of what ends it. */
-  endTransaction(producerId: number, isCommitted: boolean): void {
+  /**
+   * The offsets that the transaction of this producer was to commit count, or never will. Part of what ends it. `isOf`: the
+   * topic is still that of which the offset is.
+   */
+  endTransaction(producerId: number, isCommitted: boolean, isOf: (offset: PendingOffset) => boolean = isAny): void {
     for (const [groupId, offsets] of this.pending.take(producerId)) {
       if (!isCommitted) continue;
       for (const offset of offsets) {
         const topic = this.topics.topic(offset.topic);
         const partition = topic === undefined ? undefined : topic.partitions[offset.partition];
-        if (topic !== undefined && partition !== undefined) this.commit(groupId, topic, partition, offset);
+        if (topic !== undefined && partition !== undefined && isOf(offset))
+          this.commit(groupId, topic, partition, offset);
       }
       this.find(groupId);
     }

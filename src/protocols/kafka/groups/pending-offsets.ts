@@ -7,6 +7,8 @@ import type { Definitions } from "../../../broker/api.ts";
 
 export interface PendingOffset {
   readonly topic: string;
+  /** Of which it is, should another one have its name by the end. */
+  readonly topicId?: string;
   readonly partition: number;
   readonly offset: number;
   readonly leaderEpoch: number;

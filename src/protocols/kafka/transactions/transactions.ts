@@ -208,11 +208,12 @@ export class Transactions {
   /** What comes of a step counts, if anything does. */
   #take(seat: Seat, { state, ending }: Step): void {
     if (seat.state === state) return;
-    const { broker, groups } = this.#options;
+    const { broker, groups, topics } = this.#options;
     broker.atomically(() => {
       if (ending !== undefined) {
         decide(broker, seat.partitions.keys(), ending);
-        groups.endTransaction(ending.producerId, ending.isCommitted);
+        const { producerId, isCommitted } = ending;
+        groups.endTransaction(producerId, isCommitted, ({ topic, topicId }) => topics.find(topic)?.id === topicId);
       }
       seat.state = state;
       seat.partitions.clear();
