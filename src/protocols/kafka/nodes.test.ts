@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OpenPort, PeerAddress } from "../../server/protocol.ts";
-import { nodeOf, nodesFor } from "./nodes.ts";
+import { isElsewhere, nodeOf, nodesFor } from "./nodes.ts";
 import { plainKafkaSettings } from "./settings.ts";
 
 function at(localAddress: string, localPort: number, isTls = false): PeerAddress {
@@ -59,4 +59,23 @@ test("partitions are spread over the nodes", () => {
     [0, 1, 2, 3].map((index) => nodeOf(nodes, index).id),
     [1, 2, 3, 1],
   );
+});
+
+test("it can be told at which node a client is, where nodes are ports of ours", () => {
+  const ports = [port("kafka", "127.0.0.1", 9092), port("kafka", "127.0.0.1", 9095), port("kafkas", "127.0.0.1", 9096)];
+  const isAt = (localPort: number, index: number, advertised: readonly string[] = []): boolean => {
+    const address = at("127.0.0.1", localPort);
+    const server = { settings: { ...plainKafkaSettings, advertised }, ports: () => ports };
+    return !isElsewhere(server, nodesFor(server, address), address, index);
+  };
+  assert.deepEqual([isAt(9092, 0), isAt(9092, 1), isAt(9095, 0), isAt(9095, 1)], [true, false, false, true]);
+  const told = ["localhost:9092", "localhost:9095"];
+  assert.deepEqual([isAt(9092, 0, told), isAt(9092, 1, told)], [true, false]);
+  for (const unknown of [
+    ["a:9092", "b:9092"],
+    ["a:9092", "b:9097"],
+    ["a:9092", "b:9096"],
+    ["a:19092", "a:19095"],
+  ])
+    assert.deepEqual([isAt(9092, 0, unknown), isAt(9092, 1, unknown)], [true, true], unknown.join());
 });

@@ -58,3 +58,19 @@ function isEverywhere(host: string): boolean {
 export function nodeOf(nodes: readonly Node[], index: number): Node {
   return nodes[index % nodes.length]!;
 }
+
+/**
+ * Whether the client is at another node than the one at `index`. False where that cannot be told: with one node alone, or if
+ * clients are told of ports that are not ours, which somebody in between has led here.
+ */
+export function isElsewhere(
+  { ports }: Pick<KafkaServer, "ports">,
+  nodes: readonly Node[],
+  { localPort, isTls }: PeerAddress,
+  index: number,
+): boolean {
+  const own = ports().filter((port) => port.isTls === isTls);
+  const isOurs = nodes.every(({ port }) => own.some((each) => each.port === port));
+  const here = nodes.filter(({ port }) => port === localPort);
+  return isOurs && here.length === 1 && here[0] !== nodeOf(nodes, index);
+}

@@ -1,6 +1,9 @@
 /**
  * DeleteRecords (21) v0-2: what lies below an offset goes; -1 is the end. Only logs can be cut: what is in a queue goes when
  * it is settled, or by a purge. Whoever may configure the topic may do it.
+ *
+ * Every node of ours answers for every partition, but what cannot be taken back is asked of the partition's own node, as of
+ * Kafka's: a client that goes elsewhere believes something that is not so.
  */
 
 import { errorCode } from "../codec/errors.ts";
@@ -11,6 +14,7 @@ import {
   type DeleteRecordsResponse,
 } from "../codec/messages/offsets.ts";
 import type { Call, Command } from "../command.ts";
+import { isElsewhere, nodesFor, type Node } from "../nodes.ts";
 import { findPartition } from "../topics/find-partition.ts";
 
 const toTheEnd = -1;
@@ -25,19 +29,28 @@ export const deleteRecords: Command<DeleteRecordsRequest, DeleteRecordsResponse>
   request: deleteRecordsRequest,
   response: deleteRecordsResponse,
   handle(request, call) {
+    const nodes = nodesFor(call.server, call.connection.address);
     const topics = request.topics.map(({ name, partitions }) => ({
       name,
-      partitions: partitions.map(({ partitionIndex, offset }) => cut(call, name, partitionIndex, offset)),
+      partitions: partitions.map(({ partitionIndex, offset }) => cut(call, nodes, name, partitionIndex, offset)),
     }));
     call.respondWhenDurable({ topics });
   },
 };
 
-function cut(call: Call, name: string, partitionIndex: number, offset: number): PartitionAnswer {
-  const { server, identity } = call;
+function cut(
+  call: Call,
+  nodes: readonly Node[],
+  name: string,
+  partitionIndex: number,
+  offset: number,
+): PartitionAnswer {
+  const { server, identity, connection } = call;
   const isAllowed = identity.may("configure", server.settings.namespace, name);
   const queue = findPartition(call, isAllowed, name, partitionIndex, -1);
   if (typeof queue === "number") return refused(partitionIndex, queue);
+  if (isElsewhere(server, nodes, connection.address, partitionIndex))
+    return refused(partitionIndex, errorCode.NOT_LEADER_OR_FOLLOWER);
   const { retention, mode } = queue.settings;
   const isDeleting = !retention.compact || retention.maxAgeMs > 0 || retention.maxBytes > 0;
   if (mode !== "offset" || !isDeleting) return refused(partitionIndex, errorCode.POLICY_VIOLATION);
