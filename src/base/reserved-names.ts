@@ -7,7 +7,7 @@
 export interface ReservedNames {
   /** `x.header.`; no reserved name begins with it. */
   readonly prefix: string;
-  isReserved(name: string): boolean;
+  readonly isReserved: (name: string) => boolean;
 }
 
 /** How a header of this name is written, that stands for nothing but itself. */
