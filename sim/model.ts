@@ -265,8 +265,8 @@ export class Model {
     const counted = readyCount + subscription!.scheduledCount;
     const owed = live - leased - dying;
     ensure(
-      // A delayed message that damage took is counted until its time.
-      (counted <= owed || this.mayLose) && counted >= owed - loading,
+      // Of what damage took nobody can tell whether it was ready or delayed.
+      this.mayLose || (counted <= owed && counted >= owed - loading),
       `${queue.name} counts ${readyCount} ready and ${subscription!.scheduledCount} scheduled, there are ${live - leased - dying} (${live} live, ${leased} leased, ${dying} dying)`,
     );
   }

@@ -36,7 +36,8 @@ export function recoverCopy(model: Model, copy: Copy, cut: Cut): void {
     return;
   }
   if (isLive) cut.present(copy.appended, copy.settled, copy.text);
-  else if (copy.settled === undefined && model.mayLose) return;
+  // A start that looks at each message settles what damage took, whatever was known of it before.
+  else if (model.mayLose) return;
   else cut.absent(copy.appended, copy.settled, copy.text);
 }
 
