@@ -35,13 +35,19 @@ export const describeConfigs: Command<DescribeConfigsRequest, DescribeConfigsRes
         const resource = { resourceType: type, resourceName };
         const found = describe(call, asked, request);
         if (found instanceof TopicRefusal) return { ...resource, ...found.outcome };
-        const isAll = configurationKeys === null || configurationKeys.length === 0;
-        const configs = isAll ? found : found.filter(({ name }) => configurationKeys.includes(name));
+        const configs = namedConfigs(found, configurationKeys);
         return { ...resource, errorCode: errorCode.NONE, errorMessage: "", configs };
       }),
     });
   },
 };
+
+/** In the order asked, which Kafka leaves to chance: some clients believe that it is so. */
+function namedConfigs(found: readonly ShownConfig[], names: readonly string[] | null): readonly ShownConfig[] {
+  if (names === null || names.length === 0) return found;
+  const byName = new Map(found.map((config) => [config.name, config]));
+  return [...new Set(names)].flatMap((name) => byName.get(name) ?? []);
+}
 
 function describe(
   call: Call,
