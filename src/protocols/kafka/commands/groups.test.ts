@@ -172,12 +172,19 @@ test("commits are refused for what is too long, unknown, or of another generatio
   assert.equal(commit(client, 9, 0), errorCode.UNKNOWN_MEMBER_ID);
 });
 
-test("an offset before the beginning forgets the place", async () => {
+test("the offset -1 forgets the place, and others below 0 are read back as they were", async () => {
   const { house, client } = await open();
+  const places = () =>
+    client
+      .call(offsetFetch, 9, { groups: [{ groupId: "g", topics: null }] })
+      .groups[0]!.topics.flatMap(({ partitions }) => partitions.map(({ committedOffset }) => committedOffset));
   assert.equal(commit(client, 9, 5), 0);
+  assert.equal(commit(client, 9, -2), 0);
+  assert.deepEqual(places(), [-2]);
+  assert.equal(commit(client, 9, -(2 ** 63)), 0);
+  assert.deepEqual(places(), [-(2 ** 63)]);
   assert.equal(commit(client, 9, -1), 0);
-  const { groups } = client.call(offsetFetch, 9, { groups: [{ groupId: "g", topics: null }] });
-  assert.deepEqual(groups, [{ groupId: "g", topics: [], errorCode: 0 }]);
+  assert.deepEqual(places(), []);
   house.server.stop();
 });
 

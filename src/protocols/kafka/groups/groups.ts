@@ -22,7 +22,7 @@ import { joinGroup, type JoinRequest } from "./joining.ts";
 import { checkCommit, heartbeat, leaveGroup, syncGroup, type Leaving, type SyncRequest } from "./membership.ts";
 import { OffsetRetention } from "./offset-retention.ts";
 import { PendingOffsets, type PendingOffset } from "./pending-offsets.ts";
-import { offsetMax, packMetadata } from "./stored-position.ts";
+import { offsetMax, packPosition, type PositionToStore } from "./stored-position.ts";
 import { subscribedTopics } from "./subscribed-topics.ts";
 import { uuidText } from "./uuid-text.ts";
 
@@ -168,22 +168,16 @@ export class Groups {
    * Answers an error code; without error, the offset is durable with the broker's ticket. It is not asked whether the
    * partition is there and who may do this.
    */
-  commit(
-    groupId: string,
-    topic: Queue,
-    partition: Queue,
-    position: { readonly offset: number; readonly leaderEpoch: number; readonly metadata: string | null },
-    expiresAtMs = Infinity,
-  ): number {
-    const { offset, leaderEpoch, metadata } = position;
+  commit(groupId: string, topic: Queue, partition: Queue, position: PositionToStore, expiresAtMs = Infinity): number {
     const refused = this.checkPosition(position);
     if (refused !== errorCode.NONE) return refused;
-    // What is read back of a place before the beginning is that there is none.
-    if (offset < 0) {
+    // Its meaning, to whoever reads it back: there is none.
+    if (position.offset === -1) {
       partition.forgetOffset(groupId);
       return errorCode.NONE;
     }
-    partition.commitOffset(groupId, offset, packMetadata(leaderEpoch, metadata, expiresAtMs));
+    const { offset, metadata } = packPosition(position, expiresAtMs);
+    partition.commitOffset(groupId, offset, metadata);
     this.topics.note(groupId, topic);
     return errorCode.NONE;
   }

@@ -1,7 +1,10 @@
 /**
  * What goes with a committed offset in the core: one text for everything that Kafka wants to have back.
  *
- *     <leader epoch>[,<expires at, ms since 1970>];<the client's own>
+ *     <leader epoch>[,<expires at, ms since 1970>][@<offset>];<the client's own>
+ *
+ * The offset is there for those below zero, which mean something to the client alone (-2 to some: from the beginning), and
+ * stand at the beginning in the core. -1 is not among them: it means that there is none.
  *
  * A text of another form was written by somebody else, and is shown as it is.
  */
@@ -16,19 +19,30 @@ export interface StoredPosition {
   readonly expiresAtMs: number;
 }
 
+export interface PositionToStore {
+  readonly offset: number;
+  readonly leaderEpoch: number;
+  readonly metadata: string | null;
+}
+
 /** The greatest offset that can be kept. */
 export const offsetMax = 0xffff_ffff_fffe;
 
-export function packMetadata(leaderEpoch: number, metadata: string | null, expiresAtMs: number): string {
+/** A position as the core keeps it. `offset` is not -1. */
+export function packPosition(
+  { offset, leaderEpoch, metadata }: PositionToStore,
+  expiresAtMs: number,
+): Pick<CommittedPosition, "offset" | "metadata"> {
   const expiry = expiresAtMs === Infinity ? "" : `,${expiresAtMs}`;
-  return `${leaderEpoch}${expiry};${metadata ?? ""}`;
+  const place = offset < 0 ? `@${offset}` : "";
+  return { offset: Math.max(0, offset), metadata: `${leaderEpoch}${expiry}${place};${metadata ?? ""}` };
 }
 
-export function storedPosition({ offset, metadata }: CommittedPosition): StoredPosition {
-  const match = /^(-?\d{1,10})(?:,(\d{1,16}))?;/.exec(metadata);
+export function storedPosition({ offset, metadata }: Pick<CommittedPosition, "offset" | "metadata">): StoredPosition {
+  const match = /^(-?\d{1,10})(?:,(\d{1,16}))?(?:@(-\d{1,19}))?;/.exec(metadata);
   if (match === null) return { offset, leaderEpoch: -1, metadata, expiresAtMs: Infinity };
   return {
-    offset,
+    offset: match[3] === undefined ? offset : Number(match[3]),
     leaderEpoch: Number(match[1]),
     metadata: metadata.slice(match[0].length),
     expiresAtMs: match[2] === undefined ? Infinity : Number(match[2]),
