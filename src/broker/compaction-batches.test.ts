@@ -98,6 +98,54 @@ test("a checkpoint writes batches without what was superseded, at their offsets"
   assert.deepEqual(await read(bottle, "log"), expected);
 });
 
+test("what is superseded is not read in batches either: in memory, on disk, and while more is superseded", async () => {
+  for (const isVolatile of [false, true]) {
+    const bottle = await Bottle.open({ isVolatile });
+    const log = bottle.declareLog("log", { compact: true });
+    append(bottle, log, "a=1", "b=1", "c=1", "d=1");
+    append(bottle, log, "e=1");
+    await bottle.advance(2000);
+    assert.deepEqual(await readBatches(bottle, "log"), ["0-3: a=1 b=1 c=1 d=1", "4-4: e=1"]);
+    const whole = log.readyBytes;
+    append(bottle, log, "b=2", "d=2");
+    await bottle.advance(2000);
+    const expected = ["0-3: a=1 c=1", "4-4: e=1", "5-6: b=2 d=2"];
+    assert.deepEqual(await readBatches(bottle, "log"), expected);
+    assert.ok(log.readyBytes < whole * 2, "it takes less memory");
+    if (!isVolatile) {
+      await bottle.crash();
+      assert.deepEqual(await readBatches(bottle, "log"), expected);
+      await bottle.evict();
+      assert.deepEqual(await readBatches(bottle, "log"), expected);
+    }
+    append(bottle, bottle.queue("log"), "a=2", "d=3");
+    await bottle.advance(2000);
+    const later = ["0-3: c=1", "4-4: e=1", "5-6: b=2", "7-8: a=2 d=3"];
+    // What a segment holds whole, and what is behind it.
+    for (let round = 0; round < 3; round++) {
+      assert.deepEqual(await readBatches(bottle, "log"), later);
+      if (!isVolatile) await (round === 0 ? bottle.evict() : bottle.restart());
+    }
+  }
+});
+
+test("a batch from which compaction took something is made smaller once, and lies there so from then on", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  append(bottle, log, "a=1", "b=1", "c=1");
+  append(bottle, log, "a=2");
+  await bottle.advance(2000);
+  for (let round = 0; round < 2; round++) {
+    const places = new Set<string>();
+    for (let i = 0; i < 3; i++) {
+      await readBatches(bottle, "log");
+      log.read(0, 3, ({ bodyStart, bodyEnd }) => places.add(`${bodyStart}-${bodyEnd}`) !== undefined);
+    }
+    assert.equal(places.size, 1, "each reader finds it in the same place");
+    await bottle.evict();
+  }
+});
+
 test("a tombstone supersedes at once, and goes itself when it was to be heard long enough", async () => {
   const bottle = await Bottle.open();
   const log = bottle.ns.createQueue(

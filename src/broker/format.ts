@@ -77,6 +77,8 @@ export interface MessageFormat {
   transactionOf?(batch: Entry): number;
   /** For compaction. False: as unpack(). Without it, an entry has the key that Entry.key() answers, and is no tombstone. */
   keys?(entry: Entry, visit: KeyVisitor): boolean;
+  /** How many messages are in the batch, by its own words; as many as it has offsets, where it has no such words. */
+  messages?(batch: Entry): number;
   /**
    * The body of a batch without the messages for which `isKept` answers false; it spans what it did, and those that stay
    * keep their offsets. undefined: nothing is left of it. What isControl() is not asked for.

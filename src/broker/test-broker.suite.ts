@@ -109,6 +109,7 @@ export const testFormat: MessageFormat = {
     }
     return messages !== undefined;
   },
+  messages: (batch) => messagesIn(batch)?.length ?? 0,
   retain(batch, isKept): Buffer | undefined {
     const kept = messagesIn(batch)!.filter(({ delta }) => isKept(batch.baseOffset + delta));
     return kept.length === 0 ? undefined : batchBody(kept, batch.baseOffset);

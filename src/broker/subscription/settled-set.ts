@@ -87,15 +87,25 @@ export class SettledSet {
   countIn(start: number, end: number): number {
     let count = Math.max(0, Math.min(end, this.floor) - start);
     const from = Math.max(start, this.floor);
-    if (this.above === 0) return count;
-    for (const [number, page] of this.#pages) {
-      const low = Math.max(from, number * pageBits);
-      const high = Math.min(end, (number + 1) * pageBits);
-      if (low >= high) continue;
-      if (page.words === undefined) count += high - low;
-      else if (high - low === pageBits) count += page.count;
-      else for (let offset = low; offset < high; offset++) if (this.has(offset)) count++;
-    }
+    if (this.above === 0 || from >= end) return count;
+    const first = Math.floor(from / pageBits);
+    const last = Math.floor((end - 1) / pageBits);
+    // Whichever are fewer to look at.
+    if (last - first < this.#pages.size) {
+      for (let number = first; number <= last; number++) count += this.#countInPage(number, from, end);
+    } else for (const number of this.#pages.keys()) count += this.#countInPage(number, from, end);
+    return count;
+  }
+
+  #countInPage(number: number, from: number, end: number): number {
+    const page = this.#pages.get(number);
+    const low = Math.max(from, number * pageBits);
+    const high = Math.min(end, (number + 1) * pageBits);
+    if (page === undefined || low >= high) return 0;
+    if (page.words === undefined) return high - low;
+    if (high - low === pageBits) return page.count;
+    let count = 0;
+    for (let offset = low; offset < high; offset++) if (this.has(offset)) count++;
     return count;
   }
 

@@ -7,9 +7,11 @@
  * A message that says that its key has no value any more goes too, some time after a pass has seen it: until then, who
  * catches up is told. Nothing counts before it is decided and old enough, and what was aborted goes at once.
  *
- * What is superseded is known by the offset of the message. An entry goes when all its messages have: a batch of which some
- * are left is served whole until a checkpoint writes it anew without them (MessageFormat.retain), at the same offsets; and
- * consumers that take messages one by one do not see them. Offsets of a batch that have no message count as superseded.
+ * What is superseded is known by the offset of the message. An entry goes when all its messages have. A batch of which some
+ * are left is made smaller (MessageFormat.retain), at the same offsets, when somebody reads it, in memory and for as long as
+ * it is there, and when a checkpoint writes it; consumers that take messages one by one do not see what is gone anyway.
+ * Rejected: making it smaller in the pass, which would compress what nobody reads once a second. Offsets of a batch that
+ * have no message count as superseded, so it is as small as it can be when it says that it holds as many as are not.
  * The end of a transaction goes, as late as a tombstone, when nothing is left between its transaction's begin and it.
  *
  * What is superseded is written to the journal and to checkpoints like settlements are, so it does not come back; the
@@ -66,6 +68,8 @@ export class Compaction {
   /** What goes after this pass: places as in the map, and of batches, ranges without messages. */
   #removed: number[] = [];
   #gaps = new RangeSet();
+  /** Offsets of batches that cannot be read: they stay as they are. */
+  readonly #unreadable = new RangeSet();
   /** What the map was last swept for. */
   #sweptFirst = 0;
   #timer: TimerHandle | undefined;
@@ -78,6 +82,7 @@ export class Compaction {
     partition.goneEnd = (offset): number => this.superseded.endFrom(offset);
     partition.isGone = (offset, count): boolean => this.superseded.hasAll(offset - count + 1, offset + 1);
     partition.retained = (entry): Buffer | undefined => this.#retained(entry);
+    partition.shrink = (entry): boolean => this.#shrink(entry);
   }
 
   /** The log grew, or has just been opened. */
@@ -187,7 +192,10 @@ export class Compaction {
     if (producerId >= 0 && !this.#begins.has(producerId)) this.#begins.set(producerId, baseOffset);
     this.#expected = baseOffset;
     const isAborted = this.#partition.transactions?.isAborted(baseOffset) === true;
-    if (!isAborted && format.keys?.(entry, this.#noteMessage) !== true) return;
+    if (!isAborted && format.keys?.(entry, this.#noteMessage) !== true) {
+      this.#unreadable.add(baseOffset, offset + 1);
+      return;
+    }
     this.#noteGap(offset + 1);
   }
 
@@ -315,20 +323,30 @@ export class Compaction {
     }
   }
 
-  #hasSuperseded(start: number, end: number): boolean {
-    for (let offset = start; offset < end; offset++) if (this.superseded.has(offset)) return true;
-    return false;
-  }
-
   /** The whole entry without the messages that were superseded; undefined: as it is. */
   #retained(entry: EntryCursor): Buffer | undefined {
-    const { isBatch, baseOffset, offset: last, buffer, bodyStart } = entry;
-    if (!isBatch || !this.#hasSuperseded(baseOffset, last + 1)) return undefined;
+    const { isBatch, baseOffset, offset: last, count, buffer, bodyStart } = entry;
+    if (!isBatch) return undefined;
+    const kept = count - this.superseded.countIn(baseOffset, last + 1);
+    if (kept === count || this.#unreadable.has(last)) return undefined;
     const format = this.#core.format(entry.format);
-    if (format.isControl?.(entry) === true) return undefined;
+    if (format.isControl?.(entry) === true || (format.messages?.(entry) ?? count) <= kept) return undefined;
     const body = format.retain?.(entry, (offset) => !this.superseded.has(offset));
     if (body === undefined) return undefined;
     return Buffer.concat([buffer.subarray(bodyStart - batchHeadBytes, bodyStart), body]);
+  }
+
+  /** The batch, which is in memory, gives way to what is left of it. False: it is as it should be, and the cursor on it. */
+  #shrink(entry: EntryCursor): boolean {
+    const retained = this.#retained(entry);
+    if (retained === undefined) return false;
+    const { commit } = this.#core;
+    commit.reserveSide(retained.length);
+    const { sideSlot, sideAt } = commit;
+    retained.copy(commit.sideBuffer, sideAt);
+    commit.sideAt += retained.length;
+    this.#partition.replace(entry.offset, sideSlot, sideAt, retained.length, retained.length - batchHeadBytes);
+    return true;
   }
 
   /** Keys whose newest message retention has taken are forgotten. */
@@ -337,6 +355,7 @@ export class Compaction {
     if (first === this.#sweptFirst) return;
     this.#sweptFirst = first;
     this.superseded.addRange(this.superseded.floor, first);
+    this.#unreadable.removeBelow(first);
     for (const [key, place] of this.#newestByKey) if (offsetOf(place) < first) this.#newestByKey.delete(key);
   }
 }

@@ -45,3 +45,28 @@ export function pagesIn(pages: ReadonlyMap<number, Page>, from: number, to: numb
   }
   return found;
 }
+
+/**
+ * Where the first page there begins that does so at `offset` or behind it. For spans without measure: the cost of finding
+ * an entry is bounded by what is in memory.
+ */
+export function firstPageFrom(pages: ReadonlyMap<number, Page>, offset: number): number {
+  let first = Infinity;
+  for (const { base } of pages.values()) if (base >= offset && base < first) first = base;
+  return first;
+}
+
+/** The slot whose words begin at `at` says where its entry lies. */
+export function point(
+  words: Uint32Array,
+  at: number,
+  slot: number,
+  position: number,
+  length: number,
+  bodyLength: number,
+): void {
+  words[at] = slot + 1;
+  words[at + 1] = position;
+  words[at + 2] = length;
+  words[at + 3] = bodyLength;
+}

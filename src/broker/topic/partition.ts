@@ -22,7 +22,7 @@ import { RangeSet } from "../../base/range-set.ts";
 import type { Damage, RunMeta, SegmentStore, Span } from "../../log/log.ts";
 import type { BlockCache } from "../durability/block-cache.ts";
 import { EntryCursor } from "../entry.ts";
-import { givePage, type Page, pageBytes, pageEntries, pagesIn, takePage } from "./page.ts";
+import { firstPageFrom, givePage, type Page, pageBytes, pageEntries, pagesIn, point, takePage } from "./page.ts";
 import { Runs } from "./runs.ts";
 import type { Transactions } from "./transactions.ts";
 
@@ -102,6 +102,8 @@ export class Partition {
   goneEnd: (offset: number) => number = (offset) => offset;
   /** The entry as it is to be written anew, without messages that were removed; undefined: as it is. */
   retained: ((entry: EntryCursor) => Buffer | undefined) | undefined;
+  /** Puts that in the place of an entry in memory. False: it is as it should be. */
+  shrink: ((entry: EntryCursor) => boolean) | undefined;
   readonly pages = new Map<number, Page>();
   readonly #context: PartitionContext;
   readonly #cursor = new EntryCursor();
@@ -211,7 +213,7 @@ export class Partition {
       const page = this.pageOf(at);
       if (page === undefined) {
         at = (Math.floor(at / pageEntries) + 1) * pageEntries;
-        if (++missing === pagesAhead) at = this.#firstPageFrom(at);
+        if (++missing === pagesAhead) at = firstPageFrom(this.pages, at);
         continue;
       }
       const { words, base } = page;
@@ -220,13 +222,6 @@ export class Partition {
       at = base + pageEntries;
     }
     return end;
-  }
-
-  /** For spans without measure: the cost of finding an entry is bounded by what is in memory. */
-  #firstPageFrom(offset: number): number {
-    let first = Infinity;
-    for (const { base } of this.pages.values()) if (base >= offset && base < first) first = base;
-    return first;
   }
 
   /** The entry is not needed any more. */
@@ -432,6 +427,20 @@ export class Partition {
     this.#context.loaded(this, bases, span.buffer.length);
   }
 
+  /** The entry that ends here, and is in memory, lies elsewhere and is of another length. */
+  replace(offset: number, slot: number, position: number, length: number, bodyLength: number): void {
+    const { words, base } = this.pageOf(offset)!;
+    const at = (offset - base) * 4;
+    const { cache } = this.#context;
+    cache.retain(slot);
+    cache.release(words[at]! - 1);
+    const grownBytes = length - words[at + 2]!;
+    point(words, at, slot, position, length, bodyLength);
+    if (offset < this.persistedEnd) return;
+    this.tailBytes += grownBytes;
+    if (offset < this.snapshotEnd) this.snapshotBytes += grownBytes;
+  }
+
   #placeNew(offset: number, slot: number, position: number, length: number, bodyLength: number): void {
     this.#place(offset, slot, position, length, bodyLength);
     this.tailBytes += length;
@@ -450,10 +459,7 @@ export class Partition {
       this.#context.cache.bytes += pageBytes;
     }
     const at = (offset - page.base) * 4;
-    page.words[at] = slot + 1;
-    page.words[at + 1] = position;
-    page.words[at + 2] = length;
-    page.words[at + 3] = bodyLength;
+    point(page.words, at, slot, position, length, bodyLength);
     page.live++;
     this.#context.cache.retain(slot);
   }

@@ -2,9 +2,10 @@
  * Reading a partition by offset, entry by entry, in the form in which they came: for those who keep their place themselves.
  *
  * A read visits what is in memory and costs nothing else; what is not there is asked for, in spans of a megabyte, and
- * visited by the next read; while one who reads on is busy with a span, the next is fetched. What a load shows to be missing (a crash took it before it was durable, or its bytes are
- * damaged) is remembered as a hole, so that reads pass over it. Who waits for more is told once a turn, however many
- * blocks became durable in it.
+ * visited by the next read; while one who reads on is busy with a span, the next is fetched. What a load shows to be missing
+ * (a crash took it before it was durable, or its bytes are damaged) is remembered as a hole, so that reads pass over it.
+ * A batch of which compaction took something is made smaller first, for all who read it. Who waits for more is told once a
+ * turn, however many blocks became durable in it.
  */
 import { RangeSet } from "../../base/range-set.ts";
 import type { Entry } from "../api.ts";
@@ -47,6 +48,7 @@ export class Reading implements Wakeable, Dispatchable {
           at = next;
           continue;
         }
+        if (entry.isBatch && partition.shrink?.(entry) === true) partition.look(at, entry);
         if (!visit(entry)) return at;
         at = next;
         continue;
@@ -95,7 +97,8 @@ export class Reading implements Wakeable, Dispatchable {
     const partition = this.#partition;
     const entry = this.#entry;
     const { first, persistedEnd, visibleEnd } = partition;
-    for (const { meta } of partition.runs.list) {
+    // Runs come and go while a segment is searched.
+    for (const { meta } of [...partition.runs.list]) {
       if (meta.lastTimestamp < timeMs || meta.lastOffset < first) continue;
       const end = await this.#core.log.segments.offsetAtTime(meta, timeMs, first);
       if (end <= meta.lastOffset) return Math.max(await this.#baseOf(end), partition.first);

@@ -86,6 +86,8 @@ export const batchFormat: MessageFormat = {
     });
   },
 
+  messages: (batch) => viewOf(batch).count,
+
   retain(batch, isKept) {
     const { baseOffset, lastOffset, baseTimestampMs, compression, attributes, isLogAppendTime, maxTimestampMs } =
       viewOf(batch);
