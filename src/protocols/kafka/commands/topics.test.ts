@@ -229,6 +229,19 @@ test("advertised addresses are nodes to those who came by their kind of listener
   assert.deepEqual(nodes(true), [[1, "two", 9094]]);
 });
 
+test("partitions are added with as many copies each as are asked for, where there are as many nodes", async () => {
+  const client = (await KafkaHouse.open({ advertised: ["one:9092", "two:9092"] })).client();
+  const add = (count: number, ...brokerIds: number[][]): number => {
+    const topics = [{ name: "t", count, assignments: brokerIds.map((ids) => ({ brokerIds: ids })) }];
+    return client.call(createPartitions, 3, { topics }).results[0]!.errorCode;
+  };
+  make(client, "t");
+  assert.equal(add(2, [2, 1]), errorCode.NONE);
+  assert.equal(add(4, [1], [2]), errorCode.NONE);
+  assert.equal(add(6, [1], [1, 2]), errorCode.INVALID_REPLICA_ASSIGNMENT);
+  assert.equal(add(5, [3]), errorCode.INVALID_REPLICA_ASSIGNMENT);
+});
+
 test("one request makes ten thousand partitions at most, asked for or not", async () => {
   const house = await KafkaHouse.open({ partitionsDefault: 4000 });
   const client = house.client();

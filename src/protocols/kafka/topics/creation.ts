@@ -156,9 +156,12 @@ export function judgeMorePartitions(
     const why = `Attempted to add ${added} additional partition(s), but ${only}`;
     return new TopicRefusal("INVALID_REPLICA_ASSIGNMENT", why);
   }
+  // How many copies there were to be when it was made, nobody knows any more.
+  let factor: number | undefined;
   for (const { brokerIds } of assignments) {
-    const refusal = judgeReplicas(brokerIds, nodes, defaultReplicationFactor);
+    const refusal = judgeReplicas(brokerIds, nodes, factor);
     if (refusal !== undefined) return refusal;
+    factor = brokerIds.length;
   }
   return undefined;
 }
