@@ -1,0 +1,96 @@
+/**
+ * SIGKILL under the load of Kafka's clients, which go on by themselves when the broker is back on its port: idempotent
+ * producers repeat what was not answered, a transformer reads what they wrote, writes a result for each message in
+ * transactions that hold its offsets, and aborts some of them on purpose. In the end
+ *
+ * - each message that was acknowledged is there once and in order, whatever was repeated over a crash;
+ * - under read_committed each result is there once, and none of an attempt that was aborted;
+ * - committed offsets never went back, and never ahead of the results.
+ *
+ * CRASH_ROUNDS says how often the broker is killed.
+ */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
+import { committedOffset, IdempotentProducer, openClient, partitions, readTopic, Transformer } from "./kafka-load.ts";
+
+const rounds = Number(process.env["CRASH_ROUNDS"] ?? 5);
+const roundLimitMs = 120_000;
+const standstillMs = 60_000;
+const set = { "journal.fileBytes": "2MiB", "journal.checkpointBytes": "4MiB" };
+
+test(
+  `after ${rounds} times SIGKILL each record of Kafka's clients is there once`,
+  { timeout: (rounds + 3) * roundLimitMs },
+  async (t) => {
+    const dataDir = mkdtempSync(join(tmpdir(), "entrepot-kafka-crash-"));
+    let broker: BrokerProcess | undefined;
+    t.after(async () => {
+      await broker?.kill("SIGKILL");
+      rmSync(dataDir, { recursive: true, force: true });
+    });
+    broker = await spawnBroker({ dataDir, set, listen: { kafka: "127.0.0.1:0" } });
+    // Its clients know it by its port, so every life of it has the same.
+    const listen = { kafka: broker.addresses["kafka"]! };
+    const client = openClient(listen.kafka);
+    const admin = client.admin();
+    await admin.connect();
+    for (const topic of ["in", "out"]) await admin.createTopics({ topics: [{ topic, numPartitions: partitions }] });
+    await admin.disconnect();
+
+    let progress = (): void => undefined;
+    const onProgress = (): void => progress();
+    const producers = Array.from({ length: partitions }, (_, at) => new IdempotentProducer(client, at, onProgress));
+    const transformers = Array.from({ length: partitions }, (_, at) => new Transformer(client, at, onProgress));
+    const running = [...producers.map((each) => each.run()), ...transformers.map((each) => each.run())];
+
+    for (let round = 1; round <= rounds; round++) {
+      const steps = 1 + Math.floor(Math.random() * 120);
+      const enough = Promise.withResolvers<void>();
+      let left = steps;
+      const timer = setTimeout(
+        () => enough.reject(new Error(`round ${round}: nothing for ${standstillMs} ms\n${broker!.log().slice(-3000)}`)),
+        standstillMs,
+      );
+      progress = () => {
+        timer.refresh();
+        if (--left === 0) enough.resolve();
+      };
+      await Promise.race([enough.promise, ...running]).finally(() => clearTimeout(timer));
+      await broker.kill("SIGKILL");
+      broker = await spawnBroker({ dataDir, set, listen });
+      for (const each of transformers) each.checkOffset(await committedOffset(client, each));
+    }
+
+    for (const producer of producers) producer.stop();
+    await Promise.all(running.slice(0, partitions));
+    for (const [at, transformer] of transformers.entries()) transformer.stopAfter(producers[at]!.sent);
+    await Promise.all(running);
+    const given = await readTopic(client, "in");
+    const results = await readTopic(client, "out");
+    for (const [at, producer] of producers.entries()) {
+      const expected = Array.from({ length: producer.sent }, (_, index) => String(index));
+      assert.deepEqual(given[at], expected, `partition ${at} is not as it was produced`);
+      assert.deepEqual(
+        results[at]!.map((each) => each.split(" ")[0]),
+        expected,
+        `results of partition ${at} are not once and in order`,
+      );
+      for (const each of results[at]!)
+        assert.ok(!transformers[at]!.aborted.has(each.split(" ")[1]!), `${each} was aborted and is seen`);
+    }
+    t.diagnostic(
+      JSON.stringify({
+        produced: producers.map((each) => each.sent),
+        transactions: transformers.map((each) => each.committed),
+        aborted: transformers.map((each) => each.aborted.size),
+        recovered: transformers.map((each) => each.restarts),
+      }),
+    );
+    assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
+  },
+);
