@@ -27,6 +27,8 @@ export class PendingCall implements Call {
   isWritten = false;
   /** The answer may go when this is durable. */
   ticket = 0;
+  /** Of its request: what is kept of it, and what its answer will be, goes by them. */
+  elements = 0;
   #response: unknown;
   #body: ResponseBody | undefined;
 
@@ -96,6 +98,8 @@ export class PendingCall implements Call {
 export class PendingCalls {
   #calls: PendingCall[] = [];
   #head = 0;
+  /** Of all of them. */
+  elements = 0;
 
   get count(): number {
     return this.#calls.length - this.#head;
@@ -105,11 +109,18 @@ export class PendingCalls {
     return this.#calls[this.#head];
   }
 
+  /** Its request has been read, which is no small one perhaps. */
+  weigh(call: PendingCall, elements: number): void {
+    call.elements = elements;
+    this.elements += elements;
+  }
+
   add(call: PendingCall): void {
     this.#calls.push(call);
   }
 
   removeFirst(): void {
+    this.elements -= this.#calls[this.#head]!.elements;
     this.#calls[this.#head++] = undefined as unknown as PendingCall;
     if (this.#head === this.#calls.length) {
       this.#calls.length = 0;

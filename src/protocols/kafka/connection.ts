@@ -17,6 +17,7 @@ import { Input, Malformed } from "../../wire/input.ts";
 import { PendingCall, PendingCalls } from "./calls.ts";
 import type { CallerConnection, Command } from "./command.ts";
 import { apiVersionsKey, RequestHeader } from "./codec/headers.ts";
+import { elementsRead } from "./codec/schema.ts";
 import { ConnectionLogin } from "./connection-login.ts";
 import { Intake, pauses, type RequestHandler } from "./intake.ts";
 import { logClosed, logOpened, logSlow } from "./connection-log.ts";
@@ -26,6 +27,8 @@ import type { CommitWaiter, KafkaServer } from "./server.ts";
 const unsentBytesMax = 1_048_576;
 /** Requests that are not answered. */
 const openCallsMax = 64;
+/** And elements of their arrays, mostly partitions, some hundred bytes each. */
+const openElementsMax = 100_000;
 /** Before somebody has logged in who has to. */
 const loginRequestBytesMax = 524_288;
 const loginMsMax = 30_000;
@@ -141,7 +144,11 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     const fault = isKnown ? this.#dispatch(command, version, input, call) : this.#refuseVersion(command, call);
     if (fault !== undefined) this.end(fault.reason);
     else if (command.isPipelined !== true) this.#answerFirst(call);
-    else if (this.#calls.count >= openCallsMax && this.#awaited === undefined) this.#hold(call);
+    else if (this.#isFull && this.#awaited === undefined) this.#hold(call);
+  }
+
+  get #isFull(): boolean {
+    return this.#calls.count >= openCallsMax || this.#calls.elements >= openElementsMax;
   }
 
   /** Nothing behind this request is handled before it is answered. */
@@ -159,6 +166,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     if (command.handleBytes !== undefined) return command.handleBytes(input, call);
     const request = command.request.read(input, version);
     if (request instanceof Malformed) return request;
+    this.#calls.weigh(call, elementsRead());
     command.handle(request as never, call);
     return undefined;
   }

@@ -73,6 +73,12 @@ function isIn(versions: string | undefined, version: number): boolean {
 
 /** Of the message that is being read: there is one at a time. */
 let elementsLeft = 0;
+
+/** Elements of arrays in the message that was read last: what is kept of it goes by them. */
+export function elementsRead(): number {
+  return elementsMax - Math.max(0, elementsLeft);
+}
+
 let faultyField = "";
 
 export class MessageSchema<out Read = unknown, in Written = never> {

@@ -2,7 +2,8 @@
  * ApiVersions (18) v0-4: which APIs are spoken here, in which versions. Answered from the table of commands, so nothing is
  * told that nobody handles.
  *
- * Who asks in a version that is not known gets v0 with UNSUPPORTED_VERSION and the whole list, to ask again.
+ * Who asks in a version that is not known gets v0 with UNSUPPORTED_VERSION and the versions of this API alone, to
+ * ask again, as Kafka does it.
  * Produce is said to begin at 0, as Kafka 4 says it, though less than 3 is refused: librdkafka up to 2.8 concludes from it
  * that compression is to be had.
  */
@@ -33,7 +34,8 @@ export const apiVersions: Command<ApiVersionsRequest | undefined, ApiVersionsRes
   isOpen: true,
   handle(request, call) {
     if (request === undefined) {
-      call.respond({ errorCode: errorCode.UNSUPPORTED_VERSION, apiKeys: keysOf(call.server) });
+      const { key: apiKey, minVersion, maxVersion } = apiVersions;
+      call.respond({ errorCode: errorCode.UNSUPPORTED_VERSION, apiKeys: [{ apiKey, minVersion, maxVersion }] });
       return;
     }
     const { clientSoftwareName, clientSoftwareVersion } = request;

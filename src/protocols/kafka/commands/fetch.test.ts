@@ -236,6 +236,25 @@ test("a session that is not known, or is asked out of turn, is refused; epoch 0 
   assert.equal(house.server.fetchSessions.count, 0);
 });
 
+test("what is asked for twice is asked for as it is said last", async () => {
+  const { client } = await open();
+  send(client, ["a", "b"]);
+  send(client, ["c"]);
+  assert.deepEqual(get(client, [{ offset: 0 }, { offset: 2 }]).partitions, ["0: 2+1"]);
+  const { sessionId: session, partitions } = get(client, [{ offset: 0 }, { offset: 2 }], { epoch: 0 });
+  assert.deepEqual(partitions, ["0: 2+1"]);
+  assert.deepEqual(get(client, [{ offset: 3 }], { session, epoch: 1 }).partitions, []);
+});
+
+test("a session that grows beyond what is kept is forgotten", async () => {
+  const { client } = await open();
+  const { sessionId: session } = get(client, [{}], { epoch: 0 });
+  const wide = Array.from({ length: 2000 }, (_, partition) => ({ partition: partition + 1 }));
+  assert.equal(get(client, wide, { session, epoch: 1 }).code, errorCode.FETCH_SESSION_ID_NOT_FOUND);
+  assert.equal(get(client, [], { session, epoch: 2 }).code, errorCode.FETCH_SESSION_ID_NOT_FOUND);
+  assert.deepEqual(get(client, [{}]).partitions, ["0:"]);
+});
+
 test("sessions are so many: who comes too late fetches without; one that is idle, or whose connection went, makes room", async () => {
   const { house, client } = await open();
   const other = house.client();

@@ -36,16 +36,17 @@ export const fetch: Command<FetchRequest, FetchResponse> = {
     const { fetchSessions } = call.server;
     if (sessionId !== 0) fetchSessions.remove(sessionId);
     const usesIds = call.version >= 13;
-    const partitions: FetchPartition[] = [];
-    forEach(request, (topic, asked) => void partitions.push(partitionOf(topic, asked, usesIds)));
+    // As Kafka: of a partition that is asked for twice, the last counts.
+    const partitionByKey = new Map<string, FetchPartition>();
+    forEach(request, (topic, asked) => {
+      partitionByKey.set(keyOf(topic.topic, topic.topicId, asked.partition), partitionOf(topic, asked, usesIds));
+    });
+    const partitions = [...partitionByKey.values()];
     const session =
       sessionEpoch === noSession || call.version < 7 || partitions.length === 0
         ? undefined
         : fetchSessions.create(call.connection, usesIds, partitions.length);
-    if (session !== undefined) {
-      for (const partition of partitions)
-        session.add(keyOf(partition.topicName, partition.topicId, partition.index), partition);
-    }
+    if (session !== undefined) for (const [key, partition] of partitionByKey) session.add(key, partition);
     new WaitingFetch(call, limitsOf(request), partitions, session, true).start();
   },
 };
@@ -61,7 +62,14 @@ function fetchInSession(request: FetchRequest, call: Call<FetchResponse>): void 
   } else if (session.usesIds !== usesIds) {
     call.respond({ errorCode: errorCode.FETCH_SESSION_TOPIC_ID_ERROR });
   } else {
+    const knownBefore = session.size;
     update(session, request, usesIds);
+    if (session.size > knownBefore && !fetchSessions.hasRoom) {
+      // It has grown beyond what is kept: the client begins anew, without a session if there is no room for it.
+      fetchSessions.remove(session.id);
+      call.respond({ errorCode: errorCode.FETCH_SESSION_ID_NOT_FOUND });
+      return;
+    }
     session.nextEpoch();
     fetchSessions.touch(session);
     if (session.size > 0) {

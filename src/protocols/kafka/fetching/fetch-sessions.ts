@@ -66,6 +66,11 @@ export class FetchSessions {
     session.close();
   }
 
+  /** Sessions grow as they are used. */
+  get hasRoom(): boolean {
+    return this.#partitionCount <= this.#server.settings.fetchSessionsMax * partitionsPerSession;
+  }
+
   get #partitionCount(): number {
     let count = 0;
     for (const session of this.#sessionById.values()) count += session.size;
