@@ -12,6 +12,7 @@ import {
   type ListOffsetsRequest,
   type ListOffsetsResponse,
 } from "../codec/messages/offsets.ts";
+import type { Queue } from "../../../broker/api.ts";
 import type { Call, Command } from "../command.ts";
 import { findByTime, findGreatestTime, type FoundMessage } from "../fetching/find-by-time.ts";
 import { mayDescribeTopic } from "../groups/topic-access.ts";
@@ -97,12 +98,17 @@ function find(
     case earliestPendingUpload:
       return { partitionIndex };
     case greatestTime:
-      return findGreatestTime(queue, end, call.server.broker.clock.now() + aheadMsMax).then((found) =>
-        shown(asked, found),
-      );
+      return whenFound(asked, queue, findGreatestTime(queue, end, call.server.broker.clock.now() + aheadMsMax));
     default:
-      return findByTime(queue, end, timestamp).then((found) => shown(asked, found));
+      return whenFound(asked, queue, findByTime(queue, end, timestamp));
   }
+}
+
+/** While it is looked for on disk, the topic may go, or what is retained of it: the client asks again. */
+function whenFound(asked: Asked, queue: Queue, finding: Promise<FoundMessage | undefined>): Promise<PartitionAnswer> {
+  const gone = (): PartitionAnswer =>
+    refused(asked, queue.isDeleted ? errorCode.UNKNOWN_TOPIC_OR_PARTITION : errorCode.KAFKA_STORAGE_ERROR);
+  return finding.then((found) => (queue.isDeleted ? gone() : shown(asked, found)), gone);
 }
 
 function at({ partitionIndex }: Asked, offset: number): PartitionAnswer {

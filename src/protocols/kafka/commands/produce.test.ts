@@ -72,6 +72,11 @@ test("what is wrong with a batch is told with Kafka's error, and nothing is appe
       errorCode.INVALID_RECORD,
     ],
     ["a control batch", batchOf(["a"], { attributes: attributeBits.control }), errorCode.INVALID_RECORD],
+    [
+      "no epoch",
+      batchOf(["a"], { producerId: 5, producerEpoch: -1, baseSequence: 0 }),
+      errorCode.INVALID_PRODUCER_EPOCH,
+    ],
     ["no sequence", batchOf(["a"], { producerId: 5, producerEpoch: 0 }), errorCode.INVALID_RECORD],
     [
       "a record that is too long",

@@ -282,7 +282,7 @@ export class Group<Waiter> {
 
   #count(protocols: readonly GroupProtocol[], change: 1 | -1): void {
     for (const { name, metadata } of protocols) {
-      this.#metadataBytes += change * metadata.length;
+      this.#metadataBytes += change * (name.length + metadata.length);
       const count = (this.#knownBy.get(name) ?? 0) + change;
       if (count === 0) this.#knownBy.delete(name);
       else this.#knownBy.set(name, count);

@@ -48,7 +48,7 @@ export function joinGroup<W>(group: Group<W>, request: JoinRequest, waiter: W, n
 
 function hasRoom<W>(group: Group<W>, request: JoinRequest): boolean {
   const { membersMax } = group.settings;
-  const bytes = request.protocols.reduce((sum, { metadata }) => sum + metadata.length, 0);
+  const bytes = request.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
   if (bytes > 0 && group.metadataBytes + bytes > metadataBytesMax) return false;
   if (group.state === "Empty") return true;
   const memberId =

@@ -110,3 +110,14 @@ test("a batch that is no records is refused before any of it is there", async ()
   assert.equal(send(house.client(), batch.subarray(0, batch.length - 3)).errorCode !== errorCode.NONE, true);
   assert.equal(queue.nextOffset, 0);
 });
+
+test("more records than fit uncompressed into the largest batch are not opened; the producer cuts them in two", async () => {
+  const house = await KafkaHouse.open();
+  const queue = declare(house);
+  const records = Array.from({ length: 150_000 }, (_, offset) => {
+    return { offset, timestampMs: 0, key: null, value: null, headers: [] };
+  });
+  const answer = send(house.client(), buildBatch(records, compressions.gzip));
+  assert.equal(answer.errorCode, errorCode.MESSAGE_TOO_LARGE);
+  assert.equal(queue.readyCount, 0);
+});

@@ -10,7 +10,7 @@ import { batchFormatId } from "../mapping/format.ts";
 import { QueuedRecords } from "../mapping/queued-records.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
-import { BatchCheck, type RecordError } from "./batch-check.ts";
+import { BatchCheck, recordBytesMin, type RecordError } from "./batch-check.ts";
 import { recompress } from "./recompression.ts";
 
 const nothing = Buffer.alloc(0);
@@ -70,7 +70,7 @@ export class Appending {
 
   /** From Produce v12 on the partition becomes a part of the transaction by what is produced. */
   #enterTransaction({ server, version }: Call, topic: Topic, queue: Queue, transactionalId: string | null): number {
-    if (transactionalId === null) return errorCode.INVALID_TXN_STATE;
+    if (transactionalId === null) return errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     const code = server.transactions.mayProduce(transactionalId, this.#check.batch, topic, queue, version >= 12);
     return codeOfWrite(11, version, code);
   }
@@ -79,6 +79,11 @@ export class Appending {
   #openForQueue({ limits }: Topic, { settings }: Queue): number {
     const check = this.#check;
     const queued = this.#queued;
+    // A few bytes may say that they are millions of records. Producers cut in two what is too large.
+    if (check.batch.count * recordBytesMin > limits.messageBytesMax) {
+      check.reason = `${check.batch.count} records are more than a queue takes at once`;
+      return errorCode.MESSAGE_TOO_LARGE;
+    }
     const fault = queued.open(check.batch, limits.messageBytesMax * expansionMax);
     if (fault !== undefined) {
       check.reason = fault;

@@ -122,7 +122,7 @@ export class BatchCheck {
 /** Compressed records of a compacted topic are no larger than so many times what the topic takes in one batch. */
 const expansionMax = 64;
 /** Its length, attributes, time, offset, key, value and headers take an octet each. */
-const recordBytesMin = 7;
+export const recordBytesMin = 7;
 
 /** They are as many, and as long, as the batch says. */
 function isWalkable(batch: BatchView): boolean {
