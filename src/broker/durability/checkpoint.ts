@@ -28,6 +28,8 @@ import { snapshotOf } from "./snapshot.ts";
 
 /** Entries copied in one slice of a turn. */
 const sliceEntries = 2048;
+/** What is written anew without some of its messages is unpacked for that: a slice is over after so long, whatever it copied. */
+const sliceMs = 5;
 /** A segment is written anew when less than this share of it is alive. */
 const compactBelow = 0.5;
 /** Bytes of old segments read for one checkpoint's compaction, at most. */
@@ -50,6 +52,8 @@ export class Checkpointer {
   #isWantedClean = false;
   #retryAtMs = -Infinity;
   #begunMs = 0;
+  /** Of #copy(): when it was last given a turn. */
+  #sliceFromMs = 0;
   /** Checkpoints that may still free something on a disk that is short. */
   #roundsLeft = checkpointsToFree;
   /** First journal block behind the newest checkpoint: what a fall back to it, once there is a newer one, begins with. */
@@ -243,10 +247,12 @@ export class Checkpointer {
         continue;
       }
       const pageEnd = Math.min(end, page.base + pageEntries);
-      for (; offset < pageEnd; offset++) {
-        if (!partition.lookAt(offset, this.#cursor)) continue;
-        this.#copyEntry(builder, partition, offset, placed);
-        copied++;
+      while (offset < pageEnd && copied < sliceEntries) {
+        if (partition.lookAt(offset, this.#cursor)) {
+          const isWhole = this.#copyEntry(builder, partition, offset, placed);
+          copied += isWhole || !this.#isSliceOver() ? 1 : sliceEntries;
+        }
+        offset++;
       }
       partition.checkpointWritten = offset;
       if (builder.bytesBuffered > 1 << 20) await builder.flush();
@@ -258,23 +264,25 @@ export class Checkpointer {
     partition.checkpointWritten = end;
   }
 
-  #copyEntry(builder: SegmentBuilder, partition: Partition, offset: number, placed: Map<number, number>): void {
+  /** False: without some of its messages. */
+  #copyEntry(builder: SegmentBuilder, partition: Partition, offset: number, placed: Map<number, number>): boolean {
     const { buffer, timestampMs, isShared, bodyEnd } = this.#cursor;
     const retained = partition.retained?.(this.#cursor);
     if (retained !== undefined) {
       builder.put(offset, timestampMs, retained, 0, retained.length);
-      return;
+      return false;
     }
     const start = partition.startOf(offset);
     if (!isShared) {
       builder.put(offset, timestampMs, buffer, start, bodyEnd);
-      return;
+      return true;
     }
     // Fan-out: the same bytes, at the same place of the same block buffer, are stored once.
     const identity = partition.slotOf(offset) * 0x1_0000_0000 + start;
     const position = placed.get(identity);
     if (position === undefined) placed.set(identity, builder.put(offset, timestampMs, buffer, start, bodyEnd));
     else builder.share(offset, timestampMs, position, bodyEnd - start);
+    return true;
   }
 
   /** Writes the survivors of segments that are mostly dead into the new one. */
@@ -338,7 +346,10 @@ export class Checkpointer {
         const { timestampMs } = entry;
         const retained = partition.retained?.(entry);
         if (retained === undefined) builder.put(at, timestampMs, span.buffer, start, start + span.lengths[i]!);
-        else builder.put(at, timestampMs, retained, 0, retained.length);
+        else {
+          builder.put(at, timestampMs, retained, 0, retained.length);
+          if (this.#isSliceOver()) await this.#pause();
+        }
       }
       offset = span.nextOffset;
       if (builder.bytesBuffered > 1 << 20) await builder.flush();
@@ -450,8 +461,14 @@ export class Checkpointer {
     this.#unnamedSegments = unnamed;
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#core.clock.defer(resolve));
+  /** Asked where time is spent that nobody counts by entries. */
+  #isSliceOver(): boolean {
+    return this.#core.clock.elapsedMs() - this.#sliceFromMs > sliceMs;
+  }
+
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => this.#core.clock.defer(resolve));
+    this.#sliceFromMs = this.#core.clock.elapsedMs();
   }
 }
 
