@@ -221,6 +221,9 @@ test("messages of a transaction count when it is committed and go when it is abo
   await bottle.advance(130_000);
   assert.deepEqual(await bases(), [8]);
   assert.deepEqual(await read(bottle, "log"), ["8:a=3", "9:b=3", "10:c=3"]);
+  assert.equal(log.abortedTransactions(0, log.visibleEnd).length, 1);
+  await bottle.checkpoint();
+  assert.deepEqual(log.abortedTransactions(0, log.visibleEnd), [], "what nothing is left of is forgotten");
 });
 
 test("what is younger than the lag stays, whatever came after it", async () => {

@@ -168,7 +168,9 @@ export class Producing {
   toJson(): ProducingJson | undefined {
     const { producers, transactions } = this;
     this.#sweep(this.#core.now());
-    transactions.trim(this.#queue.partition.first);
+    const { partition, compaction } = this.#queue;
+    transactions.trim(partition.first);
+    if (compaction !== undefined) transactions.prune((start, end) => compaction.superseded.hasAll(start, end));
     if (producers.size === 0 && transactions.isIdle) return undefined;
     return { producers: producers.toText(), ...transactions.toJson() };
   }

@@ -147,6 +147,18 @@ export class Transactions {
     this.#countLasts(0);
   }
 
+  /** Of a compacted log, which is not trimmed: what nothing is left of, its end included, is forgotten. */
+  prune(isGone: (start: number, end: number) => boolean): void {
+    const kept = this.#aborted.filter(({ firstOffset, lastOffset }) => !isGone(firstOffset, lastOffset + 1));
+    if (kept.length === this.#aborted.length) return;
+    this.#aborted = kept;
+    this.#lastOffsets.length = 0;
+    this.#countLasts(0);
+    const { starts, ends } = this.#abortedRanges;
+    this.#abortedRanges = new RangeSet();
+    for (const [i, start] of starts.entries()) if (!isGone(start, ends[i]!)) this.#abortedRanges.add(start, ends[i]!);
+  }
+
   toJson(): TransactionsJson {
     return {
       open: Array.from(this.#openByProducer.values(), ({ producerId, producerEpoch, sinceMs, ranges }) => [
