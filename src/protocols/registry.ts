@@ -11,6 +11,7 @@ import type { Logger } from "../observe/log.ts";
 import type { HttpHandler } from "../server/http-listener.ts";
 import { socketDial } from "../server/dial.ts";
 import type { OpenPort, Protocol } from "../server/protocol.ts";
+import { queueDeclaration } from "./rabbitmq/model/declaration.ts";
 import { importAtStart, type StartDefinitions } from "./rabbitmq/model/definitions-at-start.ts";
 import { createKafka } from "./kafka/index.ts";
 import { batchFormat, recordFormat } from "./kafka/mapping/format.ts";
@@ -82,11 +83,18 @@ export function createProtocols(parts: ProtocolParts): Protocols {
   const amqp = createAmqp(rabbit, parts.settings.amqp);
   const { namespace: topicsAreIn } = parts.settings.kafka;
   const mayAddTopic = (): boolean => !rabbit.vhostLimits.wouldExceedQueues(topicsAreIn, 1);
+  const mayConnect = (): boolean => {
+    const most = rabbit.vhostLimits.connectionsMax(topicsAreIn);
+    return most < 0 || rabbit.live.countInVhost(topicsAreIn) < most;
+  };
   const { kafka, server: kafkaServer } = createKafka({
     ...parts,
     random: parts.broker.random,
     settings: parts.settings.kafka,
     mayAddTopic,
+    mayConnect,
+    connectionCountOf: (user) => rabbit.live.countOfUser(user),
+    isPrivate: (queue) => queueDeclaration(queue).exclusive,
   });
   showKafka(kafkaServer, rabbit.live);
   rabbit.kafkaRequests = () => kafkaServer.counters.all();

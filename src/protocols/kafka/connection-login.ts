@@ -49,12 +49,15 @@ export class ConnectionLogin {
    * @param lifetimeMs how long it holds; 0: as long as the connection.
    */
   succeed(identity: Identity, mechanism: string, lifetimeMs = 0): string | undefined {
-    const { settings, live } = this.#server;
+    const { settings, mayConnect, connectionCountOf } = this.#server;
     const { name, connectionsMax } = identity;
     if (!identity.mayEnter(settings.namespace)) return `user '${name}' may not enter '${settings.namespace}'`;
     const isNew = this.#identity?.name !== name;
-    if (isNew && connectionsMax >= 0 && live.countOf(name) >= connectionsMax)
+    if (isNew && connectionsMax >= 0 && connectionCountOf(name) >= connectionsMax)
       return `user '${name}' may have ${connectionsMax} connections`;
+    // Who is in already was counted.
+    if (this.#identity === undefined && !mayConnect())
+      return `the limit of connections to '${settings.namespace}' is reached`;
     this.#identity = identity;
     this.#endsAtMs = lifetimeMs > 0 ? this.#server.clock.now() + lifetimeMs : Infinity;
     this.mechanism = mechanism;

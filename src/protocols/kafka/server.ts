@@ -10,7 +10,7 @@ import type { Identity } from "../../auth/identity.ts";
 import { LoginPenalty } from "../../auth/penalty.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
-import type { Broker, Namespace } from "../../broker/api.ts";
+import type { Broker, Namespace, Queue } from "../../broker/api.ts";
 import { LimitedLog } from "../../observe/limited-log.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { OpenPort } from "../../server/protocol.ts";
@@ -50,6 +50,12 @@ export interface KafkaServerOptions {
   readonly ports: () => readonly OpenPort[];
   /** Whether there may be one more queue or topic in the namespace; without it, there always may. */
   readonly mayAddTopic?: () => boolean;
+  /** Whether there may be one more connection to the namespace; without it, there always may. */
+  readonly mayConnect?: () => boolean;
+  /** Connections that a user has, by whatever protocol; without it, those of this one count. */
+  readonly connectionCountOf?: (user: string) => number;
+  /** Whether a queue is one connection's own, which nobody else is to see; without it, none is. */
+  readonly isPrivate?: (queue: Queue) => boolean;
 }
 
 export class KafkaServer {
@@ -66,6 +72,9 @@ export class KafkaServer {
   readonly counters: ApiCounters;
   readonly ports: () => readonly OpenPort[];
   readonly mayAddTopic: () => boolean;
+  readonly mayConnect: () => boolean;
+  readonly connectionCountOf: (user: string) => number;
+  readonly isPrivate: (queue: Queue) => boolean;
   readonly live = new LiveConnections();
   /** For addresses from which wrong passwords come. */
   readonly penalty = new LoginPenalty();
@@ -95,6 +104,9 @@ export class KafkaServer {
     this.commands = options.commands;
     this.ports = options.ports;
     this.mayAddTopic = options.mayAddTopic ?? (() => true);
+    this.mayConnect = options.mayConnect ?? (() => true);
+    this.connectionCountOf = options.connectionCountOf ?? ((user) => this.live.countOf(user));
+    this.isPrivate = options.isPrivate ?? (() => false);
     for (const command of options.commands) this.#commandByKey[command.key] = command;
     this.counters = new ApiCounters(options.commands);
     this.topics = new Topics(this);

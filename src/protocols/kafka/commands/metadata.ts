@@ -94,6 +94,8 @@ function byName(call: Call, name: string, nodes: readonly Node[], mayCreate: boo
   const refusal = judgeName(call, name);
   if (refusal?.outcome.errorCode === errorCode.INVALID_TOPIC_EXCEPTION) return refused(refusal.outcome.errorCode);
   if (!mayCreate) return refused(errorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  // Who only asks need not know that the name is taken by what it may not see.
+  if (refusal?.outcome.errorCode === errorCode.TOPIC_ALREADY_EXISTS) return refused(errorCode.INVALID_TOPIC_EXCEPTION);
   if (refusal !== undefined) return refused(refusal.outcome.errorCode);
   if (!mayConfigure(call, name)) return refused(errorCode.TOPIC_AUTHORIZATION_FAILED);
   return showTopic(topics.create(name, settings.partitionsDefault, new Map()), nodes);

@@ -41,10 +41,10 @@ export function partitionCountOf({ server }: Call, { numPartitions, assignments 
 }
 
 export function judgeName({ server }: Call, name: string): TopicRefusal | undefined {
-  if (server.topics.find(name) !== undefined)
-    return new TopicRefusal("TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
+  // Before the next question, since names that Kafka cannot say may be taken, too.
   const fault = topicNameFault(name);
   if (fault !== undefined) return new TopicRefusal("INVALID_TOPIC_EXCEPTION", fault);
+  if (server.topics.isTaken(name)) return new TopicRefusal("TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
   const other = server.topics.colliding(name);
   if (other !== undefined) {
     const collides = `Topic '${name}' collides with existing topic: ${other}`;

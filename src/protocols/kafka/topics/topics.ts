@@ -3,7 +3,8 @@
  *
  * What is made over Kafka is a log of the core. Its declaration says that it was, and holds its id; the configs that were set
  * for it are a definition beside it, since they change, and go with it. A queue that another protocol declared has an id that
- * follows from its name, and no configs that could be set: it works by what it was declared with, and by policies.
+ * follows from its name, and no configs that could be set: it works by what it was declared with, and by policies. One that is
+ * a connection's own (an exclusive queue) is no topic, though its name is taken.
  *
  * Ids and names that collide are found by an index that is made when it is first asked for, and kept from then on: a broker
  * with a hundred thousand queues whose Kafka clients ask by name never pays for it.
@@ -102,6 +103,11 @@ export class Topics implements CatalogObserver {
     return this.#byId.get(id);
   }
 
+  /** Something has the name, be it a topic or what nobody is to see. */
+  isTaken(name: string): boolean {
+    return this.#current()?.queue(name) !== undefined;
+  }
+
   *all(): Iterable<Topic> {
     for (const queue of this.#current()?.queues() ?? []) {
       const topic = this.#of(queue);
@@ -116,7 +122,7 @@ export class Topics implements CatalogObserver {
     if (key === undefined || namespace === undefined) return undefined;
     if (this.#collisions === undefined) {
       this.#collisions = new Map();
-      for (const queue of namespace.queues()) this.#noteName(queue.name);
+      for (const queue of namespace.queues()) this.#noteName(queue);
     }
     for (const other of this.#collisions.get(key) ?? []) if (other !== name) return other;
     return undefined;
@@ -160,7 +166,7 @@ export class Topics implements CatalogObserver {
   queueCreated(queue: Queue): void {
     if (queue.namespace !== this.#namespace) return;
     if (this.#byId !== undefined) this.#of(queue);
-    if (this.#collisions !== undefined) this.#noteName(queue.name);
+    if (this.#collisions !== undefined) this.#noteName(queue);
   }
 
   queueDeleted(queue: Queue): void {
@@ -209,7 +215,7 @@ export class Topics implements CatalogObserver {
 
   #show(queue: Queue): Topic | undefined {
     const { name, declaration, namespace } = queue;
-    if (!isTopicName(name)) return undefined;
+    if (!isTopicName(name) || this.#server.isPrivate(queue)) return undefined;
     const own = (declaration as Declaration | null | undefined)?.kafka;
     const id = own?.id ?? derivedId(this.#server.broker.id, namespace.name, name);
     const configs = own === undefined ? configsOfQueue(queue.settings) : this.#keptConfigs(name, id);
@@ -219,9 +225,10 @@ export class Topics implements CatalogObserver {
     return topic;
   }
 
-  #noteName(name: string): void {
+  #noteName(queue: Queue): void {
+    const { name } = queue;
     const key = isTopicName(name) ? collisionName(name) : undefined;
-    if (key === undefined) return;
+    if (key === undefined || this.#server.isPrivate(queue)) return;
     const names = this.#collisions!.get(key);
     if (names === undefined) this.#collisions!.set(key, new Set([name]));
     else names.add(name);

@@ -1,0 +1,66 @@
+// What an operator of RabbitMQ's side says holds for Kafka's clients as well: queues that are one connection's own, limits.
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { connect } from "amqplib";
+import kafkajs from "kafkajs";
+import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
+
+const { Kafka, logLevel } = kafkajs;
+
+async function start(context: TestContext): Promise<BrokerProcess> {
+  const broker = await spawnBroker({ listen: { amqp: "127.0.0.1:0", kafka: "127.0.0.1:0", http: "127.0.0.1:0" } });
+  context.after(() => broker.kill("SIGTERM"));
+  return broker;
+}
+
+async function adminOf(context: TestContext, broker: BrokerProcess) {
+  const retry = { retries: 0 };
+  const kafka = new Kafka({ brokers: [broker.addresses["kafka"]!], logLevel: logLevel.NOTHING, retry });
+  const admin = kafka.admin();
+  await admin.connect();
+  // Without SASL it is somebody from its first question on.
+  await admin.listTopics();
+  context.after(() => admin.disconnect());
+  return admin;
+}
+
+async function ask(broker: BrokerProcess, method: string, path: string, body?: unknown): Promise<unknown> {
+  const answer = await fetch(`http://${broker.addresses["http"]}/api${path}`, {
+    method,
+    headers: { authorization: `Basic ${btoa("guest:guest")}`, "content-type": "application/json" },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
+  return answer.headers.get("content-type")?.includes("json") === true ? answer.json() : undefined;
+}
+
+test("an exclusive queue is no topic: Kafka's clients do not see it, and its name is taken", async (context) => {
+  const broker = await start(context);
+  const admin = await adminOf(context, broker);
+  const amqp = await connect(`amqp://guest:guest@${broker.amqp}/`);
+  const channel = await amqp.createChannel();
+  await channel.assertQueue("shared");
+  await channel.assertQueue("my.own", { exclusive: true });
+  assert.deepEqual(await admin.listTopics(), ["shared"]);
+  await assert.rejects(admin.fetchTopicMetadata({ topics: ["my.own"] }));
+  assert.equal(await admin.createTopics({ topics: [{ topic: "my.own" }] }), false, "there is something of that name");
+  await assert.rejects(admin.deleteTopics({ topics: ["my.own"] }), /does not host this topic-partition/);
+  await admin.createTopics({ topics: [{ topic: "my_own" }] });
+  await amqp.close();
+  await admin.deleteTopics({ topics: ["my_own"] });
+  assert.equal(await admin.createTopics({ topics: [{ topic: "my.own" }] }), true, "it went with its connection");
+});
+
+test("limits of connections count those of all protocols", async (context) => {
+  const broker = await start(context);
+  const first = await connect(`amqp://guest:guest@${broker.amqp}/`);
+  context.after(() => first.close().catch(() => undefined));
+  await ask(broker, "PUT", "/vhost-limits/%2F/max-connections", { value: 1 });
+  await assert.rejects(adminOf(context, broker));
+  await ask(broker, "PUT", "/vhost-limits/%2F/max-connections", { value: 2 });
+  await adminOf(context, broker);
+  await assert.rejects(connect(`amqp://guest:guest@${broker.amqp}/`));
+  await ask(broker, "DELETE", "/vhost-limits/%2F/max-connections");
+  await ask(broker, "PUT", "/user-limits/guest/max-connections", { value: 2 });
+  await assert.rejects(adminOf(context, broker));
+});
