@@ -89,8 +89,9 @@ export interface PartitionReading {
   /**
    * Visits entries in memory from the one that holds `offset` (or the first behind it), in order, as long as they end below
    * `end` and `visit` answers true; an entry for which it answers false was not taken. Answers where to go on: at or above
-   * `end`, nothing is left; else the entry there was not taken, or is not in memory: load() it. Settled messages of a queue
-   * are passed over unless it keeps history.
+   * `end`, nothing is left; else the entry there was not taken, or is not in memory, or others are to have a turn first:
+   * load() it. Settled messages of a queue are passed over unless it keeps history, and a batch of a compacted log comes
+   * without the messages that are superseded.
    */
   read(offset: number, end: number, visit: (entry: Entry) => boolean): number;
   /** Brings the entry at `offset` and its neighbours into memory, soon; `done` is told. Holes are passed over by read(). */

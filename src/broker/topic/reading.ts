@@ -4,7 +4,8 @@
  * A read visits what is in memory and costs nothing else; what is not there is asked for, in spans of a megabyte, and
  * visited by the next read; while one who reads on is busy with a span, the next is fetched. What a load shows to be missing
  * (a crash took it before it was durable, or its bytes are damaged) is remembered as a hole, so that reads pass over it.
- * A batch of which compaction took something is made smaller first, for all who read it. Who waits for more is told once a
+ * A batch of which compaction took something is made smaller first, for all who read it; that takes time, so a read ends
+ * early when it did much of it, and who asks for the rest to be loaded gets another turn. Who waits for more is told once a
  * turn, however many blocks became durable in it.
  */
 import { RangeSet } from "../../base/range-set.ts";
@@ -15,6 +16,8 @@ import type { Partition, Wakeable } from "./partition.ts";
 
 /** Holes are found anew by loading: so many are remembered. */
 const holesMax = 1024;
+/** A read ends when it has spent so long on making batches smaller. */
+const shrinkingMsMax = 10;
 
 export class Reading implements Wakeable, Dispatchable {
   isWoken = false;
@@ -28,6 +31,8 @@ export class Reading implements Wakeable, Dispatchable {
   /** A span that was loaded for one who reads on: when reads get into it, the next is fetched. */
   #aheadFrom = Infinity;
   #aheadEnd = -1;
+  /** Where a read ended early. */
+  #restAt = -1;
 
   constructor(core: Core, partition: Partition) {
     this.#core = core;
@@ -38,7 +43,9 @@ export class Reading implements Wakeable, Dispatchable {
   read(offset: number, end: number, visit: (entry: Entry) => boolean): number {
     const partition = this.#partition;
     const entry = this.#entry;
+    const { clock } = this.#core;
     let at = Math.max(offset, partition.first);
+    let shrinkingFromMs = -1;
     while (at < end) {
       if (partition.look(at, entry)) {
         const next = entry.offset + 1;
@@ -48,9 +55,17 @@ export class Reading implements Wakeable, Dispatchable {
           at = next;
           continue;
         }
-        if (entry.isBatch && partition.shrink?.(entry) === true) partition.look(at, entry);
+        let isLate = false;
+        if (entry.isBatch && partition.shrink !== undefined) {
+          if (shrinkingFromMs < 0) shrinkingFromMs = clock.elapsedMs();
+          if (partition.shrink(entry)) {
+            isLate = clock.elapsedMs() - shrinkingFromMs > shrinkingMsMax;
+            partition.look(at, entry);
+          }
+        }
         if (!visit(entry)) return at;
         at = next;
+        if (isLate) return (this.#restAt = at);
         continue;
       }
       const behind = this.#behindGap(at);
@@ -64,6 +79,10 @@ export class Reading implements Wakeable, Dispatchable {
   /** As PartitionReading.load(). */
   load(offset: number, done: () => void): void {
     const from = Math.max(offset, this.#partition.first);
+    if (from === this.#restAt) {
+      this.#restAt = -1;
+      return this.#core.clock.defer(done);
+    }
     this.#load(from, (coveredEnd) => {
       if (from === this.#loadedEnd) this.#fetchAhead(coveredEnd);
       this.#loadedEnd = coveredEnd;
