@@ -93,6 +93,7 @@ export class Group<Waiter> {
   outcomes: Outcome<Waiter>[] = [];
   #awaitingJoin = 0;
   #metadataBytes = 0;
+  #assignmentBytes = 0;
   /** How many members know each protocol. */
   readonly #knownBy = new Map<string, number>();
 
@@ -108,6 +109,11 @@ export class Group<Waiter> {
   /** Of what all members say of themselves. */
   get metadataBytes(): number {
     return this.#metadataBytes;
+  }
+
+  /** Of that, and of what they are assigned. */
+  get keptBytes(): number {
+    return this.#metadataBytes + this.#assignmentBytes;
   }
 
   get hasAllJoined(): boolean {
@@ -163,10 +169,17 @@ export class Group<Waiter> {
     this.#await(member, waiter);
   }
 
+  /** Undefined: nothing. */
+  assign(member: Member<Waiter>, assignment: Buffer = noAssignment): void {
+    this.#assignmentBytes += assignment.length - member.assignment.length;
+    member.assignment = assignment;
+  }
+
   /** Takes it out, and answers whatever it waited for. */
   remove(member: Member<Waiter>): void {
     this.refuseJoin(member, "", errorCode.UNKNOWN_MEMBER_ID);
     this.answerSync(member, errorCode.UNKNOWN_MEMBER_ID);
+    this.assign(member);
     this.members.delete(member.id);
     this.#count(member.protocols, -1);
     if (member.instanceId !== undefined) this.memberIdByInstance.delete(member.instanceId);

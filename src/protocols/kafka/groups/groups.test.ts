@@ -297,6 +297,25 @@ test("what members say of themselves is bounded", async () => {
   await bottle.stop();
 });
 
+test("what members of all groups say, and what a leader assigns, is bounded", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  let answer: JoinAnswer | SyncAnswer | undefined;
+  const waiter = { respond: (told: JoinAnswer | SyncAnswer) => void (answer = told) };
+  const protocols = [{ name: "range", metadata: Buffer.alloc(60 << 20) }];
+  const members: string[] = [];
+  for (const name of ["a", "b", "c", "d"]) members.push(await member(bottle, groups, name, { protocols }));
+  groups.join("e", { ...joining, protocols }, waiter);
+  assert.equal(answer?.errorCode, errorCode.COORDINATOR_NOT_AVAILABLE);
+  groups.leave("a", [{ memberId: members[0]!, instanceId: undefined, reason: "" }]);
+  const memberId = await member(bottle, groups, "e", { protocols });
+  const asked = { memberId, instanceId: undefined, generation: 1, protocolType: undefined, protocolName: undefined };
+  groups.sync("e", { ...asked, assignments: new Map([["x", Buffer.alloc(65 << 20)]]) }, waiter);
+  assert.equal(answer?.errorCode, errorCode.UNKNOWN_SERVER_ERROR);
+  groups.stop();
+  await bottle.stop();
+});
+
 test("the wall clock may be set without a session ending", async () => {
   const bottle = await Bottle.open();
   const groups = groupsOf(bottle);

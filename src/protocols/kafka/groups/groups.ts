@@ -69,6 +69,10 @@ const kind = "kafka-group";
 const isAny = (): boolean => true;
 /** UTF-16 units: as long as the core takes it with an offset. */
 const groupIdMax = 21_845;
+/** Of what the members of all groups say of themselves, and are assigned: it is in memory. Members try again later. */
+const keptBytesMax = 256 << 20;
+/** Of what a leader assigns. Kafka's bound is 1 MB, with what its members say. */
+const assignedBytesMax = 64 << 20;
 /** Of what a member calls itself, in its id. */
 const namePartMax = 255;
 
@@ -79,6 +83,7 @@ export class Groups {
   readonly #options: GroupsOptions;
   readonly #seats = new Map<string, SeatedGroup>();
   readonly #retention: OffsetRetention;
+  #keptBytes = 0;
   #isStopped = false;
 
   constructor(options: GroupsOptions) {
@@ -111,6 +116,10 @@ export class Groups {
       return waiter.respond(joinRefusal(request.memberId, errorCode.UNKNOWN_MEMBER_ID));
     }
     const seat = known ?? this.#seat(groupId);
+    const bytes = request.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
+    if (bytes > 0 && this.#keptBytes + bytes > keptBytesMax) {
+      return waiter.respond(joinRefusal(request.memberId, errorCode.COORDINATOR_NOT_AVAILABLE));
+    }
     const newMemberId = request.memberId === "" ? this.#newMemberId(request) : "";
     this.#drive(seat, (nowMs) => joinGroup(seat.group, { ...request, newMemberId }, waiter, nowMs));
     if (known === undefined) this.forgetUnused(groupId);
@@ -126,6 +135,12 @@ export class Groups {
     if (groupId === "") return waiter.respond(syncRefusal(errorCode.INVALID_GROUP_ID));
     const seat = this.find(groupId);
     if (seat === undefined) return waiter.respond(syncRefusal(errorCode.UNKNOWN_MEMBER_ID));
+    let bytes = 0;
+    for (const assignment of request.assignments.values()) bytes += assignment.length;
+    if (bytes > assignedBytesMax) return waiter.respond(syncRefusal(errorCode.UNKNOWN_SERVER_ERROR));
+    if (bytes > 0 && this.#keptBytes + bytes > keptBytesMax) {
+      return waiter.respond(syncRefusal(errorCode.COORDINATOR_NOT_AVAILABLE));
+    }
     this.#drive(seat, (nowMs) => syncGroup(seat.group, request, waiter, nowMs));
   }
 
@@ -251,7 +266,9 @@ export class Groups {
 
   #drive<T>(seat: SeatedGroup, step: (nowMs: number) => T): T {
     const { group } = seat;
+    const bytesBefore = group.keptBytes;
     const answer = step(this.#options.clock.elapsedMs());
+    this.#keptBytes += group.keptBytes - bytesBefore;
     this.#remember(seat);
     this.#arm(seat);
     const { outcomes } = group;

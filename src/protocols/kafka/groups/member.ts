@@ -64,8 +64,4 @@ export class Member<Waiter> {
       return own.name === protocol.name && own.metadata.equals(protocol.metadata);
     });
   }
-
-  clearAssignment(): void {
-    this.assignment = nothing;
-  }
 }

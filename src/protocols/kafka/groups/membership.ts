@@ -36,8 +36,7 @@ export function syncGroup<W>(group: Group<W>, request: SyncRequest, waiter: W, n
   group.state = "Stable";
   for (const each of group.members.values()) {
     const assignment = request.assignments.get(each.id);
-    if (assignment === undefined) each.clearAssignment();
-    else each.assignment = Buffer.from(assignment);
+    group.assign(each, assignment === undefined ? undefined : Buffer.from(assignment));
     if (group.answerSync(each, errorCode.NONE)) group.renew(each, nowMs);
   }
   group.note("a group is stable", "its leader has assigned", member.id);

@@ -16,7 +16,7 @@ import { subscribedTopics } from "./subscribed-topics.ts";
 export function prepareRebalance<W>(group: Group<W>, why: string, nowMs: number): void {
   if (group.state === "CompletingRebalance") {
     for (const member of group.members.values()) {
-      member.clearAssignment();
+      group.assign(member);
       if (group.answerSync(member, errorCode.REBALANCE_IN_PROGRESS)) group.renew(member, nowMs);
     }
   }
