@@ -52,7 +52,7 @@ export function killAll(): void {
 const readyMsMax = 300_000;
 const stopMsMax = 60_000;
 
-function running(pid: number, uri: string, readyMs: number, onGone: () => void = () => {}): RunningBroker {
+export function running(pid: number, uri: string, readyMs: number, onGone: () => void = () => {}): RunningBroker {
   cleanUpByPid.set(pid, onGone);
   const isAlive = (): boolean => existsSync(`/proc/${pid}`) && !isZombie(pid);
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -227,7 +227,7 @@ function readyLine(child: ChildProcess, errors: () => string): Promise<string> {
 
 // --- ports
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports: number[] = [];
   for (const server of servers) {
@@ -238,7 +238,7 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-function accepts(port: number): Promise<boolean> {
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     socket.once("connect", () => {

@@ -14,6 +14,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type BrokerKind, entrepot, killAll, rabbit, type RunningBroker } from "./brokers.ts";
 import { sequentialRate } from "./disk.ts";
+import { kafkaSectionOf, withSection } from "./kafka-report.ts";
 import type { LoadResult } from "./load-options.ts";
 import { resolvePerfTest, runPerfTest } from "./perf-test.ts";
 import { type BenchReport, faults, performanceText, ratesTable, type RowRuns, type Special } from "./report.ts";
@@ -201,8 +202,10 @@ async function main(): Promise<void> {
     const docs = join(import.meta.dirname, "..", "docs");
     mkdirSync(docs, { recursive: true });
     const path = join(docs, "performance.md");
-    const watching = existsSync(path) ? watchingOf(readFileSync(path, "utf8")) : "";
-    writeFileSync(path, watching === "" ? written : withWatching(written, watching));
+    const old = existsSync(path) ? readFileSync(path, "utf8") : "";
+    const [watching, kafka] = [watchingOf(old), kafkaSectionOf(old)];
+    const watched = watching === "" ? written : withWatching(written, watching);
+    writeFileSync(path, kafka === "" ? watched : withSection(watched, kafka));
   }
 }
 
