@@ -15,6 +15,7 @@ import { queueDeclaration } from "./rabbitmq/model/declaration.ts";
 import { importAtStart, type StartDefinitions } from "./rabbitmq/model/definitions-at-start.ts";
 import { createKafka } from "./kafka/index.ts";
 import { batchFormat, recordFormat } from "./kafka/mapping/format.ts";
+import { TopicDefinitions } from "./kafka/topics/topic-definitions.ts";
 import type { KafkaSettings } from "./kafka/settings.ts";
 import { amqpFormat } from "./rabbitmq/model/format.ts";
 import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
@@ -97,6 +98,7 @@ export function createProtocols(parts: ProtocolParts): Protocols {
     isPrivate: (queue) => queueDeclaration(queue).exclusive,
   });
   showKafka(kafkaServer, rabbit.live);
+  rabbit.foreignTopics = new TopicDefinitions(kafkaServer);
   rabbit.kafkaRequests = () => kafkaServer.counters.all();
   const shovels = new Shovels({
     server: rabbit,

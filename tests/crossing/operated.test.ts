@@ -5,7 +5,7 @@ import { connect } from "amqplib";
 import kafkajs from "kafkajs";
 import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
 
-const { Kafka, logLevel } = kafkajs;
+const { ConfigResourceTypes, Kafka, logLevel } = kafkajs;
 
 async function start(context: TestContext): Promise<BrokerProcess> {
   const broker = await spawnBroker({ listen: { amqp: "127.0.0.1:0", kafka: "127.0.0.1:0", http: "127.0.0.1:0" } });
@@ -63,4 +63,45 @@ test("limits of connections count those of all protocols", async (context) => {
   await ask(broker, "DELETE", "/vhost-limits/%2F/max-connections");
   await ask(broker, "PUT", "/user-limits/guest/max-connections", { value: 2 });
   await assert.rejects(adminOf(context, broker));
+});
+
+test("topics go from broker to broker by definitions, with partitions, configs, work queue and bindings", async (context) => {
+  const from = await start(context);
+  const admin = await adminOf(context, from);
+  const configEntries = [
+    { name: "retention.ms", value: "60000" },
+    { name: "cleanup.policy", value: "compact,delete" },
+  ];
+  await admin.createTopics({ topics: [{ topic: "orders", numPartitions: 3, configEntries }, { topic: "plain" }] });
+  const amqp = await connect(`amqp://guest:guest@${from.amqp}/`);
+  context.after(() => amqp.close().catch(() => undefined));
+  const channel = await amqp.createChannel();
+  await channel.assertExchange("dead", "fanout");
+  const args = { durable: true, arguments: { "x-dead-letter-exchange": "dead" } };
+  await channel.assertQueue("orders", args);
+  await channel.bindQueue("orders", "amq.topic", "order.*");
+  const definitions = (await ask(from, "GET", "/definitions")) as Readonly<Record<string, unknown[]>>;
+  assert.deepEqual(definitions["queues"], []);
+
+  const to = await start(context);
+  await ask(to, "POST", "/definitions", definitions);
+  const again = (await ask(to, "GET", "/definitions")) as typeof definitions;
+  assert.deepEqual(again["topics"], definitions["topics"]);
+  assert.deepEqual(again["bindings"], definitions["bindings"]);
+  const there = await adminOf(context, to);
+  assert.equal((await there.fetchTopicMetadata({ topics: ["orders"] })).topics[0]!.partitions.length, 3);
+  const shown = await there.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: "orders" }],
+  });
+  const entries = shown.resources[0]!.configEntries;
+  const valueOf = (name: string): unknown => entries.find(({ configName }) => configName === name)?.configValue;
+  assert.deepEqual(["retention.ms", "cleanup.policy"].map(valueOf), ["60000", "compact,delete"]);
+  const other = await connect(`amqp://guest:guest@${to.amqp}/`);
+  context.after(() => other.close().catch(() => undefined));
+  await (await other.createChannel()).assertQueue("orders", args);
+
+  const wrong = { topics: [{ name: "more", vhost: "/", partitions: 1, configs: { "retention.ms": "x" } }] };
+  await assert.rejects(ask(to, "POST", "/definitions", wrong), /400/);
+  await assert.rejects(there.fetchTopicMetadata({ topics: ["more"] }));
 });

@@ -1,7 +1,8 @@
 /**
  * What is defined, as JSON in RabbitMQ's form and order: users with their hashes, virtual hosts, permissions, parameters,
  * policies, queues, exchanges, bindings; of the whole broker, or of one virtual host. No messages. What RabbitMQ leaves out is
- * left out: exclusive queues, the exchanges that every virtual host has, what is `internal`.
+ * left out: exclusive queues, the exchanges that every virtual host has, what is `internal`. Topics of another protocol are no
+ * queues that RabbitMQ could make: they are a category of their own, if there are any.
  *
  * Operators' policies are parameters there, under the component `operator_policy`.
  */
@@ -10,11 +11,13 @@ import type { Broker } from "../../../broker/api.ts";
 import type { Authority } from "../../../auth/authority.ts";
 import { exchangeDeclaration, queueDeclaration } from "./declaration.ts";
 import type { Events } from "./events.ts";
+import type { ForeignTopics } from "./foreign-topics.ts";
 import { jsonOfHeaders, jsonOfTable } from "./json-table.ts";
 import type { Parameters } from "./parameters.ts";
 import type { Policies } from "./policies.ts";
 import type { VhostLimits } from "./vhost-limits.ts";
 import type { Vhost, Vhosts } from "./vhosts.ts";
+import { isTopic } from "./work-queue.ts";
 
 /** What definitions are made of, and go into: a `RabbitServer` is one. */
 export interface Defined {
@@ -25,6 +28,8 @@ export interface Defined {
   readonly parameters: Parameters;
   readonly policies: Policies;
   readonly vhostLimits: VhostLimits;
+  /** Absent where no other protocol makes topics. */
+  readonly foreignTopics?: ForeignTopics | undefined;
   readonly version: string;
 }
 
@@ -56,6 +61,7 @@ export function exportDefinitions(server: Defined, spokenVersion: string): Defin
     queues: vhosts.flatMap((vhost) => [...queueRows(vhost)]),
     exchanges: vhosts.flatMap((vhost) => [...exchangeRows(vhost)]),
     bindings: vhosts.flatMap((vhost) => [...bindingRows(vhost)]),
+    ...topicsOf(vhosts.flatMap((vhost) => [...topicRows(vhost, server.foreignTopics)])),
   };
 }
 
@@ -69,6 +75,7 @@ export function exportVhostDefinitions(server: Defined, vhost: Vhost, spokenVers
     queues: [...queueRows(vhost)].map(withoutVhost),
     exchanges: [...exchangeRows(vhost)].map(withoutVhost),
     bindings: [...bindingRows(vhost)].map(withoutVhost),
+    ...topicsOf([...topicRows(vhost, server.foreignTopics)].map(withoutVhost)),
   };
 }
 
@@ -93,10 +100,24 @@ function policyRow({ vhost, name, pattern, applyTo, definition, priority }: Retu
 
 function* queueRows({ name: vhost, namespace }: Vhost): Iterable<Row> {
   for (const queue of namespace.queues()) {
+    if (isTopic(queue)) continue;
     const { type, durable, autoDelete, exclusive, arguments: args } = queueDeclaration(queue);
     if (exclusive) continue;
     yield { name: queue.name, vhost, type, durable, auto_delete: autoDelete, arguments: jsonOfTable(args) };
   }
+}
+
+function* topicRows({ name: vhost, namespace }: Vhost, topics: ForeignTopics | undefined): Iterable<Row> {
+  for (const queue of namespace.queues()) {
+    if (!isTopic(queue)) continue;
+    const args = jsonOfTable(queueDeclaration(queue).arguments);
+    yield { name: queue.name, vhost, ...topics?.definitionOf(queue), arguments: args };
+  }
+}
+
+/** Who has none is not told of the category. */
+function topicsOf(rows: readonly Row[]): { readonly topics?: readonly Row[] } {
+  return rows.length === 0 ? {} : { topics: rows };
 }
 
 function* exchangeRows({ name: vhost, namespace }: Vhost): Iterable<Row> {

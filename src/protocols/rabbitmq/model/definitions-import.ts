@@ -19,7 +19,7 @@ import { Plan, type ImportReport } from "./definitions-plan.ts";
 import { ImportFault, rowsOf, shownText, type Row } from "./definitions-reader.ts";
 import { isTooDeep } from "./json-table.ts";
 import { isObject, type JsonObject } from "./parameter-checks.ts";
-import { planBinding, planExchange, planQueue, planQueueLimits } from "./definitions-topology.ts";
+import { planBinding, planExchange, planQueue, planQueueLimits, planTopic } from "./definitions-topology.ts";
 import { keysWithoutEffect } from "./policy-keys.ts";
 import { plainVhost, type VhostRecord } from "./vhosts.ts";
 
@@ -32,7 +32,7 @@ export interface ImportRefusal {
 
 /** Categories that belong to the whole broker. */
 const globalCategories = ["users", "vhosts", "permissions", "topic_permissions", "global_parameters"] as const;
-const vhostCategories = ["exchanges", "parameters", "policies", "queues", "bindings"] as const;
+const vhostCategories = ["exchanges", "parameters", "policies", "queues", "topics", "bindings"] as const;
 
 /** What says where definitions come from, and nothing to be done. */
 const remarks: ReadonlySet<string> = new Set([
@@ -102,11 +102,13 @@ function planGlobals(plan: Plan, server: Defined, definitions: JsonObject): void
 }
 
 function planVhosts(plan: Plan, server: Defined, definitions: JsonObject, vhost: string | undefined): void {
-  planQueueLimits(plan, server, rowsOf(definitions, "queues"), vhost);
+  const topics = rowsOf(definitions, "topics");
+  planQueueLimits(plan, server, [...rowsOf(definitions, "queues"), ...topics], vhost);
   for (const row of rowsOf(definitions, "exchanges")) planExchange(plan, row, vhost);
   for (const row of rowsOf(definitions, "policies")) planPolicy(plan, server, row, vhost);
   for (const row of rowsOf(definitions, "parameters")) planParameter(plan, server, row, vhost);
   for (const row of rowsOf(definitions, "queues")) planQueue(plan, row, vhost);
+  for (const row of topics) planTopic(plan, row, vhost);
   for (const row of rowsOf(definitions, "bindings")) planBinding(plan, row, vhost);
 }
 

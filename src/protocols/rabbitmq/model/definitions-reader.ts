@@ -19,6 +19,10 @@ export class Row {
     this.#fields = fields;
   }
 
+  get fields(): JsonObject {
+    return this.#fields;
+  }
+
   /** What it says, or undefined; `null` says nothing. */
   get(name: string): unknown {
     const value = Object.hasOwn(this.#fields, name) ? this.#fields[name] : undefined;

@@ -3,12 +3,14 @@
 import { checkBinding } from "./binding.ts";
 import { keptForm, type QueueDeclaration } from "./declaration.ts";
 import { checkExchangeType, checkNewExchange, exchangeSettings } from "./declare-exchange.ts";
-import { checkNewQueue, queueSettings, queueType } from "./declare-queue.ts";
+import { checkNewQueue, checkSameTopic, queueSettings, queueType } from "./declare-queue.ts";
 import type { Plan } from "./definitions-plan.ts";
 import { ImportFault, type Row } from "./definitions-reader.ts";
 import type { Defined } from "./definitions-export.ts";
 import type { Fault } from "./errors.ts";
+import type { FieldTable } from "./field-table.ts";
 import { headersOf } from "./mapping.ts";
+import { declareWorkQueue } from "./work-queue.ts";
 
 const reserved = "its name begins with 'amq.', which is reserved";
 
@@ -52,6 +54,25 @@ export function planQueue(plan: Plan, row: Row, into: string | undefined): void 
   });
 }
 
+export function planTopic(plan: Plan, row: Row, into: string | undefined): void {
+  const vhost = plan.vhostOf(row, into);
+  const name = row.text("name");
+  if (plan.hasQueue(vhost, name)) return;
+  const { foreignTopics, broker } = plan.server;
+  if (foreignTopics?.vhost !== vhost)
+    return plan.withoutEffect("topics", name, vhost, "topics are in another virtual host (kafka.namespace)");
+  row.newName();
+  const fault = foreignTopics.faultOf(name, row.fields);
+  if (fault !== undefined) throw new ImportFault(`topics: ${name}: ${fault}`);
+  const args = row.get("arguments") === undefined ? [] : row.arguments();
+  refuse(checkNewTopic(args, name, vhost));
+  plan.addQueue(vhost, name);
+  plan.add("topics", () => {
+    foreignTopics.create(name, row.fields);
+    if (args.length > 0) declareWorkQueue(broker, plan.vhost(vhost).namespace.queue(name)!, args);
+  });
+}
+
 export function planBinding(plan: Plan, row: Row, into: string | undefined): void {
   const vhost = plan.vhostOf(row, into);
   const source = row.text("source");
@@ -76,6 +97,13 @@ export function planBinding(plan: Plan, row: Row, into: string | undefined): voi
     const end = type === "queue" ? { queue: namespace.queue(destination)! } : { exchange: destination };
     namespace.bind(source, end, key, headers);
   });
+}
+
+/** Of a topic's work queue: what a client's declaration could have said. */
+function checkNewTopic(args: FieldTable, name: string, vhost: string): Fault | undefined {
+  const plain = { type: "quorum", durable: true, autoDelete: false, exclusive: false, arguments: [] } as const;
+  const declaration = { ...plain, arguments: args };
+  return checkSameTopic(plain, declaration, name, vhost, false) ?? checkNewQueue(declaration, name, vhost);
 }
 
 /** No more queues than the virtual hosts' limits allow, as they are now. */

@@ -13,6 +13,7 @@ import type { Logger } from "../../../observe/log.ts";
 import type { OpenPort } from "../../../server/protocol.ts";
 import { Events } from "./events.ts";
 import { registerFederation } from "./federation-parameters.ts";
+import type { ForeignTopics } from "./foreign-topics.ts";
 import { LiveConnections } from "./live.ts";
 import { MessageSizes } from "./message-sizes.ts";
 import { Parameters } from "./parameters.ts";
@@ -70,6 +71,8 @@ export class RabbitServer {
   readonly ownerByQueue = new Map<Queue, object>();
   /** Set right after it was made, for they need its protocols. */
   shovels: Shovels | undefined;
+  /** Kafka's, for definitions; set right after its protocol was made. */
+  foreignTopics: ForeignTopics | undefined;
   /** Of Kafka's protocol; set right after it was made. */
   kafkaRequests: (() => Iterable<RequestCount>) | undefined;
   /** That are watched for, if any are. */
