@@ -40,7 +40,7 @@ test("a version of ApiVersions that is not known is answered in version 0, with 
   const bytes = Buffer.concat(client.output.take());
   assert.equal(bytes.readInt32BE(4), 7);
   assert.equal(bytes.readInt16BE(8), 35);
-  assert.equal(bytes.subarray(10).toString("hex"), "00000001" + "001200000004");
+  assert.equal(bytes.subarray(10).toString("hex"), "00000001001200000004");
   assert.equal(client.isEnded, false);
 });
 
@@ -220,5 +220,18 @@ test("what is kept of open requests is bounded, however many partitions they nam
   assert.equal(client.isReadingPaused, true);
   house.clock.advance(500);
   assert.equal(client.take().length, 2);
+  assert.equal(client.isReadingPaused, false);
+});
+
+test("requests that are a lot of work leave others their turn, and all are answered", async () => {
+  const house = await KafkaHouse.open();
+  const client = house.client();
+  let elapsedMs = 0;
+  house.clock.elapsedMs = () => (elapsedMs += 8);
+  const requests = Array.from({ length: 20 }, () => client.requestBytes(apiVersions, 0, {}));
+  client.connection.receive(Buffer.concat(requests));
+  assert.equal(client.isReadingPaused, true);
+  house.settle();
+  assert.equal(client.take().length, 20);
   assert.equal(client.isReadingPaused, false);
 });

@@ -29,6 +29,8 @@ const unsentBytesMax = 1_048_576;
 const openCallsMax = 64;
 /** And elements of their arrays, mostly partitions, some hundred bytes each. */
 const openElementsMax = 100_000;
+/** So long one peer's requests are handled before others have their turn. */
+const turnMsMax = 20;
 /** Before somebody has logged in who has to. */
 const loginRequestBytesMax = 524_288;
 const loginMsMax = 30_000;
@@ -57,6 +59,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   #isEnding = false;
   /** Nothing more is handled before it is answered. */
   #awaited: PendingCall | undefined;
+  #turnStartedMs = 0;
   #isLeaving = false;
   #hasProduced = false;
   #isAwaitingCommit = false;
@@ -89,6 +92,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     this.receivedBytes += chunk.length;
     this.receivedPackets++;
     this.#hasHeard = true;
+    this.#turnStartedMs = this.server.clock.elapsedMs();
     this.#intake.receive(chunk);
   }
 
@@ -145,6 +149,18 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     if (fault !== undefined) this.end(fault.reason);
     else if (command.isPipelined !== true) this.#answerFirst(call);
     else if (this.#isFull && this.#awaited === undefined) this.#hold(call);
+    if (call.startedMs - this.#turnStartedMs > turnMsMax) this.#letOthers();
+  }
+
+  /** A small request may be a lot of work, and there may be hundreds in a chunk. */
+  #letOthers(): void {
+    const { clock } = this.server;
+    this.#turnStartedMs = Infinity;
+    this.#intake.hold();
+    clock.defer(() => {
+      this.#turnStartedMs = clock.elapsedMs();
+      this.#intake.release();
+    });
   }
 
   get #isFull(): boolean {

@@ -218,9 +218,10 @@ export function checkProducedBatch(view: BatchView, bytesMax: number): BatchFaul
     return invalid(`${count} records over ${lastOffsetDelta + 1} offsets`);
   }
   if (view.isControl) return invalid("clients write no control records");
+  if (view.producerId >= 0 && view.baseSequence < 0) return invalid(`a sequence number of ${view.baseSequence}`);
+  // Kafka takes -1 here; there is no such epoch on disk.
   if (view.producerId >= 0 && view.producerEpoch < 0) {
     return { code: errorCode.INVALID_PRODUCER_EPOCH, reason: `a producer's epoch of ${view.producerEpoch}` };
   }
-  if (view.producerId >= 0 && view.baseSequence < 0) return invalid(`a sequence number of ${view.baseSequence}`);
   return null;
 }

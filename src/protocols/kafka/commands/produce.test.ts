@@ -175,3 +175,20 @@ test("times far ahead are refused", async () => {
   assert.equal(refused.errorCode, errorCode.INVALID_TIMESTAMP);
   assert.equal(refused.recordErrors.length, 1);
 });
+
+test("what is beyond a second of work in one request is to be tried again", async () => {
+  const { house, client } = await withTopic();
+  let elapsedMs = 0;
+  house.clock.elapsedMs = () => (elapsedMs += 300);
+  const partitionData = ["a", "b", "c", "d"].map((value) => ({ index: 0, records: batchOf([value]) }));
+  const { responses } = client.call(produce, 9, { acks: -1, timeoutMs: 1, topicData: [{ name: "t", partitionData }] });
+  assert.deepEqual(
+    responses[0]!.partitionResponses.map(({ errorCode: code, baseOffset }) => [code, baseOffset]),
+    [
+      [errorCode.NONE, 0],
+      [errorCode.NONE, 1],
+      [errorCode.NONE, 2],
+      [errorCode.REQUEST_TIMED_OUT, -1],
+    ],
+  );
+});

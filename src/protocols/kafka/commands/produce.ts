@@ -24,6 +24,9 @@ import type { Topic } from "../topics/topics.ts";
 /** How long a client is asked to wait while there is no room. */
 const noRoomThrottleMs = 1000;
 
+/** What a request has beyond so much work is to be tried again: records that have to be opened may be a lot of it. */
+const workMsMax = 1000;
+
 const appending = new Appending();
 
 type TopicData = ProduceRequest["topicData"][number];
@@ -46,9 +49,10 @@ export const produce: Command<ProduceRequest, ProduceResponse> = {
     const hasRoom = !memory && !disk;
     const blanket =
       acks < -1 || acks > 1 ? errorCode.INVALID_REQUIRED_ACKS : hasRoom ? 0 : errorCode.KAFKA_STORAGE_ERROR;
+    const untilMs = call.server.clock.elapsedMs() + workMsMax;
     let failures = 0;
     const responses = request.topicData.map((data) => {
-      const answered = produceToTopic(request, data, call, blanket);
+      const answered = produceToTopic(request, data, call, blanket, untilMs);
       for (const { errorCode: code } of answered.partitionResponses ?? []) if (code !== 0) failures++;
       return answered;
     });
@@ -61,7 +65,13 @@ export const produce: Command<ProduceRequest, ProduceResponse> = {
   },
 };
 
-function produceToTopic(request: ProduceRequest, data: TopicData, call: Call, blanket: number): TopicResponse {
+function produceToTopic(
+  request: ProduceRequest,
+  data: TopicData,
+  call: Call,
+  blanket: number,
+  untilMs: number,
+): TopicResponse {
   const { server, identity, version } = call;
   const topic = version >= 13 ? server.topics.findById(data.topicId) : server.topics.find(data.name);
   const name = topic?.name ?? data.name;
@@ -70,9 +80,11 @@ function produceToTopic(request: ProduceRequest, data: TopicData, call: Call, bl
   const unknown = version >= 13 ? errorCode.UNKNOWN_TOPIC_ID : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
   const refusal =
     blanket !== 0 ? blanket : !isAllowed ? errorCode.TOPIC_AUTHORIZATION_FAILED : topic === undefined ? unknown : 0;
-  const partitionResponses = data.partitionData.map(({ index, records }) =>
-    refusal === 0 ? produceToPartition(request, topic!, index, records, call) : refused(index, refusal),
-  );
+  const partitionResponses = data.partitionData.map(({ index, records }) => {
+    if (refusal !== 0) return refused(index, refusal);
+    if (server.clock.elapsedMs() > untilMs) return refused(index, errorCode.REQUEST_TIMED_OUT);
+    return produceToPartition(request, topic!, index, records, call);
+  });
   return { name: data.name, topicId: data.topicId, partitionResponses };
 }
 
