@@ -47,6 +47,7 @@ export const defaultCoreSettings: CoreSettings = {
   diskFreeBytesMin: 50 << 20,
   pendingBytesMax: 16 << 20,
   producerExpiryMs: 86_400_000,
+  compactionBytesMax: 1 << 30,
   bufferBytes: 1 << 20,
 };
 

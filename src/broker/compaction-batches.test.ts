@@ -176,6 +176,26 @@ test("a tombstone supersedes at once, and goes itself when it was to be heard lo
   }
 });
 
+test("keys for which there is no room are left alone, and tombstones with them", async () => {
+  const bottle = await Bottle.open({ settings: { compactionBytesMax: 200 } });
+  const retention = { ...plainLog.retention, compact: true, deleteRetentionMs: 60_000 };
+  const log = bottle.ns.createQueue("log", { ...plainLog, retention }, {});
+  append(bottle, log, "a=1", "b=1", "c=1");
+  append(bottle, log, "c=2", "b=2", "a");
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "log"), ["2:c=1", "3:c=2", "4:b=2", "5:a"]);
+  assert.match(bottle.logged.join(), /more keys than there is room for/);
+  await bottle.advance(70_000);
+  assert.deepEqual(await read(bottle, "log"), ["2:c=1", "3:c=2", "4:b=2", "5:a"]);
+  // Room for others when a log goes.
+  bottle.ns.deleteQueue(log);
+  const other = bottle.declareLog("other", { compact: true });
+  append(bottle, other, "x=1", "y=1");
+  append(bottle, other, "x=2", "y=2");
+  await bottle.advance(2000);
+  assert.deepEqual(await read(bottle, "other"), ["2:x=2", "3:y=2"]);
+});
+
 test("messages of a transaction count when it is committed and go when it is aborted; its end goes when nothing is left of it", async () => {
   const bottle = await Bottle.open();
   const retention = { ...plainLog.retention, compact: true, deleteRetentionMs: 60_000 };

@@ -47,6 +47,8 @@ export interface CoreSettings {
   readonly pendingBytesMax: number;
   /** Who numbers what it appends, and appends nothing for so long, is forgotten. */
   readonly producerExpiryMs: number;
+  /** Memory for the keys of compacted logs, all together, about. */
+  readonly compactionBytesMax: number;
   /** Size of the buffers that blocks are gathered in and entries live in. */
   readonly bufferBytes: number;
 }
@@ -93,6 +95,8 @@ export class Core {
   readonly schedule: Schedule;
   readonly publisher: Publisher;
   readonly unpacked = new UnpackedBatches(this);
+  /** What the keys of compacted logs take, about. */
+  compactionBytes = 0;
   readonly measures = new Measures();
   readonly namespaceByName = new Map<string, NamespaceState>();
   readonly queueById = new Map<number, QueueState>();

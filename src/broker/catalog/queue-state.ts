@@ -390,7 +390,7 @@ export class QueueState implements Queue, Wakeable {
     this.isDeleted = true;
     this.#clear(this.#expiry);
     this.#clear(this.#ageCheck);
-    this.compaction?.stop();
+    this.compaction?.destroy();
     this.reading.dispatch();
     this.subscription?.delete();
     for (const name of [...this.subscriptionNames()]) removeNamedSubscription(this.#core, this, name);

@@ -16,7 +16,8 @@
  *
  * What is superseded is written to the journal and to checkpoints like settlements are, so it does not come back; the
  * map is not: the first pass after a start reads the log once, a bounded piece a turn. The map costs memory for each
- * key, not for each message. Rejected: superseding at the append, which would hide values from followers and cost a map
+ * key, not for each message, and the maps of all logs have a bound: keys beyond it are not followed, so their older messages
+ * stay, and with them every tombstone of that log until the next start. Rejected: superseding at the append, which would hide values from followers and cost a map
  * look-up on the hot path.
  */
 import { putU16, putU32 } from "../../base/bytes.ts";
@@ -34,6 +35,8 @@ const passEveryMs = 1000;
 const looksPerTurn = 4096;
 const deleteRetentionMsUsual = 86_400_000;
 const rangesPerRecord = 4096;
+/** What a key takes in the map, about, beside its octets. */
+const keyBytes = 80;
 
 /** What goes when its time has come. */
 interface Passing {
@@ -74,6 +77,8 @@ export class Compaction {
   #sweptFirst = 0;
   #timer: TimerHandle | undefined;
   #isRunning = false;
+  /** Some keys had no room in the map: what they left behind is not known, and a tombstone must not go before it. */
+  #isPartial = false;
 
   constructor(core: Core, partition: Partition, retention: () => Retention) {
     this.#core = core;
@@ -113,6 +118,12 @@ export class Compaction {
   stop(): void {
     if (this.#timer !== undefined) this.#core.clock.clearTimer(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** The log is deleted. */
+  destroy(): void {
+    this.stop();
+    for (const key of this.#newestByKey.keys()) this.#forgetKey(key);
   }
 
   /** Recovery: what the journal says. */
@@ -222,9 +233,32 @@ export class Compaction {
 
   #noteKey(offset: number, place: number, key: string, isTombstone: boolean): void {
     const older = this.#newestByKey.get(key);
+    if (older === undefined && !this.#hasRoom(key)) return;
     if (older !== undefined && offsetOf(older) !== offset) this.#removed.push(older);
     this.#newestByKey.set(key, place);
     if (isTombstone) this.#willPass(offset, key, offset);
+  }
+
+  #hasRoom(key: string): boolean {
+    const core = this.#core;
+    const bytes = core.compactionBytes + keyBytes + key.length;
+    if (bytes <= core.settings.compactionBytesMax) {
+      core.compactionBytes = bytes;
+      return true;
+    }
+    this.#isPartial = true;
+    const queue = core.queueById.get(this.#partition.id);
+    core.limitedLog.warn("a compacted log has more keys than there is room for: older messages of some of them stay", {
+      queue: queue?.topic.name,
+      partition: this.#partition.index,
+      namespace: queue?.namespace.name,
+    });
+    return false;
+  }
+
+  #forgetKey(key: string): void {
+    this.#newestByKey.delete(key);
+    this.#core.compactionBytes -= keyBytes + key.length;
   }
 
   /** The end of a producer's transaction. */
@@ -257,8 +291,8 @@ export class Compaction {
         continue;
       }
       const newest = this.#newestByKey.get(key);
-      if (newest === undefined || offsetOf(newest) !== offset) continue;
-      this.#newestByKey.delete(key);
+      if (newest === undefined || offsetOf(newest) !== offset || this.#isPartial) continue;
+      this.#forgetKey(key);
       this.#removed.push(newest);
     }
     if (count > 0) this.#passing = [...this.#passing.slice(count), ...later];
@@ -356,7 +390,7 @@ export class Compaction {
     this.#sweptFirst = first;
     this.superseded.addRange(this.superseded.floor, first);
     this.#unreadable.removeBelow(first);
-    for (const [key, place] of this.#newestByKey) if (offsetOf(place) < first) this.#newestByKey.delete(key);
+    for (const [key, place] of this.#newestByKey) if (offsetOf(place) < first) this.#forgetKey(key);
   }
 }
 
