@@ -11,6 +11,7 @@ import {
   type DescribeConfigsResponse,
 } from "../codec/messages/configs.ts";
 import type { Call, Command } from "../command.ts";
+import { distinct } from "../distinct.ts";
 import { nodesFor } from "../nodes.ts";
 import { mayDescribe } from "../topics/access.ts";
 import { resourceType } from "../topics/altering.ts";
@@ -30,7 +31,7 @@ export const describeConfigs: Command<DescribeConfigsRequest, DescribeConfigsRes
   response: describeConfigsResponse,
   handle(request, call) {
     call.respond({
-      results: request.resources.map((asked) => {
+      results: distinct(request.resources, resourceKey).map((asked) => {
         const { resourceType: type, resourceName, configurationKeys } = asked;
         const resource = { resourceType: type, resourceName };
         const found = describe(call, asked, request);
@@ -41,6 +42,12 @@ export const describeConfigs: Command<DescribeConfigsRequest, DescribeConfigsRes
     });
   },
 };
+
+/** A broker's id may be written in several ways. */
+function resourceKey({ resourceType: type, resourceName }: Asked): string {
+  const isId = type === resourceType.broker && /^[+-]?\d+$/.test(resourceName);
+  return `${type}:${isId ? Number(resourceName) : resourceName}`;
+}
 
 /** In the order asked, which Kafka leaves to chance: some clients believe that it is so. */
 function namedConfigs(found: readonly ShownConfig[], names: readonly string[] | null): readonly ShownConfig[] {

@@ -10,6 +10,7 @@ import {
   type DescribeGroupsResponse,
 } from "../codec/messages/group-administration.ts";
 import type { Command } from "../command.ts";
+import { distinct } from "../distinct.ts";
 import type { SeatedGroup } from "../groups/groups.ts";
 
 /** READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: bits by Kafka's numbers of operations. */
@@ -24,7 +25,7 @@ export const describeGroups: Command<DescribeGroupsRequest, DescribeGroupsRespon
   response: describeGroupsResponse,
   handle({ groups, includeAuthorizedOperations }, call) {
     call.respond({
-      groups: groups.map((groupId) => {
+      groups: distinct(groups, (groupId) => groupId).map((groupId) => {
         const seat = call.server.groups.find(groupId);
         const described = seat === undefined ? absent(groupId, call.version) : shown(seat);
         if (!includeAuthorizedOperations || described.errorCode !== errorCode.NONE) return described;

@@ -7,6 +7,7 @@ import { plainGroupSettings } from "../groups/group-settings.ts";
 import { KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
 import { createTopics } from "./create-topics.ts";
 import { deleteGroups } from "./delete-groups.ts";
+import { describeConfigs } from "./describe-configs.ts";
 import { describeGroups } from "./describe-groups.ts";
 import { findCoordinator } from "./find-coordinator.ts";
 import { heartbeat } from "./heartbeat.ts";
@@ -316,4 +317,18 @@ test("a coordinator is found for each key, always the same, over all nodes; shar
     [refused.coordinators[0]!.errorCode, refused.coordinators[0]!.nodeId],
     [errorCode.INVALID_REQUEST, -1],
   );
+});
+
+test("what is asked for twice is answered once", async () => {
+  const { client } = await open();
+  commit(client, 9, 7);
+  assert.equal(client.call(describeGroups, 5, { groups: ["g", "h", "g"] }).groups.length, 2);
+  const asked = { groupId: "g", topics: [1, 2].map(() => ({ name: "t", partitionIndexes: [1, 0, 1] })) };
+  const { groups } = client.call(offsetFetch, 9, { groups: [asked, asked] });
+  assert.deepEqual(
+    groups.map(({ topics }) => topics.map(({ partitions }) => partitions.map((each) => each.committedOffset))),
+    [[[7, -1]]],
+  );
+  const resources = ["1", "+1", "001"].map((resourceName) => ({ resourceType: 4, resourceName }));
+  assert.equal(client.call(describeConfigs, 4, { resources }).results.length, 1);
 });

@@ -12,6 +12,7 @@ import {
   type OffsetFetchResponse,
 } from "../codec/messages/group-offsets.ts";
 import type { Call, Command } from "../command.ts";
+import { distinct } from "../distinct.ts";
 import { storedPosition } from "../groups/stored-position.ts";
 import { mayDescribeTopic } from "../groups/topic-access.ts";
 import type { Topic } from "../topics/topics.ts";
@@ -38,36 +39,40 @@ export const offsetFetch: Command<OffsetFetchRequest, OffsetFetchResponse> = {
       return call.respondWhenDurable({ topics, errorCode: errorCode.NONE });
     }
     call.respondWhenDurable({
-      groups: request.groups.map(({ groupId, topics }) => ({
-        groupId,
-        errorCode: errorCode.NONE,
-        topics: offsetsOf(groupId, topics, requireStable, call),
-      })),
+      groups: distinct(request.groups, ({ groupId, topics }) => `${topics === null} ${groupId}`).map(
+        ({ groupId, topics }) => ({
+          groupId,
+          errorCode: errorCode.NONE,
+          topics: offsetsOf(groupId, topics, requireStable, call),
+        }),
+      ),
     });
   },
 };
 
 function offsetsOf(groupId: string, asked: readonly AskedTopic[] | null, requireStable: boolean, call: Call) {
   if (asked === null) return allOffsets(groupId, requireStable, call);
-  return asked.map(({ name, topicId, partitionIndexes }) => {
-    const topic = call.version >= 10 ? call.server.topics.findById(topicId ?? "") : call.server.topics.find(name);
-    const shownName = topic?.name ?? name;
-    const code =
-      call.version >= 10 && topic === undefined
-        ? errorCode.UNKNOWN_TOPIC_ID
-        : mayDescribeTopic(call, shownName)
-          ? errorCode.NONE
-          : errorCode.TOPIC_AUTHORIZATION_FAILED;
-    return {
-      name,
-      topicId: topicId ?? "",
-      partitions: partitionIndexes.map((index) =>
-        code === errorCode.NONE
-          ? offsetOf(groupId, shownName, topic?.partitions[index], index, requireStable, call)
-          : { partitionIndex: index, errorCode: code, ...nowhere },
-      ),
-    };
-  });
+  return distinct(asked, ({ name, topicId }) => `${topicId ?? ""} ${name}`).map(
+    ({ name, topicId, partitionIndexes }) => {
+      const topic = call.version >= 10 ? call.server.topics.findById(topicId ?? "") : call.server.topics.find(name);
+      const shownName = topic?.name ?? name;
+      const code =
+        call.version >= 10 && topic === undefined
+          ? errorCode.UNKNOWN_TOPIC_ID
+          : mayDescribeTopic(call, shownName)
+            ? errorCode.NONE
+            : errorCode.TOPIC_AUTHORIZATION_FAILED;
+      return {
+        name,
+        topicId: topicId ?? "",
+        partitions: distinct(partitionIndexes, (index) => index).map((index) =>
+          code === errorCode.NONE
+            ? offsetOf(groupId, shownName, topic?.partitions[index], index, requireStable, call)
+            : { partitionIndex: index, errorCode: code, ...nowhere },
+        ),
+      };
+    },
+  );
 }
 
 /** Those of topics that the caller may see. */
