@@ -179,7 +179,7 @@ export class KafkaClient implements Peer {
   }
 
   /** The bytes of a request; what is left out has its default. */
-  requestBytes<C extends Command<never>>(command: C, version: number, body: Sketch<RequestOf<C>>): Buffer {
+  requestBytes<C extends Command>(command: C, version: number, body: Sketch<RequestOf<C>>): Buffer {
     const correlationId = ++this.#correlationId;
     this.#asked.set(correlationId, { command: command, version });
     const header = putRequestHeader(command.key, version, correlationId, "test", command.request.isFlexible(version));
@@ -190,13 +190,13 @@ export class KafkaClient implements Peer {
   }
 
   /** Asks, and does not look for an answer. Answers the correlation id. */
-  ask<C extends Command<never>>(command: C, version: number, body: Sketch<RequestOf<C>>): number {
+  ask<C extends Command>(command: C, version: number, body: Sketch<RequestOf<C>>): number {
     this.raw(this.requestBytes(command, version, body));
     return this.#correlationId;
   }
 
   /** The answer, which must come before any time passes. */
-  call<C extends Command<never>>(command: C, version: number, body: Sketch<RequestOf<C>>): ResponseOf<C> {
+  call<C extends Command>(command: C, version: number, body: Sketch<RequestOf<C>>): ResponseOf<C> {
     const correlationId = this.ask(command, version, body);
     const answers = this.take();
     assert.equal(answers.at(-1)?.correlationId, correlationId, `${command.name} v${version} was answered`);
