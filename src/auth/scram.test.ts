@@ -9,13 +9,20 @@ const salt = Buffer.from("W22ZaJ0SNY7soEsUEjb6gQ==", "base64");
 const digests = { "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512" } as const;
 
 /** What a client says to the server's first message. */
-function answerTo(reply: Buffer, mechanism: ScramMechanism, bare: string, password: string, header = "n,,"): string {
+function answerTo(
+  reply: Buffer,
+  mechanism: ScramMechanism,
+  bare: string,
+  password: string,
+  header = "n,,",
+  before = "",
+): string {
   const [, nonce, ofSalt, iterations] = /^r=(.*),s=(.*),i=(\d+)$/.exec(reply.toString())!;
   const digest = digests[mechanism];
   const bytes = createHash(digest).digest().length;
   const salted = pbkdf2Sync(password, Buffer.from(ofSalt!, "base64"), Number(iterations), bytes, digest);
   const clientKey = createHmac(digest, salted).update("Client Key").digest();
-  const withoutProof = `c=${Buffer.from(header).toString("base64")},r=${nonce}`;
+  const withoutProof = `c=${Buffer.from(header).toString("base64")},r=${before}${nonce}`;
   const signed = `${bare},${reply.toString()},${withoutProof}`;
   const signature = createHmac(digest, createHash(digest).update(clientKey).digest()).update(signed).digest();
   const proof = Buffer.from(clientKey.map((byte, at) => byte ^ signature[at]!)).toString("base64");
@@ -63,6 +70,19 @@ test("a proof for another nonce or another header is none", () => {
   );
   const stripped = answerTo(reply, "SCRAM-SHA-256", "n=user,r=theirs", "secret", "n,,");
   check.equal(begin().exchange.final(Buffer.from(stripped)), "the channel binding is another one");
+});
+
+test("a nonce that says the client's own part twice is taken, as librdkafka's up to 2.6.0, and less than the whole is not", () => {
+  const credential = deriveScram("secret", salt)["SCRAM-SHA-512"];
+  const say = (before: string, cut: number): Buffer | string => {
+    const exchange = new ScramExchange("SCRAM-SHA-512", () => credential, "ours");
+    const reply = exchange.first(Buffer.from("n,,n=user,r=theirs")) as Buffer;
+    const final = answerTo(reply, "SCRAM-SHA-512", "n=user,r=theirs", "secret", "n,,", before);
+    return exchange.final(Buffer.from(final.replace("r=theirs", `r=${"theirs".slice(cut)}`)));
+  };
+  check.ok(Buffer.isBuffer(say("theirs", 0)));
+  check.equal(say("", 1), "the nonce is another one");
+  check.equal(say("", 6), "the nonce is another one");
 });
 
 test("messages that are none are refused in words", () => {
