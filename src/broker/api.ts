@@ -21,10 +21,10 @@ import type { MatcherKind } from "./router/matcher.ts";
 import type { LiveChannels } from "./live.ts";
 
 export type { BackupReport, BackupSink } from "./backup-sink.ts";
-export type { AbortedTransaction, Batch, OpenTransaction, PartitionReading, Produced, ProducerView } from "./batch.ts";
+export type { AbortedTransaction, Batch, OpenTransaction, PartitionReading, Produced } from "./batch.ts";
 export { producerVerdict } from "./batch.ts";
 export type { CanonicalHeader, CanonicalMessage } from "./canonical.ts";
-export type { Death, DeathReason, KeyVisitor, MessageFormat, UnpackedMessage, UnpackTarget } from "./format.ts";
+export type { Death, DeathReason, MessageFormat, UnpackedMessage, UnpackTarget } from "./format.ts";
 export type { LiveChannels, LiveMessage, LiveSubscriber } from "./live.ts";
 export type {
   DeadLetterPolicy,
@@ -33,7 +33,6 @@ export type {
   QueueSettings,
   Retention,
   RetryPolicy,
-  SubscriptionMode,
   SubscriptionSettings,
 } from "./settings.ts";
 export type { BrokerStatistics, Distribution, ExchangeCounters, QueueCounters } from "./statistics.ts";
