@@ -105,3 +105,28 @@ test("topics go from broker to broker by definitions, with partitions, configs, 
   await assert.rejects(ask(to, "POST", "/definitions", wrong), /400/);
   await assert.rejects(there.fetchTopicMetadata({ topics: ["more"] }));
 });
+
+test("the backlog of a topic's work queue is the same to the API and in metrics", async (context) => {
+  const broker = await start(context);
+  const admin = await adminOf(context, broker);
+  await admin.createTopics({ topics: [{ topic: "jobs", numPartitions: 2 }] });
+  const amqp = await connect(`amqp://guest:guest@${broker.amqp}/`);
+  context.after(() => amqp.close().catch(() => undefined));
+  const channel = await amqp.createConfirmChannel();
+  await channel.assertQueue("jobs");
+  for (const job of ["one", "two", "three"]) channel.sendToQueue("jobs", Buffer.from(job), { persistent: true });
+  await channel.waitForConfirms();
+  const [done, held] = [await channel.get("jobs"), await channel.get("jobs")];
+  assert.ok(done !== false && held !== false);
+  channel.ack(done);
+  await channel.checkQueue("jobs");
+  const shown = (await ask(broker, "GET", "/queues/%2F/jobs")) as Readonly<Record<string, unknown>>;
+  assert.deepEqual([shown["messages_ready"], shown["messages_unacknowledged"]], [1, 1]);
+  const told = await fetch(`http://${broker.addresses["http"]}/metrics/per-object`, {
+    headers: { authorization: `Basic ${btoa("guest:guest")}` },
+  });
+  const text = await told.text();
+  const figure = (name: string): string | undefined =>
+    new RegExp(`^rabbitmq_queue_messages_${name}\\{[^}]*queue="jobs"[^}]*\\} (.*)$`, "m").exec(text)?.[1];
+  assert.deepEqual([figure("ready"), figure("unacked")], ["1", "1"]);
+});

@@ -7,6 +7,7 @@
 
 import type { Queue } from "../../../../broker/api.ts";
 import type { LiveChannel, LiveConnection } from "../../model/live.ts";
+import { leasedCountOf, readyCountOf } from "../../model/work-queue.ts";
 import { churnMeasures, totalMeasures } from "../stats/measures.ts";
 import type { Stats } from "../stats/stats.ts";
 import type { Heading, MetricType } from "./text.ts";
@@ -184,25 +185,19 @@ export const queueFamilies: readonly Family<ObjectMetric<Queue>>[] = [
   {
     name: "queue_coarse_metrics",
     metrics: [
-      each(
-        "queue_messages_ready",
-        "gauge",
-        "Messages ready to be delivered to consumers",
-        (queue) => queue.readyCount,
-        sum(ready),
-      ),
+      each("queue_messages_ready", "gauge", "Messages ready to be delivered to consumers", readyCountOf, sum(ready)),
       each(
         "queue_messages_unacked",
         "gauge",
         "Messages delivered to consumers but not yet acknowledged",
-        (queue) => queue.leasedCount,
+        leasedCountOf,
         sum(unacknowledged),
       ),
       each(
         "queue_messages",
         "gauge",
         "Sum of ready and unacknowledged messages - total queue depth",
-        (queue) => queue.readyCount + queue.leasedCount,
+        (queue) => readyCountOf(queue) + leasedCountOf(queue),
         ({ totals }) => totals.sums[ready]! + totals.sums[unacknowledged]!,
       ),
     ],
@@ -226,7 +221,7 @@ export const queueFamilies: readonly Family<ObjectMetric<Queue>>[] = [
         "queue_messages_persistent",
         "gauge",
         "Persistent messages",
-        (queue) => (queue.settings.durable ? queue.readyCount + queue.leasedCount : 0),
+        (queue) => (queue.settings.durable ? readyCountOf(queue) + leasedCountOf(queue) : 0),
         ({ totals }) => totals.durableMessages,
       ),
       each(
