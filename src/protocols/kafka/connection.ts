@@ -14,6 +14,7 @@
 
 import type { Connection, Peer, PeerAddress } from "../../server/protocol.ts";
 import { Input, Malformed } from "../../wire/input.ts";
+import type { CommitWaiter } from "../../server/commit-waiters.ts";
 import { PendingCall, PendingCalls } from "./calls.ts";
 import type { CallerConnection, Command } from "./command.ts";
 import { apiVersionsKey, RequestHeader } from "./codec/headers.ts";
@@ -21,7 +22,7 @@ import { elementsRead } from "./codec/schema.ts";
 import { ConnectionLogin } from "./connection-login.ts";
 import { Intake, pauses, type RequestHandler } from "./intake.ts";
 import { logClosed, logOpened, logSlow } from "./connection-log.ts";
-import type { CommitWaiter, KafkaServer } from "./server.ts";
+import type { KafkaServer } from "./server.ts";
 
 /** Answers wait above this many bytes that the peer has not taken. */
 const unsentBytesMax = 1_048_576;
@@ -305,7 +306,7 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   #armCommit(): void {
     if (this.#isAwaitingCommit || this.isClosed || !this.#needsCommit) return;
     this.#isAwaitingCommit = true;
-    this.server.awaitCommit(this);
+    this.server.commits.add(this);
   }
 
   get #needsCommit(): boolean {

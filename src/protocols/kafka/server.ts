@@ -14,6 +14,7 @@ import type { Broker, Namespace, Queue } from "../../broker/api.ts";
 import { LimitedLog } from "../../observe/limited-log.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { OpenPort } from "../../server/protocol.ts";
+import { CommitWaiters } from "../../server/commit-waiters.ts";
 import { ApiCounters } from "./api-counters.ts";
 import type { Command } from "./command.ts";
 import { Groups } from "./groups/groups.ts";
@@ -28,12 +29,6 @@ import { Topics } from "./topics/topics.ts";
 import { Transactions } from "./transactions/transactions.ts";
 
 const slowMs = 1000;
-
-/** One who waits for commits: a connection. */
-export interface CommitWaiter {
-  /** Answers whether it waits for another one. */
-  committed(durableTicket: number): boolean;
-}
 
 export interface KafkaServerOptions {
   readonly broker: Broker;
@@ -88,8 +83,8 @@ export class KafkaServer {
   readonly nobody: Identity = nobody;
   #connections = 0;
   readonly #commandByKey: (Command | undefined)[] = [];
-  #waiting: CommitWaiter[] = [];
-  #spare: CommitWaiter[] = [];
+  /** Connections that owe answers. */
+  readonly commits = new CommitWaiters();
 
   constructor(options: KafkaServerOptions) {
     this.broker = options.broker;
@@ -122,7 +117,7 @@ export class KafkaServer {
     });
     const { topics, groups, producerIds } = this;
     this.transactions = new Transactions({ broker, topics, groups, producerIds, log });
-    this.broker.addCommitListener(this);
+    this.broker.addCommitListener(this.commits);
   }
 
   /** Where the topics are; undefined when somebody has deleted it. */
@@ -148,19 +143,5 @@ export class KafkaServer {
   /** From when on it is worth a line in the log how long an answer took. */
   slowMs(command: Command): number {
     return command.isLongPoll === true ? Infinity : slowMs;
-  }
-
-  /** Tells `waiter` of the next commit. It must not be waiting already. */
-  awaitCommit(waiter: CommitWaiter): void {
-    this.#waiting.push(waiter);
-  }
-
-  committed(durableTicket: number): void {
-    if (this.#waiting.length === 0) return;
-    const told = this.#waiting;
-    this.#waiting = this.#spare;
-    for (const waiter of told) if (waiter.committed(durableTicket)) this.#waiting.push(waiter);
-    told.length = 0;
-    this.#spare = told;
   }
 }

@@ -5,7 +5,8 @@
 
 import type { Output } from "../../../wire/output.ts";
 import type { Channel } from "./channel.ts";
-import type { CommitWaiter, Hub } from "./hub.ts";
+import type { CommitWaiter } from "../../../server/commit-waiters.ts";
+import type { Hub } from "./hub.ts";
 import { pauses, type Intake } from "./intake.ts";
 import { OwedConfirms } from "./owed-confirms.ts";
 
@@ -71,6 +72,6 @@ export class CommitWait implements CommitWaiter {
   #wait(): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
-    this.#hub.awaitCommit(this);
+    this.#hub.commits.add(this);
   }
 }

@@ -16,6 +16,7 @@ import { clusterName } from "../model/cluster.ts";
 import { tableOf, type FieldTable } from "../model/field-table.ts";
 import type { LimitedLog } from "../../../observe/limited-log.ts";
 import type { ReplyTargets } from "./reply-to.ts";
+import { CommitWaiters } from "../../../server/commit-waiters.ts";
 
 export interface AmqpSettings {
   /** Largest frame offered to clients, overhead included. */
@@ -27,12 +28,6 @@ export interface AmqpSettings {
   readonly messageBytesMax: number;
   /** ms a delivery may stay unsettled; 0: no limit. */
   readonly consumerTimeoutMs: number;
-}
-
-/** One who waits for commits: an AMQP connection. */
-export interface CommitWaiter {
-  /** Answers whether it waits for another one. */
-  committed(durableTicket: number): boolean;
 }
 
 export interface HubOptions {
@@ -54,8 +49,8 @@ export class Hub {
   readonly log: LimitedLog;
   readonly penalty = new LoginPenalty();
   readonly replyTargets: ReplyTargets;
-  #waiting: CommitWaiter[] = [];
-  #spare: CommitWaiter[] = [];
+  /** Connections that owe answers. */
+  readonly commits = new CommitWaiters();
 
   constructor(options: HubOptions) {
     const { server } = options;
@@ -68,21 +63,7 @@ export class Hub {
     this.logger = server.logger;
     this.log = server.log;
     this.replyTargets = options.replyTargets;
-    this.broker.addCommitListener(this);
-  }
-
-  /** Tells `waiter` of the next commit. It must not be waiting already. */
-  awaitCommit(waiter: CommitWaiter): void {
-    this.#waiting.push(waiter);
-  }
-
-  committed(durableTicket: number): void {
-    if (this.#waiting.length === 0) return;
-    const told = this.#waiting;
-    this.#waiting = this.#spare;
-    for (const waiter of told) if (waiter.committed(durableTicket)) this.#waiting.push(waiter);
-    told.length = 0;
-    this.#spare = told;
+    this.broker.addCommitListener(this.commits);
   }
 
   /** What a client is greeted with: the cluster's name may change while the broker runs. */
