@@ -14,7 +14,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
 import { committedOffset, IdempotentProducer, openClient, partitions, readTopic, Transformer } from "./kafka-load.ts";
 
@@ -22,6 +22,9 @@ const rounds = Number(process.env["CRASH_ROUNDS"] ?? 5);
 const roundLimitMs = 120_000;
 const standstillMs = 60_000;
 const set = { "journal.fileBytes": "2MiB", "journal.checkpointBytes": "4MiB" };
+
+// A client that was given up while its broker was down goes on trying, a hundred times a hundred times, whatever it is told.
+after(() => void setTimeout(() => process.exit(), 2000).unref());
 
 test(
   `after ${rounds} times SIGKILL each record of Kafka's clients is there once`,

@@ -50,8 +50,12 @@ test("bombs and promises", { timeout: 200_000 }, async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), "entrepot-hostile-bombs-"));
   t.after(() => rmSync(dataDir, { recursive: true, force: true }));
   const broker = await spawnBroker({ dataDir, listen: { kafka: "127.0.0.1:0", amqp: "127.0.0.1:0" } });
+  t.after(() => broker.kill("SIGKILL"));
   const client = await WireClient.open(broker.addresses["kafka"]!);
+  t.after(() => client.close());
   const amqp = await connect(`amqp://${broker.amqp}`);
+  // With the broker, when a test has failed; what the client does about it is its own affair.
+  amqp.on("error", () => undefined);
   const channel = await amqp.createChannel();
   await channel.assertQueue("work", { durable: true });
   await createTopic(client, "plain", "delete");
@@ -109,8 +113,8 @@ test("bombs and promises", { timeout: 200_000 }, async (t) => {
 
   const growth = (peakBytes(broker) - before) / mebibyte;
   t.diagnostic(`memory grew by ${growth.toFixed(0)} MiB at most`);
-  assert.ok(growth < 350, `${growth} MiB`);
-  client.close();
+  // One bomb opened is up to 256 MiB, and the collector takes its time; all of them would be a gigabyte and more.
+  assert.ok(growth < 512, `${growth} MiB`);
   await amqp.close();
   assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
 });
