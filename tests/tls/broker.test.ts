@@ -77,7 +77,10 @@ test("what is wrong with a certificate ends the start with status 2 and a senten
     });
   const none = start();
   check.equal(none.status, 2);
-  check.equal(none.stderr, "entrepot: listen.amqps and listen.https need a certificate: set tls.certificateFile\n");
+  check.equal(
+    none.stderr,
+    "entrepot: listen.amqps, listen.kafkas and listen.https need a certificate: set tls.certificateFile\n",
+  );
   const old = makeCertificate({ name: { CN: "old" }, fromDay: -2, toDay: -1 });
   const file = join(folder, "old.pem");
   writeFileSync(file, old.certificate + old.key);
