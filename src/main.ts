@@ -14,12 +14,16 @@ if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
 }
 nodeModule.enableCompileCache();
 
-const { runCommandLine } = await import("./cli/command-line.ts");
+const [{ runCommandLine }, { systemClock }] = await Promise.all([
+  import("./cli/command-line.ts"),
+  import("./base/clock.ts"),
+]);
 process.exit(
   await runCommandLine({
     args: process.argv.slice(2),
     env: process.env,
     columns: process.stdout.columns ?? 120,
+    clock: systemClock(),
     writeOut: (text) => void process.stdout.write(text),
     writeError: (text) => void process.stderr.write(text),
     onStopSignal(run) {

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type ChannelModel } from "amqplib";
+import { systemClock } from "../src/base/clock.ts";
 import { checkData } from "../src/check-data.ts";
 import { runCommandLine } from "../src/cli/command-line.ts";
 import { startBroker, type RunningBroker } from "../src/start-broker.ts";
@@ -49,6 +50,7 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
     args,
     env: { ENTREPOT_URL: `http://127.0.0.1:${broker.ports["http"]}`, ...env },
     columns: 100,
+    clock: systemClock(),
     writeOut: (text) => void (out += text),
     writeError: (text) => void (error += text),
     onStopSignal: () => undefined,

@@ -1,11 +1,13 @@
 /** What a command over the API is made of. All of them stand in tables; `api-commands.ts` makes a command line of those. */
 
+import type { Clock } from "../base/clock.ts";
 import type { Api } from "./api-client.ts";
 
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
 export interface ApiCall {
   readonly api: Api;
+  readonly clock: Clock;
   /** As the command's `takes` has them; those that were left out are undefined. */
   readonly args: readonly (string | undefined)[];
   readonly flags: Flags;

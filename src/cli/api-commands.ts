@@ -12,12 +12,14 @@ import { connectionCommands } from "./connections.ts";
 import { definitionCommands } from "./definitions.ts";
 import { policyCommands } from "./policies.ts";
 import { queueCommands } from "./queues.ts";
+import { readyCommands } from "./ready.ts";
 import { statusCommands } from "./status.ts";
 import { exitStatus, type Surroundings } from "./surroundings.ts";
 import { tenantCommands } from "./tenants.ts";
 
 const commands: readonly ApiCommand[] = [
   ...statusCommands,
+  ...readyCommands,
   ...queueCommands,
   ...connectionCommands,
   ...definitionCommands,
@@ -77,7 +79,7 @@ async function run(
 ): Promise<number> {
   const api = new Api(await targetOf(around, flags));
   const vhost = typeof flags["vhost"] === "string" ? flags["vhost"] : "/";
-  const { json, text, isFailure } = await command.run({ api, args, flags, vhost });
+  const { json, text, isFailure } = await command.run({ api, clock: around.clock, args, flags, vhost });
   around.writeOut(flags["json"] === true ? `${JSON.stringify(json, null, 2)}\n` : text);
   return isFailure === true ? exitStatus.failed : exitStatus.done;
 }

@@ -7,6 +7,7 @@ import { optionKeys, options, variableOf } from "../config/options.ts";
 import type { StartOptions } from "../config/start-options.ts";
 import { ApiError } from "./api-client.ts";
 import { config, type ConfigForm } from "./config.ts";
+import { addHelp } from "./help.ts";
 import { start } from "./start.ts";
 import { exitStatus, type Surroundings } from "./surroundings.ts";
 import { UsageError } from "./usage-error.ts";
@@ -43,6 +44,7 @@ export async function runCommandLine(around: Surroundings): Promise<number> {
 
   // A start is to be quick, and knows nothing of the others.
   if (around.args[0] !== "start") await addOtherCommands(program, around, (ended) => (status = ended));
+  addHelp(program);
 
   try {
     await program.parseAsync(around.args, { from: "user" });
@@ -61,7 +63,7 @@ async function addOtherCommands(
   addApiCommands(program, around, ended);
   program
     .command("restore <BACKUP> <DIR>")
-    .description("Make a data directory of a backup, an archive or a directory.")
+    .description("Make a data directory of a backup, an archive or a directory, and verify every byte of it.")
     .action(async (from: string, directory: string) => {
       ended(await (await import("./backup.ts")).restore(around, from, directory));
     });
@@ -122,6 +124,13 @@ function optionsHelp(): string {
   ].join("\n");
 }
 
+/** What the system's words do not say: what to do about it. */
+const wayOut: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    "Something listens there already: a broker (entrepot status asks it), a RabbitMQ, a Kafka.\n" +
+    "--listen PROTOCOL=HOST:PORT, once for each protocol that is wanted, chooses other addresses; port 0 is any free one.\n",
+};
+
 function report(around: Surroundings, error: unknown): number {
   if (error instanceof CommanderError) {
     // Help and version end this way too, with status 0; what there was to say was said.
@@ -139,6 +148,7 @@ function report(around: Surroundings, error: unknown): number {
   // of ours, and its stack says where.
   const { code, message, stack } = error as NodeJS.ErrnoException;
   around.writeError(`entrepot: ${code === undefined ? (stack ?? String(error)) : message}\n`);
+  if (code !== undefined) around.writeError(wayOut[code] ?? "");
   return exitStatus.failed;
 }
 

@@ -2,6 +2,7 @@
 
 import { ApiError, pathOf, type Api } from "./api-client.ts";
 import type { ApiCall, ApiCommand, Shown } from "./api-command.ts";
+import { readiness, readinessText } from "./ready.ts";
 import { pairs, table } from "./table.ts";
 
 interface Overview {
@@ -25,18 +26,13 @@ interface Node {
   readonly disk_free_alarm?: boolean;
 }
 
-interface Health {
-  readonly status: string;
-  readonly reasons?: readonly string[];
-}
-
 async function status({ api }: ApiCall): Promise<Shown> {
   const health = await readiness(api);
   const overview = await api.ask<Overview>(pathOf("overview"));
   const [node] = await nodes(api);
   const { listeners = [], object_totals: objects = {}, queue_totals: totals = {} } = overview;
   const text = pairs({
-    status: health.status === "ok" ? "ready" : `not ready: ${(health.reasons ?? []).join(", ")}`,
+    status: readinessText(health),
     node: overview.node,
     version: versionOf(overview),
     ...(node?.uptime !== undefined && { "up for": durationText(node.uptime) }),
@@ -72,17 +68,6 @@ async function nodes(api: Api): Promise<readonly Node[]> {
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return [];
     throw error;
-  }
-}
-
-async function readiness(api: Api): Promise<Health> {
-  const response = await api.open("/health/ready");
-  let text = "";
-  for await (const chunk of response) text += String(chunk);
-  try {
-    return JSON.parse(text) as Health;
-  } catch {
-    throw new ApiError(`${api.url} answers, and is no Entrepot: /health/ready says ${text.slice(0, 80)}`, 1);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import type { RunningBroker, StartOptions } from "../config/start-options.ts";
 
 /** What a command touches of the process around it; `main.ts` hands in the real one, tests hand in theirs. */
@@ -7,6 +8,7 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Columns to which help is wrapped. */
   readonly columns: number;
+  readonly clock: Clock;
   writeOut(text: string): void;
   writeError(text: string): void;
   /** Calls back at each SIGTERM and SIGINT from now on. */
