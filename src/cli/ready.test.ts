@@ -35,7 +35,7 @@ async function ready(
 async function run(clock: VirtualClock, flags: string[]): Promise<Ran> {
   let out = "";
   let error = "";
-  let isOver = false;
+  const command = { isOver: false };
   const ended = runCommandLine({
     args: ["ready", ...flags],
     env: {},
@@ -47,8 +47,8 @@ async function run(clock: VirtualClock, flags: string[]): Promise<Ran> {
     onReloadSignal: () => {},
     checkData: () => Promise.reject(new Error("no data here")),
     startBroker: () => Promise.reject(new Error("nothing is to be started")),
-  }).finally(() => (isOver = true));
-  while (!isOver) {
+  }).finally(() => (command.isOver = true));
+  while (!command.isOver) {
     clock.advance(10);
     await new Promise((resolve) => setImmediate(resolve));
   }
