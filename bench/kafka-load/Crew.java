@@ -1,0 +1,85 @@
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.LongAdder;
+import org.apache.kafka.clients.producer.Callback;
+import org.apache.kafka.clients.producer.RecordMetadata;
+
+/** The threads of a load: when they are to end, what was acknowledged to them or received, and their first failure. */
+final class Crew implements Callback {
+  interface Body {
+    void run() throws Exception;
+  }
+
+  /** What `measure` counts. */
+  final LongAdder counted = new LongAdder();
+  private final AtomicReference<Throwable> failure = new AtomicReference<>();
+  private final List<Thread> threads = new ArrayList<>();
+  private volatile boolean isOver;
+
+  Thread start(String name, Body body) {
+    Thread thread = new Thread(() -> {
+      try {
+        body.run();
+      } catch (Throwable thrown) {
+        fail(thrown);
+      }
+    }, name);
+    thread.setDaemon(true);
+    threads.add(thread);
+    thread.start();
+    return thread;
+  }
+
+  @Override
+  public void onCompletion(RecordMetadata metadata, Exception thrown) {
+    if (thrown == null) counted.increment();
+    else fail(thrown);
+  }
+
+  void fail(Throwable thrown) {
+    failure.compareAndSet(null, thrown);
+    isOver = true;
+  }
+
+  boolean isOver() {
+    return isOver;
+  }
+
+  void check() throws Exception {
+    if (failure.get() != null) throw new Exception(failure.get());
+  }
+
+  /** Warms up for --warm-up-seconds and counts for --seconds; puts the rate as `perSecond` and returns the count. */
+  long measure(Load load) throws Exception {
+    pass(load.number("warm-up-seconds"));
+    load.begin();
+    long startNs = System.nanoTime();
+    long before = counted.sum();
+    pass(load.number("seconds"));
+    long measured = counted.sum() - before;
+    double seconds = (System.nanoTime() - startNs) / 1e9;
+    load.end();
+    load.put("perSecond", measured / seconds);
+    load.put("messages", measured);
+    return measured;
+  }
+
+  private void pass(int seconds) throws Exception {
+    long untilNs = System.nanoTime() + seconds * 1_000_000_000L;
+    while (System.nanoTime() < untilNs) {
+      check();
+      Thread.sleep(5);
+    }
+  }
+
+  /** Tells all to end, and waits for them. */
+  void finish() throws Exception {
+    isOver = true;
+    for (Thread thread : threads) {
+      thread.join(60_000);
+      if (thread.isAlive()) throw new Exception(thread.getName() + " does not end");
+    }
+    check();
+  }
+}

@@ -1,0 +1,35 @@
+import java.nio.ByteBuffer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+
+/**
+ * Many producers, each with its own connection and thread, over a topic of many partitions. With keys, each producer's
+ * messages are spread over all partitions one by one, so that a batch holds few of them; without, the client fills one
+ * partition's batch after the other.
+ */
+final class ManyProducers {
+  private ManyProducers() {}
+
+  static void run(Load load) throws Exception {
+    int producers = load.number("producers");
+    byte[] value = new byte[load.number("bytes")];
+    String topic = load.text("topic");
+    boolean keyed = load.text("keys").equals("yes");
+    Crew crew = new Crew();
+    for (int index = 0; index < producers; index++) {
+      int own = index;
+      crew.start("producer-" + index, () -> {
+        // The default of 32 MB each would be more than a heap of half a gigabyte.
+        try (KafkaProducer<byte[], byte[]> producer = Settings.producer(load, "buffer.memory", "2097152")) {
+          for (long number = own; !crew.isOver(); number += producers) {
+            byte[] key = keyed ? ByteBuffer.allocate(8).putLong(number).array() : null;
+            producer.send(new ProducerRecord<>(topic, key, value), crew);
+          }
+        }
+      });
+    }
+    crew.measure(load);
+    crew.finish();
+    load.put("publishedBytes", crew.counted.sum() * value.length);
+  }
+}

@@ -1,0 +1,342 @@
+// What a plain Node process can do that only moves the bytes: it takes Kafka's Produce requests from a socket, writes their
+// batches with O_DSYNC into one preallocated file (all that wait in one write), answers, and serves Fetch from that file.
+// No checks, no definitions, no recovery, one partition to each topic, one member to each group. So its figures are the ceiling of
+// any broker in Node under the same client, and show where the client is the limit.
+//
+//     node bench/plain-log.ts --file FILE [--mb 2048]        prints `ready HOST:PORT`
+//
+// The file is a ring: what is overwritten can no longer be fetched.
+
+import { closeSync, constants, fsyncSync, openSync, readSync, statSync, writev, writeSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { parseArgs } from "node:util";
+import { WireReader, WireWriter } from "./plain-wire.ts";
+
+const { values } = parseArgs({ options: { file: { type: "string" }, mb: { type: "string", default: "2048" } } });
+const path = values.file!;
+const ringBytes = Number(values.mb) << 20;
+preallocate();
+const file = openSync(path, constants.O_RDWR | constants.O_DSYNC);
+
+/** The batches of a topic, by number. Places count on around the ring. */
+class Topic {
+  readonly firstOffsets: number[] = [];
+  readonly places: number[] = [];
+  readonly sizes: number[] = [];
+  /** What is written but not yet on disk counts for `nextOffset` only. */
+  endOffset = 0;
+  nextOffset = 0;
+  onDisk = 0;
+}
+
+interface Pending {
+  readonly topic: Topic;
+  readonly batch: Buffer;
+  readonly baseOffset: number;
+  readonly records: number;
+  readonly answered: () => void;
+}
+
+const topics = new Map<string, Topic>();
+let place = 0;
+let waiting: Pending[] = [];
+let isWriting = false;
+const sleepers = new Set<() => void>();
+let port = 0;
+
+function topicOf(name: string): Topic {
+  const topic = topics.get(name) ?? new Topic();
+  topics.set(name, topic);
+  return topic;
+}
+
+/** Reads an array of topics with an array of something in each, and writes the same shape. */
+function eachPartition(request: WireReader, answer: WireWriter, each: (name: string) => void): void {
+  for (let topicsLeft = answer.count(request.i32()); topicsLeft > 0; topicsLeft--) {
+    const name = request.text();
+    answer.text(name);
+    for (let left = answer.count(request.i32()); left > 0; left--) each(name);
+  }
+}
+
+function produce(request: WireReader, answer: WireWriter, send: () => void): void {
+  request.text();
+  request.skip(6);
+  let undone = 1;
+  const answered = (): void => {
+    if (--undone === 0) send();
+  };
+  eachPartition(request, answer, (name) => {
+    const topic = topicOf(name);
+    const index = request.i32();
+    const batch = request.bytes();
+    const records = batch.readInt32BE(57);
+    batch.writeBigInt64BE(BigInt(topic.nextOffset));
+    answer.i32(index).i16(0).i64(topic.nextOffset).i64(-1);
+    waiting.push({ topic, batch, baseOffset: topic.nextOffset, records, answered });
+    topic.nextOffset += records;
+    undone++;
+  });
+  answer.i32(0);
+  answered();
+  if (!isWriting) writeWaiting();
+}
+
+/** Of a Produce request whose transactional id comes next. */
+function acksOf(request: WireReader): number {
+  const start = request.at;
+  request.text();
+  const acks = request.i16();
+  request.at = start;
+  return acks;
+}
+
+/** All that waits goes out in one write; what comes meanwhile, in the next. */
+function writeWaiting(): void {
+  const group = waiting;
+  if (group.length === 0) return;
+  waiting = [];
+  isWriting = true;
+  const bytes = group.reduce((sum, { batch }) => sum + batch.length, 0);
+  if (place % ringBytes > ringBytes - bytes) place += ringBytes - (place % ringBytes);
+  let at = place;
+  for (const { topic, batch, baseOffset } of group) {
+    topic.firstOffsets.push(baseOffset);
+    topic.places.push(at);
+    topic.sizes.push(batch.length);
+    at += batch.length;
+  }
+  const start = place % ringBytes;
+  place = at;
+  const blocks = group.map(({ batch }) => batch);
+  writev(file, blocks, start, (error) => {
+    if (error !== null) throw error;
+    isWriting = false;
+    writeWaiting();
+    for (const { topic, baseOffset, records, answered } of group) {
+      topic.endOffset = baseOffset + records;
+      topic.onDisk++;
+      answered();
+    }
+    for (const wake of sleepers) wake();
+  });
+}
+
+/** The number of the batch that holds `offset`, or -1: there is none on disk, or no longer. */
+function batchWith(topic: Topic, offset: number): number {
+  if (offset >= topic.endOffset) return -1;
+  let low = 0;
+  let high = topic.onDisk - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (topic.firstOffsets[middle]! <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function fetch(request: WireReader, answer: WireWriter, send: () => void): void {
+  request.skip(4);
+  const msMax = request.i32();
+  request.skip(4);
+  let left = request.i32();
+  request.skip(1);
+  const start = request.at;
+  const answerStart = answer.at;
+  const fill = (): boolean => {
+    let found = 0;
+    request.at = start;
+    answer.at = answerStart;
+    answer.i32(0);
+    eachPartition(request, answer, (name) => {
+      const topic = topicOf(name);
+      const index = request.i32();
+      const offset = request.i64();
+      const bytesMax = Math.min(left, request.i32());
+      const first = batchWith(topic, offset);
+      const isGone = first >= 0 && topic.places[first]! < place - ringBytes;
+      const bytes = first < 0 || isGone ? 0 : runFrom(topic, first, bytesMax);
+      const code = isGone || offset > topic.endOffset ? 1 : 0;
+      answer.i32(index).i16(code).i64(topic.endOffset).i64(topic.endOffset).i32(0).i32(bytes);
+      if (bytes > 0)
+        answer.read(bytes, (into, at) => readSync(file, into, at, bytes, topic.places[first]! % ringBytes));
+      found += bytes + code;
+      left -= bytes;
+    });
+    return found > 0;
+  };
+  if (fill() || msMax === 0) return send();
+  const finish = (): void => {
+    clearTimeout(timer);
+    sleepers.delete(wake);
+    send();
+  };
+  const wake = (): void => {
+    if (fill()) finish();
+  };
+  const timer = setTimeout(finish, msMax);
+  sleepers.add(wake);
+}
+
+/** Bytes of the batches from `first` on that lie together: at least one batch. */
+function runFrom(topic: Topic, first: number, bytesMax: number): number {
+  let bytes = topic.sizes[first]!;
+  for (let next = first + 1; next < topic.onDisk && bytes + topic.sizes[next]! <= bytesMax; next++) {
+    if (topic.places[next]! !== topic.places[next - 1]! + topic.sizes[next - 1]!) break;
+    if (topic.places[next]! % ringBytes === 0) break;
+    bytes += topic.sizes[next]!;
+  }
+  return bytes;
+}
+
+/** The rest that Kafka's clients ask for before they produce or consume. Each in the one version that is told of. */
+const others: Record<number, { version: number; answer: (request: WireReader, answer: WireWriter) => void }> = {
+  2: {
+    version: 1, // ListOffsets
+    answer(request, answer) {
+      request.skip(4);
+      eachPartition(request, answer, (name) => {
+        const index = request.i32();
+        const isEarliest = request.i64() === -2;
+        answer
+          .i32(index)
+          .i16(0)
+          .i64(-1)
+          .i64(isEarliest ? 0 : topicOf(name).endOffset);
+      });
+    },
+  },
+  3: {
+    version: 4, // Metadata
+    answer(request, answer) {
+      answer.i32(0).i32(1).i32(1).text("127.0.0.1").i32(port).text(null).text("plain-log").i32(1);
+      for (let left = answer.count(Math.max(0, request.i32())); left > 0; left--) {
+        answer.i16(0).text(request.text()).i8(0).i32(1);
+        answer.i16(0).i32(0).i32(1).i32(1).i32(1).i32(1).i32(1);
+      }
+    },
+  },
+  8: {
+    version: 2, // OffsetCommit
+    answer(request, answer) {
+      request.text();
+      request.skip(4);
+      request.text();
+      request.skip(8);
+      eachPartition(request, answer, () => {
+        answer.i32(request.i32()).i16(0);
+        request.skip(8);
+        request.text();
+      });
+    },
+  },
+  9: {
+    version: 1, // OffsetFetch
+    answer(request, answer) {
+      request.text();
+      eachPartition(request, answer, () => void answer.i32(request.i32()).i64(-1).text("").i16(0));
+    },
+  },
+  10: { version: 0, answer: (_, answer) => void answer.i16(0).i32(1).text("127.0.0.1").i32(port) }, // FindCoordinator
+  11: {
+    version: 2, // JoinGroup
+    answer(request, answer) {
+      request.text();
+      request.skip(8);
+      const member = request.text() || "member";
+      request.text();
+      request.i32();
+      const protocol = request.text();
+      answer.i32(0).i16(0).i32(1).text(protocol).text(member).text(member).i32(1).text(member).bytes(request.bytes());
+    },
+  },
+  12: { version: 0, answer: (_, answer) => void answer.i16(0) }, // Heartbeat
+  13: { version: 0, answer: (_, answer) => void answer.i16(0) }, // LeaveGroup
+  14: {
+    version: 0, // SyncGroup
+    answer(request, answer) {
+      request.text();
+      request.skip(4);
+      request.text();
+      request.i32();
+      request.text();
+      answer.i16(0).bytes(request.bytes());
+    },
+  },
+  22: { version: 0, answer: (_, answer) => void answer.i32(0).i16(0).i64(1).i16(0) }, // InitProducerId
+};
+
+function apiVersions(version: number, answer: WireWriter): void {
+  const told: [number, number][] = [
+    [0, 3],
+    [1, 4],
+    [18, 0],
+  ];
+  for (const [key, other] of Object.entries(others)) told.push([Number(key), other.version]);
+  // UNSUPPORTED_VERSION makes the client ask again as it is told here.
+  answer.i16(version === 0 ? 0 : 35).i32(told.length);
+  for (const [key, only] of told) answer.i16(key).i16(only).i16(only);
+}
+
+/** Answers in the order of the requests, as Kafka does. */
+class Connection {
+  readonly #socket: Socket;
+  readonly #queue: { answer: WireWriter; isDone: boolean }[] = [];
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on("data", (chunk) => this.#receive(chunk));
+    socket.on("error", () => socket.destroy());
+  }
+
+  #receive(chunk: Buffer): void {
+    const input = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let at = 0;
+    while (input.length - at >= 4) {
+      const end = at + 4 + input.readInt32BE(at);
+      if (end > input.length) break;
+      this.#handle(new WireReader(input.subarray(at + 4, end)));
+      at = end;
+    }
+    this.#rest = input.subarray(at);
+  }
+
+  #handle(request: WireReader): void {
+    const api = request.i16();
+    const version = request.i16();
+    const slot = { answer: new WireWriter().i32(request.i32()), isDone: false };
+    request.text();
+    if (api !== 0 || acksOf(request) !== 0) this.#queue.push(slot);
+    const send = (): void => {
+      slot.isDone = true;
+      while (this.#queue[0]?.isDone === true) this.#socket.write(this.#queue.shift()!.answer.frame());
+    };
+    if (api === 0) return produce(request, slot.answer, send);
+    if (api === 1) return fetch(request, slot.answer, send);
+    if (api === 18) apiVersions(version, slot.answer);
+    else others[api]!.answer(request, slot.answer);
+    send();
+  }
+}
+
+function preallocate(): void {
+  try {
+    if (statSync(path).size === ringBytes) return;
+  } catch {
+    // It is not there yet.
+  }
+  const zeros = Buffer.alloc(1 << 20);
+  const fd = openSync(path, "w", 0o600);
+  for (let at = 0; at < ringBytes; at += zeros.length) writeSync(fd, zeros);
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+const server = createServer((socket) => new Connection(socket));
+server.listen(0, "127.0.0.1", () => {
+  port = (server.address() as { port: number }).port;
+  process.stdout.write(`ready 127.0.0.1:${port}\n`);
+});
+process.once("SIGTERM", () => process.exit(0));
