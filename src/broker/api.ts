@@ -396,6 +396,7 @@ export interface Pressure {
 
 /** Told after each commit, once per block; confirms are sent from here. */
 export interface CommitListener {
+  /** Something is durable up to here, or there is room again for who was held back: see Broker.isCongested. */
   committed(durableTicket: number): void;
 }
 

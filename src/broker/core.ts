@@ -138,6 +138,7 @@ export class Core {
     this.settings = options.settings;
     this.fatal = options.fatal;
     this.cache = new BlockCache(options.settings.bufferBytes);
+    this.cache.onRoom = (): void => this.clock.defer(() => this.#tellListeners());
     this.eviction = new Eviction(this.cache, options.settings.cacheBytes);
     this.commit = new Committer(this.cache, this.clock, this.measures, {
       beforeSeal: (partitions) => this.#beforeSeal(partitions),
@@ -312,8 +313,12 @@ export class Core {
       subscription.horizon = Math.max(subscription.horizon, horizon);
       subscription.wake();
     }
-    for (const listener of this.#listeners) listener.committed(ticket);
+    this.#tellListeners();
     this.onCommitted();
+  }
+
+  #tellListeners(): void {
+    for (const listener of this.#listeners) listener.committed(this.commit.durableTicket);
   }
 
   #dispatch(): void {
@@ -365,7 +370,11 @@ export class Core {
   get isCongested(): boolean {
     const { pendingBytesMax, cacheBytes, checkpointBytes } = this.settings;
     if (this.commit.pendingBytes > pendingBytesMax) return true;
-    return !this.log.isVolatile && this.cache.bytes > cacheBytes + 2 * checkpointBytes + pendingBytesMax;
+    const roomBytes = cacheBytes + 2 * checkpointBytes + pendingBytesMax;
+    if (this.log.isVolatile || this.cache.bytes <= roomBytes) return false;
+    // Who is not read until there is room may be the only one who would bring the next commit about.
+    this.cache.roomBytes = roomBytes;
+    return true;
   }
 
   /** `cause`: who is short of space. Producers go on when nobody is any more. */

@@ -180,6 +180,27 @@ test("what is taken in and not yet durable is bounded: beyond it connections are
   assert.equal(bottle.broker.isCongested, false);
 });
 
+test("who is held back goes on when a checkpoint has made room, though nobody commits anything by then", async () => {
+  const settings = { cacheBytes: 4 << 20, checkpointBytes: 1 << 20, pendingBytesMax: 2 << 20 };
+  const bottle = await Bottle.open({ settings });
+  bottle.declare("q");
+  await bottle.settle();
+  let left = 60;
+  let timesHeldBack = 0;
+  const goOn = (): void => {
+    while (left > 0 && !bottle.broker.isCongested) {
+      bottle.publish("q", "", { body: Buffer.alloc(500_000) });
+      left--;
+    }
+    if (left > 0) timesHeldBack++;
+  };
+  bottle.broker.addCommitListener({ committed: goOn });
+  goOn();
+  await bottle.settle();
+  assert.equal(left, 0);
+  assert.ok(timesHeldBack > 3, String(timesHeldBack));
+});
+
 /** Blocks of traffic through `busy`, and one message of each block that stays. */
 async function stragglers(bottle: Bottle, count: number): Promise<void> {
   bottle.declare("busy");

@@ -18,6 +18,9 @@ export class BlockCache {
   /** onLow is called when a release brings `bytes` to this or below it. */
   lowBytes = 0;
   onLow: () => void = () => undefined;
+  /** onRoom is called once when a release brings `bytes` to this or below it. */
+  roomBytes = -1;
+  onRoom: () => void = () => undefined;
   /** Size of a usual buffer. */
   readonly bufferBytes: number;
   readonly #buffers: (Buffer | undefined)[] = [];
@@ -82,6 +85,10 @@ export class BlockCache {
     this.#freeSlots.push(slot);
     this.bytes -= buffer.length;
     if (this.bytes < this.lowBytes) this.onLow();
+    if (this.bytes <= this.roomBytes) {
+      this.roomBytes = -1;
+      this.onRoom();
+    }
     if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
   }
 }

@@ -181,7 +181,10 @@ export class Checkpointer {
       this.#begin(this.#isWantedClean);
       return;
     }
-    for (const done of this.#done.splice(0)) done();
+    const waiting = this.#done.splice(0);
+    for (const done of waiting) done();
+    // What came in meanwhile may be due for the next one, and hold back all who would commit anything.
+    if (waiting.length === 0 && error === undefined) this.#check();
   }
 
   async #write(
