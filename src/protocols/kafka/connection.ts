@@ -12,15 +12,17 @@
  * that such a client would understand.
  */
 
+import { type FrameHandler, Intake, pauses } from "../../server/intake.ts";
 import type { Connection, Peer, PeerAddress } from "../../server/protocol.ts";
+import { FrameReader } from "../../wire/frame-reader.ts";
 import { Input, Malformed } from "../../wire/input.ts";
 import type { CommitWaiter } from "../../server/commit-waiters.ts";
 import { PendingCall, PendingCalls } from "./calls.ts";
 import type { CallerConnection, Command } from "./command.ts";
+import { SizedFraming, sizeBytes } from "./codec/framing.ts";
 import { apiVersionsKey, RequestHeader } from "./codec/headers.ts";
 import { elementsRead } from "./codec/schema.ts";
 import { ConnectionLogin } from "./connection-login.ts";
-import { Intake, pauses, type RequestHandler } from "./intake.ts";
 import { logClosed, logOpened, logSlow } from "./connection-log.ts";
 import type { KafkaServer } from "./server.ts";
 
@@ -38,7 +40,7 @@ const loginMsMax = 30_000;
 
 const header = new RequestHeader();
 
-export class KafkaConnection implements Connection, CallerConnection, RequestHandler, CommitWaiter {
+export class KafkaConnection implements Connection, CallerConnection, FrameHandler, CommitWaiter {
   readonly server: KafkaServer;
   readonly address: PeerAddress;
   readonly id: string;
@@ -51,6 +53,8 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
   receivedPackets = 0;
   isClosed = false;
   readonly peer: Peer;
+  readonly #framing: SizedFraming;
+  readonly #frames: FrameReader;
   readonly #intake: Intake;
   readonly #calls = new PendingCalls();
   readonly #onClosed = new Set<() => void>();
@@ -75,11 +79,9 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     this.openedAtMs = server.clock.now();
     this.#heardMs = this.openedAtMs;
     const { requestBytesMax, requireSasl } = server.settings;
-    this.#intake = new Intake(
-      peer,
-      requireSasl ? Math.min(requestBytesMax, loginRequestBytesMax) : requestBytesMax,
-      this,
-    );
+    this.#framing = new SizedFraming(requireSasl ? Math.min(requestBytesMax, loginRequestBytesMax) : requestBytesMax);
+    this.#frames = new FrameReader(this.#framing);
+    this.#intake = new Intake(peer, this.#frames, this);
   }
 
   /** Requests that wait for their answer. */
@@ -97,8 +99,11 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
     this.#intake.receive(chunk);
   }
 
-  request(buffer: Buffer, start: number, end: number): void {
+  /** A request lies in the reader. */
+  frame(): void {
     if (this.#isEnding) return;
+    const { buffer, end } = this.#frames;
+    const start = this.#frames.start + sizeBytes;
     const { takeToken } = this.login;
     if (takeToken !== undefined) {
       takeToken(buffer.subarray(start, end));
@@ -208,23 +213,21 @@ export class KafkaConnection implements Connection, CallerConnection, RequestHan
 
   /** Somebody has logged in, or come in without a login. */
   letIn(): void {
-    this.#intake.allow(this.server.settings.requestBytesMax);
+    this.#framing.payloadBytesMax = this.server.settings.requestBytesMax;
     if (this.server.live.has(this)) return;
     logOpened(this);
     this.server.live.add(this);
   }
 
   afterChunk(): void {
+    const { fault } = this.#framing;
+    if (fault !== null) this.end(`not a request of Kafka's protocol: ${fault}`);
     if (this.#hasProduced) {
       this.#hasProduced = false;
       if (this.server.broker.isCongested) this.#intake.pause(pauses.congested);
     }
     this.#write();
     this.#armCommit();
-  }
-
-  unreadable(reason: string): void {
-    this.end(`not a request of Kafka's protocol: ${reason}`);
   }
 
   hold(): void {

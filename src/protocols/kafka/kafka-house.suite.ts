@@ -13,7 +13,8 @@ import { silentLogger, type LogFields } from "../../observe/log.ts";
 import type { Connection, Peer, PeerAddress, Protocol } from "../../server/protocol.ts";
 import { Input, Malformed } from "../../wire/input.ts";
 import { ChunkPool, Output } from "../../wire/output.ts";
-import { FrameReader } from "./codec/framing.ts";
+import { FrameReader } from "../../wire/frame-reader.ts";
+import { SizedFraming, sizeBytes } from "./codec/framing.ts";
 import { apiVersionsKey, putRequestHeader, skipTags } from "./codec/headers.ts";
 import { BatchBuilder, plainTraits, type BatchTraits } from "./codec/batch-builder.ts";
 import type { Command } from "./command.ts";
@@ -130,7 +131,7 @@ export class KafkaClient implements Peer {
   /** The network takes nothing while it is true. */
   isStuck = false;
   readonly #house: KafkaHouse;
-  readonly #frames = new FrameReader(1 << 30);
+  readonly #frames = new FrameReader(new SizedFraming(1 << 30));
   readonly #waiting: Buffer[] = [];
   readonly #asked = new Map<number, Asked>();
   readonly #answers: { readonly correlationId: number; readonly response: unknown }[] = [];
@@ -219,9 +220,9 @@ export class KafkaClient implements Peer {
     frames.push(chunk);
     while (frames.next()) {
       const input = new Input(
-        Buffer.from(frames.buffer.subarray(frames.start, frames.end)),
+        Buffer.from(frames.buffer.subarray(frames.start + sizeBytes, frames.end)),
         0,
-        frames.end - frames.start,
+        frames.end - frames.start - sizeBytes,
       );
       const correlationId = input.i32();
       const asked = this.#asked.get(correlationId);

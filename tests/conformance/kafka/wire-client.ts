@@ -2,14 +2,15 @@
 
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
-import { FrameReader } from "../../../src/protocols/kafka/codec/framing.ts";
+import { SizedFraming, sizeBytes } from "../../../src/protocols/kafka/codec/framing.ts";
 import { putRequestHeader, responseHasTags } from "../../../src/protocols/kafka/codec/headers.ts";
 import type { MessageSchema } from "../../../src/protocols/kafka/codec/schema.ts";
+import { FrameReader } from "../../../src/wire/frame-reader.ts";
 import { Malformed } from "../../../src/wire/input.ts";
 
 export class WireClient {
   readonly #socket: Socket;
-  readonly #reader = new FrameReader(104_857_600);
+  readonly #reader = new FrameReader(new SizedFraming(104_857_600));
   readonly #waiting: ((frame: Buffer | undefined) => void)[] = [];
   #correlationId = 0;
 
@@ -27,7 +28,7 @@ export class WireClient {
       this.#reader.push(chunk);
       while (this.#reader.next()) {
         const { buffer, start, end } = this.#reader;
-        this.#waiting.shift()?.(Buffer.from(buffer.subarray(start, end)));
+        this.#waiting.shift()?.(Buffer.from(buffer.subarray(start + sizeBytes, end)));
       }
     });
     socket.on("error", () => socket.destroy());

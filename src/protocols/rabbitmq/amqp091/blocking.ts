@@ -6,7 +6,7 @@
 import type { Pressure } from "../../../broker/api.ts";
 import { logHeldBack, logLetGo } from "./connection-log.ts";
 import type { AmqpConnection } from "./connection.ts";
-import { pauses, type Intake } from "./intake.ts";
+import { pauses, type Intake } from "../../../server/intake.ts";
 
 export class Blocking {
   readonly #connection: AmqpConnection;

@@ -7,7 +7,7 @@ import type { Output } from "../../../wire/output.ts";
 import type { Channel } from "./channel.ts";
 import type { CommitWaiter } from "../../../server/commit-waiters.ts";
 import type { Hub } from "./hub.ts";
-import { pauses, type Intake } from "./intake.ts";
+import { pauses, type Intake } from "../../../server/intake.ts";
 import { OwedConfirms } from "./owed-confirms.ts";
 
 export class CommitWait implements CommitWaiter {

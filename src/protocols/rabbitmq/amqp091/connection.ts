@@ -7,12 +7,13 @@
  * purge, delete, and both closes) also waits first until what the connection itself has published is durable, since
  * that is when it is to be seen. While nothing is pending, nothing waits.
  *
- * When reading stops is said in intake.ts, when a silent peer is given up in liveness.ts. Deliveries stop when the peer's
+ * When reading stops is said in server/intake.ts, when a silent peer is given up in liveness.ts. Deliveries stop when the peer's
  * socket is full.
  */
 
 import type { Namespace, Queue } from "../../../broker/api.ts";
 import type { Identity } from "../../../auth/identity.ts";
+import { type FrameHandler, Intake, pauses } from "../../../server/intake.ts";
 import type { Connection, Peer, PeerAddress } from "../../../server/protocol.ts";
 import type { Output } from "../../../wire/output.ts";
 import { Blocking } from "./blocking.ts";
@@ -45,7 +46,6 @@ import { greet, handleOnConnection } from "./handlers/connection.ts";
 import { CommitWait } from "./commit-wait.ts";
 import type { ConnectionState } from "./connection-state.ts";
 import type { Hub } from "./hub.ts";
-import { Intake, pauses } from "./intake.ts";
 import { ShownConnection } from "./live-connection.ts";
 import { Liveness } from "./liveness.ts";
 import { SlowReader } from "./slow-reader.ts";
@@ -56,7 +56,7 @@ const deliveryBytesMax = 1_048_576;
 const outputBytesMax = 8_388_608;
 const settlement = new Settlement();
 
-export class AmqpConnection implements Connection {
+export class AmqpConnection implements Connection, FrameHandler {
   readonly hub: Hub;
   readonly peer: Peer;
   readonly address: PeerAddress;
@@ -109,12 +109,7 @@ export class AmqpConnection implements Connection {
     this.address = peer.address;
     this.output = peer.output;
     this.#liveness = new Liveness(hub.clock.now());
-    this.#intake = new Intake(
-      peer,
-      this.parser,
-      (isStable) => this.#frame(isStable),
-      () => this.#afterChunk(),
-    );
+    this.#intake = new Intake(peer, this.parser, this);
     this.#commitWait = new CommitWait(hub, this.#intake, this.output, () => this.flush());
     this.#blocking = new Blocking(this, this.#intake);
     this.#slowReader = new SlowReader(this);
@@ -134,7 +129,7 @@ export class AmqpConnection implements Connection {
   }
 
   /** What is done once for all frames of a chunk. */
-  #afterChunk(): void {
+  afterChunk(): void {
     if (this.parser.fault !== null) this.#frameFault();
     this.#midContent?.keepHead();
     this.#midContent = undefined;
@@ -206,7 +201,7 @@ export class AmqpConnection implements Connection {
 
   // Frames
 
-  #frame(isStable: boolean): void {
+  frame(isStable: boolean): void {
     const { type, channel: number } = this.parser;
     const isOfChannel = this.state === "running" && number !== 0;
     if (!isOfChannel || type > frameTypes.body || type === 0) {
@@ -482,7 +477,6 @@ export class AmqpConnection implements Connection {
     if (this.shown !== undefined) this.hub.server.live.remove(this.shown);
     logClosed(this, this.why);
     this.hub.events.connectionClosed(this);
-    this.parser.close();
     this.#intake.close();
   }
 }

@@ -1,15 +1,17 @@
 /**
- * When a connection's bytes are handled, and when they have to wait.
+ * When a connection's frames are handled, and when they have to wait.
  *
- * Frames are handled as they come, but for two kinds of stop. *Held*: a method waits for something, an answer for its
- * commit, and not one frame more may be handled until it has it; the rest of the chunk stays in the parser. *Paused*: no
- * further chunk is wanted, for one of several reasons, but what has come is handled. Either way the socket is not read,
- * which is how a peer notices. Chunks that were on their way wait here; it is one, rarely two.
+ * Frames are handled as they come, but for two kinds of stop. *Held*: something must be answered first, and not one frame more
+ * may be handled until it is; the rest of the chunk stays with the frames. *Paused*: no further chunk is wanted, for one of
+ * several reasons, but what has come is handled. Either way the socket is not read, which is how a peer notices. Chunks that
+ * were on their way wait here; it is one, rarely two.
+ *
+ * It knows neither what a frame is nor what becomes of it: those are the protocol's, which it is given as two objects, so
+ * that a frame costs two calls and nothing is made for it.
  */
 
-import { assert } from "../../../base/assert.ts";
-import type { Peer } from "../../../server/protocol.ts";
-import type { FrameParser } from "./codec-parser.ts";
+import { assert } from "../base/assert.ts";
+import type { Peer } from "./protocol.ts";
 
 /** Why no further chunk is wanted: bits, since several may be true at once. */
 export const pauses = {
@@ -21,11 +23,28 @@ export const pauses = {
   outputFull: 4,
 } as const;
 
+/** What cuts bytes into frames, such as wire/frame-reader.ts; the handler knows how to look at the one that it stands at. */
+export interface Frames {
+  /** Where the frame lies. */
+  readonly buffer: Buffer;
+  push(chunk: Buffer): void;
+  /** Copies what was not read of the chunk: its memory is about to be used again. */
+  keepChunk(): void;
+  next(): boolean;
+  close(): void;
+}
+
+export interface FrameHandler {
+  /** For each frame. `isStable`: its bytes stay as they are until `afterChunk`; else they are gone when the call returns. */
+  frame(isStable: boolean): void;
+  /** All frames of a chunk were handled, or handling stopped within it, be it because what comes is no frame. */
+  afterChunk(): void;
+}
+
 export class Intake {
   readonly #peer: Peer;
-  readonly #parser: FrameParser;
-  readonly #handle: (isStable: boolean) => void;
-  readonly #afterChunk: () => void;
+  readonly #frames: Frames;
+  readonly #handler: FrameHandler;
   #reasons = 0;
   #holds = 0;
   #isReadingPaused = false;
@@ -34,16 +53,10 @@ export class Intake {
   #isClosed = false;
   #unread: Buffer[] = [];
 
-  /**
-   * @param handle is called for each frame that the parser stands at; `isStable`: its bytes stay as they are until
-   *   `afterChunk`.
-   * @param afterChunk is called when all frames of a chunk were handled, or handling stopped within it.
-   */
-  constructor(peer: Peer, parser: FrameParser, handle: (isStable: boolean) => void, afterChunk: () => void) {
+  constructor(peer: Peer, frames: Frames, handler: FrameHandler) {
     this.#peer = peer;
-    this.#parser = parser;
-    this.#handle = handle;
-    this.#afterChunk = afterChunk;
+    this.#frames = frames;
+    this.#handler = handler;
   }
 
   get isHeld(): boolean {
@@ -65,14 +78,15 @@ export class Intake {
   }
 
   receive(chunk: Buffer): void {
+    if (this.#isClosed) return;
     if (this.isStopped || this.#unread.length > 0 || this.#isHandling) {
       this.#unread.push(Buffer.from(chunk));
       return;
     }
-    this.#parser.push(chunk);
+    this.#frames.push(chunk);
     this.#run(chunk);
     // What is left of the chunk has to wait, and its memory is used again.
-    if (this.isHeld) this.#parser.keepChunk();
+    if (this.#holds > 0 && !this.#isClosed) this.#frames.keepChunk();
     this.#apply();
   }
 
@@ -116,23 +130,28 @@ export class Intake {
 
   /** Nothing is handled any more. */
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#unread = [];
+    // While frames are handled, one of them is being read.
+    if (!this.#isHandling) this.#frames.close();
   }
 
+  /** @param chunk which lies still until it is handled to its end. */
   #run(chunk: Buffer | undefined): void {
-    const parser = this.#parser;
+    const frames = this.#frames;
     this.#isHandling = true;
-    while ((this.#holds === 0 || this.#isFinishing) && !this.#isClosed && parser.next())
-      this.#handle(parser.buffer === chunk);
+    while ((this.#holds === 0 || this.#isFinishing) && !this.#isClosed && frames.next())
+      this.#handler.frame(frames.buffer === chunk);
     this.#isHandling = false;
-    this.#afterChunk();
+    if (this.#isClosed) frames.close();
+    else this.#handler.afterChunk();
   }
 
   #goOn(): void {
     while (!this.isStopped && !this.#isClosed && this.#unread.length > 0) {
       const chunk = this.#unread.shift()!;
-      this.#parser.push(chunk);
+      this.#frames.push(chunk);
       this.#run(chunk);
     }
     this.#apply();
