@@ -197,6 +197,7 @@ function protocolsOf(
         groups: {
           initialRebalanceDelayMs: settings["kafka.groupInitialRebalanceDelayMs"],
           initialRebalanceQuietMs: settings["kafka.groupInitialRebalanceQuietMs"],
+          heartbeatHoldMaxMs: settings["kafka.groupHeartbeatHoldMaxMs"],
           sessionTimeoutMinMs: settings["kafka.groupSessionTimeoutMinMs"],
           sessionTimeoutMaxMs: settings["kafka.groupSessionTimeoutMaxMs"],
           membersMax: settings["kafka.groupMembersMax"],

@@ -348,6 +348,11 @@ export const options = {
     "1s",
     "That wait is over when no member has come for so long. 0: only at the end of the delay, as in Kafka.",
   ),
+  "kafka.groupHeartbeatHoldMaxMs": option(
+    duration(0, 30_000),
+    "3s",
+    "How long the answer to a member's heartbeat waits at most, so that it hears of a rebalance at once; only for client libraries that do not wait for it. 0: not at all, as in Kafka.",
+  ),
   "kafka.groupSessionTimeoutMinMs": option(
     duration(1, 86_400_000),
     "6s",

@@ -25,6 +25,8 @@ export class PendingCall implements Call {
   isAnswered = false;
   isSilent = false;
   isWritten = false;
+  /** To be called before the next request is handled: it does not wait for this one's answer. */
+  beforeNext: (() => void) | undefined;
   /** The answer may go when this is durable. */
   ticket = 0;
   /** Of its request: what is kept of it, and what its answer will be, goes by them. */
@@ -67,6 +69,10 @@ export class PendingCall implements Call {
     this.#response = response;
     this.ticket = this.server.broker.ticket;
     this.#answered();
+  }
+
+  waitUntilNext(run: () => void): void {
+    this.beforeNext = run;
   }
 
   respondBy(body: ResponseBody, ticket: number): void {

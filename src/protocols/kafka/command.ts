@@ -59,6 +59,11 @@ export interface Call<Response = unknown> {
   respondNothing(): void;
   /** The answer goes when everything done until now is durable. */
   respondWhenDurable(response: Response): void;
+  /**
+   * Its answer waits for something, and the next request of the connection is handled all the same: `run` is called before
+   * that is, and responds.
+   */
+  waitUntilNext(run: () => void): void;
   /** As respond(), by a writer of its own, once `ticket` is durable. */
   respondBy(body: ResponseBody, ticket: number): void;
 }

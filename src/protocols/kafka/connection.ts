@@ -5,8 +5,8 @@
  * Produce and Fetch are handled as they come: a producer's next batch goes into the block that is open while the one before
  * is at the disk. What is kept of them until their answer is small, and some may be open at once. Behind any other request
  * nothing is handled before it is answered, as Kafka does it with all: clients rely on the order, and answers that nobody
- * reads do not pile up. Reading stops also while more has come in than is durable, and while the peer does not read what it
- * is sent.
+ * reads do not pile up. (A heartbeat may wait for its answer until the next request comes.) Reading stops also while more has
+ * come in than is durable, and while the peer does not read what it is sent.
  *
  * A request that cannot be read, or that nobody may send now, ends the connection, as Kafka does it: there is no answer
  * that such a client would understand.
@@ -64,6 +64,8 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   #isEnding = false;
   /** Nothing more is handled before it is answered. */
   #awaited: PendingCall | undefined;
+  /** The only one that is not answered, and is to be before the next is handled. */
+  #waiting: PendingCall | undefined;
   #turnStartedMs = 0;
   #isLeaving = false;
   #hasProduced = false;
@@ -146,6 +148,9 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     const who = identity ?? (command.isOpen === true ? this.server.nobody : this.#enter(command));
     if (who === undefined) return;
     if (clientId !== this.clientId) this.clientId = clientId;
+    const { beforeNext } = this.#waiting ?? {};
+    this.#waiting = undefined;
+    beforeNext?.();
     const call = new PendingCall(this, command, version, correlationId, clientId, who);
     this.server.counters.requests[command.key]!++;
     this.server.counters.requestBytes[command.key]! += input.end - input.at;
@@ -153,6 +158,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     if (command.isProducing === true) this.#hasProduced = true;
     const fault = isKnown ? this.#dispatch(command, version, input, call) : this.#refuseVersion(command, call);
     if (fault !== undefined) this.end(fault.reason);
+    else if (call.beforeNext !== undefined) this.#waitForNext(call);
     else if (command.isPipelined !== true) this.#answerFirst(call);
     else if (this.#isFull && this.#awaited === undefined) this.#hold(call);
     if (call.startedMs - this.#turnStartedMs > turnMsMax) this.#letOthers();
@@ -177,6 +183,17 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   #answerFirst(call: PendingCall): void {
     this.#write();
     if (!call.isWritten && !this.#isEnding) this.#hold(call);
+  }
+
+  /** As it may, if no other is open: nothing is to pile up behind those. */
+  #waitForNext(call: PendingCall): void {
+    this.#write();
+    if (this.#calls.first === call) {
+      this.#waiting = call;
+    } else {
+      call.beforeNext?.();
+      this.#answerFirst(call);
+    }
   }
 
   #hold(call: PendingCall): void {

@@ -5,10 +5,12 @@ import { errorCode } from "../codec/errors.ts";
 import { uuidZero } from "../codec/primitives.ts";
 import { plainGroupSettings } from "../groups/group-settings.ts";
 import { KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
+import { apiVersions } from "./api-versions.ts";
 import { createTopics } from "./create-topics.ts";
 import { deleteGroups } from "./delete-groups.ts";
 import { describeConfigs } from "./describe-configs.ts";
 import { describeGroups } from "./describe-groups.ts";
+import { fetch } from "./fetch.ts";
 import { findCoordinator } from "./find-coordinator.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { joinGroup } from "./join-group.ts";
@@ -331,4 +333,71 @@ test("what is asked for twice is answered once", async () => {
   );
   const resources = ["1", "+1", "001"].map((resourceName) => ({ resourceType: 4, resourceName }));
   assert.equal(client.call(describeConfigs, 4, { resources }).results.length, 1);
+});
+
+/** A member that is alone in its group, of a client that says it is this. */
+async function aloneAs(software: string): Promise<{ house: KafkaHouse; client: KafkaClient; beat: object }> {
+  const { house, client } = await open();
+  client.call(apiVersions, 3, { clientSoftwareName: software, clientSoftwareVersion: "4.1.1" });
+  return { house, client, beat: { groupId: "g", generationId: 1, memberId: joinAlone(house, client, 9) } };
+}
+
+const codesOf = (client: KafkaClient): number[] =>
+  client.take().map(({ response }) => (response as { errorCode: number }).errorCode);
+
+test("the answer to a heartbeat waits for a client that goes on meanwhile: for a rebalance, or its time", async () => {
+  for (const software of ["apache-kafka-java", "librdkafka"]) {
+    const { house, client, beat } = await aloneAs(software);
+    client.ask(heartbeat, 4, beat);
+    assert.deepEqual(codesOf(client), []);
+    // Seven eighths of a fifteenth of its session of 10 s.
+    house.clock.advance(582);
+    assert.deepEqual(codesOf(client), []);
+    house.clock.advance(1);
+    assert.deepEqual(codesOf(client), [errorCode.NONE]);
+
+    client.ask(heartbeat, 4, beat);
+    const other = house.client();
+    const { memberId } = other.call(joinGroup, 9, joining);
+    assert.deepEqual(codesOf(client), [], "it has its id, and is no member yet");
+    other.ask(joinGroup, 9, { ...joining, memberId });
+    assert.deepEqual(codesOf(client), [errorCode.REBALANCE_IN_PROGRESS]);
+  }
+});
+
+test("whatever comes behind a heartbeat finds it answered, and waits for nothing", async () => {
+  const { client, beat } = await aloneAs("apache-kafka-java");
+  client.ask(heartbeat, 4, beat);
+  client.ask(heartbeat, 4, beat);
+  assert.deepEqual(codesOf(client), [errorCode.NONE]);
+  const committed = commit(client, 8, 5, {
+    generationIdOrMemberEpoch: 1,
+    memberId: (beat as { memberId: string }).memberId,
+  });
+  assert.equal(committed, errorCode.NONE);
+  const bytes = client.requestBytes(heartbeat, 4, beat);
+  client.raw(Buffer.concat([bytes, client.requestBytes(listGroups, 4, {})]));
+  assert.equal(client.take().length, 2);
+});
+
+test("a heartbeat behind a fetch that waits does not wait by itself: requests would pile up", async () => {
+  const { house, client, beat } = await aloneAs("apache-kafka-java");
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }];
+  client.ask(fetch, 12, { maxWaitMs: 500, minBytes: 1, maxBytes: 1000, topics: [{ topic: "t", partitions }] });
+  client.ask(heartbeat, 4, beat);
+  client.ask(heartbeat, 4, beat);
+  assert.deepEqual([client.take().length, client.isReadingPaused], [0, true]);
+  house.clock.advance(500);
+  assert.equal(client.take().length, 2);
+});
+
+test("other clients' heartbeats are answered at once, and those of one that gave up on an answer", async () => {
+  const { client, beat } = await aloneAs("kgo");
+  assert.equal(client.call(heartbeat, 4, beat).errorCode, errorCode.NONE);
+  const java = await aloneAs("apache-kafka-java");
+  java.client.ask(heartbeat, 4, java.beat);
+  java.client.destroy();
+  const again = java.house.client();
+  again.call(apiVersions, 3, { clientSoftwareName: "apache-kafka-java", clientSoftwareVersion: "4.1.1" });
+  assert.equal(again.call(heartbeat, 4, java.beat).errorCode, errorCode.NONE);
 });

@@ -1,4 +1,9 @@
-/** Heartbeat (12) v0-4: a member lives; it is told when it has to join again. */
+/**
+ * Heartbeat (12) v0-4: a member lives; it is told when it has to join again.
+ *
+ * Differs: the answer waits, for a little less than the time between two heartbeats, so that what there is to tell is told at
+ * once. See ../groups/held-heartbeats.ts.
+ */
 import {
   heartbeatRequest,
   heartbeatResponse,
@@ -6,6 +11,7 @@ import {
   type HeartbeatResponse,
 } from "../codec/messages/groups.ts";
 import type { Command } from "../command.ts";
+import { mayHeartbeatsWait } from "../groups/held-heartbeats.ts";
 
 export const heartbeat: Command<HeartbeatRequest, HeartbeatResponse> = {
   name: "Heartbeat",
@@ -14,8 +20,11 @@ export const heartbeat: Command<HeartbeatRequest, HeartbeatResponse> = {
   maxVersion: 4,
   request: heartbeatRequest,
   response: heartbeatResponse,
+  isLongPoll: true,
   handle({ groupId, memberId, groupInstanceId, generationId }, call) {
     const { groups } = call.server;
-    call.respond({ errorCode: groups.heartbeat(groupId, memberId, groupInstanceId ?? undefined, generationId) });
+    const waiter = mayHeartbeatsWait(call.connection.software) ? call : undefined;
+    const errorCode = groups.heartbeat(groupId, memberId, groupInstanceId ?? undefined, generationId, waiter);
+    if (errorCode !== undefined) call.respond({ errorCode });
   },
 };

@@ -9,6 +9,7 @@ import { errorCode } from "../codec/errors.ts";
 import { tick } from "./deadlines.ts";
 import { Group, type JoinAnswer, type SyncAnswer } from "./group.ts";
 import { plainGroupSettings } from "./group-settings.ts";
+import { holdMs } from "./held-heartbeats.ts";
 import { joinGroup } from "./joining.ts";
 import { heartbeat, leaveGroup, syncGroup } from "./membership.ts";
 
@@ -111,9 +112,20 @@ class World {
       const assignments = new Map([...group.members.keys()].map((id) => [id, Buffer.from(id)]));
       const asked = { protocolType: undefined, protocolName: undefined, assignments };
       syncGroup(group, { memberId, instanceId, generation, ...asked }, request, nowMs);
-    } else if (step.what === "beat") heartbeat(group, memberId, instanceId, generation, nowMs);
+    } else if (step.what === "beat") this.#beat(step.who, memberId, instanceId, generation);
     else if (step.what === "leave") leaveGroup(group, [{ memberId, instanceId, reason: "" }], nowMs);
     else this.known.delete(step.who);
+  }
+
+  #beat(client: number, memberId: string, instanceId: string | undefined, generation: number): void {
+    const { group, nowMs } = this;
+    const code = heartbeat(group, memberId, instanceId, generation, nowMs);
+    const member = group.members.get(memberId);
+    if (code !== errorCode.NONE || member === undefined) return;
+    if (holdMs(group, member, nowMs) === 0) return;
+    const request = ++this.#requests;
+    this.#whoseRequest.set(request, client);
+    member.heartbeatWaiter = request;
   }
 
   #settle(): void {
@@ -127,7 +139,7 @@ class World {
       assert.ok(client !== undefined, "each request is answered once");
       this.#whoseRequest.delete(outcome.waiter);
       if (outcome.kind === "join") this.#joined(client, outcome.answer);
-      else this.#synced(outcome.answer);
+      else if (outcome.kind === "sync") this.#synced(outcome.answer);
     }
     this.#check();
   }
@@ -162,6 +174,7 @@ class World {
     for (const id of this.members) assert.ok(group.members.has(id), "nobody is lost without a word");
     for (const { expiresAtMs } of all) assert.ok(group.nextDeadlineMs <= expiresAtMs);
     if (all.length > 0) assert.ok(group.members.has(group.leaderId!));
+    if (group.state !== "Stable") assert.ok(all.every(({ heartbeatWaiter }) => heartbeatWaiter === undefined));
     if (group.state === "Empty") assert.equal(all.length, 0);
     else if (group.state === "PreparingRebalance") {
       assert.ok(group.nextDeadlineMs <= Math.min(group.joinDeadline!.atMs, group.joinDeadline!.quietAtMs));

@@ -5,6 +5,8 @@ export interface GroupSettings {
   readonly initialRebalanceDelayMs: number;
   /** That wait ends when no member has come for so long, and none is about to; 0: not before its time, as Kafka's. */
   readonly initialRebalanceQuietMs: number;
+  /** How long the answer to a heartbeat waits for a rebalance, at most; 0: not at all, as Kafka's. */
+  readonly heartbeatHoldMaxMs: number;
   /** Bounds of what members may ask for as their session timeout. */
   readonly sessionTimeoutMinMs: number;
   readonly sessionTimeoutMaxMs: number;
@@ -16,10 +18,11 @@ export interface GroupSettings {
   readonly offsetMetadataMax: number;
 }
 
-/** Kafka's defaults, but for initialRebalanceQuietMs. */
+/** Kafka's defaults, but for initialRebalanceQuietMs and heartbeatHoldMaxMs. */
 export const plainGroupSettings: GroupSettings = {
   initialRebalanceDelayMs: 3000,
   initialRebalanceQuietMs: 1000,
+  heartbeatHoldMaxMs: 3000,
   sessionTimeoutMinMs: 6000,
   sessionTimeoutMaxMs: 1_800_000,
   membersMax: Infinity,

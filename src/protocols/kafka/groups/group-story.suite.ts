@@ -4,7 +4,7 @@
  *
  *     a joins [as=ID] [instance=I] [knows=range,sticky] [says=TEXT] [session=MS] [rebalance=MS] [type=T] [v=N]
  *     a syncs as=ID [at=GENERATION] [instance=I] [gives=ID:TEXT,ID:TEXT] [type=T] [name=N]
- *     a beats as=ID [at=GENERATION] [instance=I]
+ *     a beats as=ID [at=GENERATION] [instance=I] [waits]
  *     a leaves [as=ID] [instance=I]
  *     a commits [as=ID] [at=GENERATION] [tx]
  *     5000 ms pass
@@ -14,6 +14,7 @@ import { errorCode, errorName } from "../codec/errors.ts";
 import { tick } from "./deadlines.ts";
 import { Group, type JoinAnswer, type SyncAnswer } from "./group.ts";
 import { plainGroupSettings, type GroupSettings } from "./group-settings.ts";
+import { holdMs } from "./held-heartbeats.ts";
 import { joinGroup } from "./joining.ts";
 import { checkCommit, heartbeat, leaveGroup, syncGroup } from "./membership.ts";
 
@@ -68,7 +69,14 @@ export class GroupStory {
       const asked = { protocolType: options.get("type"), protocolName: options.get("name"), assignments };
       syncGroup(group, { memberId, instanceId, generation, ...asked }, who, nowMs);
     } else if (what === "beats") {
-      said.push(`${who}: ${errorName(heartbeat(group, memberId, instanceId, generation, nowMs))}`);
+      const code = heartbeat(group, memberId, instanceId, generation, nowMs);
+      const member = group.members.get(memberId);
+      const forMs = options.has("waits") && member !== undefined ? holdMs(group, member, nowMs) : 0;
+      if (code !== errorCode.NONE || forMs === 0) said.push(`${who}: ${errorName(code)}`);
+      else {
+        said.push(`for ${Math.floor(forMs)} ms`);
+        member!.heartbeatWaiter = who;
+      }
     } else if (what === "leaves") {
       const [code] = leaveGroup(group, [{ memberId, instanceId, reason: "" }], nowMs);
       said.push(`${who}: ${errorName(code!)}`);
@@ -121,6 +129,7 @@ export class GroupStory {
     for (const outcome of this.group.outcomes.splice(0)) {
       if (outcome.kind === "join") said.push(`${outcome.waiter}: ${joinText(outcome.answer)}`);
       else if (outcome.kind === "sync") said.push(`${outcome.waiter}: ${syncText(outcome.answer)}`);
+      else if (outcome.kind === "heartbeat") said.push(`${outcome.waiter}: ${errorName(outcome.answer.errorCode)}`);
       else if (outcome.what === "a member of a group is out") said.push(`${outcome.memberId} is out: ${outcome.why}`);
     }
   }

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GroupStory } from "./group-story.suite.ts";
 
@@ -940,3 +941,85 @@ test("one that comes back with its id to a group that is full is not waited for"
   `,
     { initialRebalanceDelayMs: 0, membersMax: 2 },
   ));
+
+const twoMembers = `
+    a joins session=45000
+      PreparingRebalance 0
+    b joins session=45000
+      PreparingRebalance 0
+    0 ms pass
+      at 0 ms
+      a: a-1 joined 1, range, leader a-1, members a-1 b-1
+      b: b-1 joined 1, range, leader a-1
+      CompletingRebalance 1
+    a syncs as=a-1 gives=a-1:x,b-1:y
+      a: is assigned x
+      Stable 1
+    b syncs as=b-1
+      b: is assigned y`;
+
+test("a heartbeat whose answer may wait is answered when somebody leaves, joins, or is out", () =>
+  tell(
+    `${twoMembers}
+    3000 ms pass
+    a beats as=a-1 waits
+      for 2625 ms
+    100 ms pass
+    b leaves as=b-1
+      b: NONE
+      a: REBALANCE_IN_PROGRESS
+      PreparingRebalance 1
+    a joins as=a-1 session=45000
+      a: a-1 joined 2, range, leader a-1, members a-1
+      CompletingRebalance 2
+    a beats as=a-1 waits
+      a: NONE
+    a syncs as=a-1 gives=a-1:x
+      a: is assigned x
+      Stable 2
+    a beats as=a-1 waits
+      for 2625 ms
+    c joins
+      a: REBALANCE_IN_PROGRESS
+      PreparingRebalance 2
+    a leaves as=a-1
+      a: NONE
+      c: c-1 joined 3, range, leader c-1, members c-1
+      CompletingRebalance 3
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("an answer waits for less than the member has waited between two heartbeats, and renews nothing by waiting", () =>
+  tell(
+    `${twoMembers}
+    1000 ms pass
+    a beats as=a-1 waits
+      for 2625 ms
+    800 ms pass
+    a beats as=a-1 waits
+      for 700 ms
+      a: NONE
+    44999 ms pass
+      at 45000 ms
+      b-1 is out: its session has timed out
+      a: REBALANCE_IN_PROGRESS
+      PreparingRebalance 1
+    1 ms pass
+      at 46800 ms
+      a-1 is out: its session has timed out
+      Empty 2
+  `,
+    { initialRebalanceDelayMs: 0 },
+  ));
+
+test("static members' heartbeats, those of Streams and of other kinds of groups are answered at once", () => {
+  for (const how of ["instance=i", "knows=stream", "type=connect"]) {
+    const story = new GroupStory({ initialRebalanceDelayMs: 0 });
+    const instance = how.startsWith("instance") ? how : "";
+    story.act(`a joins ${how}`);
+    story.act("0 ms pass");
+    story.act(`a syncs as=a-1 gives=a-1:x ${instance}`);
+    assert.deepEqual(story.act(`a beats as=a-1 waits ${instance}`), ["a: NONE"]);
+  }
+});

@@ -44,10 +44,15 @@ export interface SyncAnswer {
   readonly assignment: Buffer;
 }
 
+export interface HeartbeatAnswer {
+  readonly errorCode: number;
+}
+
 /** What a step brought about: answers to be sent, and what an operator may want to know. */
 export type Outcome<Waiter> =
   | { readonly kind: "join"; readonly waiter: Waiter; readonly answer: JoinAnswer }
   | { readonly kind: "sync"; readonly waiter: Waiter; readonly answer: SyncAnswer }
+  | { readonly kind: "heartbeat"; readonly waiter: Waiter; readonly answer: HeartbeatAnswer }
   | { readonly kind: "note"; readonly what: string; readonly memberId?: string; readonly why: string };
 
 const nobody: readonly JoinedMember[] = [];
@@ -179,6 +184,7 @@ export class Group<Waiter> {
   remove(member: Member<Waiter>): void {
     this.refuseJoin(member, "", errorCode.UNKNOWN_MEMBER_ID);
     this.answerSync(member, errorCode.UNKNOWN_MEMBER_ID);
+    this.answerHeartbeat(member, errorCode.UNKNOWN_MEMBER_ID);
     this.assign(member);
     this.members.delete(member.id);
     this.#count(member.protocols, -1);
@@ -191,6 +197,7 @@ export class Group<Waiter> {
   replace(old: Member<Waiter>, replacement: Member<Waiter>): void {
     this.refuseJoin(old, old.id, errorCode.FENCED_INSTANCE_ID);
     this.answerSync(old, errorCode.FENCED_INSTANCE_ID);
+    this.answerHeartbeat(old, errorCode.FENCED_INSTANCE_ID);
     this.members.delete(old.id);
     this.#count(old.protocols, -1);
     if (this.pendingSync.delete(old.id)) this.pendingSync.add(replacement.id);
@@ -271,6 +278,14 @@ export class Group<Waiter> {
     member.syncWaiter = undefined;
     this.outcomes.push({ kind: "sync", waiter, answer: this.syncAnswer(member, code) });
     return true;
+  }
+
+  /** If one waits. */
+  answerHeartbeat(member: Member<Waiter>, code: number): void {
+    const waiter = member.heartbeatWaiter;
+    if (waiter === undefined) return;
+    member.heartbeatWaiter = undefined;
+    this.outcomes.push({ kind: "heartbeat", waiter, answer: { errorCode: code } });
   }
 
   syncAnswer(member: Member<Waiter>, code: number): SyncAnswer {

@@ -9,15 +9,17 @@
  *
  * Each group has one timer at most, which is set for its next deadline, and left where it is when that moves away.
  */
+import { must } from "../../../base/assert.ts";
 import type { Clock, TimerHandle } from "../../../base/clock.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Broker, Namespace, Queue } from "../../../broker/api.ts";
 import type { LimitedLog } from "../../../observe/limited-log.ts";
 import { errorCode } from "../codec/errors.ts";
 import { tick } from "./deadlines.ts";
-import { Group, joinRefusal, syncRefusal, type JoinAnswer, type SyncAnswer } from "./group.ts";
+import { Group, joinRefusal, syncRefusal, type HeartbeatAnswer, type JoinAnswer, type SyncAnswer } from "./group.ts";
 import type { GroupSettings } from "./group-settings.ts";
 import { GroupTopics } from "./group-topics.ts";
+import { HeldHeartbeat, holdMs, type HeartbeatCall } from "./held-heartbeats.ts";
 import { joinGroup, type JoinRequest } from "./joining.ts";
 import { checkCommit, heartbeat, leaveGroup, syncGroup, type Leaving, type SyncRequest } from "./membership.ts";
 import { OffsetRetention } from "./offset-retention.ts";
@@ -26,9 +28,9 @@ import { offsetMax, packPosition, type PositionToStore } from "./stored-position
 import { subscribedTopics } from "./subscribed-topics.ts";
 import { uuidText } from "./uuid-text.ts";
 
-/** One who waits for the answer to JoinGroup or SyncGroup. */
+/** One who waits for the answer to JoinGroup, SyncGroup or Heartbeat. */
 export interface GroupWaiter {
-  respond(answer: JoinAnswer | SyncAnswer): void;
+  respond(answer: JoinAnswer | SyncAnswer | HeartbeatAnswer): void;
 }
 
 export interface GroupsOptions {
@@ -83,6 +85,7 @@ export class Groups {
   readonly #options: GroupsOptions;
   readonly #seats = new Map<string, SeatedGroup>();
   readonly #retention: OffsetRetention;
+  readonly #held = new Set<HeldHeartbeat>();
   #keptBytes = 0;
   #isStopped = false;
 
@@ -144,12 +147,29 @@ export class Groups {
     this.#drive(seat, (nowMs) => syncGroup(seat.group, request, waiter, nowMs));
   }
 
-  /** Answers an error code. */
-  heartbeat(groupId: string, memberId: string, instanceId: string | undefined, generation: number): number {
+  /** Answers an error code; undefined: `call`, of one that goes on meanwhile, is answered when there is something to tell. */
+  heartbeat(
+    groupId: string,
+    memberId: string,
+    instanceId: string | undefined,
+    generation: number,
+    call?: HeartbeatCall,
+  ): number | undefined {
     if (groupId === "") return errorCode.INVALID_GROUP_ID;
     const seat = this.find(groupId);
     if (seat === undefined) return errorCode.UNKNOWN_MEMBER_ID;
-    return this.#drive(seat, (nowMs) => heartbeat(seat.group, memberId, instanceId, generation, nowMs));
+    const code = this.#drive(seat, (nowMs) => heartbeat(seat.group, memberId, instanceId, generation, nowMs));
+    if (code !== errorCode.NONE || call === undefined || this.#isStopped) return code;
+    const { clock } = this.#options;
+    const member = must(seat.group.members.get(memberId), "whose heartbeat counts is a member");
+    const forMs = Math.floor(holdMs(seat.group, member, clock.elapsedMs()));
+    if (forMs <= 0) return code;
+    const held = new HeldHeartbeat(call, clock, forMs, this.#held, (isAbandoned) => {
+      if (isAbandoned) member.hasGivenUp = true;
+      if (member.heartbeatWaiter === held) this.#drive(seat, () => seat.group.answerHeartbeat(member, errorCode.NONE));
+    });
+    member.heartbeatWaiter = held;
+    return undefined;
   }
 
   /** Answers an error code for each. */
@@ -234,6 +254,7 @@ export class Groups {
   stop(): void {
     this.#isStopped = true;
     this.#retention.stop();
+    for (const held of this.#held) held.respond({ errorCode: errorCode.NONE });
     for (const { timer } of this.#seats.values()) if (timer !== undefined) this.#options.clock.clearTimer(timer);
   }
 

@@ -35,6 +35,12 @@ export class Member<Waiter> {
   assignment: Buffer = nothing;
   joinWaiter: Waiter | undefined;
   syncWaiter: Waiter | undefined;
+  heartbeatWaiter: Waiter | undefined;
+  /** Of its heartbeats, when the last came, and the shortest time between two of this generation: see held-heartbeats.ts. */
+  beatAtMs = -Infinity;
+  beatIntervalMs = Infinity;
+  /** A connection ended while a heartbeat of it waited. */
+  hasGivenUp = false;
   /** Waits for its first generation: it was not told its id yet, and so cannot send heartbeats. */
   isNew = false;
   /** When it is taken for dead; Infinity: not while it waits for an answer. */

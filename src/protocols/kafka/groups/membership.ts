@@ -66,6 +66,8 @@ export function heartbeat<W>(
   if (code !== errorCode.NONE || member === undefined) return code;
   if (generation !== group.generation) return errorCode.ILLEGAL_GENERATION;
   group.renew(member, nowMs);
+  // One that still waits came by another connection, which the member has given up.
+  group.answerHeartbeat(member, errorCode.NONE);
   return group.state === "PreparingRebalance" ? errorCode.REBALANCE_IN_PROGRESS : errorCode.NONE;
 }
 

@@ -25,6 +25,7 @@ export function prepareRebalance<W>(group: Group<W>, why: string, nowMs: number)
   group.isInitial = group.state === "Empty";
   group.hasNewcomer = false;
   group.state = "PreparingRebalance";
+  for (const member of group.members.values()) group.answerHeartbeat(member, errorCode.REBALANCE_IN_PROGRESS);
   group.note("a group is to rebalance", why);
   if (group.isInitial) {
     const { initialRebalanceDelayMs: delayMs } = group.settings;
@@ -105,6 +106,8 @@ export function completeJoining<W>(group: Group<W>, nowMs: number): void {
     group.answerJoin(member, group.joinAnswer(member.id));
     group.renew(member, nowMs);
     member.isNew = false;
+    member.beatAtMs = -Infinity;
+    member.beatIntervalMs = Infinity;
     group.pendingSync.add(member.id);
   }
   group.syncDeadlineMs = nowMs + group.rebalanceTimeoutMs();
