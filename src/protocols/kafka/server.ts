@@ -25,6 +25,7 @@ import { ForeignBatches } from "./mapping/foreign-batches.ts";
 import { nobody } from "./nobody.ts";
 import { ProducerIds } from "./producing/producer-ids.ts";
 import type { KafkaSettings } from "./settings.ts";
+import { BrokerDefaults } from "./topics/broker-defaults.ts";
 import { Topics } from "./topics/topics.ts";
 import { Transactions } from "./transactions/transactions.ts";
 
@@ -74,6 +75,8 @@ export class KafkaServer {
   /** For addresses from which wrong passwords come. */
   readonly penalty = new LoginPenalty();
   readonly topics: Topics;
+  /** What clients have set of the broker's configs. */
+  readonly brokerDefaults: BrokerDefaults;
   readonly transactions: Transactions;
   readonly foreignEntries: ForeignEntries;
   readonly fetchSessions: FetchSessions = new FetchSessions(this);
@@ -104,6 +107,7 @@ export class KafkaServer {
     this.isPrivate = options.isPrivate ?? (() => false);
     for (const command of options.commands) this.#commandByKey[command.key] = command;
     this.counters = new ApiCounters(options.commands);
+    this.brokerDefaults = new BrokerDefaults(options.broker.definitions);
     this.topics = new Topics(this);
     this.producerIds = new ProducerIds(options.broker.definitions);
     const { broker, clock, random, log } = this;

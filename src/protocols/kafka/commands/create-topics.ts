@@ -66,11 +66,12 @@ function make(
   const judged = judgeNewTopic(call, asked, nodes);
   if (judged instanceof TopicRefusal) return judged;
   const topic = validateOnly ? undefined : call.server.topics.create(name, judged.partitionCount, judged.configs);
-  return shown(judged, topic?.id);
+  return shown(call, judged, topic?.id);
 }
 
 /** Who may make a topic may see its configs. */
-function shown({ partitionCount, replicationFactor, configs }: NewTopic, topicId: string | undefined): Result {
+function shown({ server }: Call, judged: NewTopic, topicId: string | undefined): Result {
+  const { partitionCount, replicationFactor, configs } = judged;
   return {
     errorCode: errorCode.NONE,
     errorMessage: null,
@@ -78,6 +79,6 @@ function shown({ partitionCount, replicationFactor, configs }: NewTopic, topicId
     topicId,
     numPartitions: partitionCount,
     replicationFactor,
-    configs: effectiveConfigs(configs),
+    configs: effectiveConfigs(configs, server.brokerDefaults),
   };
 }

@@ -15,9 +15,9 @@ import { distinct } from "../distinct.ts";
 import { nodesFor } from "../nodes.ts";
 import { mayDescribe } from "../topics/access.ts";
 import { resourceType } from "../topics/altering.ts";
-import { shownBrokerConfigs } from "../topics/broker-configs.ts";
+import { shownBrokerConfigs, shownClusterConfigs } from "../topics/broker-configs.ts";
 import { TopicRefusal } from "../topics/refusal.ts";
-import { shownTopicConfigs, type Detail, type ShownConfig } from "../topics/shown-configs.ts";
+import { nothingSet, shownTopicConfigs, type Detail, type ShownConfig } from "../topics/shown-configs.ts";
 import { topicNameFault } from "../topics/topic-name.ts";
 
 type Asked = DescribeConfigsRequest["resources"][number];
@@ -80,14 +80,13 @@ function describeTopic(call: Call, name: string, detail: Detail): ShownConfig[] 
   const fault = topicNameFault(name);
   if (fault !== undefined) return new TopicRefusal("INVALID_TOPIC_EXCEPTION", fault);
   const topic = call.server.topics.find(name);
-  return topic === undefined
-    ? new TopicRefusal("UNKNOWN_TOPIC_OR_PARTITION", "")
-    : shownTopicConfigs(topic.configs, detail);
+  if (topic === undefined) return new TopicRefusal("UNKNOWN_TOPIC_OR_PARTITION", "");
+  return shownTopicConfigs(topic.configs, topic.isOwn ? call.server.brokerDefaults : nothingSet, detail);
 }
 
-/** No name: what holds for all nodes unless one has its own, which is nothing. */
+/** No name: what was set for all nodes. */
 function describeBroker(call: Call, name: string, detail: Detail): ShownConfig[] | TopicRefusal {
-  if (name === "") return [];
+  if (name === "") return shownClusterConfigs(call, detail);
   if (!/^[+-]?\d+$/.test(name))
     return new TopicRefusal("INVALID_REQUEST", `Broker id must be an integer, but it is: ${name}`);
   const nodes = nodesFor(call.server, call.connection.address);

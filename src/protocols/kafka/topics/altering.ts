@@ -1,12 +1,12 @@
 /**
  * Changes of configs: judged one resource at a time, in Kafka's order and with Kafka's texts. Only topics that were made over
- * Kafka have configs that can be set. The broker's are its options; loggers, groups and metrics of clients have none here.
+ * Kafka have configs that can be set, and the broker has some; loggers, groups and metrics of clients have none here.
  */
 
 import type { AlterConfigsRequest, IncrementalAlterConfigsRequest } from "../codec/messages/configs.ts";
 import type { Call } from "../command.ts";
-import { nodesFor } from "../nodes.ts";
-import { mayAlterCluster, mayConfigure } from "./access.ts";
+import { mayConfigure } from "./access.ts";
+import { changeBrokerConfigs, type Apply, type Lists } from "./altering-broker.ts";
 import { notOwn } from "./creation.ts";
 import { done, TopicRefusal, type Outcome } from "./refusal.ts";
 import { checkTopicConfigs, topicConfigByName, type ConfigTexts } from "./topic-configs.ts";
@@ -21,16 +21,13 @@ type Replacement = AlterConfigsRequest["resources"][number];
 type Change = IncrementalAlterConfigsRequest["resources"][number];
 type Resource = Pick<Change, "resourceType" | "resourceName">;
 
-/** What a change makes of a topic's configs. */
-type Applied = ConfigTexts | TopicRefusal;
-
 /** AlterConfigs: what is not named goes back to its default. */
 export function replaceConfigs(call: Call, asked: Replacement, validateOnly: boolean): Outcome {
   const names = asked.configs.map(({ name }) => name);
   const nulls = asked.configs.filter(({ value }) => value === null).map(({ name }) => name);
-  const refusal = judgeForm(names, nulls) ?? judgeResource(call, asked, names);
+  const refusal = judgeForm(names, nulls) ?? judgeResource(call, asked);
   if (refusal !== undefined) return refusal.outcome;
-  return change(call, asked.resourceName, validateOnly, () => {
+  return change(call, asked, validateOnly, () => {
     return new Map(asked.configs.map(({ name, value }) => [name, value!]));
   });
 }
@@ -41,9 +38,9 @@ export function changeConfigs(call: Call, asked: Change, validateOnly: boolean):
   const nulls = asked.configs
     .filter(({ configOperation, value }) => value === null && configOperation !== operations.delete)
     .map(({ name }) => name);
-  const refusal = judgeForm(names, nulls) ?? judgeResource(call, asked, names);
+  const refusal = judgeForm(names, nulls) ?? judgeResource(call, asked);
   if (refusal !== undefined) return refusal.outcome;
-  return change(call, asked.resourceName, validateOnly, (before) => applyAll(before, asked));
+  return change(call, asked, validateOnly, (before, lists) => applyAll(before, asked, lists));
 }
 
 function judgeForm(names: readonly string[], nulls: readonly string[]): TopicRefusal | undefined {
@@ -53,38 +50,38 @@ function judgeForm(names: readonly string[], nulls: readonly string[]): TopicRef
   return new TopicRefusal("INVALID_REQUEST", `Null value not supported for : ${nulls.join(", ")}`);
 }
 
-/** Undefined: it is a topic that the caller may change. */
-function judgeResource(call: Call, asked: Resource, names: readonly string[]): TopicRefusal | undefined {
+/** Undefined: it is the broker, or a topic that the caller may change. */
+function judgeResource(call: Call, asked: Resource): TopicRefusal | undefined {
   const { resourceType: type, resourceName: name } = asked;
-  if (type === resourceType.broker) return refuseBroker(call, name, names);
+  if (type === resourceType.broker) return undefined;
   if (type === resourceType.brokerLogger || type === resourceType.clientMetrics || type === resourceType.group)
     return new TopicRefusal("INVALID_REQUEST", `Configs of resource type ${type} are not supported.`);
   if (type !== resourceType.topic) return new TopicRefusal("INVALID_REQUEST", `Unknown resource type ${type}`);
   return mayConfigure(call, name) ? undefined : new TopicRefusal("TOPIC_AUTHORIZATION_FAILED");
 }
 
-function refuseBroker(call: Call, name: string, names: readonly string[]): TopicRefusal {
-  if (!mayAlterCluster(call)) return new TopicRefusal("CLUSTER_AUTHORIZATION_FAILED");
-  if (name !== "") {
-    if (!/^[+-]?\d+$/.test(name))
-      return new TopicRefusal("INVALID_REQUEST", `Node id must be an integer, but it is: ${name}`);
-    const nodes = nodesFor(call.server, call.connection.address);
-    if (!nodes.some(({ id }) => id === Number(name))) {
-      const why = `Unexpected broker id, expected ${nodes[0]!.id}, but received ${name}`;
-      return new TopicRefusal("INVALID_REQUEST", why);
-    }
-  }
-  return new TopicRefusal("INVALID_REQUEST", `Cannot update these configs dynamically: Set(${names.join(", ")})`);
+function change(call: Call, { resourceType: type, resourceName }: Resource, validateOnly: boolean, apply: Apply) {
+  return type === resourceType.broker
+    ? changeBrokerConfigs(call, resourceName, validateOnly, apply)
+    : changeTopic(call, resourceName, validateOnly, apply);
 }
 
-function change(call: Call, name: string, validateOnly: boolean, apply: (before: ConfigTexts) => Applied): Outcome {
+const topicLists: Lists = {
+  defaultOf: (name) => {
+    const config = topicConfigByName.get(name);
+    return config?.type === "LIST" ? config.default : undefined;
+  },
+  refusal: (name, operation) => `Can't ${operation.toUpperCase()} to key ${name} because its type is not LIST.`,
+};
+
+function changeTopic(call: Call, name: string, validateOnly: boolean, apply: Apply): Outcome {
   if (name === "") return new TopicRefusal("INVALID_REQUEST", "Default topic resources are not allowed.").outcome;
   const nameFault = topicNameFault(name);
   if (nameFault !== undefined) return new TopicRefusal("INVALID_TOPIC_EXCEPTION", nameFault).outcome;
   const topic = call.server.topics.find(name);
-  const after = apply(topic?.isOwn === true ? topic.configs : new Map());
+  const after = apply(topic?.isOwn === true ? topic.configs : new Map(), topicLists);
   if (after instanceof TopicRefusal) return after.outcome;
-  const fault = checkTopicConfigs(after);
+  const fault = checkTopicConfigs(after, call.server.brokerDefaults.ofTopics);
   if (fault !== undefined) return new TopicRefusal("INVALID_CONFIG", fault.text).outcome;
   if (topic === undefined)
     return new TopicRefusal("UNKNOWN_TOPIC_OR_PARTITION", `The topic '${name}' does not exist.`).outcome;
@@ -93,7 +90,7 @@ function change(call: Call, name: string, validateOnly: boolean, apply: (before:
   return done;
 }
 
-function applyAll(before: ConfigTexts, { configs }: Change): Applied {
+function applyAll(before: ConfigTexts, { configs }: Change, lists: Lists): ConfigTexts | TopicRefusal {
   const after = new Map(before);
   for (const { name, configOperation, value } of configs) {
     switch (configOperation) {
@@ -106,12 +103,10 @@ function applyAll(before: ConfigTexts, { configs }: Change): Applied {
       case operations.append:
       case operations.subtract: {
         const isAppended = configOperation === operations.append;
-        const config = topicConfigByName.get(name);
-        if (config?.type !== "LIST") {
-          const why = `Can't ${isAppended ? "APPEND" : "SUBTRACT"} to key ${name} because its type is not LIST.`;
-          return new TopicRefusal("INVALID_CONFIG", why);
-        }
-        const parts = (after.get(name) ?? config.default).split(",").filter((part) => part !== "");
+        const plain = lists.defaultOf(name);
+        if (plain === undefined)
+          return new TopicRefusal("INVALID_CONFIG", lists.refusal(name, isAppended ? "append" : "subtract"));
+        const parts = (after.get(name) ?? plain).split(",").filter((part) => part !== "");
         after.set(name, (isAppended ? appended : subtracted)(parts, value!.split(",")).join(","));
         break;
       }

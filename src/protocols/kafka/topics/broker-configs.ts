@@ -1,14 +1,22 @@
 /**
  * The broker's configs, as Kafka's clients and tools ask for them: those of Kafka's that have a meaning here, with the values
- * that hold here. All are read-only: they are this broker's options, which its configuration file, flags and environment set.
+ * that hold here. These are read-only: they are this broker's options, which its configuration file, flags and environment
+ * set. Beside them stand those that clients can set, see dynamic-configs.ts.
  */
 
 import type { Call } from "../command.ts";
 import { nodesFor } from "../nodes.ts";
-import type { ConfigType } from "./config-type.ts";
-import { configSource, typeNumber, type Detail, type ShownConfig } from "./shown-configs.ts";
-import { topicConfigs } from "./topic-configs.ts";
+import { showConfig, readConfig, type ConfigType, type ConfigValue } from "./config-type.ts";
 import { defaultReplicationFactor } from "./creation.ts";
+import { dynamicConfigByName, dynamicConfigs, isForeignConfig, type DynamicConfig } from "./dynamic-configs.ts";
+import {
+  brokerSynonyms,
+  configSource,
+  typeNumber,
+  type Detail,
+  type ShownConfig,
+  type Synonym,
+} from "./shown-configs.ts";
 
 interface BrokerConfig {
   readonly name: string;
@@ -23,7 +31,33 @@ interface BrokerConfig {
 
 /** @param nodeId of the node that is asked. */
 export function shownBrokerConfigs(call: Call, nodeId: number, detail: Detail): ShownConfig[] {
-  return [...ownConfigs(call, nodeId), ...topicDefaults].map((config) => show(config, detail));
+  const { brokerDefaults } = call.server;
+  const set = (name: string): boolean => brokerDefaults.at("node").has(name) || brokerDefaults.at("cluster").has(name);
+  const foreign = [...brokerDefaults.at("node").keys(), ...brokerDefaults.at("cluster").keys()].filter(isForeignConfig);
+  return [
+    ...ownConfigs(call, nodeId).map((config) => show(config, detail)),
+    ...dynamicConfigs
+      .filter(({ name, isHidden }) => isHidden !== true || set(name))
+      .map((config) =>
+        showDynamic(
+          config,
+          brokerSynonyms(config.name, config.default, config.topicConfig?.coarser, brokerDefaults),
+          detail,
+        ),
+      ),
+    ...[...new Set(foreign)].map((name) =>
+      showForeign(name, brokerSynonyms(name, null, undefined, brokerDefaults), detail),
+    ),
+  ];
+}
+
+/** What was set for all nodes, and nothing else. */
+export function shownClusterConfigs(call: Call, detail: Detail): ShownConfig[] {
+  return [...call.server.brokerDefaults.at("cluster")].map(([name, value]) => {
+    const synonyms = [{ name, value, source: configSource.cluster }];
+    const config = dynamicConfigByName.get(name);
+    return config === undefined ? showForeign(name, synonyms, detail) : showDynamic(config, synonyms, detail, value);
+  });
 }
 
 function ownConfigs(call: Call, nodeId: number): readonly BrokerConfig[] {
@@ -79,15 +113,11 @@ function ownConfigs(call: Call, nodeId: number): readonly BrokerConfig[] {
     { name: "remote.log.storage.system.enable", type: "BOOLEAN", default: "false" },
     { name: "log.retention.hours", type: "INT", default: "168" },
     { name: "log.retention.minutes", type: "INT" },
-    { name: "log.retention.ms", type: "LONG" },
     { name: "log.roll.hours", type: "INT", default: "168" },
+    { name: "log.roll.jitter.hours", type: "INT", default: "0" },
+    { name: "log.flush.scheduler.interval.ms", type: "LONG", default: "9223372036854775807" },
   ];
 }
-
-/** What topics have that say nothing else: under the broker's names. */
-const topicDefaults: readonly BrokerConfig[] = topicConfigs
-  .filter(({ brokerName }) => brokerName !== undefined)
-  .map(({ brokerName, type, default: plain }) => ({ name: brokerName!, type, default: plain }));
 
 function count(name: string, plain: string, value: number, option?: string): BrokerConfig {
   return { name, type: "INT", default: plain, value: String(value), ...(option === undefined ? {} : { option }) };
@@ -110,6 +140,41 @@ function show({ name, type, default: plain, value = plain, option }: BrokerConfi
     synonyms: detail.includeSynonyms ? [...own, ...defaults] : [],
     configType: typeNumber(type),
     documentation: detail.includeDocumentation ? documentationOf(option) : null,
+  };
+}
+
+/** @param written as it is to be shown; undefined: as it is read. */
+function showDynamic(
+  { name, type, isHidden, documentation }: DynamicConfig,
+  synonyms: readonly Synonym[],
+  detail: Detail,
+  written?: string,
+): ShownConfig {
+  const first = synonyms[0];
+  const text = first?.value ?? null;
+  return {
+    name,
+    value: text === null ? null : (written ?? showConfig(readConfig(name, type, text) as ConfigValue)),
+    readOnly: isHidden === true,
+    configSource: first?.source ?? configSource.default,
+    isSensitive: false,
+    synonyms: detail.includeSynonyms ? synonyms : [],
+    configType: typeNumber(type),
+    documentation: detail.includeDocumentation ? documentation : null,
+  };
+}
+
+/** Nobody knows what it is, so it may be a secret: as in Kafka, its value is not told. */
+function showForeign(name: string, synonyms: readonly Synonym[], detail: Detail): ShownConfig {
+  return {
+    name,
+    value: null,
+    readOnly: true,
+    configSource: synonyms[0]!.source,
+    isSensitive: true,
+    synonyms: detail.includeSynonyms ? synonyms.map((each) => ({ ...each, value: null })) : [],
+    configType: 0,
+    documentation: detail.includeDocumentation ? "It has no effect here." : null,
   };
 }
 

@@ -3,13 +3,14 @@
  * integer is due, and 0.5 is shown as `0.5`, 1 as `1.0`.
  */
 
-export type ConfigType = "BOOLEAN" | "STRING" | "INT" | "LONG" | "DOUBLE" | "LIST";
+export type ConfigType = "BOOLEAN" | "STRING" | "INT" | "SHORT" | "LONG" | "DOUBLE" | "LIST";
 
 /** As DescribeConfigs numbers them. */
 export const configTypeNumbers: Readonly<Record<ConfigType, number>> = {
   BOOLEAN: 1,
   STRING: 2,
   INT: 3,
+  SHORT: 4,
   LONG: 5,
   DOUBLE: 6,
   LIST: 7,
@@ -32,6 +33,7 @@ export function invalidValue(name: string, shown: string, why: string): ConfigFa
 }
 
 const bounds = {
+  SHORT: { least: -(2n ** 15n), most: 2n ** 15n - 1n },
   INT: { least: -(2n ** 31n), most: 2n ** 31n - 1n },
   LONG: { least: -(2n ** 63n), most: 2n ** 63n - 1n },
 };

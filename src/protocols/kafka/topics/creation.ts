@@ -28,7 +28,7 @@ export const defaultReplicationFactor = 1;
 
 /** Judges one that the caller may make. */
 export function judgeNewTopic(call: Call, asked: AskedTopic, nodes: readonly Node[]): NewTopic | TopicRefusal {
-  const configs = judgeName(call, asked.name) ?? judgeConfigs(asked);
+  const configs = judgeName(call, asked.name) ?? judgeConfigs(call, asked);
   if (configs instanceof TopicRefusal) return configs;
   const sized = asked.assignments.length > 0 ? judgeAssignments(asked, nodes) : judgeCounts(call, asked, nodes);
   return sized instanceof TopicRefusal ? sized : { ...sized, configs };
@@ -59,7 +59,7 @@ export function judgeName({ server }: Call, name: string): TopicRefusal | undefi
   return undefined;
 }
 
-function judgeConfigs({ configs }: AskedTopic): ConfigTexts | TopicRefusal {
+function judgeConfigs({ server }: Call, { configs }: AskedTopic): ConfigTexts | TopicRefusal {
   const texts = new Map<string, string>();
   const nulls: string[] = [];
   for (const { name, value } of configs) {
@@ -68,7 +68,7 @@ function judgeConfigs({ configs }: AskedTopic): ConfigTexts | TopicRefusal {
   }
   if (nulls.length > 0)
     return new TopicRefusal("INVALID_CONFIG", `Null value not supported for topic configs: ${nulls.join(",")}`);
-  const fault = checkTopicConfigs(texts);
+  const fault = checkTopicConfigs(texts, server.brokerDefaults.ofTopics);
   return fault === undefined ? texts : new TopicRefusal("INVALID_CONFIG", fault.text);
 }
 

@@ -14,8 +14,10 @@ export interface TopicConfig {
   readonly type: ConfigType;
   /** As it is shown. */
   readonly default: string;
-  /** Of the broker's config that is its default, where Kafka shows one. */
+  /** Of the broker's config that is its default. */
   readonly brokerName?: string;
+  /** Whose default counts as long as that one is not set. */
+  readonly coarser?: { readonly name: string; readonly default: string };
   /** What is wrong with a value. */
   readonly check?: (value: ConfigValue) => string | undefined;
   /** Taken, and not shown. */
@@ -23,13 +25,14 @@ export interface TopicConfig {
   readonly documentation: string;
 }
 
-const none = "It has no effect here: ";
+/** How the texts begin of those without effect. */
+export const none = "It has no effect here: ";
 const longMost = "9223372036854775807";
 const day = "86400000";
 const hour = "3600000";
 const week = "604800000";
 
-function atLeast(least: number | bigint) {
+export function atLeast(least: number | bigint) {
   return (value: ConfigValue): string | undefined =>
     (value as bigint) < least ? `Value must be at least ${least}` : undefined;
 }
@@ -65,6 +68,8 @@ export const topicConfigs: readonly TopicConfig[] = [
     name: "segment.ms",
     type: "LONG",
     default: week,
+    brokerName: "log.roll.ms",
+    coarser: { name: "log.roll.hours", default: "168" },
     check: atLeast(1),
     documentation: `${none}topics share the segments of the broker.`,
   },
@@ -72,6 +77,8 @@ export const topicConfigs: readonly TopicConfig[] = [
     name: "segment.jitter.ms",
     type: "LONG",
     default: "0",
+    brokerName: "log.roll.jitter.ms",
+    coarser: { name: "log.roll.jitter.hours", default: "0" },
     check: atLeast(0),
     documentation: `${none}topics share the segments of the broker.`,
   },
@@ -95,6 +102,8 @@ export const topicConfigs: readonly TopicConfig[] = [
     name: "flush.ms",
     type: "LONG",
     default: longMost,
+    brokerName: "log.flush.interval.ms",
+    coarser: { name: "log.flush.scheduler.interval.ms", default: longMost },
     check: atLeast(0),
     documentation: `${none}every message is on disk before it is acknowledged.`,
   },
@@ -109,6 +118,8 @@ export const topicConfigs: readonly TopicConfig[] = [
     name: "retention.ms",
     type: "LONG",
     default: week,
+    brokerName: "log.retention.ms",
+    coarser: { name: "log.retention.hours", default: "168" },
     check: atLeast(-1),
     documentation: "How long messages are kept under the policy delete. -1: for ever.",
   },
@@ -328,8 +339,13 @@ export function configNumber(name: string, texts: ConfigTexts): number {
   return Math.min(Number(configValue(name, texts)), Number.MAX_SAFE_INTEGER);
 }
 
+/** What is set, on top of what counts for those who say nothing. */
+export function withDefaults(texts: ConfigTexts, defaults: ConfigTexts): ConfigTexts {
+  return defaults.size === 0 ? texts : new Map([...defaults, ...texts]);
+}
+
 /** Judges all that is set for a topic. */
-export function checkTopicConfigs(texts: ConfigTexts): ConfigFault | undefined {
+export function checkTopicConfigs(texts: ConfigTexts, defaults: ConfigTexts): ConfigFault | undefined {
   for (const name of texts.keys())
     if (!topicConfigByName.has(name)) return new ConfigFault(`Unknown topic config name: ${name}`);
   for (const config of topicConfigs) {
@@ -337,23 +353,23 @@ export function checkTopicConfigs(texts: ConfigTexts): ConfigFault | undefined {
     const fault = text === undefined ? undefined : checkOne(config, text);
     if (fault !== undefined) return fault;
   }
-  return checkTogether(texts);
+  return checkTogether(withDefaults(texts, defaults));
 }
 
 function checkOne(config: TopicConfig, text: string): ConfigFault | undefined {
   const { name, type, check } = config;
   const value = readConfig(name, type, text);
   if (value instanceof ConfigFault) return value;
-  if (name === "cleanup.policy") return checkPolicies(value as readonly string[]);
+  if (name === "cleanup.policy") return checkPolicies(name, value as readonly string[]);
   if (name.endsWith(".replication.throttled.replicas")) return checkThrottled(name, value as readonly string[]);
   const why = check?.(value);
   return why === undefined ? undefined : invalidValue(name, showConfig(value), why);
 }
 
-function checkPolicies(policies: readonly string[]): ConfigFault | undefined {
+export function checkPolicies(name: string, policies: readonly string[]): ConfigFault | undefined {
   const check = oneOf("compact", "delete");
   const wrong = policies.find((policy) => check(policy) !== undefined);
-  return wrong === undefined ? undefined : invalidValue("cleanup.policy", wrong, check(wrong)!);
+  return wrong === undefined ? undefined : invalidValue(name, wrong, check(wrong)!);
 }
 
 function checkThrottled(name: string, replicas: readonly string[]): ConfigFault | undefined {

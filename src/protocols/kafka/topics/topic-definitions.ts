@@ -38,7 +38,9 @@ export class TopicDefinitions {
     if (!Number.isSafeInteger(partitions) || (partitions as number) < 1 || (partitions as number) > partitionsMax)
       return `partitions must be a number from 1 to ${partitionsMax}`;
     const texts = textsOf(configs);
-    return texts === undefined ? "configs must be an object of strings" : checkTopicConfigs(texts)?.text;
+    return texts === undefined
+      ? "configs must be an object of strings"
+      : checkTopicConfigs(texts, this.#server.brokerDefaults.ofTopics)?.text;
   }
 
   create(name: string, { partitions, configs }: Json): void {

@@ -13,7 +13,8 @@
 import { createHash } from "node:crypto";
 import type { CatalogObserver, Namespace, Queue } from "../../../broker/api.ts";
 import type { KafkaServer } from "../server.ts";
-import type { ConfigTexts } from "./topic-configs.ts";
+import type { Level } from "./broker-defaults.ts";
+import { withDefaults, type ConfigTexts } from "./topic-configs.ts";
 import { collisionName, isInternalName, isTopicName } from "./topic-name.ts";
 import { configsOfQueue, topicLimits, topicSettings, type TopicLimits } from "./topic-settings.ts";
 
@@ -41,12 +42,13 @@ export class Topic {
   limits: TopicLimits;
   #configs: ConfigTexts;
 
-  constructor(queue: Queue, id: string, isOwn: boolean, configs: ConfigTexts) {
+  /** @param effective its configs with the broker's defaults. */
+  constructor(queue: Queue, id: string, isOwn: boolean, configs: ConfigTexts, effective: ConfigTexts) {
     this.queue = queue;
     this.id = id;
     this.isOwn = isOwn;
     this.#configs = configs;
-    this.limits = topicLimits(configs);
+    this.limits = topicLimits(effective);
   }
 
   /** What was set for it; of a queue that another protocol made, what it works by just now. */
@@ -54,9 +56,10 @@ export class Topic {
     return this.isOwn ? this.#configs : configsOfQueue(this.queue.settings);
   }
 
-  set configs(configs: ConfigTexts) {
+  /** @param effective its configs with the broker's defaults. */
+  configured(configs: ConfigTexts, effective: ConfigTexts): void {
     this.#configs = configs;
-    this.limits = topicLimits(configs);
+    this.limits = topicLimits(effective);
   }
 
   get name(): string {
@@ -137,7 +140,7 @@ export class Topics implements CatalogObserver {
     let queue: Queue;
     broker.atomically(() => {
       if (configs.size > 0) this.#keep(name, id, configs);
-      queue = namespace.createQueue(name, topicSettings(configs), declaration, partitionCount);
+      queue = namespace.createQueue(name, topicSettings(this.#effective(configs)), declaration, partitionCount);
     });
     return this.#of(queue!)!;
   }
@@ -150,12 +153,27 @@ export class Topics implements CatalogObserver {
   /** Sets a topic's configs, all of them, which are right. It counts at once, and is durable with the broker's ticket. */
   configure(topic: Topic, configs: ConfigTexts): void {
     const { broker } = this.#server;
+    const effective = this.#effective(configs);
     broker.atomically(() => {
       if (configs.size > 0) this.#keep(topic.name, topic.id, configs);
       else this.#forget(topic.name);
-      topic.queue.configure(topicSettings(configs));
+      topic.queue.configure(topicSettings(effective));
     });
-    topic.configs = configs;
+    topic.configured(configs, effective);
+  }
+
+  /** Sets the broker's configs of a level, which are right. They count at once, also for the topics that there are. */
+  setDefaults(level: Level, configs: ConfigTexts): void {
+    const { broker, brokerDefaults } = this.#server;
+    broker.atomically(() => {
+      brokerDefaults.set(level, configs);
+      for (const topic of this.all()) {
+        if (!topic.isOwn) continue;
+        const effective = this.#effective(topic.configs);
+        topic.queue.configure(topicSettings(effective));
+        topic.configured(topic.configs, effective);
+      }
+    });
   }
 
   /** Whether topics can be made at all. */
@@ -219,10 +237,15 @@ export class Topics implements CatalogObserver {
     const own = (declaration as Declaration | null | undefined)?.kafka;
     const id = own?.id ?? derivedId(this.#server.broker.id, namespace.name, name);
     const configs = own === undefined ? configsOfQueue(queue.settings) : this.#keptConfigs(name, id);
-    const topic = new Topic(queue, id, own !== undefined, configs);
+    const effective = own === undefined ? configs : this.#effective(configs);
+    const topic = new Topic(queue, id, own !== undefined, configs, effective);
     this.#byQueue.set(queue, topic);
     this.#byId?.set(id, topic);
     return topic;
+  }
+
+  #effective(configs: ConfigTexts): ConfigTexts {
+    return withDefaults(configs, this.#server.brokerDefaults.ofTopics);
   }
 
   #noteName(queue: Queue): void {
