@@ -59,7 +59,7 @@ export async function fillBacklog(options: LoadOptions): Promise<LoadResult> {
 /** Consumes until `messages` came, or none for ten seconds, and deletes the queue. */
 export async function drainBacklog(options: LoadOptions): Promise<LoadResult> {
   const peer = await Peer.open(options.uri);
-  const consumer = new Consumer(peer, 1, options.ackEvery);
+  const consumer = new Consumer(peer, { channels: 1, ackEvery: options.ackEvery });
   peer.receiver = {
     deliver: (channel, tag, redelivered, bytes, bodyAt) => consumer.deliver(channel, tag, redelivered, bytes, bodyAt),
     confirm: () => {},

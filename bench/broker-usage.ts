@@ -68,11 +68,17 @@ export function machineCpuSeconds(): number {
 /** Bytes that the disk under `dir` was written since the machine started, with all that waited; 0 where unknown. */
 export function diskWrittenBytes(dir: string): number {
   execFileSync("sync");
+  return diskCounters(dir).writtenBytes;
+}
+
+/** Of the disk under `dir` since the machine started: what it was written, and for how long it had something to do; 0 where unknown. */
+export function diskCounters(dir: string): { writtenBytes: number; busyMs: number } {
   const { dev } = statSync(dir);
   const device = `${(dev >>> 8) & 0xfff} ${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}`;
   for (const line of readFileSync("/proc/diskstats", "latin1").split("\n")) {
     const fields = line.trim().split(/\s+/);
-    if (`${fields[0]} ${fields[1]}` === device) return Number(fields[9]) * 512;
+    if (`${fields[0]} ${fields[1]}` !== device) continue;
+    return { writtenBytes: Number(fields[9]) * 512, busyMs: Number(fields[12]) };
   }
-  return 0;
+  return { writtenBytes: 0, busyMs: 0 };
 }

@@ -1,42 +1,58 @@
-// Counts, checks and acknowledges deliveries. Order is checked by the sequence numbers in the bodies, for each channel
-// on its own (a channel reads one queue): a message that is not above its predecessor and not flagged redelivered is
+// Counts, checks and acknowledges deliveries. Order is checked by the sequence numbers in the bodies, for each stream of
+// messages on its own (a channel that reads one queue, or one of the queues that a channel reads): a message that is not above its predecessor and not flagged redelivered is
 // counted in `disordered`. Acknowledging each message on its own is the default, since it is what most programs do.
 
 import { Histogram } from "./histogram.ts";
 import type { Peer } from "./peer.ts";
-import { nowMs } from "./publisher.ts";
+import { nowMs, stampedMs, stampedSequence } from "./publisher.ts";
+
+export interface ConsumerOptions {
+  readonly channels: number;
+  /** 1: each message alone; n: one acknowledgement for n messages; Infinity: none, somebody else does. */
+  readonly ackEvery: number;
+  /** Queues that each channel reads, if more than one: the publisher's keys, which it takes in turn from its `slots`. */
+  readonly keys?: number;
+  readonly slots?: number;
+  /** May be shared with other consumers. */
+  readonly latency?: Histogram;
+}
 
 export class Consumer {
   received = 0;
   redelivered = 0;
   disordered = 0;
-  readonly latency = new Histogram();
+  readonly latency: Histogram;
   onProgress: () => void = () => {};
   readonly #peer: Peer;
   readonly #ackEvery: number;
+  readonly #keys: number;
+  readonly #slotMask: number;
   readonly #last: Float64Array;
   readonly #unacked: Int32Array;
   readonly #lastTag: Float64Array;
   #nowMs = 0;
 
-  /** `ackEvery` 1: each message alone; n: one acknowledgement for n messages. */
-  constructor(peer: Peer, channels: number, ackEvery: number) {
+  constructor(peer: Peer, options: ConsumerOptions) {
+    const { channels, ackEvery, keys = 1, slots = 1 } = options;
     this.#peer = peer;
     this.#ackEvery = ackEvery;
-    this.#last = new Float64Array(channels + 1).fill(-1);
+    this.#keys = keys;
+    this.#slotMask = slots - 1;
+    this.latency = options.latency ?? new Histogram();
+    this.#last = new Float64Array((channels + 1) * keys).fill(-1);
     this.#unacked = new Int32Array(channels + 1);
     this.#lastTag = new Float64Array(channels + 1);
   }
 
   deliver(channel: number, tag: number, redelivered: boolean, bytes: Buffer, bodyAt: number): void {
-    const sequence =
-      bytes[bodyAt]! * 0x100_0000 + ((bytes[bodyAt + 1]! << 16) | (bytes[bodyAt + 2]! << 8) | bytes[bodyAt + 3]!);
+    const sequence = stampedSequence(bytes, bodyAt);
     this.received++;
     if (redelivered) this.redelivered++;
-    else if (sequence <= this.#last[channel]!) this.disordered++;
-    this.#last[channel] = sequence;
+    const stream = channel * this.#keys + ((sequence & this.#slotMask) % this.#keys);
+    if (!redelivered && sequence <= this.#last[stream]!) this.disordered++;
+    this.#last[stream] = sequence;
     // One message in eight is enough for the percentiles, and reading a double is not free.
-    if ((sequence & 7) === 0) this.#measure(bytes.readDoubleBE(bodyAt + 4));
+    if ((sequence & 7) === 0) this.#measure(stampedMs(bytes, bodyAt));
     if (this.#ackEvery === 1) this.#peer.ack(channel, tag, false);
     else this.#ackLater(channel, tag);
   }

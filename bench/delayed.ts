@@ -6,7 +6,7 @@ import { UsageWatch } from "./broker-usage.ts";
 import { Histogram } from "./histogram.ts";
 import { type LoadOptions, type LoadResult, round, seconds, usageFields } from "./load-options.ts";
 import { Peer } from "./peer.ts";
-import { nowMs, Publisher } from "./publisher.ts";
+import { nowMs, Publisher, stampedMs } from "./publisher.ts";
 import {
   bindQueue,
   consume,
@@ -42,7 +42,7 @@ async function openConsumer(options: LoadOptions): Promise<{ peer: Peer; punctua
   const peer = await Peer.open(options.uri);
   peer.receiver = {
     deliver: (channel, tag, _redelivered, bytes, bodyAt) => {
-      punctuality.record(bytes.readDoubleBE(bodyAt + 4));
+      punctuality.record(stampedMs(bytes, bodyAt));
       peer.ack(channel, tag, false);
     },
     confirm: () => {},

@@ -37,7 +37,7 @@ class Deliveries {
     if (bodyBytes !== this.#bodyBytes) this.#prepare(bodyBytes);
     const start = this.#count * this.#frameBytes;
     this.#frames.writeUInt32BE(++this.#tag, start + 18);
-    bytes.copy(this.#frames, start + this.#bodyAt, at, at + 12);
+    bytes.copy(this.#frames, start + this.#bodyAt, at, at + 10);
     if (++this.#count * this.#frameBytes + this.#frameBytes > this.#frames.length) this.flush();
   }
 

@@ -2,16 +2,19 @@
 // all has arrived, and say what came of it: rates in the measured time, latencies, what the broker used, and whether
 // anything was lost, doubled or out of order. A rate without the last is not worth printing.
 
-import { diskWrittenBytes, machineCpuSeconds, type Usage, UsageWatch } from "./broker-usage.ts";
+import { diskWrittenBytes, UsageWatch } from "./broker-usage.ts";
 import { Consumer } from "./consumer.ts";
 import type { Table } from "./frames.ts";
 import { Histogram } from "./histogram.ts";
-import { type LoadOptions, type LoadResult, round, seconds, usageFields } from "./load-options.ts";
+import { type LoadOptions, type LoadResult, round, seconds } from "./load-options.ts";
 import { Peer } from "./peer.ts";
-import { Publisher } from "./publisher.ts";
+import { Publisher, slotsOf } from "./publisher.ts";
+import { markResources, resourceFields } from "./resources.ts";
 import { consume, selectConfirms } from "./topology.ts";
 
 const drainSecondsMax = 60;
+/** Lanes that are opened at once. */
+const openingMax = 50;
 
 /** One publisher and one consumer, on one connection or two; the consumer reads each of `queues` on its own channel. */
 export interface Lane {
@@ -19,6 +22,8 @@ export interface Lane {
   readonly routingKeys: readonly string[];
   readonly queues: readonly string[];
   readonly sharesConnection: boolean;
+  /** All queues are read on one channel; each has one of the routing keys, in the same order. */
+  readonly sharesChannel?: boolean;
 }
 
 export interface FlowShape {
@@ -29,10 +34,15 @@ export interface FlowShape {
   readonly prefetch: number;
   /** Deliveries for each message published. */
   readonly copies: number;
+  /**
+   * What waits in the queue stays about what it is: a message is acknowledged when another is confirmed, and published when others
+   * came. In the end what waits stays there, so that nothing can be said of what is missing.
+   */
+  readonly keepsBacklog?: boolean;
 }
 
-export function queueArguments(options: LoadOptions): Table {
-  return options.queueVersion === undefined ? {} : { "x-queue-version": options.queueVersion };
+export function queueArguments({ queueType }: LoadOptions): Table {
+  return queueType === undefined ? {} : { "x-queue-type": queueType };
 }
 
 /** A lane that runs. */
@@ -42,33 +52,51 @@ export interface OpenLane {
   readonly peers: readonly Peer[];
 }
 
+interface Latencies {
+  readonly delivery: Histogram;
+  readonly confirm: Histogram;
+}
+
 function fatal(why: Error): void {
   process.stderr.write(`${why.message}\n`);
   process.exit(1);
 }
 
-export async function openLane(lane: Lane, shape: FlowShape, options: LoadOptions): Promise<OpenLane> {
-  const consuming = await Peer.open(options.uri, lane.queues.length);
-  const publishing = lane.sharesConnection ? consuming : await Peer.open(options.uri);
+export async function openLane(
+  lane: Lane,
+  shape: FlowShape,
+  options: LoadOptions,
+  latencies: Latencies = { delivery: new Histogram(), confirm: new Histogram() },
+): Promise<OpenLane> {
+  // Buffers for what thousands of connections have under way would take gigabytes.
+  const readBytes = Math.max(4096, Math.floor(2 ** 18 / Math.max(1, shape.lanes.length / 4)));
+  const channels = lane.sharesChannel === true ? 1 : lane.queues.length;
+  const consuming = await Peer.open(options.uri, channels, readBytes);
+  const publishing = lane.sharesConnection ? consuming : await Peer.open(options.uri, 1, readBytes);
   consuming.onFailure = fatal;
   publishing.onFailure = fatal;
-  const publisher = new Publisher(publishing, {
-    channel: 1,
-    exchange: lane.exchange,
-    routingKeys: lane.routingKeys,
-    persistent: shape.persistent,
-    bodyBytes: shape.bodyBytes,
-    window: shape.window,
-    limit: 0,
-  });
-  const consumer = new Consumer(consuming, lane.queues.length, options.ackEvery);
+  const { persistent, bodyBytes, window } = shape;
+  const { exchange, routingKeys } = lane;
+  const publish = { channel: 1, exchange, routingKeys, persistent, bodyBytes, window, limit: 0 };
+  const publisher = new Publisher(publishing, { ...publish, firstSequence: options.firstSequence }, latencies.confirm);
+  const streams =
+    lane.sharesChannel === true ? { keys: routingKeys.length, slots: slotsOf(window, routingKeys.length) } : {};
+  const ackEvery = shape.keepsBacklog === true ? Number.POSITIVE_INFINITY : options.ackEvery;
+  const consumer = new Consumer(consuming, { channels, ackEvery, latency: latencies.delivery, ...streams });
+  let acked = 0;
+  const keepBacklog = (): void => {
+    while (acked < Math.min(consumer.received, publisher.confirmed)) consuming.ack(1, ++acked, false);
+    // Both limits together cannot stand still: while as much waits as this asks for, more is confirmed than was acknowledged.
+    publisher.allow(Math.max(0, consumer.received + 2 * window - publisher.published));
+  };
+  const pump = shape.keepsBacklog === true ? keepBacklog : (): void => publisher.pump();
   consuming.receiver = {
     deliver: (channel, tag, redelivered, bytes, bodyAt) => consumer.deliver(channel, tag, redelivered, bytes, bodyAt),
     confirm: (_channel, tag, multiple, refused) => publisher.confirm(tag, multiple, refused),
     pause: () => {
       consuming.cork();
+      if (shape.keepsBacklog === true || lane.sharesConnection) pump();
       consumer.pause();
-      if (lane.sharesConnection) publisher.pump();
       consuming.uncork();
     },
   };
@@ -76,13 +104,26 @@ export async function openLane(lane: Lane, shape: FlowShape, options: LoadOption
     publishing.receiver = {
       deliver: () => fatal(new Error("a delivery on the publishing connection")),
       confirm: (_channel, tag, multiple, refused) => publisher.confirm(tag, multiple, refused),
-      pause: () => publisher.pump(),
+      pause: () => {
+        pump();
+        if (shape.keepsBacklog === true) consuming.flushAcks();
+      },
     };
   }
   await selectConfirms(publishing, 1);
-  let channel = 0;
-  for (const queue of lane.queues) await consume(consuming, ++channel, queue, shape.prefetch);
+  for (const [index, queue] of lane.queues.entries()) {
+    await consume(consuming, lane.sharesChannel === true ? 1 : index + 1, queue, shape.prefetch, `c${index}`);
+  }
   return { publisher, consumer, peers: lane.sharesConnection ? [consuming] : [consuming, publishing] };
+}
+
+async function openLanes(shape: FlowShape, options: LoadOptions, latencies: Latencies): Promise<OpenLane[]> {
+  const lanes: OpenLane[] = [];
+  for (let from = 0; from < shape.lanes.length; from += openingMax) {
+    const few = shape.lanes.slice(from, from + openingMax);
+    lanes.push(...(await Promise.all(few.map((lane) => openLane(lane, shape, options, latencies)))));
+  }
+  return lanes;
 }
 
 function sum(lanes: readonly OpenLane[], of: (lane: OpenLane) => number): number {
@@ -91,7 +132,7 @@ function sum(lanes: readonly OpenLane[], of: (lane: OpenLane) => number): number
   return total;
 }
 
-const publishedOf = (lane: OpenLane): number => lane.publisher.confirmed;
+const confirmedOf = (lane: OpenLane): number => lane.publisher.confirmed;
 const receivedOf = (lane: OpenLane): number => lane.consumer.received;
 
 /** Waits until every message published was delivered, or nothing has come for a while; answers how many seconds. */
@@ -111,73 +152,52 @@ export async function drain(lanes: readonly OpenLane[], copies: number): Promise
 }
 
 export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<LoadResult> {
-  const lanes: OpenLane[] = [];
-  for (const lane of shape.lanes) lanes.push(await openLane(lane, shape, options));
+  const latencies: Latencies = { delivery: new Histogram(), confirm: new Histogram() };
+  const lanes = await openLanes(shape, options, latencies);
   const watch = new UsageWatch(options.pid);
   const writtenBefore = diskWrittenBytes(options.dir);
-  for (const lane of lanes) lane.publisher.allow(Number.MAX_SAFE_INTEGER);
+  const first = shape.keepsBacklog === true ? 2 * shape.window : Number.MAX_SAFE_INTEGER;
+  for (const lane of lanes) lane.publisher.allow(first);
   await seconds(options.warmupSeconds);
 
-  for (const lane of lanes) {
-    lane.publisher.confirmLatency.clear();
-    lane.consumer.latency.clear();
-  }
-  const cpuBefore = process.cpuUsage();
-  const usageBefore = watch.now();
-  const machineBefore = machineCpuSeconds();
-  const startMs = performance.now();
-  const publishedBefore = sum(lanes, publishedOf);
+  latencies.confirm.clear();
+  latencies.delivery.clear();
+  const before = markResources(options);
+  const confirmedBefore = sum(lanes, confirmedOf);
   const receivedBefore = sum(lanes, receivedOf);
   await seconds(options.seconds);
-  const elapsed = (performance.now() - startMs) / 1000;
-  const published = sum(lanes, publishedOf) - publishedBefore;
+  const confirmed = sum(lanes, confirmedOf) - confirmedBefore;
   const received = sum(lanes, receivedOf) - receivedBefore;
-  const cpu = process.cpuUsage(cpuBefore);
-  const usageAfter = watch.now();
-  const machine = machineCpuSeconds() - machineBefore;
-  const latency = merged(lanes.map((lane) => lane.consumer.latency));
-  const confirm = merged(lanes.map((lane) => lane.publisher.confirmLatency));
+  const after = markResources(options);
+  const elapsed = (after.moment.ms - before.moment.ms) / 1000;
+  const latencyUs = latencies.delivery.summary();
+  const confirmUs = latencies.confirm.summary();
 
-  const drainSeconds = await drain(lanes, shape.copies);
+  const drainSeconds = await drain(lanes, shape.keepsBacklog === true ? 0 : shape.copies);
+  watch.now();
   const written = diskWrittenBytes(options.dir) - writtenBefore;
   watch.stop();
   const all = sum(lanes, (lane) => lane.publisher.published);
   const result: LoadResult = {
-    rate: round(Math.min(published, received / shape.copies) / elapsed),
-    publishedPerSecond: round(published / elapsed),
+    rate: round(Math.min(confirmed, received / shape.copies) / elapsed),
+    publishedPerSecond: round(confirmed / elapsed),
     deliveredPerSecond: round(received / elapsed),
-    latencyUs: latency.summary(),
-    confirmUs: confirm.summary(),
-    ...usageFields(usageBefore, usageAfter, watch),
+    latencyUs,
+    confirmUs,
+    ...resourceFields(before, after),
+    ...(options.pid === undefined ? {} : { brokerRssMbMax: round(watch.rssMbMax, 1) }),
+    bodyBytes: shape.bodyBytes,
+    copies: shape.copies,
+    window: shape.window * shape.lanes.length,
     diskBytesPerPublishedByte: round(written / (all * shape.bodyBytes), 2),
-    loadCpuSeconds: round((cpu.user + cpu.system) / 1e6, 2),
-    ...othersFields(usageBefore, usageAfter, machine - (cpu.user + cpu.system) / 1e6, elapsed),
     seconds: round(elapsed, 2),
     drainSeconds: round(drainSeconds, 2),
     published: all,
-    missing: all * shape.copies - sum(lanes, receivedOf),
-    redelivered: sum(lanes, (lane) => lane.consumer.redelivered),
+    ...(shape.keepsBacklog === true ? {} : { missing: all * shape.copies - sum(lanes, receivedOf) }),
+    redelivered: shape.keepsBacklog === true ? 0 : sum(lanes, (lane) => lane.consumer.redelivered),
     disordered: sum(lanes, (lane) => lane.consumer.disordered),
     refused: sum(lanes, (lane) => lane.publisher.refused),
   };
   for (const lane of lanes) for (const peer of lane.peers) await peer.close();
   return result;
-}
-
-/** Cores that neither the broker nor this program used in the measured time: what was taken from both by others. */
-function othersFields(
-  before: Usage | undefined,
-  after: Usage | undefined,
-  restCpuSeconds: number,
-  elapsed: number,
-): LoadResult {
-  if (!before || !after) return {};
-  const broker = after.cpuSeconds - before.cpuSeconds;
-  return { othersCores: round(Math.max(0, restCpuSeconds - broker) / elapsed, 2) };
-}
-
-function merged(parts: readonly Histogram[]): Histogram {
-  const whole = new Histogram();
-  for (const part of parts) whole.add(part);
-  return whole;
 }

@@ -146,10 +146,12 @@ export interface PublishShape {
   readonly bodyBytes: number;
   /** With a header `x-delay` of 32 bits, to be patched for each message. */
   readonly delayed: boolean;
+  /** The frame size limit that was agreed on, in bytes: a longer body takes several frames. */
+  readonly frameBytesMax: number;
 }
 
 /**
- * A whole publish: method, content header and one body frame.
+ * A whole publish: method, content header and the body's frames.
  * `bodyAt` and `delayAt` say where the body and the delay header's value begin, in bytes.
  */
 export function publishFrames(shape: PublishShape): { bytes: Buffer; bodyAt: number; delayAt: number } {
@@ -173,9 +175,12 @@ export function publishFrames(shape: PublishShape): { bytes: Buffer; bodyAt: num
   }
   header[header.length - 1] = shape.persistent ? 2 : 1;
   const headerFrame = frame(2, shape.channel, header);
-  const bodyFrame = frame(3, shape.channel, Buffer.alloc(shape.bodyBytes, 0x2e));
+  const bodyFrames: Buffer[] = [];
+  for (let left = shape.bodyBytes; left > 0 || bodyFrames.length === 0; left -= shape.frameBytesMax - 8) {
+    bodyFrames.push(frame(3, shape.channel, Buffer.alloc(Math.min(left, shape.frameBytesMax - 8), 0x2e)));
+  }
   return {
-    bytes: Buffer.concat([start, headerFrame, bodyFrame]),
+    bytes: Buffer.concat([start, headerFrame, ...bodyFrames]),
     bodyAt: start.length + headerFrame.length + 7,
     delayAt: start.length + headerFrame.length - 1 - 1 - 4,
   };

@@ -22,8 +22,10 @@ export interface LoadOptions {
   readonly delayMaxMs: number;
   /** A directory on the disk that the broker writes to: what is written there is counted, and compared with. */
   readonly dir: string;
-  /** Sent with each queue.declare as x-queue-version, where given (RabbitMQ's classic queue storage). */
-  readonly queueVersion: number | undefined;
+  /** Sent with each queue.declare of a durable queue as x-queue-type, where given: "quorum" is RabbitMQ's other kind. */
+  readonly queueType: string | undefined;
+  /** Of a backlog that others have filled before: the next message's number. */
+  readonly firstSequence: number;
 }
 
 /** One line of JSON of a run: numbers, and small objects of numbers. */
@@ -38,7 +40,8 @@ export const usage = `load SCENARIO [options]
   --prefetch N         (1000)                   --ack-every N  1: each alone; n: multiple, every n-th (1)
   --width N            queues, or connections   --bindings N   (10000)
   --delay-min MS  --delay-max MS                --dir DIR      on the broker's disk (.)
-  --queue-version N    x-queue-version of the queues`;
+  --queue-type TYPE    x-queue-type of durable queues
+  --first N            the first message's number (0)`;
 
 /** Reads the command line. Errors: an unknown option, or a value that is not a number where one is due. */
 export function parseLoadOptions(args: string[]): { scenario: string; options: LoadOptions } {
@@ -61,7 +64,8 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
       "delay-min": text,
       "delay-max": text,
       dir: text,
-      "queue-version": text,
+      "queue-type": text,
+      first: text,
     },
   });
   const number = (name: keyof typeof values): number | undefined => {
@@ -87,7 +91,8 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
       delayMinMs: number("delay-min") ?? 20_000,
       delayMaxMs: number("delay-max") ?? 3_600_000,
       dir: values.dir ?? ".",
-      queueVersion: number("queue-version"),
+      queueType: values["queue-type"],
+      firstSequence: number("first") ?? 0,
     },
   };
 }

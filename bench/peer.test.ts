@@ -5,6 +5,8 @@ import fc from "fast-check";
 import { frame, method, MethodFrame, publishFrames } from "./frames.ts";
 import { Histogram } from "./histogram.ts";
 import { Peer } from "./peer.ts";
+import { nowMs, Publisher, stampedMs, stampedSequence } from "./publisher.ts";
+import { windowOf } from "./growth-scenarios.ts";
 import { topicBinding } from "./scenarios.ts";
 
 const script: Readonly<Record<number, MethodFrame>> = {
@@ -39,10 +41,14 @@ function delivery(tag: number, body: Buffer): Buffer {
     .u8(tag & 1)
     .shortString("exchange")
     .shortString("key");
-  return Buffer.concat([deliver.bytes(), frame(2, 3, Buffer.alloc(14)), frame(3, 3, body)]);
+  const header = Buffer.alloc(14);
+  header.writeBigUInt64BE(BigInt(body.length), 4);
+  const frames: Buffer[] = [];
+  for (let at = 0; at < body.length; at += 120) frames.push(frame(3, 3, body.subarray(at, at + 120)));
+  return Buffer.concat([deliver.bytes(), frame(2, 3, header), ...frames]);
 }
 
-test("a peer sees the same deliveries and confirms however the bytes are cut", async () => {
+test("a peer sees the same deliveries and confirms however bytes and bodies are cut", async () => {
   const server = await listen();
   const address = server.address() as { port: number };
   const peer = await Peer.open(`amqp://127.0.0.1:${address.port}`);
@@ -81,11 +87,32 @@ test("a peer sees the same deliveries and confirms however the bytes are cut", a
 });
 
 test("a publish says where its body and its delay are", () => {
-  const shape = { channel: 1, exchange: "e", routingKey: "k", persistent: true, bodyBytes: 20 };
+  const shape = { channel: 1, exchange: "e", routingKey: "k", persistent: true, bodyBytes: 20, frameBytesMax: 131072 };
   const { bytes, bodyAt, delayAt } = publishFrames({ ...shape, delayed: true });
   assert.equal(bytes.toString("latin1", delayAt - 8, delayAt), "x-delayI".slice(-8));
   assert.equal(bytes.toString("latin1", bodyAt, bodyAt + 20), ".".repeat(20));
   assert.equal(bytes[delayAt + 4], 2);
+});
+
+test("a long body is published in frames of the agreed size, and a stamp is read back to the 128th of a millisecond", async () => {
+  const shape = { channel: 1, exchange: "e", routingKey: "k", persistent: true, delayed: false };
+  const { bytes, bodyAt } = publishFrames({ ...shape, bodyBytes: 250, frameBytesMax: 108 });
+  const sizes = [0, 108, 216].map((at) => bytes.readUInt32BE(bodyAt - 4 + at));
+  assert.deepEqual(sizes, [100, 100, 50]);
+  assert.equal(bytes.length, bodyAt + 250 + 2 * 8 + 1);
+  const server = await listen();
+  const peer = await Peer.open(`amqp://127.0.0.1:${(server.address() as { port: number }).port}`);
+  const written: Buffer[] = [];
+  peer.write = (part) => void written.push(part);
+  const options = { channel: 1, exchange: "", routingKeys: ["q"], persistent: true, window: 4, limit: 0 };
+  const beforeMs = nowMs();
+  new Publisher(peer, { ...options, bodyBytes: 10, firstSequence: 70_000 }).allow(2);
+  const sent = Buffer.concat(written);
+  const at = sent.length - 11;
+  assert.equal(stampedSequence(sent, at), 70_001);
+  assert.ok(stampedMs(sent, at) > beforeMs - 0.01 && stampedMs(sent, at) <= nowMs());
+  peer.destroy();
+  server.close();
 });
 
 test("a histogram's quantiles are within one percent", () => {
@@ -100,4 +127,13 @@ test("a histogram's quantiles are within one percent", () => {
 test("topic keys have one length, so that a ring of frames can hold them", () => {
   const lengths = new Set(Array.from({ length: 9999 }, (_, index) => topicBinding(index).key.length));
   assert.equal(lengths.size, 1);
+});
+
+test("what is under way stays within ten thousand messages and sixteen megabytes, and is never nothing", () => {
+  assert.equal(windowOf(1, 1, 100), 1000);
+  assert.equal(windowOf(200, 1, 100), 50);
+  assert.equal(windowOf(10_000, 1, 100), 1);
+  assert.equal(windowOf(1, 1000, 100), 10);
+  assert.equal(windowOf(1, 1, 1_000_000), 16);
+  assert.equal(windowOf(100, 1, 1_000_000), 1);
 });

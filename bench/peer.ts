@@ -5,6 +5,9 @@
 // chunk is kept in `carry` and completed by the next one; nothing else is copied. Acknowledgements are whole frames
 // written once into a buffer and patched (channel, tag), and leave in one write for each chunk read.
 //
+// A message is handed over when its last frame is there; of a body in several frames its beginning is kept until then.
+// Frames of one message come without another message's between them: this program reads one at a time.
+//
 // A socket may keep a buffer that it could not send at once, so a buffer is used again only when nothing is queued.
 // Everything that is not a delivery or a confirm answers a request of this program, in order, so requests are a queue.
 // A close by the broker is an error of the run: a load that goes on after one measures nothing.
@@ -13,11 +16,13 @@ import { connect, type Socket } from "node:net";
 import { frameEnd, method, MethodFrame } from "./frames.ts";
 
 const ackFrameBytes = 21;
-const acksPerBuffer = 4096;
-const readBytes = 256 * 1024;
+const acksPerBufferMax = 4096;
+const readBytesMax = 256 * 1024;
+/** Of a body, kept until its last frame is there: what the load's stamp takes, and more. */
+const beginningBytes = 16;
 
 export interface Receiver {
-  /** A whole message; the body's bytes are valid only during the call. */
+  /** A whole message; the beginning of its body stands at `bodyAt`, and is valid only during the call. */
   deliver(channel: number, tag: number, redelivered: boolean, bytes: Buffer, bodyAt: number): void;
   /** A confirm by the broker; a refused one is reported as such. */
   confirm(channel: number, tag: number, multiple: boolean, refused: boolean): void;
@@ -40,25 +45,34 @@ export class Peer {
   readonly #socket: Socket;
   readonly #requests: Request[] = [];
   readonly #frameStart = Buffer.alloc(7);
-  #carry = Buffer.alloc(readBytes);
+  #carry: Buffer;
   #carried = 0;
   #tag = 0;
   #redelivered = false;
+  #bodyLeft = 0;
+  #isBodyBegun = false;
+  readonly #beginning = Buffer.alloc(beginningBytes);
+  readonly #acksPerBuffer: number;
   #acks: Buffer;
   #ackCount = 0;
   #failure: Error | undefined;
   #ended = false;
   onFailure: (why: Error) => void = () => {};
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, readBytes: number) {
     this.#socket = socket;
-    this.#acks = emptyAcks();
+    this.#carry = Buffer.alloc(readBytes);
+    this.#acksPerBuffer = Math.ceil((acksPerBufferMax * readBytes) / readBytesMax);
+    this.#acks = emptyAcks(this.#acksPerBuffer);
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", () => this.#fail(new Error("the broker closed the socket")));
   }
 
-  /** Connects and opens `channels` channels, numbered from 1. Errors: no connection, or refused by the broker. */
-  static async open(uri: string, channels = 1): Promise<Peer> {
+  /**
+   * Connects and opens `channels` channels, numbered from 1. Errors: no connection, or refused by the broker.
+   * @param readBytes what one read may bring: less where there are thousands of connections
+   */
+  static async open(uri: string, channels = 1, readBytes = readBytesMax): Promise<Peer> {
     const url = new URL(uri);
     let peer: Peer | undefined;
     const socket = connect({
@@ -73,7 +87,7 @@ export class Peer {
         },
       },
     });
-    peer = new Peer(socket);
+    peer = new Peer(socket, readBytes);
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", resolve);
       socket.once("error", reject);
@@ -121,7 +135,7 @@ export class Peer {
 
   /** Queues an acknowledgement; it leaves with `flushAcks`. */
   ack(channel: number, tag: number, multiple: boolean): void {
-    if (this.#ackCount === acksPerBuffer) this.flushAcks();
+    if (this.#ackCount === this.#acksPerBuffer) this.flushAcks();
     const acks = this.#acks;
     const at = this.#ackCount++ * ackFrameBytes;
     const high = Math.floor(tag / 0x1_0000_0000);
@@ -140,7 +154,7 @@ export class Peer {
     if (this.#ackCount === 0) return;
     this.#socket.write(this.#acks.subarray(0, this.#ackCount * ackFrameBytes));
     this.#ackCount = 0;
-    if (this.#socket.writableLength > 0) this.#acks = emptyAcks();
+    if (this.#socket.writableLength > 0) this.#acks = emptyAcks(this.#acksPerBuffer);
   }
 
   /** What is written between the two leaves in one system call. */
@@ -211,10 +225,23 @@ export class Peer {
   #frame(bytes: Buffer, at: number, total: number): void {
     if (bytes[at + total - 1] !== frameEnd) throw new Error("a frame does not end with 0xCE");
     const type = bytes[at];
-    if (type === 3) {
-      const channel = (bytes[at + 1]! << 8) | bytes[at + 2]!;
-      this.receiver.deliver(channel, this.#tag, this.#redelivered, bytes, at + 7);
-    } else if (type === 1) this.#method(bytes, at, total);
+    if (type === 3) this.#body(bytes, at, total);
+    else if (type === 1) this.#method(bytes, at, total);
+    else if (type === 2) {
+      // Bodies of 4 GB and more are not for this program.
+      this.#bodyLeft = u32(bytes, at + 15);
+      this.#isBodyBegun = false;
+    }
+  }
+
+  #body(bytes: Buffer, at: number, total: number): void {
+    const channel = (bytes[at + 1]! << 8) | bytes[at + 2]!;
+    this.#bodyLeft -= total - 8;
+    if (this.#bodyLeft > 0) {
+      if (!this.#isBodyBegun) bytes.copy(this.#beginning, 0, at + 7, at + 7 + beginningBytes);
+      this.#isBodyBegun = true;
+    } else if (this.#isBodyBegun) this.receiver.deliver(channel, this.#tag, this.#redelivered, this.#beginning, 0);
+    else this.receiver.deliver(channel, this.#tag, this.#redelivered, bytes, at + 7);
   }
 
   #method(bytes: Buffer, at: number, total: number): void {
@@ -254,7 +281,7 @@ function u32(bytes: Buffer, at: number): number {
   return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
 
-function emptyAcks(): Buffer {
+function emptyAcks(count: number): Buffer {
   const frame = new MethodFrame(0, method.basicAck).u64(0).u8(0).bytes();
-  return Buffer.alloc(acksPerBuffer * ackFrameBytes, frame);
+  return Buffer.alloc(count * ackFrameBytes, frame);
 }

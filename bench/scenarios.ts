@@ -1,4 +1,5 @@
 // The scenarios by name. Each one declares what it needs, runs, removes what it declared and returns its numbers.
+// Those that one quantity changes are in growth-scenarios.ts.
 // All of them use confirms, and all that is called durable is: durable queue, persistent message, confirm.
 
 import { declareExchange, declareQueue, bindQueue, deleteExchange, deleteQueue } from "./topology.ts";
@@ -6,6 +7,7 @@ import { confirmLatency } from "./confirm-latency.ts";
 import { drainBacklog, fillBacklog } from "./backlog.ts";
 import { delayed } from "./delayed.ts";
 import { type FlowShape, type Lane, queueArguments, runFlow } from "./flow.ts";
+import { growthScenarios } from "./growth-scenarios.ts";
 import { type LoadOptions, type LoadResult, round } from "./load-options.ts";
 import { Peer } from "./peer.ts";
 
@@ -23,6 +25,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "backlog-fill": fillBacklog,
   "backlog-drain": drainBacklog,
   "delayed-1m": delayed,
+  ...growthScenarios,
 };
 
 function shapeOf(options: LoadOptions, given: Partial<FlowShape>): FlowShape {
@@ -41,7 +44,7 @@ async function plain(options: LoadOptions, bodyBytes: number, persistent: boolea
   const queue = "bench-plain";
   const control = await Peer.open(options.uri);
   await deleteQueue(control, queue);
-  await declareQueue(control, queue, { durable: persistent, arguments: queueArguments(options) });
+  await declareQueue(control, queue, { durable: persistent, arguments: persistent ? queueArguments(options) : {} });
   const lane: Lane = { exchange: "", routingKeys: [queue], queues: [queue], sharesConnection: false };
   const result = await runFlow(shapeOf(options, { lanes: [lane], persistent, bodyBytes }), options);
   await deleteQueue(control, queue);

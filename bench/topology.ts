@@ -8,13 +8,15 @@ export interface QueueShape {
   readonly arguments: Table;
 }
 
-export async function declareQueue(peer: Peer, name: string, shape: QueueShape): Promise<void> {
+/** Declares it, and answers how many messages wait in it. */
+export async function declareQueue(peer: Peer, name: string, shape: QueueShape): Promise<number> {
   const frame = new MethodFrame(1, method.queueDeclare)
     .u16(0)
     .shortString(name)
     .u8(shape.durable ? 2 : 0)
     .table(shape.arguments);
-  await peer.request(frame, method.queueDeclareOk);
+  const answer = await peer.request(frame, method.queueDeclareOk);
+  return answer.readUInt32BE(5 + answer[4]!);
 }
 
 export async function deleteQueue(peer: Peer, name: string): Promise<void> {
@@ -59,13 +61,20 @@ export async function selectConfirms(peer: Peer, channel: number): Promise<void>
   await peer.request(new MethodFrame(channel, method.confirmSelect).u8(0), method.confirmSelectOk);
 }
 
-export async function consume(peer: Peer, channel: number, queue: string, prefetch: number): Promise<void> {
+/** @param tag the consumer's, which a channel must have once only */
+export async function consume(
+  peer: Peer,
+  channel: number,
+  queue: string,
+  prefetch: number,
+  tag = `c${channel}`,
+): Promise<void> {
   const qos = new MethodFrame(channel, method.basicQos).u32(0).u16(prefetch).u8(0);
   await peer.request(qos, method.basicQosOk);
   const frame = new MethodFrame(channel, method.basicConsume)
     .u16(0)
     .shortString(queue)
-    .shortString(`c${channel}`)
+    .shortString(tag)
     .u8(0)
     .table({});
   await peer.request(frame, method.basicConsumeOk);
