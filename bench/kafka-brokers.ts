@@ -1,7 +1,10 @@
-// Apache Kafka from Maven Central (KRaft, one node, loopback), and its own load tools, for bench/kafka.ts. Needs Java 17 and
-// Maven, which fetches some 60 MB once.
+// The contestants of bench/kafka-rows.ts: Apache Kafka from Maven Central (KRaft, one node, loopback), Entrepot, and the plain
+// Node process that is the ceiling. Needs a JDK of 17 or later and Maven, which fetches some 60 MB once.
+//
+// Kafka runs as it comes but for what follows from being one node, and two settings that follow from being stopped with SIGSTOP
+// while others are measured: its controller must not think that it has died, and files of deleted topics must go soon.
 
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { accepts, freePorts, running, type RunningBroker, startEntrepot } from "./brokers.ts";
@@ -20,29 +23,44 @@ const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `;
 
-/** Resolves Kafka and returns the Java class path. Errors: no Maven, or it does not find it. */
+/** Resolves Kafka and returns the Java class path. Errors, with what to install: no Maven or JDK; Maven does not find it. */
 export function resolveKafka(dir: string): string {
   const home = join(dir, "kafka-libraries");
   mkdirSync(home, { recursive: true });
   writeFileSync(join(home, "pom.xml"), project);
   const goal = "dependency:build-classpath";
+  for (const program of ["mvn", "javac"]) {
+    try {
+      execFileSync(program, ["-version"], { stdio: "pipe" });
+    } catch (cause) {
+      throw new Error(`${program} is missing: apt-get install maven default-jdk-headless`, { cause });
+    }
+  }
   execFileSync("mvn", ["-q", "-B", goal, "-Dmdep.outputFile=classpath.txt"], { cwd: home, stdio: "pipe" });
   return readFileSync(join(home, "classpath.txt"), "utf8").trim();
 }
 
 export interface KafkaContestant {
   readonly name: string;
+  /** It knows no definitions: any topic is there, and is never removed. */
+  readonly isPlain: boolean;
   /** `uri` of what it starts is `host:port`. */
-  start(dir: string): Promise<RunningBroker>;
+  start(dir: string, port?: number): Promise<RunningBroker>;
 }
 
 /** @param more properties beside the least that one node needs */
 export function apacheKafka(name: string, classPath: string, more: readonly string[] = []): KafkaContestant {
-  return { name, start: (dir) => startKafka(classPath, dir, more) };
+  return { name, isPlain: false, start: (dir, port) => startKafka(classPath, dir, more, port) };
 }
 
-async function startKafka(classPath: string, dir: string, more: readonly string[]): Promise<RunningBroker> {
-  const [port, controllerPort] = (await freePorts(2)) as [number, number];
+async function startKafka(
+  classPath: string,
+  dir: string,
+  more: readonly string[],
+  portWanted?: number,
+): Promise<RunningBroker> {
+  const [portFound, controllerPort] = (await freePorts(2)) as [number, number];
+  const port = portWanted ?? portFound;
   mkdirSync(dir, { recursive: true });
   const properties = join(dir, "server.properties");
   const lines = [
@@ -57,6 +75,8 @@ async function startKafka(classPath: string, dir: string, more: readonly string[
     "offsets.topic.replication.factor=1",
     "transaction.state.log.replication.factor=1",
     "transaction.state.log.min.isr=1",
+    "broker.session.timeout.ms=3600000",
+    "log.segment.delete.delay.ms=1000",
     ...more,
   ];
   writeFileSync(properties, `${lines.join("\n")}\n`);
@@ -81,19 +101,27 @@ async function startKafka(classPath: string, dir: string, more: readonly string[
 export function entrepotForKafka(mainPath: string): KafkaContestant {
   return {
     name: "Entrepot",
-    async start(dir) {
-      const broker = await startEntrepot(mainPath, dir, ["--listen", "kafka=127.0.0.1:0"]);
+    isPlain: false,
+    async start(dir, port = 0) {
+      const broker = await startEntrepot(mainPath, dir, ["--listen", `kafka=127.0.0.1:${port}`]);
       return { ...broker, uri: broker.addresses["kafka"]! };
     },
   };
 }
 
-/** Runs one of Kafka's tools to its end and gives its lines. Errors: it failed, or took longer than `msMax`. */
-export function runTool(classPath: string, tool: string, args: readonly string[], msMax: number): string[] {
-  const ended = spawnSync("java", ["-Xmx512M", "-cp", classPath, `org.apache.kafka.tools.${tool}`, ...args], {
-    encoding: "utf8",
-    timeout: msMax,
+/** bench/plain-log.ts. */
+export const plainLog: KafkaContestant = { name: "plain Node process", isPlain: true, start: startPlainLog };
+
+async function startPlainLog(dir: string): Promise<RunningBroker> {
+  mkdirSync(dir, { recursive: true });
+  const program = join(import.meta.dirname, "plain-log.ts");
+  const startMs = performance.now();
+  const child = spawn(process.execPath, [program, "--file", join(dir, "ring")], {
+    stdio: ["ignore", "pipe", "inherit"],
   });
-  if (ended.status !== 0) throw new Error(`${tool}: ${ended.stdout.slice(-500)}${ended.stderr.slice(-1500)}`);
-  return ended.stdout.split("\n").filter((line) => line !== "");
+  const line = await new Promise<string>((resolve, reject) => {
+    child.once("exit", (code) => reject(new Error(`the plain Node process ended with ${code} while it started`)));
+    child.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString().trim()));
+  });
+  return running(child.pid!, line.slice("ready ".length), performance.now() - startMs);
 }

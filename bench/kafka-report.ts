@@ -1,30 +1,20 @@
-// Turns what bench/kafka.ts measured into its section of docs/performance.md, and puts it there; `npm run bench`, which writes
+// Turns what bench/kafka-rows.ts measured into its section of docs/performance.md, and puts it there; `npm run bench`, which writes
 // the rest of that file, leaves the section as it is.
 
 import { cpus, release } from "node:os";
+import { contestantNames, type KafkaRow, type KafkaUsage } from "./kafka-rows.ts";
 import { median } from "./report.ts";
-
-export interface KafkaRow {
-  readonly id: string;
-  readonly title: string;
-  readonly unit: string;
-  /** As the project's issue states it. */
-  readonly bar: string;
-  /** By the contestant's name. */
-  readonly runs: Record<string, number[]>;
-}
 
 export interface KafkaReport {
   readonly date: string;
   readonly version: string;
   readonly pairs: number;
-  readonly records: number;
-  /** Kafka, Kafka that syncs, Entrepot. */
-  readonly names: readonly string[];
   readonly rows: readonly KafkaRow[];
 }
 
 const heading = "## Against Apache Kafka";
+const ours = "Entrepot";
+const ceiling = "plain Node process";
 
 /** The section as it stands in a page; empty: it has none. */
 export function kafkaSectionOf(text: string): string {
@@ -40,27 +30,149 @@ export function withSection(text: string, section: string): string {
   return old === "" ? `${text.trimEnd()}\n\n${section}` : text.replace(old, () => section);
 }
 
-function cells(row: KafkaRow, names: readonly string[]): string[] {
-  const medians = names.map((name) => (row.runs[name] === undefined ? Number.NaN : median(row.runs[name])));
-  const ours = medians.at(-1)!;
-  const shown = (value: number): string =>
-    Number.isFinite(value) ? value.toLocaleString("en-US", { maximumFractionDigits: value < 100 ? 2 : 0 }) : "failed";
-  const ratios = medians.slice(0, -1).map((value) => (value > 0 ? `${(ours / value).toFixed(2)} ×` : ""));
-  return [row.title, row.unit, ...medians.map(shown), ...ratios, row.bar];
+function shown(value: number): string {
+  return value.toLocaleString("en-US", { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 });
 }
 
+/** The median, and from where to where the runs go. */
+function runsText(row: KafkaRow, name: string): string {
+  const runs = row.runs[name] ?? [];
+  const failed = row.failures[name]?.length ?? 0;
+  const note = failed > 0 ? `${failed} failed` : "";
+  if (runs.length === 0) return note;
+  const spread = runs.length > 1 ? ` (${shown(Math.min(...runs))} to ${shown(Math.max(...runs))})` : "";
+  return `${shown(median(runs))}${spread}${note === "" ? "" : `, ${note}`}`;
+}
+
+/** Entrepot's median to the other's; NaN where one is missing. */
+export function ratioTo(row: KafkaRow, name: string): number {
+  const theirs = median(row.runs[name] ?? []);
+  const own = median(row.runs[ours] ?? []);
+  return theirs > 0 && own > 0 ? own / theirs : Number.NaN;
+}
+
+const isRate = ({ unit }: KafkaRow): boolean => unit.endsWith("/s");
+
+/** Each bar of a row in words, and whether it is met. */
+export function barsText(row: KafkaRow): string {
+  const sign = isRate(row) ? "≥" : "≤";
+  const judged = (isMet: boolean): string => (isMet ? "met" : "**not met**");
+  const texts = row.bars.map(({ against, ratio }) => {
+    const measured = ratioTo(row, against);
+    const verdict = Number.isNaN(measured)
+      ? "not measured"
+      : judged(isRate(row) ? measured >= ratio : measured <= ratio);
+    return `${sign} ${ratio} × ${against}: ${verdict}`;
+  });
+  if (row.most !== undefined) {
+    const own = median(row.runs[ours] ?? []);
+    texts.push(`≤ ${row.most} ${row.unit}: ${own > 0 ? judged(own <= row.most) : "not measured"}`);
+  }
+  return texts.join("; ");
+}
+
+/** The most of all works, by contestant: what they need under all of them. */
+export function memoryRow(rows: readonly KafkaRow[]): KafkaRow {
+  const runs: Record<string, number[]> = {};
+  for (const name of contestantNames) {
+    const peaks = rows.flatMap((row) => row.usages[name] ?? []).map(({ rssMbMax }) => rssMbMax);
+    if (peaks.length > 0) runs[name] = [Math.max(...peaks)];
+  }
+  const title = "most resident memory in any of the works";
+  return { id: "memory", title, unit: "MB", bars: [{ against: "Kafka", ratio: 0.5 }], runs, usages: {}, failures: {} };
+}
+
+function table(head: readonly string[], body: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...body.map(line)].join("\n");
+}
+
+function figuresTable(rows: readonly KafkaRow[]): string {
+  const others = contestantNames.filter((name) => name !== ours);
+  const head = ["work", "", ...contestantNames, ceiling, ...others.map((name) => `Entrepot / ${name}`), "bar"];
+  const body = rows.map((row) => [
+    row.title,
+    row.unit,
+    ...contestantNames.map((name) => runsText(row, name)),
+    runsText(row, ceiling),
+    ...others.map((name) => (Number.isNaN(ratioTo(row, name)) ? "" : `${ratioTo(row, name).toFixed(2)} ×`)),
+    barsText(row),
+  ]);
+  return table(head, body);
+}
+
+/** The limit that was seen most often. */
+function limitText(usages: readonly KafkaUsage[]): string {
+  const limits = usages.map(({ limit }) => limit);
+  const kind = (limit: string): string => limit.replace(/ \(.*/, "");
+  const often = (limit: string): number => limits.filter((other) => kind(other) === kind(limit)).length;
+  return limits.toSorted((a, b) => often(b) - often(a))[0] ?? "";
+}
+
+function usageTable(rows: readonly KafkaRow[]): string {
+  const middle = (usages: readonly KafkaUsage[], pick: (usage: KafkaUsage) => number | undefined): string => {
+    const values = usages.map(pick).filter((value) => value !== undefined);
+    return values.length === 0 ? "" : shown(median(values));
+  };
+  const head = [
+    "work",
+    "broker",
+    "limit",
+    "broker CPU µs/msg",
+    "client CPU µs/msg",
+    "RSS MB",
+    "disk bytes / byte published",
+  ];
+  const body = rows.flatMap((row) =>
+    Object.entries(row.usages).map(([name, usages]) => [
+      row.id,
+      name,
+      limitText(usages),
+      middle(usages, ({ brokerUsPerMessage }) => brokerUsPerMessage),
+      middle(usages, ({ clientUsPerMessage }) => clientUsPerMessage),
+      shown(Math.max(...usages.map(({ rssMbMax }) => rssMbMax))),
+      middle(usages, ({ writtenPerByte }) => writtenPerByte),
+    ]),
+  );
+  return table(head, body);
+}
+
+function failuresText(rows: readonly KafkaRow[]): string {
+  const lines = rows.flatMap(({ id, failures }) =>
+    Object.entries(failures).flatMap(([name, whys]) =>
+      whys.map((why) => `- ${id}, ${name}: ${why.replaceAll(/\s+/g, " ").slice(0, 300)}`),
+    ),
+  );
+  return lines.length === 0 ? "" : `What failed:\n\n${lines.join("\n")}`;
+}
+
+const explanation = `Durability: Kafka as it comes answers when the message is in the page cache, and a power cut takes what it has
+acknowledged; Kafka with \`log.flush.interval.messages=1\` and Entrepot answer when it is on the disk. The clients are Kafka's Java
+client and librdkafka with their defaults (acks=all; idempotent), Kafka's own ProducerPerformance and ConsumerPerformance where
+they measure the work, and small programs in bench/kafka-load where they do not. Each topic has one partition unless it says otherwise.
+
+- The plain Node process only moves the bytes from a socket to a synced file, all that wait in one write, and back: what any broker
+  in Node could reach, and, where it is no faster than the brokers, the client is the limit.
+- End to end: with the defaults of Kafka 4's client a message waits up to 5 ms for others (linger.ms=5), 2.5 ms in the middle, whoever
+  the broker is. The row with linger.ms=0 is about the brokers.
+- A group: Kafka waits 3 s for more members before the first assignment (group.initial.rebalance.delay.ms) and again as long as
+  some come; Entrepot until none has come for 1 s (kafka.groupInitialRebalanceQuietMs), at most as long as Kafka. Who stays in a
+  group that one leaves learns of it by a heartbeat, each 3 s.
+- Processor time is all of the broker's and of the client's, for each message; for Kafka's own tools with the client's start in it.
+  Memory is the most that was resident. Kafka's heap is 1 GB (-Xms1G -Xmx1G), as in its own start script.`;
+
 export function kafkaText(report: KafkaReport): string {
-  const { names } = report;
-  const head = ["work", "", ...names, ...names.slice(0, -1).map((name) => `Entrepot / ${name}`), "bar"];
-  const lines = [head, head.map(() => "---"), ...report.rows.map((row) => cells(row, names))];
-  return `${[
+  const rows = [...report.rows, memoryRow(report.rows)];
+  const parts = [
     heading,
     `Written by \`npm run bench:kafka\`, which measures it again. ${report.date.slice(0, 10)}, ${cpus().length} × ` +
-      `${cpus()[0]?.model.trim() ?? "unknown"}, Linux ${release()}, Node ${process.version}. Apache Kafka ${report.version}, ` +
-      "KRaft, one node, 1 GB of heap, as it comes and with `log.flush.interval.messages=1`; its own load tools " +
-      "(ProducerPerformance, ConsumerPerformance, EndToEndLatency) with their defaults on the same machine over loopback, brokers " +
-      `in turn, ${report.pairs} runs each of up to ${report.records.toLocaleString("en-US")} messages; medians. Entrepot syncs ` +
-      "before it answers.",
-    lines.map((line) => `| ${line.join(" | ")} |`).join("\n"),
-  ].join("\n\n")}\n`;
+      `${cpus()[0]?.model.trim() ?? "unknown"}, Linux ${release()}, Node ${process.version}. Apache Kafka ${report.version}, KRaft, ` +
+      `one node, on the same machine over loopback, brokers in turn; medians of ${report.pairs} runs, and from where to where they go.`,
+    figuresTable(rows),
+    explanation,
+    "### Behind the figures",
+    usageTable(report.rows),
+    failuresText(report.rows),
+  ];
+  return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
 }

@@ -1,0 +1,117 @@
+// What the broker, its client and the disk did while a load was measured, and which of them was the limit.
+//
+// Rates say little without it: where the client's one thread is busy all the time, two brokers differ by how much of the
+// machine they leave to it, and not by what they can do.
+
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { diskCounters, machineCpuSeconds } from "./broker-usage.ts";
+
+const ticksPerSecond = 100;
+
+/** In seconds of processor time by thread, as far as the process lives. */
+type ThreadTimes = ReadonlyMap<string, number>;
+
+function threadTimes(pid: number): ThreadTimes {
+  const times = new Map<string, number>();
+  let threads: string[] = [];
+  try {
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    // The process has ended.
+  }
+  for (const thread of threads) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      times.set(thread, (Number(fields[11]) + Number(fields[12])) / ticksPerSecond);
+    } catch {
+      // This thread has just ended.
+    }
+  }
+  return times;
+}
+
+interface Moment {
+  readonly ms: number;
+  readonly broker: ThreadTimes;
+  readonly client: ThreadTimes;
+  readonly machineSeconds: number;
+  readonly diskBusyMs: number;
+}
+
+export function momentOf(brokerPid: number, clientPid: number, dir: string): Moment {
+  return {
+    ms: performance.now(),
+    broker: threadTimes(brokerPid),
+    client: threadTimes(clientPid),
+    machineSeconds: machineCpuSeconds(),
+    diskBusyMs: diskCounters(dir).busyMs,
+  };
+}
+
+/** Shares are of the time between two moments. */
+export interface Shares {
+  readonly seconds: number;
+  /** In cores. */
+  readonly machine: number;
+  readonly broker: number;
+  readonly client: number;
+  readonly brokerThread: number;
+  readonly clientThread: number;
+  readonly disk: number;
+}
+
+export function sharesBetween(from: Moment, to: Moment): Shares {
+  const seconds = (to.ms - from.ms) / 1000;
+  const used = (before: ThreadTimes, after: ThreadTimes): number[] =>
+    [...after].map(([thread, time]) => (time - (before.get(thread) ?? 0)) / seconds);
+  const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
+  const broker = used(from.broker, to.broker);
+  const client = used(from.client, to.client);
+  return {
+    seconds,
+    machine: (to.machineSeconds - from.machineSeconds) / seconds,
+    broker: sum(broker),
+    client: sum(client),
+    brokerThread: Math.max(0, ...broker),
+    clientThread: Math.max(0, ...client),
+    disk: (to.diskBusyMs - from.diskBusyMs) / 1000 / seconds,
+  };
+}
+
+/** From such a share on a thread or a disk is called the limit: ticks, and the waits that no program is without, take the rest. */
+const busyShareMin = 0.85;
+const coresShareMin = 0.92;
+
+/** Which resource was the limit, in words. */
+export function limitOf(shares: Shares, cores = cpus().length): string {
+  const percent = (share: number): string => `${Math.round(share * 100)} %`;
+  if (shares.clientThread >= busyShareMin) return `a client's thread (${percent(shares.clientThread)})`;
+  if (shares.brokerThread >= busyShareMin) return `a broker's thread (${percent(shares.brokerThread)})`;
+  if (shares.machine >= cores * coresShareMin) {
+    const others = Math.max(0, shares.machine - shares.broker - shares.client);
+    const parts = `client ${shares.client.toFixed(1)}, broker ${shares.broker.toFixed(1)}, others ${others.toFixed(1)}`;
+    return `all ${cores} cores (${parts})`;
+  }
+  if (shares.disk >= busyShareMin) return `the disk (busy ${percent(shares.disk)})`;
+  return "latency × window";
+}
+
+/** Lets the peak of resident memory be counted anew; where that is not allowed, it is that since the start. */
+export function resetPeakMemory(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, "5\n");
+  } catch {
+    process.stderr.write("the peak of memory cannot be reset: it is that since the broker started\n");
+  }
+}
+
+/** The peak of resident memory since it was reset. */
+export function peakMemoryMb(pid: number): number {
+  return peakMbIn(readFileSync(`/proc/${pid}/status`, "latin1"));
+}
+
+export function peakMbIn(status: string): number {
+  return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+}
