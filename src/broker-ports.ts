@@ -15,7 +15,7 @@ import type { HttpHandlers, Protocols } from "./protocols/registry.ts";
 import { answerHealth, answerJson, answerUnavailable, type HealthState, type UnreadyReason } from "./server/health.ts";
 import type { HttpHandler, HttpListener } from "./server/http-listener.ts";
 import { Listener } from "./server/listener.ts";
-import type { OpenPort } from "./server/protocol.ts";
+import type { OpenPort, Protocol } from "./server/protocol.ts";
 import type { TlsSettings } from "./server/tls-credentials.ts";
 import type { TlsIdentity } from "./server/tls-identity.ts";
 
@@ -26,10 +26,19 @@ const tlsNames = ["amqps", "kafkas", "https"] as const;
 
 type HttpName = (typeof httpNames)[number];
 
+/** A port that was opened for somebody. */
+export interface PortBeside {
+  readonly port: number;
+  /** Cuts its connections off. */
+  close(): Promise<void>;
+}
+
 export class BrokerPorts implements HealthState {
   readonly #settings: Settings;
   readonly #logger: Logger;
   readonly #onSockets: Listener[] = [];
+  /** Not listed: who came to one of the others is told of nothing here, and the other way round. */
+  readonly #beside = new Set<Listener>();
   readonly #onHttp: { readonly name: HttpName; readonly listener: HttpListener }[] = [];
   #tls: TlsIdentity | undefined;
   #state: "starting" | "running" | "stopping" = "starting";
@@ -104,16 +113,25 @@ export class BrokerPorts implements HealthState {
     this.#state = "running";
   }
 
-  async #openSocket(name: (typeof socketNames)[number], { host, port }: Address, protocols: Protocols): Promise<void> {
-    this.#onSockets.push(
-      await Listener.open({
-        ...this.#shared(name),
-        host,
-        port,
-        protocol: protocols.onSockets[name],
-        certificateLogin: certificateLogin(this.#settings),
-      }),
-    );
+  async #openSocket(name: (typeof socketNames)[number], address: Address, protocols: Protocols): Promise<void> {
+    this.#onSockets.push(await this.#open(name, address, protocols.onSockets[name]));
+  }
+
+  #open(name: string, { host, port }: Address, protocol: Protocol): Promise<Listener> {
+    const certificate = certificateLogin(this.#settings);
+    return Listener.open({ ...this.#shared(name), host, port, protocol, certificateLogin: certificate });
+  }
+
+  /** Opens one more port beside those of the settings, with a protocol of its own. */
+  async openBeside(name: (typeof socketNames)[number], address: Address, protocol: Protocol): Promise<PortBeside> {
+    const listener = await this.#open(name, address, protocol);
+    this.#beside.add(listener);
+    return {
+      port: listener.address.port,
+      close: async () => {
+        if (this.#beside.delete(listener)) await listener.stop(0);
+      },
+    };
   }
 
   /** The broker cannot go on. */
@@ -149,7 +167,7 @@ export class BrokerPorts implements HealthState {
     const unavailable = this.#withHealth((request, response) => answerUnavailable(request, response, this));
     for (const { listener } of this.#onHttp) listener.mount(unavailable);
     await Promise.all([
-      ...this.#onSockets.map((listener) => listener.stop(deadlineMs)),
+      ...[...this.#onSockets, ...this.#beside].map((listener) => listener.stop(deadlineMs)),
       ...this.#onHttp.map(({ listener }) => listener.quiet(deadlineMs)),
     ]);
   }

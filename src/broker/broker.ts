@@ -202,6 +202,8 @@ export class RunningCore implements Broker {
     if (this.#isStopped) return;
     const { core } = this;
     core.measures.diskFreeBytes = freeBytes;
+    // A disk without an end: of a test.
+    if (freeBytes === Infinity) return;
     const spareBytes = freeBytes - core.settings.diskFreeBytesMin;
     // Let go a tenth above where they were held: at the edge itself, each message would turn it.
     this.#isShort = spareBytes < (this.#isShort ? core.settings.diskFreeBytesMin / 10 : 0);

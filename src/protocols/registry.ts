@@ -16,6 +16,7 @@ import { importAtStart, type StartDefinitions } from "./rabbitmq/model/definitio
 import { createKafka } from "./kafka/index.ts";
 import { batchFormat, recordFormat } from "./kafka/mapping/format.ts";
 import { TopicDefinitions } from "./kafka/topics/topic-definitions.ts";
+import type { KafkaServer } from "./kafka/server.ts";
 import type { KafkaSettings } from "./kafka/settings.ts";
 import { amqpFormat } from "./rabbitmq/model/format.ts";
 import type { AmqpSettings } from "./rabbitmq/amqp091/hub.ts";
@@ -24,7 +25,9 @@ import type { JsonObject } from "./rabbitmq/model/parameter-checks.ts";
 import { RabbitServer } from "./rabbitmq/model/server.ts";
 import { createAmqp } from "./rabbitmq/amqp091/index.ts";
 import { Shovels, staticShovelFaults } from "./rabbitmq/shovel/shovels.ts";
+import { plainVhost } from "./rabbitmq/model/vhosts.ts";
 import { showKafka } from "./shown-kafka.ts";
+import type { Trial } from "./trial.ts";
 
 /** What protocols are made of. */
 export interface ProtocolParts {
@@ -38,6 +41,8 @@ export interface ProtocolParts {
   readonly ports: () => readonly OpenPort[];
   /** To be shown. */
   readonly alerts?: Alerts | undefined;
+  /** Of a test suite. */
+  readonly trial?: Trial | undefined;
   readonly settings: {
     readonly amqp: AmqpSettings;
     readonly kafka: KafkaSettings;
@@ -65,6 +70,14 @@ export interface HttpHandlers {
   stop(): void;
 }
 
+/** A namespace for somebody alone, with Kafka's topics in it. */
+export interface OwnNamespace {
+  readonly kafka: Protocol;
+  readonly kafkaServer: KafkaServer;
+  /** Ends what goes on in it, but leaves what is there. */
+  stop(): void;
+}
+
 /** The protocols of one broker. */
 export interface Protocols {
   /** By the name of the listener. */
@@ -73,6 +86,10 @@ export interface Protocols {
   loadHttp(): Promise<HttpHandlers>;
   /** What they do of themselves, once all ports are open. */
   readonly shovels: Shovels;
+  readonly rabbit: RabbitServer;
+  readonly kafkaServer: KafkaServer;
+  /** Makes a virtual host, unless there is one, in which the user may do everything. */
+  openNamespace(name: string, user: string): OwnNamespace;
   /** Ends what Kafka's part does of itself. */
   stopKafka(): void;
   /** Takes definitions before any port is open. @returns what is wrong with them, a sentence each. */
@@ -80,24 +97,10 @@ export interface Protocols {
 }
 
 export function createProtocols(parts: ProtocolParts): Protocols {
+  const { trial } = parts;
   const rabbit = new RabbitServer(parts);
   const amqp = createAmqp(rabbit, parts.settings.amqp);
-  const { namespace: topicsAreIn } = parts.settings.kafka;
-  const mayAddTopic = (): boolean => !rabbit.vhostLimits.wouldExceedQueues(topicsAreIn, 1);
-  const mayConnect = (): boolean => {
-    const most = rabbit.vhostLimits.connectionsMax(topicsAreIn);
-    return most < 0 || rabbit.live.countInVhost(topicsAreIn) < most;
-  };
-  const { kafka, server: kafkaServer } = createKafka({
-    ...parts,
-    random: parts.broker.random,
-    settings: parts.settings.kafka,
-    mayAddTopic,
-    mayConnect,
-    connectionCountOf: (user) => rabbit.live.countOfUser(user),
-    isPrivate: (queue) => queueDeclaration(queue).exclusive,
-  });
-  showKafka(kafkaServer, rabbit.live);
+  const { kafka, server: kafkaServer } = kafkaIn(parts, rabbit, parts.settings.kafka.namespace);
   rabbit.foreignTopics = new TopicDefinitions(kafkaServer);
   rabbit.kafkaRequests = () => kafkaServer.counters.all();
   const shovels = new Shovels({
@@ -112,14 +115,55 @@ export function createProtocols(parts: ProtocolParts): Protocols {
     staticDefinitions: parts.settings.shovels as Record<string, JsonObject>,
   });
   rabbit.shovels = shovels;
+  const amqpOnSockets = trial?.protocol(amqp) ?? amqp;
   return {
+    rabbit,
+    kafkaServer,
     shovels,
     stopKafka: () => kafkaServer.stop(),
     importAtStart: (definitions) => importAtStart(rabbit, definitions),
-    onSockets: { amqp, amqps: amqp, kafka, kafkas: kafka },
+    onSockets: { amqp: amqpOnSockets, amqps: amqpOnSockets, kafka, kafkas: kafka },
+    openNamespace(name, user) {
+      if (rabbit.vhosts.find(name) === undefined) rabbit.vhosts.create(name, plainVhost);
+      parts.authority.permissions.set({ user, vhost: name, configure: ".*", write: ".*", read: ".*" });
+      const own = kafkaIn(parts, rabbit, name);
+      return { kafka: own.kafka, kafkaServer: own.server, stop: () => stopAlone(own.server) };
+    },
     loadHttp: async () => {
       const { serveManagement } = await import("./rabbitmq/management/serve.ts");
       return serveManagement(rabbit, parts.settings.management);
     },
   };
+}
+
+/** While its broker goes on. Its connections have gone. */
+function stopAlone(server: KafkaServer): void {
+  server.stop();
+  server.broker.removeCommitListener(server.commits);
+}
+
+/** Kafka's protocol for the topics of one namespace. */
+function kafkaIn(
+  parts: ProtocolParts,
+  rabbit: RabbitServer,
+  namespace: string,
+): { kafka: Protocol; server: KafkaServer } {
+  const { trial } = parts;
+  const broker = trial?.brokerFor(parts.broker, namespace) ?? parts.broker;
+  const { kafka, server } = createKafka({
+    ...parts,
+    broker,
+    random: broker.random,
+    settings: { ...parts.settings.kafka, namespace },
+    tried: trial && ((commands) => trial.commands(commands)),
+    mayAddTopic: () => !rabbit.vhostLimits.wouldExceedQueues(namespace, 1),
+    mayConnect: () => {
+      const most = rabbit.vhostLimits.connectionsMax(namespace);
+      return most < 0 || rabbit.live.countInVhost(namespace) < most;
+    },
+    connectionCountOf: (user) => rabbit.live.countOfUser(user),
+    isPrivate: (queue) => queueDeclaration(queue).exclusive,
+  });
+  showKafka(server, rabbit.live);
+  return { kafka: trial?.protocol(kafka) ?? kafka, server };
 }

@@ -17,12 +17,15 @@ const rankByFolder: Readonly<Record<string, number>> = {
   admin: 5,
   config: 5,
   cli: 6,
+  testing: 6,
 };
 
 /** Files directly in src: they join the parts, and see everything. */
 export const mainFiles: readonly string[] = [
   "src/main.ts",
+  "src/assembly.ts",
   "src/start-broker.ts",
+  "src/start-test-broker.ts",
   "src/broker-ports.ts",
   "src/check-data.ts",
 ];

@@ -29,12 +29,13 @@ export class OffsetRetention {
   /** There is something to look after. */
   wake(): void {
     if (this.#timer !== undefined || this.#isStopped) return;
-    this.#timer = this.#clock.setDelay(periodMs, () => this.#sweep([...this.#groups.all()], 0));
+    // By the clock that commits are dated by: where it is a virtual one, offsets age when it is moved on.
+    this.#timer = this.#wall.setDelay(periodMs, () => this.#sweep([...this.#groups.all()], 0));
   }
 
   stop(): void {
     this.#isStopped = true;
-    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    if (this.#timer !== undefined) this.#wall.clearTimer(this.#timer);
   }
 
   #sweep(seats: readonly SeatedGroup[], from: number): void {

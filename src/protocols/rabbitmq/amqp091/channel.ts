@@ -58,7 +58,8 @@ export class Channel implements ReplyTarget, LiveChannel {
   constructor(connection: AmqpConnection, number: number) {
     this.connection = connection;
     this.number = number;
-    this.session = connection.hub.broker.createSession();
+    const session = connection.hub.broker.createSession();
+    this.session = connection.server.trial?.session(session, connection.shown!) ?? session;
     this.idleSinceMs = connection.hub.clock.now();
   }
 

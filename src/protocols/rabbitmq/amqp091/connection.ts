@@ -444,10 +444,10 @@ export class AmqpConnection implements Connection, FrameHandler {
   /** Let into a virtual host: from now on it is listed. */
   opened(vhost: Vhost): void {
     this.vhost = vhost.name;
-    this.namespace = vhost.namespace;
     this.virtualHost = vhost;
     this.state = "running";
     this.shown = new ShownConnection(this);
+    this.namespace = this.server.trial?.namespace(vhost.namespace, this.shown) ?? vhost.namespace;
     this.hub.server.live.add(this.shown);
     this.hub.events.connectionCreated(this);
     logOpened(this);

@@ -19,6 +19,7 @@ import { MessageSizes } from "./message-sizes.ts";
 import { Parameters } from "./parameters.ts";
 import { Policies } from "./policies.ts";
 import { VhostLimits } from "./vhost-limits.ts";
+import type { Trial } from "../../trial.ts";
 import type { Shovels } from "../shovel/shovels.ts";
 import { Vhosts } from "./vhosts.ts";
 
@@ -34,6 +35,8 @@ export interface RabbitServerOptions {
   readonly ports?: () => readonly OpenPort[];
   /** That are watched for, to be shown. */
   readonly alerts?: Alerts | undefined;
+  /** Of a test suite. */
+  readonly trial?: Trial | undefined;
 }
 
 /** What was asked of a protocol beside this family, to be shown in metrics. */
@@ -77,6 +80,7 @@ export class RabbitServer {
   kafkaRequests: (() => Iterable<RequestCount>) | undefined;
   /** That are watched for, if any are. */
   readonly alerts: Alerts | undefined;
+  readonly trial: Trial | undefined;
   /** The name of the one node of the cluster of one. */
   readonly nodeName: string;
   readonly startedAtMs: number;
@@ -92,6 +96,7 @@ export class RabbitServer {
     this.version = options.version;
     this.ports = options.ports ?? (() => []);
     this.alerts = options.alerts;
+    this.trial = options.trial;
     this.events = new Events(options.broker);
     this.vhosts = new Vhosts(options.broker, this.events);
     this.parameters = new Parameters(options.broker, this.events);

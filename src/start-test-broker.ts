@@ -1,0 +1,303 @@
+/**
+ * The library's entry for test suites, `entrepot/testing`: a broker in the process of the tests, in memory, at ports that are
+ * free, by a clock that stands still; with what a test wants beyond a broker. The broker itself is the one that is shipped,
+ * its protocols, its journal and its recovery included: only the disk is memory, one that forgets at a crash what was not
+ * synced, as a real one does.
+ */
+
+import { parseDuration, systemClock, VirtualClock, type Clock } from "./base/clock.ts";
+import { systemRandom, type Random } from "./base/random.ts";
+import {
+  assemble,
+  loggerFor,
+  openPorts,
+  redriveIn,
+  stopAssembled,
+  type Assembled,
+  type OpenedLog,
+} from "./assembly.ts";
+import type { PortBeside } from "./broker-ports.ts";
+import { ConfigurationError } from "./config/configuration-error.ts";
+import { settingsFor, type EffectiveSettings } from "./config/settings.ts";
+import { openDiskLog } from "./log/disk-log.ts";
+import { MemoryDisk } from "./log/memory/memory-disk.ts";
+import type { Logger } from "./observe/log.ts";
+import type { OwnNamespace } from "./protocols/registry.ts";
+import { BrokerTrial } from "./testing/broker-trial.ts";
+import { passTime } from "./testing/pass-time.ts";
+import { plainPublishedBounds, type NextOptions, type PublishedMessage } from "./testing/published.ts";
+import type { Faults } from "./testing/faults.ts";
+import type { TestBroker, TestBrokerOptions, TestNamespace } from "./testing/test-options.ts";
+
+export type { Fault, FaultFilter, Faults, DelayOptions, RefuseOptions } from "./testing/faults.ts";
+export type { NextOptions, PublishedBounds, PublishedMessage } from "./testing/published.ts";
+export type { TestBroker, TestBrokerOptions, TestNamespace } from "./testing/test-options.ts";
+
+/** A small journal: each start makes one, and memory holds it two times. */
+const testSettings = { "journal.fileBytes": "1MiB", "journal.checkpointBytes": "16MiB" };
+/** Nobody waits for members of other tests. */
+const quickGroups = { "kafka.groupInitialRebalanceDelayMs": 0 };
+/** Nothing of what was not synced has reached the disk: the same at each crash. */
+const nothingArrives: Random = { next: () => 0, bytes: (length) => Buffer.alloc(length) };
+
+/**
+ * Starts a broker for tests, and gives it back when every listener accepts.
+ * @throws ConfigurationError if an option is wrong.
+ */
+export async function startBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
+  const { listen = { amqp: 0, kafka: 0 }, clock = "virtual", set, logger, publishedMax } = options;
+  const effective = await settingsFor({
+    memory: true,
+    listen,
+    logger,
+    set: { ...testSettings, ...quickGroups, ...set },
+  });
+  const virtual =
+    clock === "virtual" ? new VirtualClock(systemClock().now(), (run) => systemClock().defer(run)) : undefined;
+  const broker = new InProcessBroker(
+    effective,
+    virtual,
+    loggerFor({ logger }, effective.values, virtual ?? systemClock()),
+    { ...plainPublishedBounds, ...publishedMax },
+  );
+  await broker.start();
+  return broker;
+}
+
+/** A port and what answers there; both are made again after a crash. */
+interface OpenNamespace {
+  own: OwnNamespace | undefined;
+  port: PortBeside | undefined;
+  portNumber: number;
+}
+
+class InProcessBroker implements TestBroker {
+  readonly #trial: BrokerTrial;
+  readonly #virtual: VirtualClock | undefined;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #effective: EffectiveSettings;
+  #diskSteps = 0;
+  #disk = new MemoryDisk((run) => {
+    this.#diskSteps++;
+    systemClock().defer(run);
+  });
+  #running: Assembled | undefined;
+  #ports: ReturnType<typeof openPorts> = { ports: {}, addresses: {} };
+  #stopping: Promise<void> | undefined;
+  readonly #namespaces = new Map<string, OpenNamespace>();
+  #namespaceCount = 0;
+
+  constructor(
+    effective: EffectiveSettings,
+    virtual: VirtualClock | undefined,
+    logger: Logger,
+    bounds: ConstructorParameters<typeof BrokerTrial>[1],
+  ) {
+    this.#effective = effective;
+    this.#virtual = virtual;
+    this.#clock = virtual ?? systemClock();
+    this.#logger = logger;
+    const live = () => this.#running?.protocols.rabbit.live.all() ?? [];
+    this.#trial = new BrokerTrial(effective.values["kafka.namespace"], bounds, systemClock(), live);
+  }
+
+  get ports(): Readonly<Record<string, number>> {
+    return this.#ports.ports;
+  }
+
+  get addresses(): Readonly<Record<string, string>> {
+    return this.#ports.addresses;
+  }
+
+  get url(): string {
+    return this.#urlOf("/");
+  }
+
+  get kafka(): string {
+    return this.#addressOf("kafka");
+  }
+
+  get faults(): Faults {
+    return this.#trial.faults;
+  }
+
+  async start(): Promise<void> {
+    this.#running = await assemble(this.#effective, {
+      clock: this.#clock,
+      logger: this.#logger,
+      openData: () => this.#openData(),
+      onFailure: undefined,
+      trial: this.#trial,
+    });
+    this.#ports = openPorts(this.#running.ports);
+  }
+
+  async advance(duration: string | number): Promise<void> {
+    const { core, protocols } = this.#assertRunning("advance");
+    const ms = typeof duration === "number" ? duration : parseDuration(duration);
+    if (ms === undefined) throw new RangeError(`advance: ${duration} is no duration, such as 15m or 1h30m`);
+    if (this.#virtual === undefined) throw new Error("advance: this broker was started with the machine's clock");
+    // What clients have sent is read before it is judged who is silent.
+    await passTime(this.#virtual, core, 0, this.#news);
+    for (const kafka of [protocols.kafkaServer, ...this.#kafkaServers()]) this.#trial.membersAge(kafka, ms);
+    await passTime(this.#virtual, core, ms, this.#news);
+  }
+
+  async namespace(name = `test-${++this.#namespaceCount}`): Promise<TestNamespace> {
+    const { core, protocols } = this.#assertRunning("namespace");
+    if (protocols.rabbit.vhosts.find(name) !== undefined) throw new Error(`namespace: there is a namespace ${name}`);
+    const open: OpenNamespace = { own: undefined, port: undefined, portNumber: 0 };
+    this.#namespaces.set(name, open);
+    open.own = protocols.openNamespace(name, this.#user);
+    await new Promise<void>((resolve) => core.whenDurable(core.ticket, resolve));
+    let deleting: Promise<void> | undefined;
+    const deleteOnce = (): Promise<void> => (deleting ??= this.#deleteNamespace(name, open));
+    return {
+      name,
+      url: this.#urlOf(name),
+      kafka: () => this.#openKafka(open),
+      published: (to) => this.published(to, { namespace: name }),
+      nextPublished: (to, options) => this.nextPublished(to, { ...options, namespace: name }),
+      redrive: (queue, countMax = Infinity) => redriveIn(this.#assertRunning("redrive").core, name, queue, countMax),
+      delete: deleteOnce,
+      [Symbol.asyncDispose]: deleteOnce,
+    };
+  }
+
+  published(name: string, { namespace = "/" }: { readonly namespace?: string } = {}): readonly PublishedMessage[] {
+    return this.#trial.published.of(namespace, name);
+  }
+
+  nextPublished(
+    name: string,
+    { namespace = "/", ...options }: NextOptions & { readonly namespace?: string } = {},
+  ): Promise<readonly PublishedMessage[]> {
+    return this.#trial.published.next(namespace, name, options);
+  }
+
+  forgetPublished(): void {
+    this.#trial.published.forget();
+  }
+
+  redrive(queue: string, countMax = Infinity): Promise<number> {
+    return redriveIn(this.#assertRunning("redrive").core, "/", queue, countMax);
+  }
+
+  async crash(): Promise<void> {
+    const { core, ports, stopOwnWork } = this.#assertRunning("crash");
+    this.#running = undefined;
+    // From here on nothing of it is written any more, whatever its parts do while they are taken down.
+    core.abandon();
+    this.#disk = this.#disk.crash(nothingArrives);
+    this.#trial.sockets.cutAll();
+    for (const { own } of this.#namespaces.values()) own?.stop();
+    await stopOwnWork();
+    await ports.drain(0);
+    await ports.close();
+    core.core.clock.stop();
+    core.core.schedule.stop();
+  }
+
+  async recover(): Promise<void> {
+    if (this.#stopping !== undefined) throw new Error("recover: the broker was stopped");
+    if (this.#running !== undefined) throw new Error("recover: the broker has not crashed");
+    this.#effective = { ...this.#effective, values: { ...this.#effective.values, ...this.#takenAddresses() } };
+    await this.start();
+    for (const [name, open] of this.#namespaces) {
+      open.own = this.#running!.protocols.openNamespace(name, this.#user);
+      const hadPort = open.port !== undefined;
+      open.port = undefined;
+      if (hadPort) await this.#openKafka(open);
+    }
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running !== undefined) {
+      for (const { own } of this.#namespaces.values()) own?.stop();
+      await stopAssembled(running);
+    }
+    this.faults.assertFired();
+  }
+
+  readonly #news = (): number => this.#trial.sockets.events + this.#diskSteps;
+
+  async #openData(): Promise<OpenedLog> {
+    const fileBytesMax = this.#effective.values["journal.fileBytes"];
+    const log = await openDiskLog(this.#disk, systemRandom(), { fileBytesMax });
+    return { log: { ...log, freeBytes: async () => Infinity }, release: async () => undefined };
+  }
+
+  /** The addresses at which it listened, as settings. */
+  #takenAddresses(): Record<string, { host: string; port: number }> {
+    const taken: Record<string, { host: string; port: number }> = {};
+    for (const [name, address] of Object.entries(this.addresses)) {
+      const at = address.lastIndexOf(":");
+      taken[`listen.${name}`] = {
+        host: address.slice(0, at).replace(/^\[(.*)\]$/, "$1"),
+        port: Number(address.slice(at + 1)),
+      };
+    }
+    return taken;
+  }
+
+  async #openKafka(open: OpenNamespace): Promise<string> {
+    const { ports } = this.#assertRunning("kafka");
+    if (open.own === undefined) throw new Error("kafka: the namespace was deleted");
+    open.port ??= await ports.openBeside("kafka", { host: "127.0.0.1", port: open.portNumber }, open.own.kafka);
+    open.portNumber = open.port.port;
+    return `127.0.0.1:${open.portNumber}`;
+  }
+
+  async #deleteNamespace(name: string, open: OpenNamespace): Promise<void> {
+    this.#namespaces.delete(name);
+    const { own, port } = open;
+    open.own = undefined;
+    if (this.#running === undefined) return;
+    const { core, protocols } = this.#running;
+    // Its connections go with it; who is told of what goes on in it is told before.
+    protocols.rabbit.vhosts.delete(name);
+    await port?.close();
+    own?.stop();
+    this.#trial.forgetNamespace(name);
+    await new Promise<void>((resolve) => core.whenDurable(core.ticket, resolve));
+  }
+
+  #kafkaServers() {
+    return [...this.#namespaces.values()].flatMap(({ own }) => (own === undefined ? [] : [own.kafkaServer]));
+  }
+
+  #assertRunning(what: string): Assembled {
+    if (this.#running !== undefined) return this.#running;
+    throw new Error(
+      `${what}: the broker ${this.#stopping === undefined ? "has crashed: call recover()" : "was stopped"}`,
+    );
+  }
+
+  get #user(): string {
+    return this.#effective.values["auth.defaultUser"];
+  }
+
+  #urlOf(namespace: string): string {
+    const { values } = this.#effective;
+    const user = encodeURIComponent(values["auth.defaultUser"]);
+    const password = encodeURIComponent(values["auth.defaultPassword"] ?? "");
+    return `amqp://${user}:${password}@${this.#addressOf("amqp")}/${encodeURIComponent(namespace)}`;
+  }
+
+  #addressOf(protocol: string): string {
+    const address = this.addresses[protocol];
+    if (address !== undefined) return address;
+    throw new ConfigurationError([`this broker does not listen for ${protocol}: name it in the option listen`]);
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * An hour that passes by saying so. Timer by timer: what one sets off (a message that dies into a queue where its time begins)
+ * may set the next, and each finds the broker as it would have been at its time.
+ *
+ * Between two of them, and at the end, the broker comes to rest: nothing is on its way to the disk, and some turns of the event
+ * loop have brought nothing new. What a client of this process had written before is read by then, too, and what the time
+ * set off is durable and with the sockets.
+ */
+
+import type { VirtualClock } from "../base/clock.ts";
+import type { Broker } from "../broker/api.ts";
+
+/** Turns of the event loop without news: sockets are read in one, answered in the next, written to in the one after. */
+const quietTurns = 5;
+
+/**
+ * @param news a number that is another one after something has happened that the broker's tickets do not tell of: bytes that
+ * came, a read of the disk that is under way.
+ */
+export async function passTime(
+  clock: VirtualClock,
+  broker: Broker,
+  ms: number,
+  news: () => number = () => 0,
+): Promise<void> {
+  await comeToRest(broker, news);
+  const endMs = clock.now() + ms;
+  for (let nextMs = clock.nextTimerMs(); nextMs !== undefined && nextMs <= endMs; nextMs = clock.nextTimerMs()) {
+    clock.advance(Math.max(0, nextMs - clock.now()));
+    await comeToRest(broker, news);
+  }
+  clock.advance(endMs - clock.now());
+  await comeToRest(broker, news);
+}
+
+/** As `passTime`, with no time. */
+export async function comeToRest(broker: Broker, news: () => number): Promise<void> {
+  let seenNews = -1;
+  let seenTicket = -1;
+  for (let quiet = 0; quiet < quietTurns; quiet++) {
+    await new Promise<void>((resolve) => broker.clock.defer(resolve));
+    const { ticket } = broker;
+    if (broker.durableTicket < ticket) await new Promise<void>((resolve) => broker.whenDurable(ticket, resolve));
+    if (news() === seenNews && ticket === seenTicket) continue;
+    seenNews = news();
+    seenTicket = ticket;
+    quiet = 0;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The sockets of a broker that is tried: each can be cut off at any moment, as a network or a process that dies does it, and
+ * what goes out through it can be held for a time. What was held goes out in its order when the time is over.
+ *
+ * A connection that was cut may still be in the middle of a chunk that it had read; what it does to the broker from then on
+ * has never reached it: see tried-namespace.ts and tried-session.ts.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Output } from "../wire/output.ts";
+import type { Connection, Peer, PeerAddress, Protocol } from "../server/protocol.ts";
+import { socketName } from "./party.ts";
+
+class TriedPeer implements Peer {
+  readonly address: PeerAddress;
+  readonly output: Output;
+  isCut = false;
+  readonly #peer: Peer;
+  #holds = 0;
+  #isFlushWanted = false;
+  #isEndWanted = false;
+
+  constructor(peer: Peer) {
+    this.#peer = peer;
+    this.address = peer.address;
+    this.output = peer.output;
+  }
+
+  get unsentBytes(): number {
+    return this.#peer.unsentBytes;
+  }
+
+  flush(): void {
+    if (this.#holds > 0) this.#isFlushWanted = true;
+    else this.#peer.flush();
+  }
+
+  pauseReading(): void {
+    this.#peer.pauseReading();
+  }
+
+  resumeReading(): void {
+    this.#peer.resumeReading();
+  }
+
+  end(): void {
+    if (this.#holds > 0) this.#isEndWanted = true;
+    else this.#peer.end();
+  }
+
+  destroy(): void {
+    this.#peer.destroy();
+  }
+
+  cut(): void {
+    this.isCut = true;
+    this.#peer.destroy();
+  }
+
+  hold(clock: Clock, ms: number): void {
+    this.#holds++;
+    clock.setTimer(clock.now() + ms, () => {
+      if (--this.#holds > 0 || this.isCut) return;
+      if (this.#isFlushWanted) this.#peer.flush();
+      if (this.#isEndWanted) this.#peer.end();
+      this.#isFlushWanted = false;
+    });
+  }
+}
+
+export class TriedSockets {
+  /** Chunks that came, and connections that came and went: while it changes, clients are talking. */
+  events = 0;
+  readonly #bySocket = new Map<string, TriedPeer>();
+
+  through(protocol: Protocol): Protocol {
+    return { name: protocol.name, open: (peer) => this.#open(protocol, peer) };
+  }
+
+  /** What comes by it from now on was never read. */
+  isCut(socket: string): boolean {
+    return this.#bySocket.get(socket)?.isCut === true;
+  }
+
+  isOpen(socket: string): boolean {
+    return this.#bySocket.get(socket)?.isCut === false;
+  }
+
+  /** False: it has gone already. */
+  cut(socket: string): boolean {
+    const peer = this.#bySocket.get(socket);
+    peer?.cut();
+    return peer !== undefined;
+  }
+
+  cutAll(): void {
+    for (const peer of this.#bySocket.values()) peer.cut();
+  }
+
+  /** What the broker says to it waits for so long. */
+  hold(socket: string, clock: Clock, ms: number): void {
+    this.#bySocket.get(socket)?.hold(clock, ms);
+  }
+
+  #open(protocol: Protocol, under: Peer): Connection {
+    const peer = new TriedPeer(under);
+    const name = socketName(peer.address);
+    this.#bySocket.set(name, peer);
+    this.events++;
+    const connection = protocol.open(peer);
+    return {
+      receive: (chunk) => {
+        this.events++;
+        connection.receive(chunk);
+      },
+      drained: () => connection.drained(),
+      tick: (nowMs) => connection.tick(nowMs),
+      shutdown: () => connection.shutdown(),
+      closed: () => {
+        this.events++;
+        if (this.#bySocket.get(name) === peer) this.#bySocket.delete(name);
+        connection.closed();
+      },
+    };
+  }
+}
