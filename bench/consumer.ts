@@ -23,7 +23,7 @@ export class Consumer {
   disordered = 0;
   readonly latency: Histogram;
   onProgress: () => void = () => {};
-  readonly #peer: Peer;
+  readonly #peer: Pick<Peer, "ack" | "flushAcks">;
   readonly #ackEvery: number;
   readonly #keys: number;
   readonly #slotMask: number;
@@ -32,7 +32,7 @@ export class Consumer {
   readonly #lastTag: Float64Array;
   #nowMs = 0;
 
-  constructor(peer: Peer, options: ConsumerOptions) {
+  constructor(peer: Pick<Peer, "ack" | "flushAcks">, options: ConsumerOptions) {
     const { channels, ackEvery, keys = 1, slots = 1 } = options;
     this.#peer = peer;
     this.#ackEvery = ackEvery;

@@ -49,10 +49,10 @@ export function queueArguments({ queueType }: LoadOptions): Table {
 export interface OpenLane {
   readonly publisher: Publisher;
   readonly consumer: Consumer;
-  readonly peers: readonly Peer[];
+  readonly peers: readonly Pick<Peer, "close">[];
 }
 
-interface Latencies {
+export interface Latencies {
   readonly delivery: Histogram;
   readonly confirm: Histogram;
 }
@@ -153,7 +153,16 @@ export async function drain(lanes: readonly OpenLane[], copies: number): Promise
 
 export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<LoadResult> {
   const latencies: Latencies = { delivery: new Histogram(), confirm: new Histogram() };
-  const lanes = await openLanes(shape, options, latencies);
+  return measureFlow(await openLanes(shape, options, latencies), shape, options, latencies);
+}
+
+/** Measures lanes that are open, and closes them. */
+export async function measureFlow(
+  lanes: readonly OpenLane[],
+  shape: FlowShape,
+  options: LoadOptions,
+  latencies: Latencies,
+): Promise<LoadResult> {
   const watch = new UsageWatch(options.pid);
   const writtenBefore = diskWrittenBytes(options.dir);
   const first = shape.keepsBacklog === true ? 2 * shape.window : Number.MAX_SAFE_INTEGER;
@@ -188,7 +197,7 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
     ...(options.pid === undefined ? {} : { brokerRssMbMax: round(watch.rssMbMax, 1) }),
     bodyBytes: shape.bodyBytes,
     copies: shape.copies,
-    window: shape.window * shape.lanes.length,
+    window: shape.window * lanes.length,
     diskBytesPerPublishedByte: round(written / (all * shape.bodyBytes), 2),
     seconds: round(elapsed, 2),
     drainSeconds: round(drainSeconds, 2),

@@ -26,6 +26,9 @@ export interface LoadOptions {
   readonly queueType: string | undefined;
   /** Of a backlog that others have filled before: the next message's number. */
   readonly firstSequence: number;
+  /** Of the plain process: deliveries of each message, and whether nothing is written. */
+  readonly copies: number;
+  readonly isTransient: boolean;
 }
 
 /** One line of JSON of a run: numbers, and small objects of numbers. */
@@ -41,7 +44,8 @@ export const usage = `load SCENARIO [options]
   --width N            queues, or connections   --bindings N   (10000)
   --delay-min MS  --delay-max MS                --dir DIR      on the broker's disk (.)
   --queue-type TYPE    x-queue-type of durable queues
-  --first N            the first message's number (0)`;
+  --first N            the first message's number (0)
+  --copies N           (1)                      --transient    (of plain-bytes)`;
 
 /** Reads the command line. Errors: an unknown option, or a value that is not a number where one is due. */
 export function parseLoadOptions(args: string[]): { scenario: string; options: LoadOptions } {
@@ -66,6 +70,8 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
       dir: text,
       "queue-type": text,
       first: text,
+      copies: text,
+      transient: { type: "boolean", default: false },
     },
   });
   const number = (name: keyof typeof values): number | undefined => {
@@ -93,6 +99,8 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
       dir: values.dir ?? ".",
       queueType: values["queue-type"],
       firstSequence: number("first") ?? 0,
+      copies: number("copies") ?? 1,
+      isTransient: values.transient,
     },
   };
 }

@@ -59,7 +59,7 @@ export class Publisher {
   refused = 0;
   readonly confirmLatency: Histogram;
   onDone: () => void = () => {};
-  readonly #peer: Peer;
+  readonly #peer: Pick<Peer, "write" | "frameBytesMax">;
   readonly #options: PublisherOptions;
   readonly #slots: number;
   readonly #slotBytes: number;
@@ -76,7 +76,11 @@ export class Publisher {
   #isStopped = false;
 
   /** @param confirmLatency may be shared with other publishers */
-  constructor(peer: Peer, options: PublisherOptions, confirmLatency = new Histogram()) {
+  constructor(
+    peer: Pick<Peer, "write" | "frameBytesMax">,
+    options: PublisherOptions,
+    confirmLatency = new Histogram(),
+  ) {
     this.#peer = peer;
     this.#options = options;
     this.confirmLatency = confirmLatency;

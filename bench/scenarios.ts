@@ -10,6 +10,7 @@ import { type FlowShape, type Lane, queueArguments, runFlow } from "./flow.ts";
 import { growthScenarios } from "./growth-scenarios.ts";
 import { type LoadOptions, type LoadResult, round } from "./load-options.ts";
 import { Peer } from "./peer.ts";
+import { plainBytes } from "./plain-load.ts";
 
 type Scenario = (options: LoadOptions) => Promise<LoadResult>;
 
@@ -26,6 +27,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "backlog-drain": drainBacklog,
   "delayed-1m": delayed,
   ...growthScenarios,
+  "plain-bytes": plainBytes,
 };
 
 function shapeOf(options: LoadOptions, given: Partial<FlowShape>): FlowShape {
