@@ -153,6 +153,6 @@ function report(around: Surroundings, error: unknown): number {
 }
 
 function version(): string {
-  const source = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  const source = readFileSync(new URL(import.meta.resolve("entrepot/package.json")), "utf8");
   return (JSON.parse(source) as { version: string }).version;
 }
