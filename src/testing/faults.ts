@@ -6,6 +6,7 @@
  */
 
 import { parseDuration } from "../base/clock.ts";
+import { errorCode } from "../protocols/kafka/codec/errors.ts";
 import type { Party } from "./party.ts";
 
 /** What a fault is about. What is left out is any. */
@@ -121,6 +122,7 @@ export class FaultList implements Faults {
 
   refusePublish(options: RefuseOptions = {}): Fault {
     const { error = "NOT_ENOUGH_REPLICAS" } = options;
+    if (!Object.hasOwn(errorCode, error)) throw new RangeError(`refusePublish: ${error} is no error of Kafka's`);
     return this.#ask("refusePublish", { what: "refuse", error }, "publish", options);
   }
 

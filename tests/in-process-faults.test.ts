@@ -1,0 +1,199 @@
+/** What a test suite asks to go wrong goes wrong, once, for clients of both protocols, and nothing else does. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connect, type ChannelModel, type ConfirmChannel, type ConsumeMessage } from "amqplib";
+import { Kafka, logLevel, type Producer } from "kafkajs";
+import { startBroker, type TestBroker } from "../src/start-test-broker.ts";
+
+interface Amqp {
+  readonly connection: ChannelModel;
+  readonly channel: ConfirmChannel;
+}
+
+async function amqp(broker: TestBroker, client = "test"): Promise<Amqp> {
+  const connection = await connect(broker.url, { clientProperties: { connection_name: client } });
+  connection.on("error", () => undefined);
+  const channel = await connection.createConfirmChannel();
+  channel.on("error", () => undefined);
+  return { connection, channel };
+}
+
+async function producer(broker: TestBroker, clientId = "test"): Promise<Producer> {
+  const kafka = new Kafka({
+    brokers: [broker.kafka],
+    clientId,
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 10 },
+  });
+  const made = kafka.producer({ idempotent: true });
+  await made.connect();
+  return made;
+}
+
+function closed(connection: ChannelModel): Promise<void> {
+  return new Promise((resolve) => connection.once("close", () => resolve()));
+}
+
+function texts(broker: TestBroker, name: string): string[] {
+  return broker.published(name).map(({ text }) => text);
+}
+
+test("a refused publish is a nack to AMQP's clients, and is stored nowhere", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  await channel.assertQueue("orders");
+  const fault = broker.faults.refusePublish({ name: "orders" });
+  channel.sendToQueue("orders", Buffer.from("refused"));
+  await assert.rejects(channel.waitForConfirms(), /nacked/);
+  channel.sendToQueue("orders", Buffer.from("taken"));
+  await channel.waitForConfirms();
+  assert.equal(fault.firedCount, 1);
+  assert.equal((await channel.checkQueue("orders")).messageCount, 1);
+  assert.deepEqual(texts(broker, "orders"), ["taken"]);
+  await connection.close();
+});
+
+test("a refused publish is tried again by Kafka's clients, or is the error that was asked for", async () => {
+  await using broker = await startBroker();
+  const made = await producer(broker);
+  await made.send({ topic: "orders", messages: [{ value: "1" }] });
+  const retriable = broker.faults.refusePublish({ protocol: "kafka", name: "orders", times: 2 });
+  await made.send({ topic: "orders", messages: [{ value: "2" }] });
+  assert.equal(retriable.firedCount, 2);
+  broker.faults.refusePublish({ name: "orders", error: "TOPIC_AUTHORIZATION_FAILED" });
+  await assert.rejects(made.send({ topic: "orders", messages: [{ value: "3" }] }), /not authorized/i);
+  assert.deepEqual(texts(broker, "orders"), ["1", "2"]);
+  await made.disconnect();
+});
+
+test("an error that Kafka does not have is refused when it is asked for", async () => {
+  await using broker = await startBroker();
+  assert.throws(() => broker.faults.refusePublish({ error: "NOT_ENOUGH" }), /NOT_ENOUGH is no error of Kafka's/);
+});
+
+test("a lost confirm: the message is there, its producer is cut off, and an idempotent one leaves no second", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  await channel.assertQueue("orders", { durable: true });
+  broker.faults.loseConfirm({ name: "orders", protocol: "amqp" });
+  const gone = closed(connection);
+  channel.sendToQueue("orders", Buffer.from("amqp"), { persistent: true });
+  await assert.rejects(channel.waitForConfirms(), /closed/);
+  await gone;
+  assert.deepEqual(texts(broker, "orders"), ["amqp"]);
+
+  const made = await producer(broker);
+  const fault = broker.faults.loseConfirm({ name: "events", protocol: "kafka" });
+  await made.send({ topic: "events", messages: [{ value: "kafka" }] });
+  assert.equal(fault.firedCount, 1);
+  assert.deepEqual(texts(broker, "events"), ["kafka"]);
+  await made.disconnect();
+});
+
+test("an ack that is ignored brings the delivery again, flagged", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  await channel.assertQueue("orders");
+  channel.sendToQueue("orders", Buffer.from("one"));
+  await channel.waitForConfirms();
+  broker.faults.ignoreAck({ name: "orders" });
+  const seen: boolean[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await channel.consume("orders", (message) => {
+    const { fields } = message as ConsumeMessage;
+    seen.push(fields.redelivered);
+    channel.ack(message as ConsumeMessage);
+    if (seen.length === 2) resolve();
+  });
+  await promise;
+  assert.deepEqual(seen, [false, true]);
+  // Only then has it been written what amqplib was told to acknowledge.
+  await channel.close();
+  await connection.close();
+  const after = await amqp(broker);
+  assert.equal((await after.channel.checkQueue("orders")).messageCount, 0);
+  await after.connection.close();
+});
+
+test(
+  "a Kafka commit that is ignored makes the member read again from what was committed",
+  { timeout: 60_000 },
+  async () => {
+    await using broker = await startBroker();
+    const made = await producer(broker);
+    await made.send({ topic: "orders", messages: [{ value: "one" }] });
+    const kafka = new Kafka({ brokers: [broker.kafka], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 10 } });
+    const consumer = kafka.consumer({ groupId: "workers" });
+    await consumer.connect();
+    await consumer.subscribe({ topic: "orders", fromBeginning: true });
+    const fault = broker.faults.ignoreAck({ name: "orders", protocol: "kafka" });
+    let times = 0;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    await consumer.run({
+      eachMessage: async () => {
+        if (++times === 2) resolve();
+      },
+    });
+    await promise;
+    assert.equal(fault.firedCount, 1);
+    await consumer.disconnect();
+    await made.disconnect();
+  },
+);
+
+test("a connection is cut at its publish, at its ack, or now, and only the one that was meant", async () => {
+  await using broker = await startBroker();
+  const [victim, bystander] = [await amqp(broker, "victim"), await amqp(broker, "bystander")];
+  await bystander.channel.assertQueue("orders", { durable: true });
+  broker.faults.cutAtPublish({ client: "victim" });
+  bystander.channel.sendToQueue("orders", Buffer.from("stays"), { persistent: true });
+  await bystander.channel.waitForConfirms();
+  victim.channel.sendToQueue("orders", Buffer.from("goes"), { persistent: true });
+  victim.channel.sendToQueue("orders", Buffer.from("was never read"), { persistent: true });
+  await assert.rejects(victim.channel.waitForConfirms());
+  assert.deepEqual(texts(broker, "orders"), ["stays"]);
+
+  const reader = await amqp(broker, "reader");
+  broker.faults.cutAtAck({ client: "reader" });
+  const message = await reader.channel.get("orders");
+  const gone = closed(reader.connection);
+  if (message !== false) reader.channel.ack(message);
+  await gone;
+  const again = await bystander.channel.get("orders");
+  assert.equal(again === false ? undefined : again.fields.redelivered, true);
+
+  const cut = closed(bystander.connection);
+  assert.equal(broker.faults.cut({ client: "nobody" }), 0);
+  assert.equal(broker.faults.cut({ client: "bystander" }), 1);
+  await cut;
+});
+
+test("answers that are delayed come when the time has passed", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  await channel.assertQueue("orders");
+  broker.faults.delayAnswers({ name: "orders", by: "30s" });
+  let isConfirmed = false;
+  channel.sendToQueue("orders", Buffer.from("slow"), {}, () => (isConfirmed = true));
+  await broker.nextPublished("orders");
+  await broker.advance("29s");
+  assert.equal(isConfirmed, false);
+  await broker.advance("1s");
+  await channel.waitForConfirms();
+  assert.equal(isConfirmed, true);
+  await connection.close();
+});
+
+test("a fault that did not happen is told, by assertFired and by the stop", async () => {
+  const broker = await startBroker();
+  broker.faults.ignoreAck({ name: "orders", times: 2 });
+  broker.faults.cutAtPublish({ times: Infinity });
+  broker.faults.refusePublish().clear();
+  const told = /did not happen: ignoreAck\(\{"name":"orders","times":2\}\) happened 0 of 2 times$/;
+  assert.throws(() => broker.faults.assertFired(), told);
+  await assert.rejects(broker.stop(), told);
+  const calm = await startBroker();
+  calm.faults.refusePublish();
+  calm.faults.clear();
+  await calm.stop();
+});

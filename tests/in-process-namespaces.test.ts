@@ -1,0 +1,112 @@
+/** Each test has queues, topics, groups and transactional ids of its own, in one broker, and leaves nothing behind. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+import { connect } from "amqplib";
+import { Kafka, logLevel } from "kafkajs";
+import { startBroker, type TestNamespace } from "../src/start-test-broker.ts";
+
+async function kafkaOf(namespace: TestNamespace): Promise<Kafka> {
+  return new Kafka({ brokers: [await namespace.kafka()], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 10 } });
+}
+
+test("the same names in two namespaces are two queues, two topics, two groups", async () => {
+  await using broker = await startBroker();
+  const spaces = [await broker.namespace(), await broker.namespace()];
+  for (const [index, namespace] of spaces.entries()) {
+    const connection = await connect(namespace.url);
+    const channel = await connection.createConfirmChannel();
+    await channel.assertQueue("work");
+    channel.sendToQueue("work", Buffer.from(`amqp ${index}`));
+    await channel.waitForConfirms();
+    const kafka = await kafkaOf(namespace);
+    const producer = kafka.producer({ idempotent: true, transactionalId: "mover", maxInFlightRequests: 1 });
+    await producer.connect();
+    const transaction = await producer.transaction();
+    await transaction.send({ topic: "orders", messages: [{ value: `kafka ${index}` }] });
+    assert.deepEqual(namespace.published("orders"), [], "it is not committed");
+    await transaction.commit();
+    const consumer = kafka.consumer({ groupId: "workers" });
+    await consumer.connect();
+    await consumer.subscribe({ topic: "orders", fromBeginning: true });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    await consumer.run({ eachMessage: async ({ message }) => resolve(String(message.value)) });
+    assert.equal(await promise, `kafka ${index}`);
+    await consumer.disconnect();
+    await producer.disconnect();
+    await connection.close();
+  }
+  for (const [index, namespace] of spaces.entries()) {
+    assert.deepEqual(
+      namespace.published("orders").map(({ text }) => text),
+      [`kafka ${index}`],
+    );
+    assert.equal((await namespace.nextPublished("work"))[0]?.text, `amqp ${index}`);
+  }
+  assert.deepEqual(broker.published("orders"), []);
+});
+
+test("a message crosses from Kafka to AMQP within a namespace", async () => {
+  await using broker = await startBroker();
+  await using namespace = await broker.namespace();
+  const producer = (await kafkaOf(namespace)).producer();
+  await producer.connect();
+  await producer.send({ topic: "orders", messages: [{ key: "k", value: "v", headers: { h: "1" } }] });
+  const connection = await connect(namespace.url);
+  const channel = await connection.createChannel();
+  const message = await channel.get("orders", { noAck: true });
+  assert.equal(message === false ? undefined : message.content.toString(), "v");
+  await producer.disconnect();
+  await connection.close();
+});
+
+test("a namespace that is deleted takes its connections, its port and its definitions with it", async () => {
+  await using broker = await startBroker();
+  const namespace = await broker.namespace("mine");
+  await assert.rejects(broker.namespace("mine"), /there is a namespace mine/);
+  const connection = await connect(namespace.url);
+  connection.on("error", () => undefined);
+  const channel = await connection.createConfirmChannel();
+  await channel.assertQueue("work", { durable: true });
+  const closed = once(connection, "close");
+  const kafka = await kafkaOf(namespace);
+  const producer = kafka.producer({ idempotent: true, transactionalId: "mover", maxInFlightRequests: 1 });
+  await producer.connect();
+  const transaction = await producer.transaction();
+  await transaction.send({ topic: "orders", messages: [{ value: "1" }] });
+  await transaction.commit();
+  await producer.disconnect();
+  const address = await namespace.kafka();
+  await namespace.delete();
+  await closed;
+  await assert.rejects(connect(namespace.url));
+  await assert.rejects(namespace.kafka(), /was deleted/);
+  const again = await broker.namespace("mine");
+  const admin = (await kafkaOf(again)).admin();
+  await admin.connect();
+  assert.deepEqual(await admin.listTopics(), []);
+  await admin.disconnect();
+  assert.notEqual(await again.kafka(), "");
+  assert.notEqual(address, broker.kafka);
+});
+
+test("a namespace is there again after a crash, at the same port, with what was durable", async () => {
+  await using broker = await startBroker();
+  const namespace = await broker.namespace();
+  const kafka = await kafkaOf(namespace);
+  const producer = kafka.producer({ idempotent: true });
+  await producer.connect();
+  await producer.send({ topic: "orders", messages: [{ value: "1" }] });
+  const before = await namespace.kafka();
+  await broker.crash();
+  await assert.rejects(broker.namespace(), /has crashed: call recover/);
+  await broker.recover();
+  assert.equal(await namespace.kafka(), before);
+  await producer.send({ topic: "orders", messages: [{ value: "2" }] });
+  const admin = kafka.admin();
+  await admin.connect();
+  assert.equal((await admin.fetchTopicOffsets("orders"))[0]?.high, "2");
+  await admin.disconnect();
+  await producer.disconnect();
+  await namespace.delete();
+});
