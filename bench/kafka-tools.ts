@@ -5,16 +5,16 @@ import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { usageOf } from "./broker-usage.ts";
 import type { RunningBroker } from "./brokers.ts";
-import { momentOf, type Shares, sharesBetween } from "./kafka-usage.ts";
+import { type Moment, momentOf, type Shares, sharesBetween, workingShares } from "./kafka-usage.ts";
 
 const sources = join(import.meta.dirname, "kafka-load");
 
 /** The longest that one load may take: one that waits for ever must not stop the benchmark. */
 const loadMsMax = 1_800_000;
 
-/** A tool that gives no sign when it has warmed up is watched from so long after its start on, a JVM's own start left out. */
-const startMs = 2000;
-const lookMs = 500;
+/** A tool that gives no sign when it has warmed up is watched from so long after its start on: what a JVM needs to start. */
+const startMs = 1500;
+const lookMs = 250;
 
 export interface KafkaTools {
   readonly classPath: string;
@@ -47,7 +47,7 @@ export function compileRdkafka(home: string): string {
 export interface Watched {
   /** Of standard output, without `begin` and `end`. */
   readonly lines: readonly string[];
-  /** While it was measured; else from two seconds after its start on. */
+  /** While it was measured; else while it worked. Undefined: it was over too soon. */
   readonly shares: Shares | undefined;
   /** Processor time from its start to its end, warming up included. */
   readonly brokerCpuSeconds: number;
@@ -74,30 +74,21 @@ export async function runWatched({ broker, dir }: Target, command: string, args:
   const childrenBefore = childrenCpuSeconds();
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], timeout: loadMsMax, killSignal: "SIGKILL" });
   const pid = child.pid ?? 0;
-  const now = (): ReturnType<typeof momentOf> => momentOf(broker.pid, pid, dir);
-  let from: ReturnType<typeof momentOf> | undefined;
-  let to: ReturnType<typeof momentOf> | undefined;
-  let isMarked = false;
-  const look = (): void => {
-    if (isMarked) return;
-    if (from === undefined) from = now();
-    else to = now();
-  };
-  const first = setTimeout(() => {
-    look();
-    timer = setInterval(look, lookMs);
-  }, startMs);
+  const now = (): Moment => momentOf(broker.pid, pid, dir);
+  const marked: Moment[] = [];
+  const looks: Moment[] = [];
   let timer: NodeJS.Timeout | undefined;
+  const first = setTimeout(() => {
+    timer = setInterval(() => {
+      if (marked.length === 0) looks.push(now());
+    }, lookMs);
+  }, startMs);
   let output = "";
   let errors = "";
   child.stdout.on("data", (chunk: Buffer) => {
     output += chunk.toString();
-    if (!isMarked && /^begin$/m.test(output)) {
-      isMarked = true;
-      from = now();
-      to = undefined;
-    }
-    if (isMarked && to === undefined && /^end$/m.test(output)) to = now();
+    if (marked.length === 0 && /^begin$/m.test(output)) marked.push(now());
+    if (marked.length === 1 && /^end$/m.test(output)) marked.push(now());
   });
   child.stderr.on("data", (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-2000)));
   const code = await new Promise<number | string>((resolve) => {
@@ -109,10 +100,10 @@ export async function runWatched({ broker, dir }: Target, command: string, args:
   if (code !== 0) throw new Error(`${command} ended with ${code}: ${output.slice(-300)}${errors.slice(0, 600)}`);
   return {
     lines: output.split("\n").filter((line) => line !== "" && line !== "begin" && line !== "end"),
-    shares: from === undefined || to === undefined ? undefined : sharesBetween(from, to),
+    shares: marked.length === 2 ? sharesBetween(marked[0]!, marked[1]!) : workingShares(looks),
     brokerCpuSeconds: usageOf(broker.pid).cpuSeconds - brokerBefore,
     clientCpuSeconds: childrenCpuSeconds() - childrenBefore,
-    isMarked,
+    isMarked: marked.length === 2,
   };
 }
 

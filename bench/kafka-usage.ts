@@ -32,7 +32,7 @@ function threadTimes(pid: number): ThreadTimes {
   return times;
 }
 
-interface Moment {
+export interface Moment {
   readonly ms: number;
   readonly broker: ThreadTimes;
   readonly client: ThreadTimes;
@@ -77,6 +77,29 @@ export function sharesBetween(from: Moment, to: Moment): Shares {
     brokerThread: Math.max(0, ...broker),
     clientThread: Math.max(0, ...client),
     disk: (to.diskBusyMs - from.diskBusyMs) / 1000 / seconds,
+  };
+}
+
+/**
+ * Of a load that does not say when it is measured: the mean over the intervals between `moments` in which its client did at
+ * least half of the most that it did in any. So waiting for a group's assignment, or the client's end, are not in it.
+ */
+export function workingShares(moments: readonly Moment[]): Shares | undefined {
+  const intervals = moments.slice(1).map((moment, index) => sharesBetween(moments[index]!, moment));
+  const most = Math.max(...intervals.map(({ client }) => client));
+  const working = intervals.filter(({ client }) => client > 0 && client >= most / 2);
+  if (working.length === 0) return undefined;
+  const seconds = working.reduce((sum, each) => sum + each.seconds, 0);
+  const mean = (pick: (shares: Shares) => number): number =>
+    working.reduce((sum, each) => sum + pick(each) * each.seconds, 0) / seconds;
+  return {
+    seconds,
+    machine: mean(({ machine }) => machine),
+    broker: mean(({ broker }) => broker),
+    client: mean(({ client }) => client),
+    brokerThread: mean(({ brokerThread }) => brokerThread),
+    clientThread: mean(({ clientThread }) => clientThread),
+    disk: mean(({ disk }) => disk),
   };
 }
 

@@ -14,7 +14,7 @@ import { WireReader, WireWriter } from "./plain-wire.ts";
 
 const { values } = parseArgs({ options: { file: { type: "string" }, mb: { type: "string", default: "2048" } } });
 const path = values.file!;
-const ringBytes = Number(values.mb) << 20;
+const ringBytes = Number(values.mb) * 2 ** 20;
 preallocate();
 const file = openSync(path, constants.O_RDWR | constants.O_DSYNC);
 

@@ -60,6 +60,7 @@ final class Crew implements Callback {
     long measured = counted.sum() - before;
     double seconds = (System.nanoTime() - startNs) / 1e9;
     load.end();
+    if (measured == 0) throw new Exception("nothing was acknowledged or received in " + seconds + " s");
     load.put("perSecond", measured / seconds);
     load.put("messages", measured);
     return measured;

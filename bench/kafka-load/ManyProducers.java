@@ -1,4 +1,6 @@
 import java.nio.ByteBuffer;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
@@ -16,11 +18,15 @@ final class ManyProducers {
     String topic = load.text("topic");
     boolean keyed = load.text("keys").equals("yes");
     Crew crew = new Crew();
+    CountDownLatch ready = new CountDownLatch(producers);
     for (int index = 0; index < producers; index++) {
       int own = index;
       crew.start("producer-" + index, () -> {
         // The default of 32 MB each would be more than a heap of half a gigabyte.
         try (KafkaProducer<byte[], byte[]> producer = Settings.producer(load, "buffer.memory", "2097152")) {
+          // Connected, and with its id, before warming up begins.
+          producer.send(new ProducerRecord<>(topic, value), crew).get();
+          ready.countDown();
           for (long number = own; !crew.isOver(); number += producers) {
             byte[] key = keyed ? ByteBuffer.allocate(8).putLong(number).array() : null;
             producer.send(new ProducerRecord<>(topic, key, value), crew);
@@ -28,6 +34,7 @@ final class ManyProducers {
         }
       });
     }
+    while (!ready.await(10, TimeUnit.MILLISECONDS)) crew.check();
     crew.measure(load);
     crew.finish();
     load.put("publishedBytes", crew.counted.sum() * value.length);
