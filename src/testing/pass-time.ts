@@ -12,10 +12,12 @@ import type { Broker } from "../broker/api.ts";
 
 /** Turns of the event loop without news: sockets are read in one, answered in the next, written to in the one after. */
 const quietTurns = 5;
+/** Behind a timer of many, that has perhaps done nothing. What it has set off is news by then. */
+const glanceTurns = 2;
 
 /**
  * @param news a number that is another one after something has happened that the broker's tickets do not tell of: bytes that
- * came, a read of the disk that is under way.
+ * came, a read of the disk.
  */
 export async function passTime(
   clock: VirtualClock,
@@ -26,19 +28,21 @@ export async function passTime(
   await comeToRest(broker, news);
   const endMs = clock.now() + ms;
   for (let nextMs = clock.nextTimerMs(); nextMs !== undefined && nextMs <= endMs; nextMs = clock.nextTimerMs()) {
+    const newsBefore = news();
+    const ticketBefore = broker.ticket;
     clock.advance(Math.max(0, nextMs - clock.now()));
-    await comeToRest(broker, news);
+    for (let turn = 0; turn < glanceTurns; turn++) await nextTurn(broker);
+    if (news() !== newsBefore || broker.ticket !== ticketBefore) await comeToRest(broker, news);
   }
   clock.advance(endMs - clock.now());
   await comeToRest(broker, news);
 }
 
-/** As `passTime`, with no time. */
-export async function comeToRest(broker: Broker, news: () => number): Promise<void> {
+async function comeToRest(broker: Broker, news: () => number): Promise<void> {
   let seenNews = -1;
   let seenTicket = -1;
   for (let quiet = 0; quiet < quietTurns; quiet++) {
-    await new Promise<void>((resolve) => broker.clock.defer(resolve));
+    await nextTurn(broker);
     const { ticket } = broker;
     if (broker.durableTicket < ticket) await new Promise<void>((resolve) => broker.whenDurable(ticket, resolve));
     if (news() === seenNews && ticket === seenTicket) continue;
@@ -46,4 +50,8 @@ export async function comeToRest(broker: Broker, news: () => number): Promise<vo
     seenTicket = ticket;
     quiet = 0;
   }
+}
+
+function nextTurn({ clock }: Broker): Promise<void> {
+  return new Promise((resolve) => clock.defer(resolve));
 }

@@ -1,0 +1,288 @@
+/**
+ * Time that passes by saying so, as clients of both protocols see it: when `advance` has resolved, what the time set off has
+ * been delivered, and not one thing more.
+ */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+import { connect, type ConfirmChannel } from "amqplib";
+import { Kafka, logLevel } from "kafkajs";
+import { Consumer, Producer, stringDeserializers, stringSerializers } from "@platformatic/kafka";
+import { startBroker, type TestBroker } from "../src/start-test-broker.ts";
+import { joinGroupRequest, joinGroupResponse } from "../src/protocols/kafka/codec/messages/groups.ts";
+import { syncGroupRequest, syncGroupResponse } from "../src/protocols/kafka/codec/messages/groups.ts";
+import { WireClient } from "./conformance/kafka/wire-client.ts";
+
+async function withChannel(broker: TestBroker, run: (channel: ConfirmChannel) => Promise<void>): Promise<void> {
+  const connection = await connect(broker.url);
+  const channel = await connection.createConfirmChannel();
+  channel.on("error", () => undefined);
+  await run(channel);
+  await connection.close();
+}
+
+function kafkaOf(broker: TestBroker): Kafka {
+  return new Kafka({
+    brokers: [broker.kafka],
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 10, retries: 3 },
+  });
+}
+
+async function firstOffset(broker: TestBroker, topic: string): Promise<string | undefined> {
+  const admin = kafkaOf(broker).admin();
+  await admin.connect();
+  const [partition] = await admin.fetchTopicOffsets(topic);
+  await admin.disconnect();
+  return partition?.low;
+}
+
+test("expiry: a message with a TTL is dead-lettered at its time, and its consumer has it", async () => {
+  await using broker = await startBroker();
+  await withChannel(broker, async (channel) => {
+    await channel.assertQueue("dead");
+    await channel.assertQueue("work", { messageTtl: 900_000, deadLetterExchange: "", deadLetterRoutingKey: "dead" });
+    const died: string[] = [];
+    await channel.consume("dead", (message) => void died.push(message!.content.toString()), { noAck: true });
+    for (let round = 0; round < 20; round++) {
+      channel.sendToQueue("work", Buffer.from(String(round)));
+      await broker.advance("14m59s");
+      assert.equal(died.length, round);
+      await broker.advance("1s");
+      assert.equal(died.length, round + 1, "it was delivered when advance resolved");
+    }
+  });
+});
+
+test("retries: what is refused comes back after its pause, each longer than the one before", async () => {
+  await using broker = await startBroker();
+  await withChannel(broker, async (channel) => {
+    await channel.assertQueue("dead");
+    await channel.assertQueue("work", {
+      deadLetterExchange: "",
+      deadLetterRoutingKey: "dead",
+      arguments: { "x-retry-min-ms": 1000, "x-retry-attempts": 3 },
+    });
+    let attempts = 0;
+    await channel.consume("work", (message) => {
+      attempts++;
+      channel.nack(message!);
+    });
+    channel.sendToQueue("work", Buffer.from("hard"));
+    await broker.advance(0);
+    assert.equal(attempts, 1);
+    for (const [pause, wanted] of [
+      ["999ms", 1],
+      ["1ms", 2],
+      ["1999ms", 2],
+      ["1ms", 3],
+      ["4s", 4],
+    ] as const) {
+      await broker.advance(pause);
+      assert.equal(attempts, wanted);
+    }
+    assert.equal((await channel.checkQueue("dead")).messageCount, 1);
+  });
+});
+
+test("leases: a delivery that nobody settles for half an hour closes its channel, and is another's", async () => {
+  await using broker = await startBroker();
+  const connection = await connect(broker.url);
+  const [stuck, other] = [await connection.createChannel(), await connection.createConfirmChannel()];
+  await other.assertQueue("work");
+  other.sendToQueue("work", Buffer.from("job"));
+  await stuck.consume("work", () => undefined);
+  await broker.advance(0);
+  const failed = once(stuck, "error");
+  await broker.advance("32m");
+  assert.match(((await failed) as [Error])[0].message, /delivery acknowledgement on channel 1 timed out/);
+  const again = await other.get("work", { noAck: true });
+  assert.equal(again === false ? undefined : again.fields.redelivered, true);
+  await connection.close();
+});
+
+test("a transaction of Kafka's that takes too long is aborted, and its producer fenced", async () => {
+  await using broker = await startBroker();
+  const kafka = kafkaOf(broker);
+  const producer = kafka.producer({
+    idempotent: true,
+    transactionalId: "mover",
+    maxInFlightRequests: 1,
+    transactionTimeout: 60_000,
+  });
+  await producer.connect();
+  const transaction = await producer.transaction();
+  await transaction.send({ topic: "orders", messages: [{ value: "never" }] });
+  await broker.advance("62s");
+  await assert.rejects(transaction.commit());
+  assert.deepEqual(broker.published("orders"), []);
+  const next = kafka.producer({ idempotent: true });
+  await next.connect();
+  await next.send({ topic: "orders", messages: [{ value: "seen" }] });
+  const consumer = kafka.consumer({ groupId: "readers" });
+  await consumer.connect();
+  await consumer.subscribe({ topic: "orders", fromBeginning: true });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  await consumer.run({ eachMessage: async ({ message }) => resolve(String(message.value)) });
+  assert.equal(await promise, "seen");
+  for (const client of [consumer, producer, next]) await client.disconnect();
+});
+
+test("retention and compaction: what is too old, and what a newer one of its key replaces, is gone", async () => {
+  await using broker = await startBroker();
+  const kafka = kafkaOf(broker);
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({
+    topics: [
+      { topic: "aging", configEntries: [{ name: "retention.ms", value: "3600000" }] },
+      { topic: "latest", configEntries: [{ name: "cleanup.policy", value: "compact" }] },
+    ],
+  });
+  const producer = kafka.producer();
+  await producer.connect();
+  await producer.send({ topic: "aging", messages: [{ value: "old" }] });
+  for (const value of ["1", "2", "3"]) await producer.send({ topic: "latest", messages: [{ key: "k", value }] });
+  assert.equal(await firstOffset(broker, "aging"), "0");
+  await broker.advance("2h");
+  assert.equal(await firstOffset(broker, "aging"), "1");
+
+  const consumer = kafka.consumer({ groupId: "readers" });
+  await consumer.connect();
+  await consumer.subscribe({ topic: "latest", fromBeginning: true });
+  const seen: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      seen.push(String(message.value));
+      resolve();
+    },
+  });
+  await promise;
+  assert.deepEqual(seen, ["3"]);
+  for (const client of [consumer, producer, admin]) await client.disconnect();
+});
+
+test("offsets of a group that is no more are forgotten in time", async () => {
+  await using broker = await startBroker();
+  const admin = kafkaOf(broker).admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: "orders" }] });
+  const offsetOf = async (): Promise<string | undefined> => {
+    const [topic] = await admin.fetchOffsets({ groupId: "gone", topics: ["orders"] });
+    return topic?.partitions[0]?.offset;
+  };
+  await admin.setOffsets({ groupId: "gone", topic: "orders", partitions: [{ partition: 0, offset: "0" }] });
+  await broker.advance("6d");
+  assert.equal(await offsetOf(), "0");
+  await broker.advance("25h");
+  assert.equal(await offsetOf(), "-1");
+  await admin.disconnect();
+});
+
+test("a member whose client is there outlives a jump, one that has gone without a word does not", async () => {
+  await using broker = await startBroker();
+  const kafka = kafkaOf(broker);
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: "orders" }] });
+  const consumer = kafka.consumer({ groupId: "living", sessionTimeout: 10_000 });
+  await consumer.connect();
+  await consumer.subscribe({ topic: "orders", fromBeginning: true });
+  const joined = new Promise<void>((resolve) => consumer.on("consumer.group_join", () => resolve()));
+  const mailbox: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      mailbox.push(String(message.value));
+      resolve();
+    },
+  });
+  await joined;
+
+  const silent = await WireClient.open(broker.kafka);
+  await joinAlone(silent, "dying");
+  const membersOf = async (groupId: string): Promise<number | undefined> =>
+    (await admin.describeGroups([groupId])).groups[0]?.members.length;
+  await broker.advance("1h");
+  assert.deepEqual([await membersOf("living"), await membersOf("dying")], [1, 1], "both are connected");
+  silent.close();
+  await broker.advance("9s");
+  assert.deepEqual([await membersOf("living"), await membersOf("dying")], [1, 1], "it may still come back");
+  await broker.advance("1h");
+  assert.deepEqual([await membersOf("living"), await membersOf("dying")], [1, 0]);
+
+  const producer = kafka.producer();
+  await producer.connect();
+  await producer.send({ topic: "orders", messages: [{ value: "after the jump" }] });
+  await promise;
+  assert.deepEqual(mailbox, ["after the jump"]);
+  for (const client of [consumer, producer, admin]) await client.disconnect();
+});
+
+async function joinAlone(client: WireClient, groupId: string): Promise<void> {
+  const asked = {
+    groupId,
+    sessionTimeoutMs: 30_000,
+    rebalanceTimeoutMs: 30_000,
+    memberId: "",
+    protocolType: "consumer",
+    protocols: [{ name: "range", metadata: Buffer.alloc(0) }],
+  };
+  const joined = await client.ask(joinGroupRequest, joinGroupResponse, 2, asked);
+  assert.equal(joined?.errorCode, 0);
+  const { generationId, memberId } = joined;
+  const assignments = [{ memberId, assignment: Buffer.alloc(0) }];
+  const synced = await client.ask(syncGroupRequest, syncGroupResponse, 1, {
+    groupId,
+    generationId,
+    memberId,
+    assignments,
+  });
+  assert.equal(synced?.errorCode, 0);
+}
+
+test("@platformatic/kafka reads at its time what an AMQP client has delayed", async () => {
+  await using broker = await startBroker();
+  const base = { clientId: "reader", bootstrapBrokers: [broker.kafka] };
+  const producer = new Producer({ ...base, serializers: stringSerializers });
+  const consumer = new Consumer({ ...base, groupId: "readers", deserializers: stringDeserializers, maxWaitTime: 100 });
+  await withChannel(broker, async (channel) => {
+    await channel.assertQueue("events", { durable: true, arguments: { "x-queue-type": "stream" } });
+    await channel.assertQueue("waiting", {
+      messageTtl: 86_400_000,
+      deadLetterExchange: "",
+      deadLetterRoutingKey: "events",
+    });
+    channel.sendToQueue("waiting", Buffer.from("tomorrow"));
+    await broker.advance("23h");
+    await producer.send({ messages: [{ topic: "events", value: "today" }] });
+    await broker.advance("1h");
+    const stream = await consumer.consume({ topics: ["events"], mode: "earliest" });
+    const seen: string[] = [];
+    for await (const { value } of stream) {
+      seen.push(String(value));
+      if (seen.length === 2) break;
+    }
+    assert.deepEqual(seen, ["today", "tomorrow"]);
+    await stream.close();
+  });
+  await consumer.close(true);
+  await producer.close();
+});
+
+test("months pass in a moment, also beside topics and consumers", { timeout: 60_000 }, async () => {
+  await using broker = await startBroker();
+  const admin = kafkaOf(broker).admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: "orders", numPartitions: 3 }] });
+  await broker.advance("90d");
+  await admin.disconnect();
+});
+
+test("only a broker whose time is its own is moved on, and only by a duration", async () => {
+  await using broker = await startBroker({ clock: "system" });
+  await assert.rejects(broker.advance("1m"), /machine's clock/);
+  await using still = await startBroker();
+  await assert.rejects(still.advance("a while"), /a while is no duration/);
+});
