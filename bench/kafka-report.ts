@@ -2,6 +2,7 @@
 // the rest of that file, leaves the section as it is.
 
 import { cpus, release } from "node:os";
+import { kafkaCharts } from "./kafka-charts.ts";
 import { contestantNames, type KafkaRow, type KafkaUsage } from "./kafka-rows.ts";
 import { median } from "./report.ts";
 
@@ -137,6 +138,10 @@ function usageTable(rows: readonly KafkaRow[]): string {
   return table(head, body);
 }
 
+function images(rows: readonly KafkaRow[]): string {
+  return [...kafkaCharts(rows).keys()].map((name) => `![${name.replace(".svg", "")}](charts/${name})`).join("\n\n");
+}
+
 function failuresText(rows: readonly KafkaRow[]): string {
   const lines = rows.flatMap(({ id, failures }) =>
     Object.entries(failures).flatMap(([name, whys]) =>
@@ -169,6 +174,7 @@ export function kafkaText(report: KafkaReport): string {
       `${cpus()[0]?.model.trim() ?? "unknown"}, Linux ${release()}, Node ${process.version}. Apache Kafka ${report.version}, KRaft, ` +
       `one node, on the same machine over loopback, brokers in turn; medians of ${report.pairs} runs, and from where to where they go.`,
     figuresTable(rows),
+    images(report.rows),
     explanation,
     "### Behind the figures",
     usageTable(report.rows),

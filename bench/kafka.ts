@@ -1,17 +1,18 @@
 // `npm run bench:kafka`: Entrepot against Apache Kafka, in turn, under Kafka's clients; prints the section and writes it into
-// docs/performance.md.
+// docs/performance.md, with charts in docs/charts.
 //
 //     npm run bench:kafka -- [--pairs 5] [--records 2000000] [--seconds 10] [--warm-up-seconds 5] [--large-gb 2]
 //                         [--rows produce-100b,start,...] [--json FILE] [--main dist/main.js] [--dir DIR] [--no-write]
 //
 // --dir is where the brokers' data goes; choose a real disk. The raw runs go to --json after each measurement.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { killAll } from "./brokers.ts";
 import { kafkaVersion } from "./kafka-brokers.ts";
+import { kafkaCharts } from "./kafka-charts.ts";
 import { kafkaText, withSection } from "./kafka-report.ts";
 import { measureKafka, type KafkaRow } from "./kafka-rows.ts";
 
@@ -38,6 +39,14 @@ const pairs = Number(values.pairs);
 
 function sectionOf(rows: readonly KafkaRow[]): string {
   return kafkaText({ date: new Date().toISOString(), version: kafkaVersion, pairs, rows });
+}
+
+function writeDocs(rows: readonly KafkaRow[], section: string): void {
+  const docs = join(import.meta.dirname, "..", "docs");
+  const page = join(docs, "performance.md");
+  writeFileSync(page, withSection(existsSync(page) ? readFileSync(page, "utf8") : "", section));
+  mkdirSync(join(docs, "charts"), { recursive: true });
+  for (const [name, svg] of kafkaCharts(rows)) writeFileSync(join(docs, "charts", name), svg);
 }
 
 let soFar: readonly KafkaRow[] = [];
@@ -73,9 +82,7 @@ try {
   });
   const section = sectionOf(rows);
   console.log(section);
-  const path = join(import.meta.dirname, "..", "docs", "performance.md");
-  if (!values["no-write"])
-    writeFileSync(path, withSection(existsSync(path) ? readFileSync(path, "utf8") : "", section));
+  if (!values["no-write"]) writeDocs(rows, section);
 } finally {
   killAll();
   rmSync(home, { recursive: true, force: true });

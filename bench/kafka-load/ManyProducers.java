@@ -1,4 +1,5 @@
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -23,7 +24,8 @@ final class ManyProducers {
       int own = index;
       crew.start("producer-" + index, () -> {
         // The default of 32 MB each would be more than a heap of half a gigabyte.
-        try (KafkaProducer<byte[], byte[]> producer = Settings.producer(load, "buffer.memory", "2097152")) {
+        KafkaProducer<byte[], byte[]> producer = Settings.producer(load, "buffer.memory", "2097152");
+        try {
           // Connected, and with its id, before warming up begins.
           producer.send(new ProducerRecord<>(topic, value), crew).get();
           ready.countDown();
@@ -31,6 +33,9 @@ final class ManyProducers {
             byte[] key = keyed ? ByteBuffer.allocate(8).putLong(number).array() : null;
             producer.send(new ProducerRecord<>(topic, key, value), crew);
           }
+        } finally {
+          // What waits in a hundred buffers is no longer measured, and may be seconds of work.
+          producer.close(Duration.ofSeconds(2));
         }
       });
     }
