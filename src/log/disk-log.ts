@@ -7,6 +7,7 @@ import { HeldDisk } from "./held-disk.ts";
 import { journalDefaults, openJournal } from "./journal.ts";
 import type { SpaceOptions } from "./journal-space.ts";
 import type { Disk, Log, LogCopying } from "./log.ts";
+import { refuseNewerFormats } from "./newer-formats.ts";
 import { segmentName } from "./segment-format.ts";
 import { openSegments } from "./segment.ts";
 
@@ -15,10 +16,11 @@ const draftSuffix = ".tmp";
 
 /**
  * Opens what is there on the disk `under` it, and begins what is not. `random` makes the identity of a new journal; `options` are of the
- * journal's files. Closing the log closes the segments' files; the journal has a close() of its own.
+ * journal's files. Rejects with `NewerFormatError` for a directory of a newer version. Closing the log closes the segments' files; the journal has a close() of its own.
  */
 export async function openDiskLog(under: Disk, random: Random, options: Partial<SpaceOptions> = {}): Promise<Log> {
   const disk = new HeldDisk(under);
+  await refuseNewerFormats(disk);
   for (const name of await disk.list()) if (name.endsWith(draftSuffix)) await disk.remove(name);
   const segments = openSegments(disk);
   return {

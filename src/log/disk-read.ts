@@ -2,6 +2,8 @@
 
 import type { Disk, DiskFile } from "./log.ts";
 
+const readBytesMax = 1 << 28;
+
 /** Answers the bytes that were there, up to length. */
 export function readAt(
   file: DiskFile,
@@ -44,7 +46,14 @@ export async function readWhole(disk: Disk, name: string): Promise<Buffer | unde
   }
   try {
     const bytes = Buffer.allocUnsafeSlow(await file.size());
-    return bytes.subarray(0, await readAt(file, bytes, 0, bytes.length, 0));
+    for (let at = 0; at < bytes.length;) {
+      // The system takes less than 2 GB at once.
+      const wanted = Math.min(bytes.length - at, readBytesMax);
+      const read = await readAt(file, bytes, at, wanted, at);
+      at += read;
+      if (read < wanted) return bytes.subarray(0, at);
+    }
+    return bytes;
   } finally {
     await file.close();
   }

@@ -23,7 +23,8 @@ import { BLOCK_ALIGN, BLOCK_HEADER_BYTES } from "./log.ts";
 import { readU64, writeU64 } from "./u64.ts";
 
 const magic = 0x454e544a;
-const version = 1;
+/** Of what is written; what is read may be older. */
+export const journalVersion = 1;
 export const IDENTITY_BYTES = 16;
 
 /** Which file a block belongs to. */
@@ -49,7 +50,7 @@ export function sealBlock(
   assert(length >= BLOCK_HEADER_BYTES && padded <= buffer.length, "a block's buffer has room for its padding");
   buffer.fill(0, length, padded);
   buffer.writeUInt32BE(magic, 0);
-  buffer.writeUInt32BE(version << 16, 4);
+  buffer.writeUInt32BE(journalVersion << 16, 4);
   writeU64(buffer, seq, 8);
   buffer.writeUInt32BE(length - BLOCK_HEADER_BYTES, 16);
   buffer.writeUInt32BE(crc32(buffer, BLOCK_HEADER_BYTES, padded), 20);
@@ -67,7 +68,7 @@ export function sealBlock(
 export function isHeaderValid(buffer: Buffer, at: number, key: FileKey, identity: Buffer | undefined): boolean {
   return (
     buffer.readUInt32BE(at) === magic &&
-    buffer.readUInt32BE(at + 4) === version << 16 &&
+    buffer.readUInt32BE(at + 4) === journalVersion << 16 &&
     readU64(buffer, at + 48) === key.first &&
     buffer.readUInt32BE(at + 56) === key.generation &&
     buffer.readUInt32BE(at + 60) === crc32(buffer, at, at + 60) &&

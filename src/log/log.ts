@@ -150,8 +150,8 @@ export type OpenJournal = (
 ) => Promise<{ journal: Journal; damage: Damage[] }>;
 
 export interface CheckpointStore {
-  /** Durable when resolved. Ids only grow; from 1. */
-  write(id: number, chunks: Buffer[]): Promise<void>;
+  /** Durable when resolved. Ids only grow; from 1. Takes a piece when the one before was written. */
+  write(id: number, pieces: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void>;
   /** The newest that verifies. Newer ones that do not are in `damage`; id 0: there is none. */
   readNewest(): Promise<{ id: number; bytes: Buffer; damage: Damage[] } | { id: 0; damage: Damage[] }>;
   /** The two newest stay, or as many as `keptMin` says, whatever the id. */

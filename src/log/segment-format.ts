@@ -50,7 +50,8 @@ const runBytes = 64;
 const fenceBytes = 16;
 const headerMagic = 0x454e5453;
 const footerMagic = 0x454e5446;
-const version = 1;
+/** Of what is written; what is read may be older. */
+export const segmentVersion = 1;
 
 export const segmentName = (id: number): string => `segment-${String(id).padStart(16, "0")}.seg`;
 const namePattern = /^segment-(\d{16})\.seg$/;
@@ -63,7 +64,7 @@ export function segmentIdOf(name: string): number | undefined {
 export function segmentHeader(id: number): Buffer {
   const header = Buffer.alloc(SEGMENT_HEADER_BYTES);
   header.writeUInt32BE(headerMagic, 0);
-  header.writeUInt32BE(version, 4);
+  header.writeUInt32BE(segmentVersion, 4);
   writeU64(header, id, 8);
   header.writeUInt32BE(crc32(header, 0, 16), 16);
   return header;
@@ -165,7 +166,7 @@ export interface Footer {
 export function encodeFooter(footer: Footer): Buffer {
   const buffer = Buffer.alloc(FOOTER_BYTES);
   buffer.writeUInt32BE(footerMagic, 0);
-  buffer.writeUInt32BE(version, 4);
+  buffer.writeUInt32BE(segmentVersion, 4);
   writeU64(buffer, footer.id, 8);
   writeU64(buffer, footer.fileBytes, 16);
   writeU64(buffer, footer.directoryPosition, 24);
@@ -179,7 +180,7 @@ export function encodeFooter(footer: Footer): Buffer {
 /** Undefined if it does not verify, or is another file's. */
 export function decodeFooter(buffer: Buffer, at: number, id: number, fileBytes: number): Footer | undefined {
   if (buffer.readUInt32BE(at + 60) !== crc32(buffer, at, at + 60)) return undefined;
-  if (buffer.readUInt32BE(at) !== footerMagic || buffer.readUInt32BE(at + 4) !== version) return undefined;
+  if (buffer.readUInt32BE(at) !== footerMagic || buffer.readUInt32BE(at + 4) !== segmentVersion) return undefined;
   const footer = {
     id: readU64(buffer, at + 8),
     fileBytes: readU64(buffer, at + 16),
