@@ -9,8 +9,13 @@ import { connect, type ConfirmChannel } from "amqplib";
 import { Kafka, logLevel } from "kafkajs";
 import { Consumer, Producer, stringDeserializers, stringSerializers } from "@platformatic/kafka";
 import { startBroker, type TestBroker } from "../src/start-test-broker.ts";
-import { joinGroupRequest, joinGroupResponse } from "../src/protocols/kafka/codec/messages/groups.ts";
-import { syncGroupRequest, syncGroupResponse } from "../src/protocols/kafka/codec/messages/groups.ts";
+import { offsetCommitRequest, offsetCommitResponse } from "../src/protocols/kafka/codec/messages/group-offsets.ts";
+import {
+  joinGroupRequest,
+  joinGroupResponse,
+  syncGroupRequest,
+  syncGroupResponse,
+} from "../src/protocols/kafka/codec/messages/groups.ts";
 import { WireClient } from "./conformance/kafka/wire-client.ts";
 
 async function withChannel(broker: TestBroker, run: (channel: ConfirmChannel) => Promise<void>): Promise<void> {
@@ -172,7 +177,11 @@ test("offsets of a group that is no more are forgotten in time", async () => {
     const [topic] = await admin.fetchOffsets({ groupId: "gone", topics: ["orders"] });
     return topic?.partitions[0]?.offset;
   };
-  await admin.setOffsets({ groupId: "gone", topic: "orders", partitions: [{ partition: 0, offset: "0" }] });
+  const client = await WireClient.open(broker.kafka);
+  const partitions = [{ partitionIndex: 0, committedOffset: 0, committedMetadata: null }];
+  const topics = [{ name: "orders", partitions }];
+  await client.ask(offsetCommitRequest, offsetCommitResponse, 5, { groupId: "gone", memberId: "", topics });
+  client.close();
   await broker.advance("6d");
   assert.equal(await offsetOf(), "0");
   await broker.advance("25h");

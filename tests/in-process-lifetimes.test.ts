@@ -1,0 +1,160 @@
+/** Brokers for tests start at once, die and come back, and leave nothing behind. */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { connect, type ConfirmChannel } from "amqplib";
+import { Kafka, logLevel } from "kafkajs";
+import { startBroker as startPlain } from "../src/start-broker.ts";
+import { startBroker, type TestBroker } from "../src/start-test-broker.ts";
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+async function channelOf(broker: TestBroker): Promise<ConfirmChannel> {
+  const connection = await connect(broker.url);
+  connection.on("error", () => undefined);
+  const channel = await connection.createConfirmChannel();
+  channel.on("error", () => undefined);
+  return channel;
+}
+
+test("what was confirmed outlives a crash, what was not is gone, and clients come back to the same ports", async () => {
+  await using broker = await startBroker({ listen: { amqp: 0, kafka: 0, http: 0 } });
+  const { ports } = broker;
+  const before = await channelOf(broker);
+  await before.assertQueue("kept", { durable: true });
+  await before.assertQueue("passing", { durable: false });
+  before.sendToQueue("kept", Buffer.from("persistent"), { persistent: true });
+  before.sendToQueue("kept", Buffer.from("transient"));
+  await before.waitForConfirms();
+  const delivered = await before.get("kept");
+  assert.equal(delivered === false ? undefined : delivered.fields.redelivered, false);
+  const kafka = new Kafka({ brokers: [broker.kafka], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 10 } });
+  const producer = kafka.producer({ idempotent: true });
+  await producer.connect();
+  await producer.send({ topic: "orders", messages: [{ value: "1" }] });
+
+  await broker.crash();
+  await assert.rejects(connect(`amqp://127.0.0.1:${ports["amqp"]}`));
+  await assert.rejects(broker.advance("1m"), /has crashed: call recover/);
+  await broker.recover();
+  await assert.rejects(broker.recover(), /has not crashed/);
+  assert.deepEqual(broker.ports, ports);
+
+  const after = await channelOf(broker);
+  assert.equal((await after.checkQueue("kept")).messageCount, 1);
+  const again = await after.get("kept", { noAck: true });
+  assert.deepEqual(again === false ? undefined : [again.content.toString(), again.fields.redelivered], [
+    "persistent",
+    true,
+  ]);
+  await assert.rejects(after.checkQueue("passing"), /NOT_FOUND/);
+  await producer.send({ topic: "orders", messages: [{ value: "2" }] });
+  assert.deepEqual(
+    broker.published("orders").map(({ text }) => text),
+    ["1", "2"],
+  );
+  await producer.disconnect();
+});
+
+test("a publish that a crash meets on its way to the disk is not there, and was never said to be published", async () => {
+  await using broker = await startBroker();
+  const channel = await channelOf(broker);
+  await channel.assertQueue("work", { durable: true });
+  let confirmed = 0;
+  for (let i = 0; i < 1000; i++) {
+    channel.sendToQueue("work", Buffer.from(String(i)), { persistent: true }, (error) => (confirmed += error ? 0 : 1));
+  }
+  await broker.nextPublished("work", { count: 1 });
+  await broker.crash();
+  await broker.recover();
+  const { messageCount } = await (await channelOf(broker)).checkQueue("work");
+  assert.ok(messageCount >= confirmed, "nothing that was confirmed is lost");
+  assert.equal(broker.published("work").length, messageCount);
+});
+
+test("times that were set go on across a crash", async () => {
+  await using broker = await startBroker();
+  const channel = await channelOf(broker);
+  await channel.assertQueue("work", { durable: true });
+  channel.sendToQueue("work", Buffer.from("short-lived"), { persistent: true, expiration: 60_000 });
+  await channel.waitForConfirms();
+  await broker.advance("30s");
+  await broker.crash();
+  await broker.recover();
+  const after = await channelOf(broker);
+  await broker.advance("29s");
+  assert.equal((await after.checkQueue("work")).messageCount, 1);
+  await broker.advance("1s");
+  assert.equal((await after.checkQueue("work")).messageCount, 0);
+});
+
+test("a stopped broker says so, and a second stop waits for the first", async () => {
+  const broker = await startBroker();
+  await Promise.all([broker.stop(), broker.stop()]);
+  await assert.rejects(broker.advance("1m"), /was stopped/);
+  await assert.rejects(broker.recover(), /was stopped/);
+  const crashed = await startBroker();
+  await crashed.crash();
+  await crashed.stop();
+});
+
+test("more than is remembered of what was published is told, and not left out in silence", async () => {
+  await using broker = await startBroker({ publishedMax: { messagesMax: 2 } });
+  const channel = await channelOf(broker);
+  await channel.assertQueue("work");
+  for (const text of ["1", "2", "3"]) channel.sendToQueue("work", Buffer.from(text));
+  await channel.waitForConfirms();
+  assert.throws(() => broker.published("work"), /no more than 2 messages/);
+  broker.forgetPublished();
+  channel.sendToQueue("work", Buffer.from("4"));
+  assert.equal((await broker.nextPublished("work"))[0]?.text, "4");
+  await assert.rejects(
+    broker.nextPublished("work", { timeoutMs: 20 }),
+    /1 messages to work were awaited for 20 ms, and 0 came/,
+  );
+});
+
+/** What a process holds, once what is on its way out has gone. */
+async function holdings(): Promise<{ heapBytes: number; descriptors: number; handles: number }> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  collect();
+  return {
+    heapBytes: process.memoryUsage().heapUsed,
+    descriptors: readdirSync("/proc/self/fd").length,
+    handles: process.getActiveResourcesInfo().length,
+  };
+}
+
+async function oneLife(): Promise<void> {
+  const plain = await startPlain({ memory: true, listen: { amqp: 0, kafka: 0 } });
+  await plain.stop();
+  const broker = await startBroker();
+  const namespace = await broker.namespace();
+  const channel = await channelOf(broker);
+  await channel.assertQueue("work", { durable: true });
+  channel.sendToQueue("work", Buffer.alloc(1000), { persistent: true });
+  await channel.waitForConfirms();
+  await namespace.kafka();
+  await broker.advance("1h");
+  await broker.crash();
+  await broker.recover();
+  await namespace.delete();
+  await broker.stop();
+}
+
+test("a life of a broker leaves no memory, no handle and no descriptor", { timeout: 120_000 }, async () => {
+  const lives = 20;
+  for (let life = 0; life < 10; life++) await oneLife();
+  const before = await holdings();
+  for (let life = 0; life < lives; life++) await oneLife();
+  const after = await holdings();
+  assert.equal(after.handles, before.handles);
+  assert.equal(after.descriptors, before.descriptors);
+  const perLife = (after.heapBytes - before.heapBytes) / lives;
+  // A broker holds some hundred kilobytes: one that was left behind would be seen by far.
+  assert.ok(perLife < 50_000, `${Math.round(perLife)} bytes stay of each broker`);
+});
