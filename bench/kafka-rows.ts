@@ -151,7 +151,7 @@ async function measureOnce(
   const outcome = await work.measure(bench);
   const rssMbMax = peakMemoryMb(broker.pid);
   const written = diskWrittenBytes(options.home) - writtenBefore;
-  return { outcome, usage: usageOfRun(outcome, rssMbMax, written) };
+  return { outcome, usage: usageOfRun(work, outcome, rssMbMax, written) };
 }
 
 /** The contestant, running and no longer stopped; started if it has not been, or has ended. */
@@ -174,12 +174,13 @@ async function leave(seat: Seat, work: Work, topic: string | undefined): Promise
   broker.pause();
 }
 
-function usageOfRun({ watched, messages, publishedBytes }: Outcome, rssMbMax: number, written: number): KafkaUsage {
+function usageOfRun(work: Work, outcome: Outcome, rssMbMax: number, written: number): KafkaUsage {
+  const { watched, messages, publishedBytes } = outcome;
   const { shares, isMarked } = watched;
   const perMessage = (seconds: number): number | undefined => (messages > 0 ? (seconds * 1e6) / messages : undefined);
   const isOfWindow = isMarked && shares !== undefined;
   return {
-    limit: shares === undefined ? "too short to say" : limitOf(shares),
+    limit: work.limit ?? (shares === undefined ? "too short to say" : limitOf(shares)),
     brokerUsPerMessage: perMessage(isOfWindow ? shares.broker * shares.seconds : watched.brokerCpuSeconds),
     clientUsPerMessage: perMessage(isOfWindow ? shares.client * shares.seconds : watched.clientCpuSeconds),
     rssMbMax,

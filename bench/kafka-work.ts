@@ -64,6 +64,8 @@ export interface Work {
   readonly partitions: (amounts: Amounts) => number;
   /** A second topic, of one partition, called `<topic>-to`. */
   readonly hasTarget?: true;
+  /** What bounds it whoever the broker is; else that is looked for. */
+  readonly limit?: string;
   /** The plain Node process takes part. */
   readonly hasCeiling?: true;
   readonly figures: (amounts: Amounts) => readonly FigureDefinition[];
@@ -180,6 +182,7 @@ function endToEnd(id: string, how: string, bars: readonly Bar[], more: readonly 
   return {
     id,
     partitions: one,
+    limit: "the rate that is asked for",
     figures: () => [
       { id: `${id}-p50`, title: `${title}: p50`, unit: "ms", bars },
       { id: `${id}-p99`, title: `${title}: p99`, unit: "ms", bars },
@@ -244,6 +247,7 @@ export const works: readonly Work[] = [
   {
     id: "group",
     partitions: ({ groupMembers }) => groupMembers,
+    limit: "the waits of the protocol",
     figures: ({ groupMembers }) => [
       {
         id: "group-join",
@@ -255,7 +259,7 @@ export const works: readonly Work[] = [
     ],
     measure: (bench) => {
       const { groupMembers } = bench.amounts;
-      const args = ["--members", groupMembers, "--partitions", groupMembers, "--rounds", 1];
+      const args = ["--members", groupMembers, "--partitions", groupMembers, "--rounds", 3];
       return measureOwn(bench, "group", args, "joinMs", "leaveMs");
     },
   },
