@@ -17,6 +17,7 @@ final class GroupOfMany {
   private static final long QUIET_NS = 2_000_000_000L;
   /** heartbeat.interval.ms of a consumer as it comes. */
   private static final long HEARTBEAT_MS = 3000;
+  private static final long SETTLING_MS = 7000;
   private static final long LIMIT_NS = 120_000_000_000L;
 
   /** What each member owns, and when that last changed. */
@@ -71,8 +72,9 @@ final class GroupOfMany {
     long startNs = System.nanoTime();
     go.countDown();
     double joinMs = settledMs(crew, partitions, 0, startNs);
-    // All members beat at the same time, as they have joined at the same time: each round leaves at another part of a beat.
-    Thread.sleep(HEARTBEAT_MS * round / load.number("rounds"));
+    // The first heartbeats are over by then. All members beat at the same time, as they have joined at the same time: each
+    // round leaves at another part of a beat.
+    Thread.sleep(SETTLING_MS + HEARTBEAT_MS * round / load.number("rounds"));
     leave.countDown();
     double leaveMs = settledMs(crew, partitions, 1, leavingNs(crew));
     crew.finish();
