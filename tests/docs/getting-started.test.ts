@@ -1,0 +1,36 @@
+/** docs/getting-started.md is gone through as a newcomer does: in a fresh clone, with nothing of this project installed. */
+
+import { test } from "node:test";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stepsOf } from "./steps.ts";
+import { openNamespace, Walk } from "./walk.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+test(
+  "docs/getting-started.md can be followed from the clone to the restored backup",
+  { timeout: 400_000 },
+  async (context) => {
+    if (!existsSync(join(root, ".git"))) return context.skip("this is no clone");
+    const namespace = await openNamespace();
+    if (namespace === undefined) return context.skip("no network namespace can be made here (unshare -n)");
+    const folder = mkdtempSync(join(tmpdir(), "entrepot-newcomer-"));
+    const prefix = join(folder, "prefix");
+    execFileSync("git", ["clone", "--quiet", "--depth", "1", `file://${root}`, join(folder, "clone")]);
+    const path = [dirname(process.execPath), join(prefix, "bin")];
+    const inClone = new Walk(join(folder, "clone"), namespace, path, { npm_config_prefix: prefix });
+    const elsewhere = new Walk(join(folder, "work"), namespace, path, { npm_config_prefix: prefix });
+    context.after(async () => {
+      await elsewhere.end();
+      namespace.close();
+      rmSync(folder, { recursive: true });
+    });
+    for (const step of stepsOf("docs/getting-started.md")) {
+      await (step.heading === "Install" ? inClone : elsewhere).take(step);
+    }
+  },
+);
