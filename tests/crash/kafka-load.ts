@@ -232,11 +232,11 @@ export async function committedOffset(client: Client, { groupId, partition }: Tr
 }
 
 /** All that a topic holds under read_committed, by partition: up to a last message that is produced here. */
-export async function readTopic(client: Client, topic: string): Promise<string[][]> {
+export async function readTopic(client: Client, topic: string, count = partitions): Promise<string[][]> {
   const last = randomUUID();
   const producer = client.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   await producer.connect();
-  const received = Array.from({ length: partitions }, (): string[] => []);
+  const received = Array.from({ length: count }, (): string[] => []);
   await producer.send({ topic, messages: received.map((_, partition) => ({ partition, value: last })) });
   await producer.disconnect();
   const consumer = client.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 200 });

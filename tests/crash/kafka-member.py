@@ -1,0 +1,131 @@
+"""One member of a group that reads "in", and writes a line for each of its messages to the same partition of "out", in
+transactions that hold the group's offsets (KIP-447): `value attempt`.
+
+HOST:PORT and a name that no other member ever has. It says `joined`, `committed COUNT`, `aborted ATTEMPT REASON`, and
+`fenced ATTEMPT REASON` before it ends because its producer is no longer the one: another has to take its place then. Between the
+steps of a transaction it waits a little, so that whoever stops or kills it finds it in the midst of one as often as not.
+"""
+
+import random
+import signal
+import sys
+import time
+import uuid
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+address, name = sys.argv[1:3]
+step_s = 30
+is_over = False
+
+
+def end(*_):
+    global is_over
+    is_over = True
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def reason(error):
+    return error.args[0].name()
+
+
+def again(action):
+    """Does it until it is done, or until it cannot be done any more."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return action()
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def rewind(consumer):
+    """To where the group is: what was taken since was not done. A partition without an offset is read from its beginning."""
+    assigned = consumer.assignment()
+    if assigned:
+        for each in again(lambda: consumer.committed(assigned, step_s)):
+            consumer.seek(TopicPartition(each.topic, each.partition, max(each.offset, 0)))
+
+
+def transform(consumer, producer, messages):
+    attempt = uuid.uuid4().hex
+    try:
+        producer.begin_transaction()
+        for message in messages:
+            value = message.value() + b" " + attempt.encode()
+            producer.produce("out", partition=message.partition(), value=value)
+        producer.poll(0)
+        time.sleep(random.random() * 0.05)
+        ends = {}
+        for message in messages:
+            ends[message.partition()] = message.offset() + 1
+        offsets = [TopicPartition("in", partition, offset) for partition, offset in ends.items()]
+        again(lambda: producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), step_s))
+        time.sleep(random.random() * 0.05)
+        if random.random() < 0.1:
+            again(lambda: producer.abort_transaction(step_s))
+            say("aborted", attempt, "ON_PURPOSE")
+            rewind(consumer)
+            return
+        again(lambda: producer.commit_transaction(step_s))
+        say("committed", len(messages))
+    except KafkaException as error:
+        if error.args[0].fatal():
+            say("fenced", attempt, reason(error))
+            sys.exit(3)
+        again(lambda: producer.abort_transaction(step_s))
+        say("aborted", attempt, reason(error))
+        rewind(consumer)
+
+
+def main():
+    signal.signal(signal.SIGTERM, end)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": address,
+            "group.id": "shared",
+            "client.id": name,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "session.timeout.ms": 2000,
+            "heartbeat.interval.ms": 300,
+            "reconnect.backoff.max.ms": 500,
+        }
+    )
+    producer = Producer(
+        {
+            "bootstrap.servers": address,
+            # With its default, "rebootstrap", librdkafka 2.16 gives up its only broker when that has gone, and waits for good for a
+            # coordinator that it remembers by the broker's old entry.
+            "metadata.recovery.strategy": "none",
+            "transactional.id": name,
+            "transaction.timeout.ms": 4000,
+            "linger.ms": 0,
+            "reconnect.backoff.max.ms": 500,
+        }
+    )
+    again(lambda: producer.init_transactions(step_s))
+    consumer.subscribe(["in"], on_assign=lambda *_: say("joined"))
+    while not is_over:
+        messages = consumer.consume(1 + random.randrange(400), 0.2)
+        taken = [message for message in messages if message.error() is None]
+        for message in messages:
+            if message.error() is not None and message.error().fatal():
+                raise KafkaException(message.error())
+        if taken:
+            transform(consumer, producer, taken)
+    consumer.close()
+
+
+try:
+    main()
+except KafkaException as error:
+    # Its place is taken by another, as if it had been killed.
+    say("fenced", "-", reason(error))
+    sys.exit(3)

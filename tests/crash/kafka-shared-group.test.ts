@@ -1,0 +1,161 @@
+/**
+ * Several members of one group read a topic and write results in transactions that hold the group's offsets (KIP-447), each
+ * with a transactional id of its own: no id is taken over, so what keeps a member that was thought dead from writing twice is
+ * the group's generation, and that nobody is given offsets while a transaction that moves them is undecided. In each round
+ * something happens while transactions are open: a member is stopped for longer than its session and then goes on in the midst of
+ * what it was doing, the broker is killed and started again, a member is killed, or a member is stopped and the broker killed
+ * meanwhile. In the end
+ *
+ * - each message that was acknowledged has one result, in its partition's order;
+ * - none of an attempt that was aborted is seen;
+ * - committed offsets never went back.
+ *
+ * CRASH_ROUNDS says how many rounds there are.
+ */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import type { Kafka } from "kafkajs";
+import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
+import { prepared } from "../interop/client-suite.ts";
+import { pythonWithConfluentKafka } from "../interop/confluent-kafka.ts";
+import { IdempotentProducer, openClient, readTopic } from "./kafka-load.ts";
+import { Members } from "./kafka-members.ts";
+
+const partitions = 4;
+const memberCount = 3;
+const rounds = Number(process.env["CRASH_ROUNDS"] ?? 5);
+const roundLimitMs = 120_000;
+const standstillMs = 60_000;
+const pollMs = 200;
+/** Longer than a member's session, which is 2 s, so that it is out of the group when it goes on. */
+const stopMs = 3500;
+const set = {
+  "journal.fileBytes": "2MiB",
+  "journal.checkpointBytes": "4MiB",
+  "kafka.groupSessionTimeoutMinMs": "1000",
+  "kafka.groupInitialRebalanceDelayMs": "0",
+};
+
+// A client that was given up while its broker was down goes on trying, whatever it is told.
+after(() => void globalThis.setTimeout(() => process.exit(), 2000).unref());
+
+test(
+  `members of one group are killed and stopped ${rounds} times, and each message has one result`,
+  { timeout: (rounds + 3) * roundLimitMs },
+  async (t) => {
+    const found = await prepared("confluent-kafka", async () => {
+      const interpreter = await pythonWithConfluentKafka();
+      return "missing" in interpreter ? interpreter : { command: interpreter.python, args: [] };
+    });
+    if ("missing" in found) return t.skip(found.missing);
+    const dataDir = mkdtempSync(join(tmpdir(), "entrepot-kafka-group-"));
+    let broker: BrokerProcess | undefined;
+    let members: Members | undefined;
+    t.after(async () => {
+      members?.kill();
+      await broker?.kill("SIGKILL");
+      rmSync(dataDir, { recursive: true, force: true });
+    });
+    broker = await spawnBroker({ dataDir, set, listen: { kafka: "127.0.0.1:0" } });
+    // Its clients know it by its port, so every life of it has the same.
+    const listen = { kafka: broker.addresses["kafka"]! };
+    const client = openClient(listen.kafka);
+    const admin = client.admin();
+    await admin.connect();
+    for (const topic of ["in", "out"]) await admin.createTopics({ topics: [{ topic, numPartitions: partitions }] });
+    await admin.disconnect();
+
+    const producers = Array.from(
+      { length: partitions },
+      (_, at) => new IdempotentProducer(client, at, () => undefined),
+    );
+    const running = producers.map((each) => each.run());
+    members = new Members(found.command, listen.kafka);
+    for (let at = 0; at < memberCount; at++) members.start();
+
+    let offsets: number[] = producers.map(() => 0);
+    const happened: string[] = [];
+    const firstKind = Math.floor(Math.random() * 4);
+    for (let round = 1; round <= rounds; round++) {
+      await Promise.race([committedMore(members, 1 + Math.floor(Math.random() * 20), () => broker!.log()), ...running]);
+      const what = (round + firstKind) % 4;
+      happened.push(
+        ["member stopped", "broker killed", "member killed", "broker killed while a member was stopped"][what]!,
+      );
+      const stopped = what === 0 || what === 3 ? members.stopOne(stopMs) : undefined;
+      if (what === 2) members.killOne();
+      if (what === 1 || what === 3) {
+        await broker.kill("SIGKILL");
+        broker = await spawnBroker({ dataDir, set, listen });
+      }
+      await stopped;
+      const now = await committedOffsets(client);
+      for (const [at, offset] of now.entries())
+        assert.ok(offset >= offsets[at]!, `partition ${at}: offset ${offset} after ${offsets[at]} was committed`);
+      offsets = now;
+    }
+
+    for (const producer of producers) producer.stop();
+    await Promise.all(running);
+    await allCommitted(client, producers);
+    await members.end();
+    assert.deepEqual(members.failures, []);
+    const results = await readTopic(client, "out", partitions);
+    for (const [at, producer] of producers.entries()) {
+      const expected = Array.from({ length: producer.sent }, (_, index) => String(index));
+      const got = results[at]!.map((each) => each.split(" ")[0]);
+      assert.deepEqual(got, expected, `results of partition ${at} are not once and in order`);
+      for (const each of results[at]!)
+        assert.ok(!members.aborted.has(each.split(" ")[1]!), `${each} was aborted and is seen`);
+    }
+    const { committed, reasons } = members;
+    const produced = producers.map((each) => each.sent);
+    t.diagnostic(JSON.stringify({ happened, produced, committed, reasons: Object.fromEntries(reasons) }));
+    assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
+  },
+);
+
+/** Resolves when so many more transactions were committed. */
+async function committedMore(members: Members, count: number, log: () => string): Promise<void> {
+  const enough = Promise.withResolvers<void>();
+  const fail = () => enough.reject(new Error(`nothing for ${standstillMs} ms\n${log().slice(-3000)}`));
+  const timer = globalThis.setTimeout(fail, standstillMs);
+  let left = count;
+  members.onProgress = () => {
+    timer.refresh();
+    if (--left === 0) enough.resolve();
+  };
+  await enough.promise.finally(() => clearTimeout(timer));
+}
+
+/** Resolves when the group is at the end of what was sent. */
+async function allCommitted(client: Kafka, producers: readonly IdempotentProducer[]): Promise<void> {
+  let before = "";
+  for (let idle = 0; idle * pollMs < standstillMs; idle++) {
+    const offsets = await committedOffsets(client);
+    if (offsets.every((offset, at) => offset >= producers[at]!.sent)) return;
+    if (offsets.join() !== before) idle = 0;
+    before = offsets.join();
+    await setTimeout(pollMs);
+  }
+  assert.fail(`committed is ${before} of ${producers.map(({ sent }) => sent).join()}, and nothing happens`);
+}
+
+/** Of the group, by partition; 0: none. */
+async function committedOffsets(client: Kafka): Promise<number[]> {
+  const admin = client.admin({ retry: { retries: 100, initialRetryTime: 50, maxRetryTime: 500 } });
+  await admin.connect();
+  try {
+    const [topic] = await admin.fetchOffsets({ groupId: "shared", topics: ["in"] });
+    const offsets = Array.from({ length: partitions }, () => 0);
+    for (const { partition, offset } of topic!.partitions) offsets[partition] = Math.max(0, Number(offset));
+    return offsets;
+  } finally {
+    await admin.disconnect();
+  }
+}
