@@ -1,15 +1,17 @@
-// Starts and stops the two brokers that are compared, each with its own ports and data directory, loopback only.
+// Starts and stops the brokers that are compared, and the plain process that is their ceiling, each with its own ports and data
+// directory, loopback only.
 //
-// RabbitMQ is tuned as its own documentation recommends for throughput: statistics once a minute, no plug-ins, larger
-// socket buffers, Nagle's algorithm off, quiet logs. Its data directory is on the same disk as Entrepot's.
+// RabbitMQ is set up as its own documentation recommends (rabbitSettings says what from where). Its data directory is on the same
+// disk as Entrepot's.
 // A broker that is not measured is stopped with SIGSTOP, so both can be up in turn A B A B without taking CPU time
 // from each other, and a row's runs lie close together in time: a shared machine's mood is the larger error.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { seconds } from "./load-options.ts";
+import { Peer } from "./peer.ts";
 
 export interface RunningBroker {
   readonly uri: string;
@@ -26,7 +28,7 @@ export interface RunningBroker {
 }
 
 export interface BrokerKind {
-  readonly name: "RabbitMQ" | "Entrepot";
+  readonly name: string;
   /** The version, or undefined where the broker is not installed. */
   version(): string | undefined;
   /** Starts over `dir`, which may hold the data of an earlier start. Errors: it is not ready within five minutes. */
@@ -106,6 +108,13 @@ function rabbitVersion(): string | undefined {
   }
 }
 
+/**
+ * Of its production checklist: the memory's watermark at the upper end of what it advises (0.4 to 0.7), a limit of free disk, no
+ * plug-in that is not used, as many open files as this program may have (it asks for 50,000), quiet logs, and a data directory that
+ * is on a disk. Of its networking guide: larger socket buffers, a longer backlog of connections and Nagle's algorithm off; of its
+ * monitoring guide: statistics once a minute. Queues of both kinds that the checklist speaks of are measured: classic, its default,
+ * and quorum, which it advises where data matter.
+ */
 const rabbitSettings = (port: number): string => `listeners.tcp.1 = 127.0.0.1:${port}
 collect_statistics_interval = 60000
 vm_memory_high_watermark.relative = 0.6
@@ -146,9 +155,12 @@ async function startRabbit(dir: string): Promise<RunningBroker> {
   };
   const startMs = performance.now();
   const child = spawn(server, { env: environment, stdio: "ignore", cwd: dir });
+  // The script around the broker is not waited for: the broker itself is, by its id.
+  child.unref();
   let hasEnded = false;
   child.once("exit", () => (hasEnded = true));
-  while (!(await accepts(port))) {
+  const uri = `amqp://127.0.0.1:${port}`;
+  while (!(await handshakes(uri))) {
     if (hasEnded) throw new Error(`RabbitMQ ended while it started; see ${join(dir, "log")}`);
     if (performance.now() - startMs > readyMsMax) throw new Error("RabbitMQ is not ready");
     await seconds(0.01);
@@ -156,13 +168,13 @@ async function startRabbit(dir: string): Promise<RunningBroker> {
   const readyMs = performance.now() - startMs;
   const pid = Number(readFileSync(pidFile, "utf8"));
   const killPortMapper = (): void => {
-    try {
-      execFileSync("epmd", ["-port", String(epmdPort), "-kill"], { stdio: "ignore" });
-    } catch {
-      // It is not there, or is still needed: it then ends by itself with nothing of ours lost.
+    // It may need a moment to see that its node is gone, and refuses until then.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const { status } = spawnSync("epmd", ["-port", String(epmdPort), "-kill"], { stdio: "ignore" });
+      if (status === 0) return;
     }
   };
-  return running(pid, `amqp://127.0.0.1:${port}`, readyMs, killPortMapper);
+  return running(pid, uri, readyMs, killPortMapper);
 }
 
 export const rabbit: BrokerKind = { name: "RabbitMQ", version: rabbitVersion, start: startRabbit };
@@ -176,6 +188,28 @@ export function entrepot(mainPath: string): BrokerKind {
     version: () => (existsSync(mainPath) ? packageVersion() : undefined),
     start: (dir) => startEntrepot(mainPath, dir),
   };
+}
+
+/** bench/plain-socket-file.ts; `isSameThread` as described there. */
+export function plainProcess(isSameThread: boolean): BrokerKind {
+  return {
+    name: isSameThread ? "plain Node, same thread" : "plain Node",
+    version: () => process.version,
+    start: (dir) => startPlain(dir, isSameThread),
+  };
+}
+
+async function startPlain(dir: string, isSameThread: boolean): Promise<RunningBroker> {
+  mkdirSync(dir, { recursive: true });
+  const startMs = performance.now();
+  const args = [join(import.meta.dirname, "plain-socket-file.ts"), "--dir", dir];
+  if (isSameThread) args.push("--same-thread");
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const address = await new Promise<string>((resolve, reject) => {
+    child.once("exit", (code) => reject(new Error(`the plain process ended with ${code}`)));
+    child.stdout.on("data", (chunk: Buffer) => resolve(chunk.toString().replace("ready", "").trim()));
+  });
+  return running(child.pid!, `plain://${address}`, performance.now() - startMs);
 }
 
 function packageVersion(): string {
@@ -236,6 +270,17 @@ export async function freePorts(count: number): Promise<number[]> {
   }
   for (const server of servers) await new Promise((resolve) => server.close(resolve));
   return ports;
+}
+
+/** Whether a connection can be opened: RabbitMQ accepts sockets, and resets them, before it is ready. */
+async function handshakes(uri: string): Promise<boolean> {
+  try {
+    const peer = await Peer.open(uri);
+    await peer.close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function accepts(port: number): Promise<boolean> {

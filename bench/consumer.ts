@@ -65,6 +65,7 @@ export class Consumer {
 
   /** Acknowledges what an `ackEvery` above 1 has left over. */
   settleRest(): void {
+    if (!Number.isFinite(this.#ackEvery)) return;
     for (let channel = 1; channel < this.#unacked.length; channel++) {
       if (this.#unacked[channel]! > 0) this.#peer.ack(channel, this.#lastTag[channel]!, true);
       this.#unacked[channel] = 0;

@@ -1,55 +1,21 @@
-// Turns results into the table that is printed and into docs/performance.md. Only measured numbers: what was not
-// measured in this run is not in the file, but for the section of bench/management.ts, which has a date of its own.
+// Turns raw runs into the table that is printed, docs/performance.md and its charts. Only measured numbers: what was not
+// measured in this run is not in the file, but for the sections of bench/management.ts and bench/kafka.ts, which have dates of
+// their own.
 
-import { cpus, release, totalmem } from "node:os";
 import type { LoadResult } from "./load-options.ts";
+import type { RawRuns } from "./raw-runs.ts";
+import { rowFigures } from "./report-figures.ts";
+import { growthFigures, growthText } from "./report-growth.ts";
+import { count, limitText, medianOf, ms, table } from "./report-tables.ts";
+import { rows } from "./rows.ts";
 import { numberOf } from "./run-load.ts";
-import type { Row } from "./rows.ts";
-import type { SequentialRate } from "./disk.ts";
-
-type Name = "RabbitMQ" | "Entrepot";
-
-export interface RowRuns {
-  readonly row: Row;
-  readonly runs: Readonly<Record<Name, LoadResult[]>>;
-  readonly failures: string[];
-}
-
-export interface Special {
-  readonly start: Partial<Record<Name, LoadResult[]>>;
-  readonly backlog: Partial<Record<Name, LoadResult>>;
-  delayed?: LoadResult;
-  latency: Partial<Record<Name, LoadResult[]>>;
-  perfTest: string[];
-}
-
-export interface BenchReport {
-  readonly date: string;
-  readonly versions: Partial<Record<Name, string>>;
-  readonly pairs: number;
-  readonly secondsEach: number;
-  readonly disk: readonly SequentialRate[];
-  readonly rows: readonly RowRuns[];
-  readonly special: Special;
-}
 
 export function median(values: readonly number[]): number {
-  if (values.length === 0) return 0;
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return values.length === 0 ? 0 : medianOf(values);
 }
 
-function medianOf(results: readonly LoadResult[] | undefined, name: string, part?: string): number {
-  return median((results ?? []).map((result) => numberOf(result, name, part)));
-}
-
-function count(value: number): string {
-  return value === 0 ? "–" : Math.round(value).toLocaleString("en-US");
-}
-
-function ms(us: number): string {
-  return us === 0 ? "–" : us < 10_000 ? (us / 1000).toFixed(2) : (us / 1000).toFixed(0);
+function middle(results: readonly LoadResult[], name: string, part?: string): number {
+  return medianOf(results.map((result) => numberOf(result, name, part)));
 }
 
 function range(results: readonly LoadResult[]): string {
@@ -58,54 +24,60 @@ function range(results: readonly LoadResult[]): string {
   return `${count(Math.min(...rates))} to ${count(Math.max(...rates))}`;
 }
 
-function table(head: readonly string[], body: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...body.map(line)].join("\n");
+function ceilingOf(raw: RawRuns, id: string): number {
+  return Math.max(0, ...raw.of("rows", id, "plain Node").map((run) => numberOf(run, "rate")));
 }
 
-/** Entrepot's median rate over RabbitMQ's; 0 where one is missing. */
-export function ratioOf({ runs }: RowRuns): number {
-  const other = medianOf(runs.RabbitMQ, "rate");
-  return other === 0 ? 0 : medianOf(runs.Entrepot, "rate") / other;
-}
+const measuredRows = (raw: RawRuns): typeof rows =>
+  rows.filter(({ id }) => raw.all.some((run) => run.part === "rows" && run.id === id && run.result));
 
-export function ratesTable(rows: readonly RowRuns[]): string {
-  const head = ["work", "durability", "RabbitMQ msg/s", "Entrepot msg/s", "ratio", "bar"];
+export function ratesTable(raw: RawRuns): string {
+  const head = ["work", "durability", "RabbitMQ msg/s", "Entrepot msg/s", "ratio", "bar", "RabbitMQ quorum msg/s"];
+  head.push("plain Node msg/s", "Entrepot of plain Node", "Entrepot's limit");
   return table(
     head,
-    rows.map((each) => {
-      const ratio = ratioOf(each);
+    measuredRows(raw).map(({ id, title, durability, bar }) => {
+      const runs = (name: string): LoadResult[] => raw.of("rows", id, name);
+      const ours = middle(runs("Entrepot"), "rate");
+      const ratio = ours / middle(runs("RabbitMQ"), "rate");
+      const ceiling = ceilingOf(raw, id);
       return [
-        each.row.title,
-        each.row.durability,
-        count(medianOf(each.runs.RabbitMQ, "rate")),
-        count(medianOf(each.runs.Entrepot, "rate")),
-        ratio === 0 ? "–" : `${ratio.toFixed(1)} ×`,
-        each.row.bar,
+        title,
+        durability,
+        count(middle(runs("RabbitMQ"), "rate")),
+        count(ours),
+        Number.isFinite(ratio) ? `${ratio.toFixed(1)} ×` : "–",
+        bar,
+        count(middle(runs("RabbitMQ quorum"), "rate")),
+        count(ceiling),
+        ceiling > 0 && Number.isFinite(ours) ? `${Math.round((ours / ceiling) * 100)} %` : "–",
+        limitText(runs("Entrepot")),
       ];
     }),
   );
 }
 
-function detailTable(rows: readonly RowRuns[]): string {
-  const head = ["work", "broker", "runs, msg/s", "latency ms p50 / p99", "confirm ms p50 / p99"];
-  head.push("broker CPU µs/msg", "load CPU µs/msg", "RSS MB", "disk bytes / body bytes published", "cores of others");
+function detailTable(raw: RawRuns): string {
+  const head = ["work", "broker", "runs, msg/s", "latency ms p50 / p99", "confirm ms p50 / p99", "broker CPU µs/msg"];
+  head.push("load CPU µs/msg", "RSS MB", "disk bytes / body bytes published", "limit", "cores of others");
   const body: string[][] = [];
-  for (const { row, runs } of rows) {
-    for (const name of ["RabbitMQ", "Entrepot"] as const) {
-      const of = (field: string, part?: string): number => medianOf(runs[name], field, part);
-      if (runs[name].length === 0) continue;
+  for (const { id } of measuredRows(raw)) {
+    for (const name of ["RabbitMQ", "RabbitMQ quorum", "Entrepot", "plain Node"]) {
+      const runs = raw.of("rows", id, name);
+      const of = (field: string, part?: string): number => middle(runs, field, part);
+      if (runs.length === 0) continue;
       const messages = of("rate") * of("seconds");
       body.push([
-        row.id,
+        id,
         name,
-        range(runs[name]),
+        range(runs),
         `${ms(of("latencyUs", "p50"))} / ${ms(of("latencyUs", "p99"))}`,
         `${ms(of("confirmUs", "p50"))} / ${ms(of("confirmUs", "p99"))}`,
         ((of("brokerCpuSeconds") / messages) * 1e6).toFixed(2),
         ((of("loadCpuSeconds") / messages) * 1e6).toFixed(2),
         count(of("brokerRssMbMax")),
         of("diskBytesPerPublishedByte").toFixed(2),
+        limitText(runs),
         of("othersCores").toFixed(2),
       ]);
     }
@@ -114,12 +86,11 @@ function detailTable(rows: readonly RowRuns[]): string {
 }
 
 /** What two of the bars ask beyond a ratio: the bytes of a fan-out, and the share of the disk's own rate. */
-function claims(report: BenchReport): string {
-  const of = (id: string, field: string): number =>
-    medianOf(report.rows.find(({ row }) => row.id === id)?.runs.Entrepot, field);
+function claims(raw: RawRuns): string {
+  const of = (id: string, field: string): number => middle(raw.of("rows", id, "Entrepot"), field);
   const bytes = of("fanout-10", "diskBytesPerPublishedByte") / of("fanout-1", "diskBytesPerPublishedByte");
   const megabytes = (of("durable-16k", "rate") * 16384) / 1e6;
-  const disk = report.disk.at(-1)?.megabytesPerSecond ?? 0;
+  const disk = middle(raw.of("disk", "disk", "the disk", 1 << 20), "megabytesPerSecond");
   const said: string[] = [];
   if (Number.isFinite(bytes) && bytes > 0) {
     said.push(`Fan-out to 10 queues wrote ${bytes.toFixed(2)} × the bytes of fan-out to one (bar 2).`);
@@ -133,66 +104,83 @@ function claims(report: BenchReport): string {
   return said.join(" ");
 }
 
-function latencyTable(latency: Special["latency"]): string {
-  const head = ["", "p50 ms", "p99 ms"];
+function diskTable(raw: RawRuns): string {
+  const runs = raw.all.flatMap(({ part, result }) => (part === "disk" && result ? [result] : []));
+  if (runs.length === 0) return "";
+  const body = runs.map((run) => [
+    `${numberOf(run, "blockBytes") / 1024} KB`,
+    count(numberOf(run, "megabytesPerSecond")),
+    ms(numberOf(run, "writeUs", "p50")),
+    ms(numberOf(run, "writeUs", "p99")),
+  ]);
+  const head = ["sequential synced writes (O_DSYNC, preallocated)", "MB/s", "one write, ms p50", "p99"];
+  return `## Disk\n\n${table(head, body)}`;
+}
+
+function latencyText(raw: RawRuns): string {
+  const rabbit = raw.of("latency", "latency", "RabbitMQ");
+  const ours = raw.of("latency", "latency", "Entrepot");
+  if (rabbit.length + ours.length === 0) return "";
   const body: string[][] = [];
-  const add = (title: string, results: readonly LoadResult[] | undefined, field: string): void => {
-    if (!results?.length) return;
-    body.push([title, ms(medianOf(results, field, "p50")), ms(medianOf(results, field, "p99"))]);
+  const add = (title: string, results: readonly LoadResult[], field: string): void => {
+    if (results.length > 0) body.push([title, ms(middle(results, field, "p50")), ms(middle(results, field, "p99"))]);
   };
-  add("RabbitMQ, confirm", latency.RabbitMQ, "confirmUs");
-  add("Entrepot, confirm", latency.Entrepot, "confirmUs");
-  const either = latency.Entrepot ?? latency.RabbitMQ;
+  add("RabbitMQ, confirm", rabbit, "confirmUs");
+  add("Entrepot, confirm", ours, "confirmUs");
+  const either = ours.length > 0 ? ours : rabbit;
   add("the disk: one synced write of 4 KB into a preallocated file", either, "syncedWriteUs");
   add("the disk: the same by a thread that was asleep, as a server's is", either, "wokenWriteUs");
   add("the disk: 100 B appended, then fdatasync", either, "appendUs");
-  add("RabbitMQ, the same to a transient queue (no disk)", latency.RabbitMQ, "loopUs");
-  add("Entrepot, the same to a transient queue (no disk)", latency.Entrepot, "loopUs");
-  const ratio = (field: string): string => medianOf(latency.Entrepot, field).toFixed(2);
-  const claim = latency.Entrepot?.length
-    ? `\n\nEntrepot's confirm costs ${ratio("p50OfSyncedWrite")} × one synced write at p50 (bar 1.5) and ` +
-      `${ratio("p99OfSyncedWrite")} × at p99 (bar 3); of one by a thread that was asleep, ${ratio("p50OfWokenWrite")} × ` +
-      `and ${ratio("p99OfWokenWrite")} ×.`
-    : "";
-  return table(head, body) + claim;
+  add("RabbitMQ, the same to a transient queue (no disk)", rabbit, "loopUs");
+  add("Entrepot, the same to a transient queue (no disk)", ours, "loopUs");
+  const ratio = (field: string): string => middle(ours, field).toFixed(2);
+  const claim =
+    ours.length > 0
+      ? `\n\nEntrepot's confirm costs ${ratio("p50OfSyncedWrite")} × one synced write at p50 (bar 1.5) and ` +
+        `${ratio("p99OfSyncedWrite")} × at p99 (bar 3); of one by a thread that was asleep, ${ratio("p50OfWokenWrite")} × ` +
+        `and ${ratio("p99OfWokenWrite")} ×.`
+      : "";
+  return `## One publish at a time\n\n${table(["", "p50 ms", "p99 ms"], body)}${claim}`;
 }
 
-function backlogTable(backlog: Special["backlog"]): string {
-  const names = (["RabbitMQ", "Entrepot"] as const).filter((name) => backlog[name] !== undefined);
-  const line = (title: string, field: string): string[] => [
+function sideBySide(
+  raw: RawRuns,
+  part: "backlog" | "start",
+  heading: string,
+  lines: readonly (readonly [string, string])[],
+): string {
+  const names = ["RabbitMQ", "Entrepot"].filter((name) => raw.of(part, part, name).length > 0);
+  if (names.length === 0) return "";
+  const body = lines.map(([title, field]) => [
     title,
-    ...names.map((name) => Math.round(numberOf(backlog[name], field)).toLocaleString("en-US")),
-  ];
-  return table(
-    ["", ...names],
-    [
-      line("messages of 100 B, persistent, confirmed", "messages"),
-      line("filled, msg/s", "fillRate"),
-      line("most resident memory while filling, MB", "rssMbMaxFilling"),
-      line("kill -9 to ready, ms", "readyAfterKillMs"),
-      line("drained, msg/s", "drainRate"),
-      line("most resident memory while draining, MB", "rssMbMaxDraining"),
-      line("missing afterwards", "missing"),
-      line("out of order", "disordered"),
-    ],
-  );
+    ...names.map((name) => Math.round(middle(raw.of(part, part, name), field)).toLocaleString("en-US")),
+  ]);
+  return `${heading}\n\n${table(["", ...names], body)}`;
 }
 
-function startTable(start: Special["start"]): string {
-  const names = (["RabbitMQ", "Entrepot"] as const).filter((name) => start[name]?.length);
-  return table(
-    ["", ...names],
-    [
-      ["process start to ready, ms", ...names.map((name) => count(medianOf(start[name], "readyMs")))],
-      ["idle resident memory, MB", ...names.map((name) => count(medianOf(start[name], "idleRssMb")))],
-    ],
-  );
-}
+const backlogLines = [
+  ["messages of 100 B, persistent, confirmed", "messages"],
+  ["filled, msg/s", "fillRate"],
+  ["most resident memory while filling, MB", "rssMbMaxFilling"],
+  ["kill -9 to ready, ms", "readyAfterKillMs"],
+  ["drained, msg/s", "drainRate"],
+  ["most resident memory while draining, MB", "rssMbMaxDraining"],
+  ["missing afterwards", "missing"],
+  ["out of order", "disordered"],
+] as const;
 
-function delayedText(result: LoadResult): string {
+const startLines = [
+  ["process start to ready, ms", "readyMs"],
+  ["idle resident memory, MB", "idleRssMb"],
+] as const;
+
+function delayedText(raw: RawRuns): string {
+  const result = raw.of("delayed", "delayed", "Entrepot")[0];
+  if (result === undefined) return "";
   const late = (part: string): string => ms(numberOf(result, "lateUs", part));
   const share = numberOf(result, "rate") / Math.max(1, numberOf(result, "plainRate"));
   return (
+    "## Delayed messages\n\n" +
     `${count(numberOf(result, "messages"))} messages with delays spread at random from 20 s to an hour were accepted at ` +
     `${count(numberOf(result, "rate"))}/s, ${Math.round(share * 100)} % of the plain rate of ` +
     `${count(numberOf(result, "plainRate"))}/s in the same run (bar 50 %). Most resident memory: ` +
@@ -202,76 +190,101 @@ function delayedText(result: LoadResult): string {
   );
 }
 
-function machineText(): string {
-  const processors = cpus();
-  const model = processors[0]?.model.trim() ?? "unknown";
-  return `${processors.length} × ${model}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, Node ${process.version}`;
-}
-
-function othersText(rows: readonly RowRuns[]): string {
-  const all = rows.flatMap(({ runs }) => [...runs.RabbitMQ, ...runs.Entrepot]);
-  const others = all.map((result) => numberOf(result, "othersCores"));
-  return `Cores taken by other work on the machine during the runs: median ${median(others).toFixed(2)}, most ${Math.max(0, ...others).toFixed(2)}.`;
-}
-
-/** Faults of any run: a number above was reached by a broker that lost or doubled nothing, or it is said here. */
-export function faults(rows: readonly RowRuns[]): string[] {
-  const found: string[] = [];
-  for (const { row, runs, failures } of rows) {
-    found.push(...failures.map((failure) => `${row.id}: ${failure}`));
-    for (const name of ["RabbitMQ", "Entrepot"] as const) {
-      for (const field of ["missing", "disordered", "redelivered", "refused"]) {
-        const counts = runs[name].map((result) => numberOf(result, field)).filter((value) => value !== 0);
-        if (counts.length > 0) found.push(`${row.id}, ${name}: ${field} ${counts.join(", ")}`);
-      }
-    }
-  }
-  return found;
-}
-
-export function performanceText(report: BenchReport): string {
-  const { versions, special, rows } = report;
-  const parts = [
-    "# Performance",
-    `Written by \`npm run bench\`, which measures it again. ${report.date.slice(0, 10)}, ${machineText()}. ` +
-      `RabbitMQ ${versions.RabbitMQ ?? "not measured"}, Entrepot ${versions.Entrepot ?? "not measured"}. The same load ` +
-      "program (one Node thread, its own frames, alone able to do over two million messages a second), broker and load on " +
-      `the same machine over loopback, brokers in turn, ${report.pairs} runs each of ${report.secondsEach} s after a ` +
-      "second of warming up; medians. " +
-      othersText(rows),
-    "Durable means: durable queue, persistent message, publisher confirms with at most 1,000 outstanding, each message " +
-      "acknowledged by the consumer on its own, prefetch 1,000 (with 200 connections: 100 and 100). Entrepot syncs before it " +
-      "confirms and before it delivers. RabbitMQ's classic queue (storage version 1, its default) delivers before it " +
-      "confirms; under the first row's load, strace saw it call fsync some 17 times a second. A rate is the lesser " +
-      "of confirmed and delivered in the measured time.",
-    "## Rates",
-    ratesTable(rows),
-  ];
-  const found = faults(rows);
-  parts.push(
-    found.length === 0
-      ? "In no run was a message missing, doubled, redelivered, refused or out of order."
-      : `Faults seen:\n\n${found.map((fault) => `- ${fault}`).join("\n")}`,
-    claims(report),
-    "## Behind the rates",
-    detailTable(rows),
-    "## Disk",
-    table(
-      ["sequential synced writes (O_DSYNC, preallocated)", "MB/s", "one write, ms p50", "p99"],
-      report.disk.map((rate) => [
-        `${rate.blockBytes / 1024} KB`,
-        count(rate.megabytesPerSecond),
-        ms(rate.writeUs.p50),
-        ms(rate.writeUs.p99),
-      ]),
-    ),
+function othersText(raw: RawRuns): string {
+  const others = raw.all.flatMap(({ part, result }) =>
+    (part === "rows" || part === "growth") && result ? [numberOf(result, "othersCores")] : [],
   );
-  const latency = Object.keys(special.latency).length > 0;
-  if (latency) parts.push("## One publish at a time", latencyTable(special.latency));
-  if (Object.keys(special.backlog).length > 0) parts.push("## A backlog and a crash", backlogTable(special.backlog));
-  if (special.delayed) parts.push("## Delayed messages", delayedText(special.delayed));
-  if (Object.keys(special.start).length > 0) parts.push("## Start", startTable(special.start));
-  if (special.perfTest.length > 0)
-    parts.push("## RabbitMQ's own PerfTest", `\`\`\`\n${special.perfTest.join("\n")}\n\`\`\``);
+  if (others.length === 0) return "";
+  return `Cores taken by other work on the machine during the runs: median ${median(others).toFixed(2)}, most ${Math.max(...others).toFixed(2)}.`;
+}
+
+/** Faults of any run: a number was reached by a broker that lost or doubled nothing, or it is said here. */
+export function faults(raw: RawRuns): string[] {
+  return raw.all.flatMap(({ part, id, x, name, result, failure }) => {
+    const where = `${id}${x === undefined ? "" : ` at ${x}`}, ${name}`;
+    if (failure !== undefined) return [`${where}: ${failure}`];
+    if (part !== "rows" && part !== "growth") return [];
+    const wrong = ["missing", "disordered", "redelivered", "refused"].filter((field) => numberOf(result, field) !== 0);
+    return wrong.map((field) => `${where}: ${field} ${numberOf(result, field)}`);
+  });
+}
+
+function introduction(raw: RawRuns): string {
+  const { about } = raw;
+  const { versions } = about;
+  const them = `RabbitMQ ${versions["RabbitMQ"] ?? "not measured"}, Entrepot ${versions["Entrepot"] ?? "not measured"}`;
+  return (
+    `Written by \`npm run bench\`, which measures it again. ${about.date.slice(0, 10)}, ${about.machine}. ${them}. The same load ` +
+    "program (one Node thread, its own frames, alone able to do over two million messages a second), broker and load on the same " +
+    `machine over loopback, brokers in turn, ${about.pairs} runs each of ${about.secondsEach} s after warming up; medians. ${othersText(raw)}`
+  );
+}
+
+const howToRead = `## How to read this
+
+**Durable** means: durable queue, persistent message, publisher confirms with at most 1,000 outstanding, each message acknowledged by
+the consumer on its own, prefetch 1,000 (with 200 connections: 100 and 100). What a confirm promises differs:
+
+- Entrepot syncs before it confirms, and before it delivers.
+- RabbitMQ's classic queue (storage version 1, its default) delivers before it confirms; under the first row's load, strace saw it
+  call fsync some 17 times a second.
+- RabbitMQ's quorum queue, here with one node, syncs its log before it confirms. Its production checklist advises it where data
+  matter; it is what Entrepot's promise is to be compared with.
+- The plain Node process writes with O_DSYNC before it answers; on rows whose durability is "memory" it writes nothing.
+
+**RabbitMQ** runs with what its production checklist and its guides to networking and monitoring advise: memory watermark 0.6, a
+limit of free disk, as many open files as the machine allows, no plug-ins, quiet logs, statistics once a minute, socket buffers of
+192 KB, Nagle's algorithm off. **A rate** is the lesser of confirmed and delivered in the measured time.
+
+**Plain Node** is the ceiling: a Node process that only moves the bytes that AMQP's publishes have from a socket to a synced file, all
+that have come in one write, and back to the consumer; the better of two ways to write (bench/plain-socket-file.ts). It reads no frame.
+
+**The limit** is what was busy: a broker's or the load's busiest thread (85 % and more), all cores of the machine, or the disk;
+*latency × window* where none of them was: each waited for the other, and more messages under way would give more.
+
+**Disk bytes** are all that the disk was written in the time, with what others wrote; **RSS** is the most seen at five looks a second.`;
+
+const chart = (name: string, words: string): string => `![${words}](charts/${name}.svg)`;
+
+/** The charts' texts, by their files' names. */
+export function figuresOf(raw: RawRuns): Map<string, string> {
+  return new Map([...rowFigures(raw), ...growthFigures(raw)]);
+}
+
+export function performanceText(raw: RawRuns): string {
+  const parts = ["# Performance", introduction(raw)];
+  if (measuredRows(raw).length > 0) {
+    const found = faults(raw);
+    parts.push(
+      "## Rates",
+      chart("rates", "Messages a second of RabbitMQ, Entrepot and a plain Node process"),
+      ratesTable(raw),
+      found.length === 0
+        ? "In no run was a message missing, doubled, redelivered, refused or out of order."
+        : `Faults seen:\n\n${found.map((fault) => `- ${fault}`).join("\n")}`,
+      claims(raw),
+      howToRead,
+      "## Behind the rates",
+      chart("latency", "Latencies at these rates"),
+      chart("cost", "Processor time, memory and written bytes"),
+      detailTable(raw),
+    );
+  }
+  const perfTest = raw.all.flatMap(({ part, name, result }) =>
+    part === "perf-test" && result
+      ? String(result["lines"])
+          .split("\n")
+          .map((line) => `${name}: ${line}`)
+      : [],
+  );
+  parts.push(
+    growthText(raw),
+    diskTable(raw),
+    latencyText(raw),
+    sideBySide(raw, "backlog", "## A backlog and a crash", backlogLines),
+    delayedText(raw),
+    sideBySide(raw, "start", "## Start", startLines),
+    perfTest.length > 0 ? `## RabbitMQ's own PerfTest\n\n\`\`\`\n${perfTest.join("\n")}\n\`\`\`` : "",
+  );
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
 }

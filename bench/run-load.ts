@@ -1,12 +1,19 @@
 // Runs the load program as a process of its own against one broker, and reads its line.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import type { LoadResult } from "./load-options.ts";
 import type { RunningBroker } from "./brokers.ts";
 
 /** The longest that a load may take, in ms: one that waits for an answer for ever must not stop the benchmark. */
 const loadMsMax = 1_200_000;
+
+const loads = new Set<ChildProcess>();
+
+/** Ends all loads that run: for an interrupted benchmark. */
+export function killLoads(): void {
+  for (const load of loads) load.kill("SIGKILL");
+}
 
 /** Errors: the load failed, with what it wrote to standard error, or took longer than `msMax`. */
 export async function runLoad(
@@ -21,11 +28,13 @@ export async function runLoad(
     [program, scenario, "--uri", broker.uri, "--pid", String(broker.pid), ...args],
     { stdio: ["ignore", "pipe", "pipe"], timeout: msMax, killSignal: "SIGKILL" },
   );
+  loads.add(child);
   let output = "";
   let errors = "";
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  loads.delete(child);
   if (code !== 0) {
     const why = code === null ? "took too long" : `exit ${code}`;
     throw new Error(`${scenario}: ${errors.trim().slice(0, 500) || why}`);

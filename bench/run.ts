@@ -1,227 +1,188 @@
-// `npm run bench`: Entrepot against RabbitMQ, in turn A B A B, under the same load; prints the table and writes
-// docs/performance.md.
+// `npm run bench`: Entrepot against RabbitMQ and Kafka, in turn A B A B, under the same load; prints the table of rates and writes
+// docs/performance.md with its charts. What it takes on the command line: bench-options.ts.
 //
-//     npm run bench -- [--pairs 3] [--seconds 4] [--rows durable-100b,fanout-10] [--skip start,latency,backlog,delayed]
-//                      [--backlog 10000000] [--backlog-rabbitmq 1000000] [--delayed 1000000] [--perf-test]
-//                      [--main dist/main.js] [--dir DIR] [--only RabbitMQ|Entrepot] [--no-write]
-//
-// A whole run takes about ten minutes. --dir is where the brokers' data goes (default: a directory in the system's
-// temporary one); choose a real disk, or the durable rows measure memory.
+// Each run is appended to a file as it ends (--json); who interrupts keeps it, and --from makes the page of it.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
-import { type BrokerKind, entrepot, killAll, rabbit, type RunningBroker } from "./brokers.ts";
-import { sequentialRate } from "./disk.ts";
-import { kafkaSectionOf, withSection } from "./kafka-report.ts";
-import type { LoadResult } from "./load-options.ts";
-import { resolvePerfTest, runPerfTest } from "./perf-test.ts";
-import { type BenchReport, faults, performanceText, ratesTable, type RowRuns, type Special } from "./report.ts";
+import { cpus, release, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
+import { type BrokerKind, killAll, rabbit } from "./brokers.ts";
+import { openFilesMax } from "./growth.ts";
+import { House } from "./house.ts";
+import { builtEntrepot, hasProgram, howToInstall, installMissing, missingPackages } from "./installed.ts";
+import { kafkaVersion } from "./kafka-brokers.ts";
+import { kafkaSectionOf, kafkaText, withSection } from "./kafka-report.ts";
+import { type KafkaRow, measureKafka } from "./kafka-rows.ts";
+import { type Plan, stepsOf } from "./plan.ts";
+import { runSteps, shortTime } from "./progress.ts";
+import { type About, type Part, RawRuns, readRawRuns } from "./raw-runs.ts";
+import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
 import { watchingOf, withWatching } from "./report-watching.ts";
-import { type Row, rows } from "./rows.ts";
-import { numberOf, runLoad } from "./run-load.ts";
-import { measureBacklog, measureDelayed, measureStart } from "./special.ts";
-
-const text = { type: "string" } as const;
-const { values } = parseArgs({
-  options: {
-    pairs: { ...text, default: "3" },
-    seconds: { ...text, default: "4" },
-    rows: text,
-    skip: { ...text, default: "" },
-    backlog: { ...text, default: "10000000" },
-    "backlog-rabbitmq": { ...text, default: "1000000" },
-    delayed: { ...text, default: "1000000" },
-    "perf-test": { type: "boolean", default: false },
-    main: { ...text, default: join(import.meta.dirname, "..", "dist", "main.js") },
-    dir: text,
-    only: text,
-    "no-write": { type: "boolean", default: false },
-  },
-});
-const pairs = Number(values.pairs);
-const skipped = new Set(values.skip.split(","));
-const chosenRows = values.rows?.split(",");
-const home = mkdtempSync(join(values.dir ?? tmpdir(), "entrepot-bench-"));
+import { killLoads } from "./run-load.ts";
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-function kindsHere(): BrokerKind[] {
-  const kinds = [rabbit, entrepot(resolve(values.main))].filter(
-    ({ name }) => values.only === undefined || values.only === name,
-  );
-  return kinds.filter((kind) => {
-    if (kind.version() !== undefined) return true;
-    if (kind.name === "RabbitMQ") {
-      say(
-        "RabbitMQ is missing, so there is nothing to compare with. On Debian or Ubuntu: apt-get install rabbitmq-server",
-      );
-    } else say("Entrepot is not built: npm run build");
-    return false;
+function kindsOf(options: BenchOptions): BrokerKind[] {
+  if (options.doesInstall) installMissing(say);
+  const missing = missingPackages();
+  if (missing.length > 0) say(`What follows is left out for want of ${missing.join(", ")}. ${howToInstall(missing)}`);
+  const kinds = [...(rabbit.version() === undefined ? [] : [rabbit]), builtEntrepot(options.main)];
+  return kinds.filter(({ name }) => options.only === undefined || name === options.only);
+}
+
+/** The parts that can be measured here. */
+function partsOf(options: BenchOptions): Set<Part | "kafka"> {
+  const hasMaven = hasProgram("java") && hasProgram("mvn");
+  return new Set([...options.parts].filter((part) => hasMaven || (part !== "perf-test" && part !== "kafka")));
+}
+
+function aboutOf(options: BenchOptions, kinds: readonly BrokerKind[]): About {
+  const processors = cpus();
+  const model = processors[0]?.model.trim() ?? "unknown";
+  const memory = Math.round(totalmem() / 2 ** 30);
+  return {
+    date: new Date().toISOString(),
+    machine: `${processors.length} × ${model}, ${memory} GB, Linux ${release()}, Node ${process.version}`,
+    versions: Object.fromEntries(kinds.map((kind) => [kind.name, kind.version() ?? ""])),
+    pairs: options.pairs,
+    growthPairs: options.growthPairs,
+    secondsEach: options.seconds,
+    openFilesMax: Math.min(openFilesMax(), Number.MAX_SAFE_INTEGER),
+  };
+}
+
+/** Kafka's rows have a file of their own beside the raw runs, written anew after each measurement. */
+const kafkaPathOf = (rawPath: string): string => `${rawPath}.kafka.json`;
+
+interface KafkaMeasured {
+  readonly date: string;
+  readonly pairs: number;
+  readonly rows: readonly KafkaRow[];
+}
+
+async function runKafka(options: BenchOptions, home: string, rawPath: string): Promise<void> {
+  const { isFull, pairs } = options;
+  const dir = join(home, "kafka");
+  mkdirSync(dir);
+  const amounts = isFull
+    ? {
+        records: 2_000_000,
+        seconds: 10,
+        warmUpSeconds: 5,
+        largeGb: 2,
+        groupMembers: 100,
+        partitions: 1000,
+        producers: 100,
+      }
+    : { records: 500_000, seconds: 3, warmUpSeconds: 2, largeGb: 1, groupMembers: 20, partitions: 100, producers: 20 };
+  const date = new Date().toISOString();
+  await measureKafka({
+    ...amounts,
+    pairs,
+    ...(options.kafkaRows ? { rows: options.kafkaRows } : {}),
+    mainPath: options.main,
+    home: dir,
+    say,
+    onRows: (rows) =>
+      writeFileSync(kafkaPathOf(rawPath), JSON.stringify({ date, pairs, rows } satisfies KafkaMeasured)),
   });
 }
 
-/** Declaring, measuring, draining and removing take well under a minute on a slow machine. */
-const rowMsMax = 150_000 + Number(values.seconds) * 1000;
+function kafkaSection(rawPath: string): string {
+  const path = kafkaPathOf(rawPath);
+  if (!existsSync(path)) return "";
+  const measured = JSON.parse(readFileSync(path, "utf8")) as KafkaMeasured;
+  return kafkaText({ ...measured, version: kafkaVersion });
+}
 
-/** A broker that is up for the rows, paused whenever another is measured. */
-class Contestant {
-  readonly kind: BrokerKind;
-  #broker: RunningBroker | undefined;
-  #starts = 0;
-
-  constructor(kind: BrokerKind) {
-    this.kind = kind;
+/** Makes the page and its charts; sections that were not measured this time stay as they are. */
+function write(options: BenchOptions, raw: RawRuns, rawPath: string): void {
+  console.log(ratesTable(raw));
+  for (const fault of faults(raw)) console.log(`fault: ${fault}`);
+  const path = join(options.docs, "performance.md");
+  const old = existsSync(path) ? readFileSync(path, "utf8") : "";
+  let page = raw.all.length > 0 ? performanceText(raw) : old;
+  const watching = watchingOf(old);
+  if (watching !== "" && watchingOf(page) === "") page = withWatching(page, watching);
+  const measured = kafkaSection(rawPath);
+  const kafka = measured === "" ? kafkaSectionOf(old) : measured;
+  if (kafka !== "") page = withSection(page, kafka);
+  if (!options.doesWrite) {
+    console.log(page);
+    return;
   }
+  const charts = join(options.docs, "charts");
+  mkdirSync(charts, { recursive: true });
+  writeFileSync(path, page);
+  for (const [name, chart] of figuresOf(raw)) writeFileSync(join(charts, name), chart);
+}
 
-  async run(row: Row): Promise<LoadResult> {
-    if (!this.#broker?.isAlive()) {
-      this.#broker = await this.kind.start(join(home, `${this.kind.name}-${this.#starts++}`));
-    }
-    this.#broker.resume();
+async function measure(options: BenchOptions, rawPath: string, home: string): Promise<RawRuns> {
+  const kinds = kindsOf(options);
+  const parts = partsOf(options);
+  const raw = new RawRuns(aboutOf(options, kinds), rawPath);
+  const plan: Plan = {
+    ...options,
+    parts: new Set([...parts].filter((part) => part !== "kafka")),
+    dir: home,
+    kinds,
+  };
+  const house = new House(home);
+  const steps = stepsOf(plan, house, raw);
+  const expected = steps.reduce((sum, { estimateSeconds }) => sum + estimateSeconds, 0);
+  say(
+    `${steps.length} runs, about ${shortTime(expected)}${parts.has("kafka") ? ", and then Kafka" : ""}; raw runs: ${rawPath}`,
+  );
+  await runSteps(steps, say, () => {});
+  await house.close();
+  if (parts.has("kafka")) {
     try {
-      const args = ["--seconds", values.seconds, "--warmup", "1", "--dir", home, ...row.args];
-      return await runLoad(this.#broker, row.scenario, args, rowMsMax);
+      await runKafka(options, home, rawPath);
     } catch (error) {
-      // What a failed load leaves behind is not a fair start for the next row.
-      await this.#broker.kill();
-      throw error;
-    } finally {
-      if (this.#broker.isAlive()) this.#broker.pause();
+      say(`Kafka failed: ${(error as Error).message}`);
     }
   }
-
-  async stop(): Promise<void> {
-    if (this.#broker?.isAlive()) await this.#broker.stop();
-  }
-}
-
-const latencyRow: Row = {
-  id: "confirm-latency",
-  title: "one publish at a time",
-  durability: "confirmed when synced",
-  scenario: "confirm-latency",
-  args: ["--messages", "5000"],
-  bar: "1.5 × and 3 × one synced write",
-};
-
-async function runRow(row: Row, contestants: readonly Contestant[]): Promise<RowRuns> {
-  const result: RowRuns = { row, runs: { RabbitMQ: [], Entrepot: [] }, failures: [] };
-  for (let pair = 0; pair < pairs; pair++) {
-    for (const contestant of contestants) {
-      const { name } = contestant.kind;
-      try {
-        const run = await contestant.run(row);
-        result.runs[name].push(run);
-        say(`${row.id} ${name} ${numberOf(run, "rate")}/s, others ${numberOf(run, "othersCores")} cores`);
-      } catch (error) {
-        result.failures.push(`${name}: ${(error as Error).message}`);
-        say(`${row.id} ${name} failed: ${(error as Error).message}`);
-      }
-    }
-  }
-  return result;
-}
-
-async function runSpecials(kinds: readonly BrokerKind[], special: Special): Promise<void> {
-  for (const kind of kinds) {
-    const attempt = async (name: string, measure: () => Promise<void>): Promise<void> => {
-      if (skipped.has(name)) return;
-      try {
-        await measure();
-      } catch (error) {
-        say(`${name} ${kind.name} failed: ${(error as Error).message}`);
-      }
-    };
-    await attempt("start", async () => {
-      const starts: LoadResult[] = [];
-      for (let turn = 0; turn < pairs; turn++) starts.push(await measureStart(kind, home));
-      special.start[kind.name] = starts;
-      say(`start ${kind.name} ${JSON.stringify(starts)}`);
-    });
-    await attempt("backlog", async () => {
-      const count = Number(kind.name === "RabbitMQ" ? values["backlog-rabbitmq"] : values.backlog);
-      special.backlog[kind.name] = await measureBacklog(kind, home, count);
-      say(`backlog ${kind.name} ${JSON.stringify(special.backlog[kind.name])}`);
-    });
-    // RabbitMQ delays only with a plug-in that Debian does not have.
-    if (kind.name === "Entrepot") {
-      await attempt("delayed", async () => {
-        special.delayed = await measureDelayed(kind, home, Number(values.delayed));
-        say(`delayed ${JSON.stringify(special.delayed)}`);
-      });
-    }
-  }
-}
-
-async function runPerfTests(kinds: readonly BrokerKind[], special: Special): Promise<void> {
-  const classPath = resolvePerfTest(home);
-  for (const kind of kinds) {
-    const broker = await kind.start(join(home, `perf-test-${kind.name}`));
-    const lines = runPerfTest(classPath, broker.uri, 10);
-    special.perfTest.push(...lines.map((line) => `${kind.name}: ${line}`));
-    await broker.stop();
-  }
+  return raw;
 }
 
 async function main(): Promise<void> {
-  const kinds = kindsHere();
-  const special: Special = { start: {}, backlog: {}, latency: {}, perfTest: [] };
-  say("the disk");
-  const disk = skipped.has("disk") ? [] : [64 << 10, 1 << 20].map((bytes) => sequentialRate(home, bytes, 2));
-  const contestants = kinds.map((kind) => new Contestant(kind));
-  const results: RowRuns[] = [];
-  for (const row of rows) {
-    if (chosenRows && !chosenRows.includes(row.id)) continue;
-    results.push(await runRow(row, contestants));
+  const options = parseBenchOptions(process.argv.slice(2));
+  if (options.from !== undefined) {
+    write(options, readRawRuns(options.from), options.from);
+    return;
   }
-  if (!skipped.has("latency")) {
-    const { runs } = await runRow(latencyRow, contestants);
-    for (const { name } of kinds) special.latency[name] = runs[name];
-  }
-  for (const contestant of contestants) await contestant.stop();
-  await runSpecials(kinds, special);
-  if (values["perf-test"]) await runPerfTests(kinds, special);
-  const report: BenchReport = {
-    date: new Date().toISOString(),
-    versions: Object.fromEntries(kinds.map((kind) => [kind.name, kind.version() ?? ""])),
-    pairs,
-    secondsEach: Number(values.seconds),
-    disk,
-    rows: results,
-    special,
+  const home = mkdtempSync(join(options.dir, "entrepot-bench-"));
+  const rawPath = options.json ?? join(tmpdir(), `entrepot-bench-${Date.now()}.jsonl`);
+  const cleanUp = (): void => {
+    killLoads();
+    killAll();
+    rmSync(home, { recursive: true, force: true });
   };
-  console.log(ratesTable(results));
-  for (const fault of faults(results)) console.log(`fault: ${fault}`);
-  const written = performanceText(report);
-  if (values["no-write"]) console.log(written);
-  else {
-    const docs = join(import.meta.dirname, "..", "docs");
-    mkdirSync(docs, { recursive: true });
-    const path = join(docs, "performance.md");
-    const old = existsSync(path) ? readFileSync(path, "utf8") : "";
-    const [watching, kafka] = [watchingOf(old), kafkaSectionOf(old)];
-    const watched = watching === "" ? written : withWatching(written, watching);
-    writeFileSync(path, kafka === "" ? watched : withSection(watched, kafka));
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
+    process.once(signal, () => {
+      cleanUp();
+      say(`interrupted; what was measured is in ${rawPath}: npm run bench -- --from ${rawPath}`);
+      process.exit(code);
+    });
+  }
+  try {
+    write(options, await measure(options, rawPath, home), rawPath);
+  } finally {
+    cleanUp();
   }
 }
 
-for (const [signal, code] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const) {
-  process.once(signal, () => {
-    killAll();
-    rmSync(home, { recursive: true, force: true });
-    process.exit(code);
-  });
-}
 try {
   await main();
-} finally {
-  killAll();
-  rmSync(home, { recursive: true, force: true });
+} catch (error) {
+  const isMistake = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS") === true;
+  say(isMistake ? `${(error as Error).message}\n\n${usage}` : (error as Error).message);
+  process.exitCode = 1;
 }

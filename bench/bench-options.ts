@@ -1,0 +1,152 @@
+// The command line of `npm run bench`, and the plan that it asks for.
+
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { curves } from "./growth.ts";
+import type { Part } from "./raw-runs.ts";
+import { rows } from "./rows.ts";
+
+export const usage = `npm run bench -- [options]
+  --full               all points of all curves, five pairs everywhere, longer runs, all rows of Kafka
+  --parts LIST         rows,growth,latency,start,backlog,delayed,disk,perf-test,kafka (all; delayed with --full only)
+  --rows LIST          some of ${rows.map(({ id }) => id).join(", ")}
+  --curves LIST        some of ${curves.map(({ id }) => id).join(", ")}
+  --kafka-rows LIST    some of those in bench/kafka-work.ts
+  --pairs N            runs of each row (5)           --growth-pairs N  runs of each point of a curve (1; full: 5)
+  --seconds N          measured in a run (1; full: 3) --warmup N        before it (0.5; full: 1)
+  --backlog N          messages (10000000)            --backlog-rabbitmq N (200000; full: 1000000)
+  --delayed N          messages (1000000)
+  --only NAME          RabbitMQ or Entrepot
+  --json FILE          where each run is appended as it ends (a file in the system's temporary directory)
+  --from FILE          measure nothing; make the page of what such a file says
+  --docs DIR           where performance.md and charts/ go (docs)      --no-write   print the page instead
+  --dir DIR            where the brokers' data goes: choose a real disk, or the durable rows measure memory
+  --main FILE          Entrepot, built (dist/main.js)
+  --install            apt-get install what is missing, as root`;
+
+export type BenchPart = Part | "kafka";
+
+const allParts: readonly BenchPart[] = [
+  "disk",
+  "rows",
+  "growth",
+  "latency",
+  "start",
+  "backlog",
+  "delayed",
+  "perf-test",
+  "kafka",
+];
+
+export interface BenchOptions {
+  readonly isFull: boolean;
+  readonly parts: ReadonlySet<BenchPart>;
+  readonly rows: readonly string[] | undefined;
+  readonly curves: readonly string[] | undefined;
+  readonly kafkaRows: readonly string[] | undefined;
+  readonly pairs: number;
+  readonly growthPairs: number;
+  readonly seconds: number;
+  readonly warmupSeconds: number;
+  readonly backlog: Readonly<Record<string, number>>;
+  readonly delayed: number;
+  readonly only: string | undefined;
+  readonly json: string | undefined;
+  readonly from: string | undefined;
+  readonly docs: string;
+  readonly doesWrite: boolean;
+  readonly dir: string;
+  readonly main: string;
+  readonly doesInstall: boolean;
+}
+
+/** Those that a few minutes are enough for. */
+const quickKafkaRows = ["produce-100b", "end-to-end", "consume", "start"];
+
+const repository = join(import.meta.dirname, "..");
+const text = { type: "string" } as const;
+const yes = { type: "boolean", default: false } as const;
+
+/** Errors: an unknown option or part, row or curve, or a value that is no number where one is due. */
+export function parseBenchOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      full: yes,
+      parts: text,
+      rows: text,
+      curves: text,
+      "kafka-rows": text,
+      pairs: text,
+      "growth-pairs": text,
+      seconds: text,
+      warmup: text,
+      backlog: text,
+      "backlog-rabbitmq": text,
+      delayed: text,
+      only: text,
+      json: text,
+      from: text,
+      docs: text,
+      "no-write": yes,
+      dir: text,
+      main: text,
+      install: yes,
+    },
+  });
+  const isFull = values.full;
+  const number = (
+    name: "pairs" | "growth-pairs" | "seconds" | "warmup" | "backlog" | "backlog-rabbitmq" | "delayed",
+    otherwise: number,
+  ): number => {
+    const value = values[name] === undefined ? otherwise : Number(values[name]);
+    if (!(value >= 0)) throw new Error(`--${name} ${values[name]}: a number is needed`);
+    return value;
+  };
+  const kafkaRows = values["kafka-rows"]?.split(",");
+  return {
+    isFull,
+    parts: new Set(listOf("parts", values.parts, allParts) ?? allParts.filter((part) => isFull || part !== "delayed")),
+    rows: listOf(
+      "rows",
+      values.rows,
+      rows.map(({ id }) => id),
+    ),
+    curves: listOf(
+      "curves",
+      values.curves,
+      curves.map(({ id }) => id),
+    ),
+    kafkaRows: kafkaRows ?? (isFull ? undefined : quickKafkaRows),
+    pairs: Math.max(1, number("pairs", 5)),
+    growthPairs: Math.max(1, number("growth-pairs", isFull ? 5 : 1)),
+    seconds: number("seconds", isFull ? 3 : 1),
+    warmupSeconds: number("warmup", isFull ? 1 : 0.5),
+    backlog: {
+      Entrepot: number("backlog", 10_000_000),
+      RabbitMQ: number("backlog-rabbitmq", isFull ? 1_000_000 : 200_000),
+    },
+    delayed: number("delayed", 1_000_000),
+    only: values.only,
+    json: values.json,
+    from: values.from,
+    docs: resolve(values.docs ?? join(repository, "docs")),
+    doesWrite: !values["no-write"],
+    dir: values.dir ?? tmpdir(),
+    main: resolve(values.main ?? join(repository, "dist", "main.js")),
+    doesInstall: values.install,
+  };
+}
+
+function listOf<Known extends string>(
+  option: string,
+  value: string | undefined,
+  known: readonly Known[],
+): Known[] | undefined {
+  return value?.split(",").map((each) => {
+    const found = known.find((one) => one === each);
+    if (found === undefined) throw new Error(`--${option} ${each}: known are ${known.join(", ")}`);
+    return found;
+  });
+}

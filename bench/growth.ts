@@ -1,0 +1,112 @@
+// The curves: what grows, at which points, and with which arguments of the load program.
+//
+// A point that a contestant is not given is one that would take it too long (RabbitMQ fills a backlog of ten million at some
+// thousands a second) or that the machine forbids (open files); the page says so.
+
+import { readFileSync } from "node:fs";
+import { windowOf } from "./growth-scenarios.ts";
+
+export interface Curve {
+  readonly id: string;
+  readonly title: string;
+  readonly xTitle: string;
+  readonly xUnit?: string;
+  readonly scenario: string;
+  /** Those that are measured by default, and all. */
+  readonly quick: readonly number[];
+  readonly full: readonly number[];
+  readonly args: (x: number) => readonly string[];
+  /** Of the plain process's load; absent: what grows is nothing to a process that moves bytes. */
+  readonly plainArgs?: (x: number) => readonly string[];
+  /** The greatest point at which RabbitMQ is measured. */
+  readonly rabbitMax?: number;
+  /** Which latency is shown: of a backlog that of confirms, since its messages were published long ago. */
+  readonly latency: "latencyUs" | "confirmUs";
+  /** Connections that each process has at `x`, if they grow; the plain process has two for one of AMQP's. */
+  readonly connectionsAt?: (x: number) => number;
+  /** Seconds that setting up takes at `x` beside measuring, on a machine of today. */
+  readonly setupSeconds: (x: number) => number;
+}
+
+const some = (x: number): string[] => ["--width", String(x)];
+
+export const curves: readonly Curve[] = [
+  {
+    id: "size",
+    title: "the size of a message",
+    xTitle: "body of a message",
+    xUnit: "B",
+    scenario: "size",
+    quick: [10, 1000, 100_000],
+    full: [10, 100, 1000, 10_000, 100_000, 1_000_000],
+    args: (x) => ["--body", String(x)],
+    plainArgs: (x) => ["--body", String(x), "--window", String(windowOf(1, 1, x))],
+    latency: "latencyUs",
+    setupSeconds: () => 1,
+  },
+  {
+    id: "connections",
+    title: "the number of connections",
+    xTitle: "connections, each with a queue, a publisher and a consumer",
+    scenario: "connections",
+    quick: [1, 100, 1000],
+    full: [1, 10, 100, 1000, 10_000],
+    args: some,
+    plainArgs: (x) => [...some(x), "--window", String(windowOf(x, 1, 100))],
+    latency: "latencyUs",
+    connectionsAt: (x) => x,
+    setupSeconds: (x) => 1 + x / 200,
+  },
+  {
+    id: "queues",
+    title: "the number of queues",
+    xTitle: "queues, all published to in turn and all consumed from",
+    scenario: "queues",
+    quick: [1, 100, 1000],
+    full: [1, 10, 100, 1000, 10_000],
+    args: some,
+    latency: "latencyUs",
+    setupSeconds: (x) => 1 + x / 200,
+  },
+  {
+    id: "backlog",
+    title: "the messages that wait",
+    xTitle: "messages of 100 B in the queue",
+    scenario: "backlog",
+    quick: [0, 10_000, 100_000],
+    full: [0, 1000, 10_000, 100_000, 1_000_000, 10_000_000],
+    args: (x) => ["--messages", String(x)],
+    rabbitMax: 1_000_000,
+    latency: "confirmUs",
+    setupSeconds: (x) => 1 + x / 100_000,
+  },
+  {
+    id: "fanout",
+    title: "the queues of a fanout exchange",
+    xTitle: "queues that get a copy of each message",
+    scenario: "fanout",
+    quick: [1, 10, 100],
+    full: [1, 10, 100, 1000],
+    args: some,
+    plainArgs: (x) => ["--copies", String(x), "--window", String(windowOf(1, x, 100))],
+    latency: "latencyUs",
+    setupSeconds: (x) => 1 + x / 100,
+  },
+];
+
+/** How many files a process started from here may open. */
+export function openFilesMax(): number {
+  const limits = readFileSync("/proc/self/limits", "latin1");
+  const found = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1];
+  return found === undefined || found === "unlimited" ? Number.POSITIVE_INFINITY : Number(found);
+}
+
+/** Files that a process has open beside its connections: journals, segments, libraries. */
+const otherFiles = 500;
+
+/** Whether `name` is measured at `x` on a machine where a process may open `filesMax` files. */
+export function isMeasured(curve: Curve, x: number, name: string, filesMax: number): boolean {
+  if (name === "RabbitMQ" && curve.rabbitMax !== undefined && x > curve.rabbitMax) return false;
+  const each = name.startsWith("plain") ? 2 : 1;
+  return curve.connectionsAt === undefined || curve.connectionsAt(x) * each + otherFiles <= filesMax;
+}

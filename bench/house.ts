@@ -1,0 +1,58 @@
+// Keeps the brokers that are measured, starts each when it is first needed, and pauses those that are not measured, so that all are
+// up in turn A B A B without taking processor time from each other.
+
+import { join } from "node:path";
+import type { BrokerKind, RunningBroker } from "./brokers.ts";
+import type { LoadResult } from "./load-options.ts";
+import { runLoad } from "./run-load.ts";
+
+/** Declaring, measuring, draining and removing take well under this beside what the caller expects. */
+const graceSeconds = 150;
+
+export class House {
+  readonly #dir: string;
+  readonly #brokers = new Map<BrokerKind, RunningBroker>();
+  #starts = 0;
+
+  /** @param dir where the brokers' data goes, on the disk that the load program is told of as well */
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  async #up(kind: BrokerKind): Promise<RunningBroker> {
+    const old = this.#brokers.get(kind);
+    if (old?.isAlive()) {
+      old.resume();
+      return old;
+    }
+    const broker = await kind.start(join(this.#dir, `broker-${this.#starts++}`));
+    this.#brokers.set(kind, broker);
+    return broker;
+  }
+
+  /** Runs a load against `kind`, which is paused afterwards. Errors: those of the start, and of the load; the broker is then ended. */
+  async measure(
+    kind: BrokerKind,
+    scenario: string,
+    args: readonly string[],
+    expectedSeconds: number,
+  ): Promise<LoadResult> {
+    const broker = await this.#up(kind);
+    try {
+      const msMax = (graceSeconds + 5 * expectedSeconds) * 1000;
+      return await runLoad(broker, scenario, ["--dir", this.#dir, ...args], msMax);
+    } catch (error) {
+      // What a failed load leaves behind is not a fair start for the next one.
+      await broker.kill();
+      throw error;
+    } finally {
+      if (broker.isAlive()) broker.pause();
+    }
+  }
+
+  /** Ends all of them; the next to be measured start anew, over nothing. */
+  async close(): Promise<void> {
+    for (const broker of this.#brokers.values()) if (broker.isAlive()) await broker.stop();
+    this.#brokers.clear();
+  }
+}

@@ -1,0 +1,245 @@
+// The plan of a benchmark: each run a step, in an order in which the contestants take turns, and what it adds to the raw runs.
+
+import { join } from "node:path";
+import { type BrokerKind, plainProcess } from "./brokers.ts";
+import { sequentialRate } from "./disk.ts";
+import { type Curve, curves, isMeasured, openFilesMax } from "./growth.ts";
+import type { House } from "./house.ts";
+import type { LoadResult } from "./load-options.ts";
+import { resolvePerfTest, runPerfTest } from "./perf-test.ts";
+import type { Step } from "./progress.ts";
+import type { Part, RawRun, RawRuns } from "./raw-runs.ts";
+import { type Row, rows } from "./rows.ts";
+import { numberOf } from "./run-load.ts";
+import { measureBacklog, measureDelayed, measureStart } from "./special.ts";
+
+export interface Plan {
+  readonly parts: ReadonlySet<Part>;
+  /** Ids; undefined: all. */
+  readonly rows: readonly string[] | undefined;
+  readonly curves: readonly string[] | undefined;
+  readonly isFull: boolean;
+  readonly pairs: number;
+  readonly growthPairs: number;
+  readonly seconds: number;
+  readonly warmupSeconds: number;
+  /** Messages of the backlog row, by the contestant's name. */
+  readonly backlog: Readonly<Record<string, number>>;
+  readonly delayed: number;
+  /** A directory on the disk that is measured. */
+  readonly dir: string;
+  readonly kinds: readonly BrokerKind[];
+}
+
+/** What a run takes beside the time that is measured: a process, connections, queues, waiting for the rest. */
+const overheadSeconds = 1.6;
+const startSeconds = { RabbitMQ: 7, other: 1 };
+
+/** Who is measured on a row, and how often: RabbitMQ, Entrepot, RabbitMQ's other kind of queues, and the limit. */
+interface Contestant {
+  readonly name: string;
+  readonly kind: BrokerKind;
+  readonly scenario: string;
+  readonly args: readonly string[];
+  readonly runs: number;
+}
+
+const plain = [plainProcess(false), plainProcess(true)];
+
+function contestantsOf(row: Row, plan: Plan): Contestant[] {
+  const own = { scenario: row.scenario, args: row.args };
+  const found = plan.kinds.map((kind): Contestant => ({ name: kind.name, kind, ...own, runs: plan.pairs }));
+  const rabbit = plan.kinds.find(({ name }) => name === "RabbitMQ");
+  if (rabbit && row.hasQuorum === true) {
+    const args = [...row.args, "--queue-type", "quorum"];
+    found.push({ ...own, name: "RabbitMQ quorum", kind: rabbit, args, runs: plan.pairs });
+  }
+  const bytes = { name: "plain Node", scenario: "plain-bytes", args: row.plainArgs, runs: Math.min(plan.pairs, 2) };
+  return [...found, ...plain.map((kind): Contestant => ({ ...bytes, kind }))];
+}
+
+/** Steps, and what they need beside the plan. */
+class Steps {
+  readonly steps: Step[] = [];
+  readonly plan: Plan;
+  readonly house: House;
+  readonly raw: RawRuns;
+
+  constructor(plan: Plan, house: House, raw: RawRuns) {
+    this.plan = plan;
+    this.house = house;
+    this.raw = raw;
+  }
+
+  /** A step whose result, or failure, is added to the raw runs. */
+  add(
+    run: Omit<RawRun, "result" | "failure">,
+    estimateSeconds: number,
+    measure: () => Promise<LoadResult>,
+    shown: (result: LoadResult) => string,
+  ): void {
+    const { id, x, name } = run;
+    const title = `${id}${x === undefined ? "" : ` at ${x.toLocaleString("en-US")}`}, ${name}`;
+    const take = async (): Promise<string> => {
+      try {
+        const result = await measure();
+        this.raw.add({ ...run, result });
+        return shown(result);
+      } catch (error) {
+        this.raw.add({ ...run, failure: (error as Error).message });
+        throw error;
+      }
+    };
+    this.steps.push({ title, estimateSeconds, run: take });
+  }
+
+  /** A step that measures nothing. */
+  pause(title: string, run: () => Promise<void>): void {
+    this.steps.push({ title, estimateSeconds: 2, run: () => run().then(() => "done") });
+  }
+}
+
+const shownRate = (result: LoadResult): string =>
+  `${numberOf(result, "rate").toLocaleString("en-US")}/s, limit: ${String(result["limit"])}`;
+
+function timing({ seconds, warmupSeconds }: Plan): string[] {
+  return ["--seconds", String(seconds), "--warmup", String(warmupSeconds)];
+}
+
+function addRows(all: Steps): void {
+  const { plan, house } = all;
+  const expected = plan.seconds + plan.warmupSeconds + overheadSeconds;
+  for (const row of rows) {
+    if (plan.rows?.includes(row.id) === false) continue;
+    const contestants = contestantsOf(row, plan);
+    for (let turn = 0; turn < plan.pairs; turn++) {
+      for (const { name, kind, scenario, args, runs } of contestants) {
+        if (turn >= runs) continue;
+        const measure = (): Promise<LoadResult> => house.measure(kind, scenario, [...timing(plan), ...args], expected);
+        all.add({ part: "rows", id: row.id, name }, expected, measure, shownRate);
+      }
+    }
+  }
+  all.pause("brokers end", () => house.close());
+}
+
+function addCurve(all: Steps, curve: Curve): void {
+  const { plan, house } = all;
+  const filesMax = openFilesMax();
+  const published = new Map<string, number>();
+  for (const x of plan.isFull ? curve.full : curve.quick) {
+    for (let turn = 0; turn < plan.growthPairs; turn++) {
+      const contestants = plan.kinds.map((kind) => ({
+        name: kind.name,
+        kind,
+        scenario: curve.scenario,
+        args: curve.args(x),
+      }));
+      if (curve.plainArgs && turn === 0) {
+        const args = curve.plainArgs(x);
+        contestants.push(...plain.map((kind) => ({ name: "plain Node", kind, scenario: "plain-bytes", args })));
+      }
+      for (const { name, kind, scenario, args } of contestants) {
+        if (!isMeasured(curve, x, name, filesMax)) continue;
+        const setup = curve.setupSeconds(x) * (name === "RabbitMQ" ? 4 : 1);
+        const expected = plan.seconds + plan.warmupSeconds + overheadSeconds + setup;
+        const measure = async (): Promise<LoadResult> => {
+          const first = ["--first", String(published.get(name) ?? 0)];
+          // Taken back where the run fails: the broker that knew them is then gone.
+          published.delete(name);
+          const result = await house.measure(kind, scenario, [...timing(plan), ...first, ...args], expected);
+          published.set(name, numberOf(result, "publishedEver"));
+          return result;
+        };
+        all.add({ part: "growth", id: curve.id, x, name }, expected, measure, shownRate);
+      }
+    }
+  }
+  // Each curve begins with fresh brokers: their memory is that of its own work.
+  all.pause("brokers end", () => house.close());
+}
+
+function addLatency(all: Steps): void {
+  const { plan, house } = all;
+  const messages = plan.isFull ? 5000 : 2000;
+  for (let turn = 0; turn < plan.pairs; turn++) {
+    for (const kind of plan.kinds) {
+      const measure = (): Promise<LoadResult> =>
+        house.measure(kind, "confirm-latency", ["--messages", String(messages)], messages / 400);
+      const shown = (result: LoadResult): string => `p50 ${numberOf(result, "confirmUs", "p50")} µs`;
+      all.add({ part: "latency", id: "latency", name: kind.name }, messages / 400, measure, shown);
+    }
+  }
+  all.pause("brokers end", () => house.close());
+}
+
+function addSpecials(all: Steps): void {
+  const { plan } = all;
+  const has = (part: Part): boolean => plan.parts.has(part);
+  const inWords = (result: LoadResult): string => JSON.stringify(result);
+  for (let turn = 0; has("start") && turn < plan.pairs; turn++) {
+    for (const kind of plan.kinds) {
+      const expected = 3 + (kind.name === "RabbitMQ" ? startSeconds.RabbitMQ : startSeconds.other);
+      all.add({ part: "start", id: "start", name: kind.name }, expected, () => measureStart(kind, plan.dir), inWords);
+    }
+  }
+  for (const kind of plan.kinds) {
+    const { name } = kind;
+    const count = plan.backlog[name] ?? 0;
+    const perSecond = name === "RabbitMQ" ? 12_000 : 200_000;
+    if (has("backlog") && count > 0) {
+      const measure = (): Promise<LoadResult> => measureBacklog(kind, plan.dir, count);
+      all.add({ part: "backlog", id: "backlog", name }, count / perSecond + 20, measure, inWords);
+    }
+    // RabbitMQ delays only with a plug-in that Debian does not have.
+    if (has("delayed") && name === "Entrepot") {
+      const measure = (): Promise<LoadResult> => measureDelayed(kind, plan.dir, plan.delayed);
+      all.add({ part: "delayed", id: "delayed", name }, 60, measure, inWords);
+    }
+  }
+}
+
+const perfTestSeconds = 5;
+
+function addPerfTest(all: Steps): void {
+  const { plan } = all;
+  let classPath = "";
+  for (const kind of plan.kinds) {
+    const { name } = kind;
+    const measure = async (): Promise<LoadResult> => {
+      if (classPath === "") classPath = resolvePerfTest(plan.dir);
+      const broker = await kind.start(join(plan.dir, `perf-test-${name}`));
+      try {
+        return { lines: runPerfTest(classPath, broker.uri, perfTestSeconds).join("\n") };
+      } finally {
+        await broker.stop();
+      }
+    };
+    const shown = (result: LoadResult): string => String(result["lines"]).split("\n")[0] ?? "";
+    all.add({ part: "perf-test", id: "perf-test", name }, perfTestSeconds + 12, measure, shown);
+  }
+}
+
+/** The steps of `plan`, which add what they measure to `raw`. */
+export function stepsOf(plan: Plan, house: House, raw: RawRuns): Step[] {
+  const all = new Steps(plan, house, raw);
+  const { parts } = plan;
+  if (parts.has("disk")) {
+    for (const bytes of [64 << 10, 1 << 20]) {
+      const measure = (): Promise<LoadResult> => {
+        const { blockBytes, megabytesPerSecond, writeUs } = sequentialRate(plan.dir, bytes, 2);
+        return Promise.resolve({ blockBytes, megabytesPerSecond, writeUs });
+      };
+      const shown = (result: LoadResult): string => `${numberOf(result, "megabytesPerSecond")} MB/s`;
+      all.add({ part: "disk", id: "disk", x: bytes, name: "the disk" }, 4, measure, shown);
+    }
+  }
+  if (parts.has("rows")) addRows(all);
+  if (parts.has("growth")) {
+    for (const curve of curves) if (plan.curves?.includes(curve.id) !== false) addCurve(all, curve);
+  }
+  if (parts.has("latency")) addLatency(all);
+  addSpecials(all);
+  if (parts.has("perf-test")) addPerfTest(all);
+  return all.steps;
+}

@@ -1,0 +1,75 @@
+// All that a benchmark has measured, as it was measured: the page and its charts are made of it and of nothing else. Each run is
+// appended to a file as soon as it ended, a line of JSON each, so that what was measured is not lost when something fails or
+// somebody interrupts; `npm run bench -- --from FILE` makes the page of it later.
+
+import { appendFileSync, readFileSync } from "node:fs";
+import type { LoadResult } from "./load-options.ts";
+
+/** Of what, and with what, a benchmark is. */
+export interface About {
+  readonly date: string;
+  readonly machine: string;
+  /** By the contestant's name. */
+  readonly versions: Readonly<Record<string, string>>;
+  readonly pairs: number;
+  readonly growthPairs: number;
+  readonly secondsEach: number;
+  /** How many files a process on the machine may open. */
+  readonly openFilesMax: number;
+}
+
+export type Part = "rows" | "growth" | "latency" | "start" | "backlog" | "delayed" | "disk" | "perf-test";
+
+export interface RawRun {
+  readonly part: Part;
+  /** Of a row or a curve; else the part again. */
+  readonly id: string;
+  /** What grows, on a curve. */
+  readonly x?: number;
+  /** Who was measured. */
+  readonly name: string;
+  /** Absent: it failed. */
+  readonly result?: LoadResult;
+  readonly failure?: string;
+}
+
+export class RawRuns {
+  readonly about: About;
+  readonly all: RawRun[] = [];
+  readonly #path: string | undefined;
+
+  /** @param path where each run is appended; undefined: nowhere */
+  constructor(about: About, path?: string) {
+    this.about = about;
+    this.#path = path;
+    this.#append(about);
+  }
+
+  add(run: RawRun): void {
+    this.all.push(run);
+    this.#append(run);
+  }
+
+  #append(line: RawRun | About): void {
+    if (this.#path !== undefined) appendFileSync(this.#path, `${JSON.stringify(line)}\n`);
+  }
+
+  /** What was measured there, in order; of a curve at `x`. */
+  of(part: Part, id: string, name: string, x?: number): LoadResult[] {
+    return this.all.flatMap((run) =>
+      run.part === part && run.id === id && run.name === name && run.x === x && run.result ? [run.result] : [],
+    );
+  }
+}
+
+/** Reads what a benchmark has appended. Errors: no such file, or it does not begin with what it is about. */
+export function readRawRuns(path: string): RawRuns {
+  const [about, ...runs] = readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as About | RawRun);
+  if (about === undefined || !("versions" in about)) throw new Error(`${path} is not of a benchmark`);
+  const raw = new RawRuns(about);
+  for (const run of runs as RawRun[]) raw.add(run);
+  return raw;
+}
