@@ -20,6 +20,8 @@ export interface Curve {
   readonly plainArgs?: (x: number) => readonly string[];
   /** The greatest point at which RabbitMQ is measured. */
   readonly rabbitMax?: number;
+  /** RabbitMQ is measured with quorum queues as well. */
+  readonly hasQuorum?: boolean;
   /** Which latency is shown: of a backlog that of confirms, since its messages were published long ago. */
   readonly latency: "latencyUs" | "confirmUs";
   /** Connections that each process has at `x`, if they grow; the plain process has two for one of AMQP's. */
@@ -41,6 +43,7 @@ export const curves: readonly Curve[] = [
     full: [10, 100, 1000, 10_000, 100_000, 1_000_000],
     args: (x) => ["--body", String(x)],
     plainArgs: (x) => ["--body", String(x), "--window", String(windowOf(1, 1, x))],
+    hasQuorum: true,
     latency: "latencyUs",
     setupSeconds: () => 1,
   },

@@ -129,19 +129,24 @@ function addCurve(all: Steps, curve: Curve): void {
   const published = new Map<string, number>();
   for (const x of plan.isFull ? curve.full : curve.quick) {
     for (let turn = 0; turn < plan.growthPairs; turn++) {
-      const contestants = plan.kinds.map((kind) => ({
+      const contestants: Omit<Contestant, "runs">[] = plan.kinds.map((kind) => ({
         name: kind.name,
         kind,
         scenario: curve.scenario,
         args: curve.args(x),
       }));
+      const rabbit = plan.kinds.find(({ name }) => name === "RabbitMQ");
+      if (rabbit && curve.hasQuorum === true) {
+        const args = [...curve.args(x), "--queue-type", "quorum"];
+        contestants.push({ name: "RabbitMQ quorum", kind: rabbit, scenario: curve.scenario, args });
+      }
       if (curve.plainArgs && turn === 0) {
         const args = curve.plainArgs(x);
         contestants.push(...plain.map((kind) => ({ name: "plain Node", kind, scenario: "plain-bytes", args })));
       }
       for (const { name, kind, scenario, args } of contestants) {
         if (!isMeasured(curve, x, name, filesMax)) continue;
-        const setup = curve.setupSeconds(x) * (name === "RabbitMQ" ? 4 : 1);
+        const setup = curve.setupSeconds(x) * (name.startsWith("RabbitMQ") ? 4 : 1);
         const expected = plan.seconds + plan.warmupSeconds + overheadSeconds + setup;
         const measure = async (): Promise<LoadResult> => {
           const first = ["--first", String(published.get(name) ?? 0)];

@@ -49,7 +49,9 @@ function bars(title: string, groups: readonly BarGroup[], scale: BarPanel["scale
 export function rowFigures(raw: RawRuns): Map<string, string> {
   const figures = new Map<string, string>();
   if (measured(raw).length === 0) return figures;
-  const subtitle = `medians of ${raw.about.pairs} runs, brokers in turn; a thin line spans the runs`;
+  const { pairs } = raw.about;
+  const subtitle =
+    pairs === 1 ? "one run of each" : `medians of ${pairs} runs, brokers in turn; a thin line spans the runs`;
   const rate = groupsOf(raw, [...brokers, "plain Node"], { field: "rate" });
   figures.set(
     "rates.svg",
@@ -85,7 +87,7 @@ export function rowFigures(raw: RawRuns): Map<string, string> {
       panels: [
         bars("broker's processor time, µs a message, logarithmic", cpu, "log"),
         bars("most resident memory, MB", memory, "linear"),
-        bars("bytes written for each byte published", written, "linear"),
+        bars("bytes written for each byte published, logarithmic", written, "log"),
       ],
     }),
   );

@@ -84,13 +84,13 @@ function measuredCurves(raw: RawRuns): Curve[] {
 /** The texts of the curves' charts, by their files' names. */
 export function growthFigures(raw: RawRuns): Map<string, string> {
   const { growthPairs, secondsEach } = raw.about;
-  const runs = growthPairs === 1 ? "one run" : `medians of ${growthPairs} runs`;
+  const runs = growthPairs === 1 ? "one run each" : `medians of ${growthPairs} runs, bands span them`;
   return new Map(
     measuredCurves(raw).map((curve) => [
       `growth-${curve.id}.svg`,
       figure({
         title: `How it grows with ${curve.title}`,
-        subtitle: `durable queues, persistent messages, confirms; ${runs} of ${secondsEach} s, bands span the runs`,
+        subtitle: `durable queues, persistent messages, confirms; measured for ${secondsEach} s; ${runs}`,
         description: `Lines of the table below: what changes with ${curve.title}.`,
         columns: 2,
         panels: panelsOf(raw, curve),

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { parseBenchOptions } from "./bench-options.ts";
+import { readElements } from "./charts/read-elements.ts";
+import { curves, isMeasured } from "./growth.ts";
+import { House } from "./house.ts";
+import type { LoadResult } from "./load-options.ts";
+import { stepsOf } from "./plan.ts";
+import { runSteps, secondsLeft, type Step } from "./progress.ts";
+import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
+import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
+
+const about: About = {
+  date: "2026-01-01T00:00:00.000Z",
+  machine: "a machine",
+  versions: { RabbitMQ: "3", Entrepot: "1" },
+  pairs: 2,
+  growthPairs: 1,
+  secondsEach: 1,
+  openFilesMax: 1024,
+};
+
+function result(rate: number, more: LoadResult = {}): LoadResult {
+  const latencyUs = { p50: 1000, p99: 20_000 };
+  const costs = { brokerCpuSeconds: 0.5, brokerRssMbMax: 100, diskBytesPerPublishedByte: 2, seconds: 1, copies: 1 };
+  return { rate, latencyUs, confirmUs: latencyUs, bodyBytes: 100, ...costs, limit: "the disk (busy 90 %)", ...more };
+}
+
+function example(): RawRuns {
+  const raw = new RawRuns(about);
+  const row = { part: "rows", id: "durable-100b" } as const;
+  for (const rate of [900, 1100]) raw.add({ ...row, name: "RabbitMQ", result: result(rate) });
+  for (const rate of [9000, 11_000]) raw.add({ ...row, name: "Entrepot", result: result(rate) });
+  for (const rate of [20_000, 40_000]) raw.add({ ...row, name: "plain Node", result: result(rate) });
+  const growth = { part: "growth", id: "size" } as const;
+  for (const x of [10, 1000]) {
+    raw.add({ ...growth, x, name: "RabbitMQ", result: result(1e6 / x) });
+    raw.add({ ...growth, x, name: "Entrepot", result: result(1e7 / x) });
+  }
+  raw.add({ part: "backlog", id: "backlog", name: "Entrepot", result: { messages: 10_000_000, drainRate: 5 } });
+  return raw;
+}
+
+test("the table of rates has medians, their ratio, and the share of the better of the plain process's runs", () => {
+  const line = ratesTable(example()).split("\n")[2]!;
+  const cells = line.split("|").map((cell) => cell.trim());
+  assert.deepEqual(cells.slice(3, 6), ["1,000", "10,000", "10.0 ×"]);
+  assert.deepEqual(cells.slice(8, 11), ["40,000", "25 %", "the disk (busy 90 %)"]);
+});
+
+test("the page has a section and a chart for all that was measured, each well-formed, and none for what was not", () => {
+  const raw = example();
+  const page = performanceText(raw);
+  const figures = figuresOf(raw);
+  const named = [...page.matchAll(/\(charts\/([\w-]+\.svg)\)/g)].map(([, name]) => name);
+  assert.deepEqual(new Set(named), new Set(figures.keys()));
+  for (const [name, text] of figures) assert.ok(readElements(text).length > 20, name);
+  assert.match(page, /### With the size of a message/);
+  assert.doesNotMatch(page, /### With the number of connections|## Delayed|NaN|undefined|Infinity/);
+  assert.match(page, /\| messages of 100 B, persistent, confirmed \| 10,000,000 \|/);
+});
+
+test("a fault of any run, and a run that failed, are said", () => {
+  const raw = example();
+  raw.add({ part: "rows", id: "durable-100b", name: "Entrepot", result: result(1, { missing: 3 }) });
+  raw.add({ part: "growth", id: "size", x: 10, name: "RabbitMQ", failure: "no answer" });
+  assert.deepEqual(faults(raw), ["durable-100b, Entrepot: missing 3", "size at 10, RabbitMQ: no answer"]);
+  assert.match(performanceText(raw), /- durable-100b, Entrepot: missing 3\n- size at 10, RabbitMQ: no answer/);
+});
+
+test("what was appended is read back and makes the same page", () => {
+  const dir = mkdtempSync(join(tmpdir(), "entrepot-raw-"));
+  try {
+    const path = join(dir, "raw.jsonl");
+    const raw = new RawRuns(about, path);
+    for (const run of example().all) raw.add(run);
+    assert.equal(performanceText(readRawRuns(path)), performanceText(example()));
+    writeFileSync(path, '{"part":"rows"}\n');
+    assert.throws(() => readRawRuns(path), /is not of a benchmark/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("the time that is left stretches with what was done, and a step that fails does not end the rest", async () => {
+  assert.equal(secondsLeft([10, 10, 20], 0, 0), 40);
+  assert.equal(secondsLeft([10, 10, 20], 2, 40), 40);
+  const done: string[] = [];
+  const step = (title: string, run: () => Promise<string>): Step => ({ title, estimateSeconds: 1, run });
+  const lines: string[] = [];
+  const failed: string[] = [];
+  await runSteps(
+    [step("a", () => Promise.reject(new Error("no"))), step("b", () => Promise.resolve(String(done.push("b"))))],
+    (line) => lines.push(line),
+    ({ title }) => failed.push(title),
+  );
+  assert.deepEqual([done, failed, lines.length], [["b"], ["a"], 2]);
+  assert.match(lines[0]!, /^\[1\/2, .* left\] a: failed: no$/);
+});
+
+test("contestants take turns on a row, and a curve has no point that the machine forbids", () => {
+  const options = parseBenchOptions(["--rows", "durable-100b", "--curves", "connections", "--pairs", "2"]);
+  const kind = (name: string) => ({ name, version: () => "1", start: () => Promise.reject(new Error("not here")) });
+  const kinds = [kind("RabbitMQ"), kind("Entrepot")];
+  const plan = { ...options, parts: new Set(["rows" as const]), dir: "/nowhere", kinds };
+  const titles = stepsOf(plan, new House("/nowhere"), new RawRuns(about)).map(({ title }) => title);
+  const pair = ["RabbitMQ", "Entrepot", "RabbitMQ quorum", "plain Node", "plain Node"];
+  assert.deepEqual(titles, [...pair, ...pair].map((name) => `durable-100b, ${name}`).concat("brokers end"));
+  const curve = curves.find(({ id }) => id === "connections")!;
+  const at = (x: number, name: string, files: number): boolean => isMeasured(curve, x, name, files);
+  assert.deepEqual(
+    [at(1000, "Entrepot", 1024), at(1000, "Entrepot", 2000), at(1000, "plain Node", 2000)],
+    [false, true, false],
+  );
+});
+
+test("an unknown part, row or curve, and what is no number, are refused with what is known", () => {
+  assert.throws(() => parseBenchOptions(["--parts", "rows,colour"]), /--parts colour: known are disk, rows/);
+  assert.throws(() => parseBenchOptions(["--rows", "x"]), /known are durable-100b/);
+  assert.throws(() => parseBenchOptions(["--pairs", "many"]), /--pairs many: a number is needed/);
+  assert.deepEqual([...parseBenchOptions(["--full"]).parts].includes("delayed"), true);
+});
