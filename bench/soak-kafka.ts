@@ -1,0 +1,114 @@
+// The Kafka half of the soak's mix: an idempotent producer in batches to four partitions that keep a minute, a group that reads
+// at once, and one that stops for ten seconds in thirty. Latency is from the call to the group's batch: the time of sending
+// stands in each message's first eight bytes.
+
+import { Kafka, logLevel, type Consumer, type Producer } from "kafkajs";
+import { Histogram } from "./histogram.ts";
+import { nowMs } from "./publisher.ts";
+import type { PacedStream } from "./soak-amqp.ts";
+
+const topic = "soak-log";
+const partitions = 4;
+const bodyBytes = 500;
+const batchMessages = 100;
+/** Batches under way; an idempotent producer of this client's has one request a partition. */
+const batchesMax = 4;
+
+export function kafkaClient(broker: string): Kafka {
+  return new Kafka({ brokers: [broker], clientId: "soak", logLevel: logLevel.NOTHING });
+}
+
+async function readingGroup(
+  kafka: Kafka,
+  groupId: string,
+  onBatch: (values: readonly (Buffer | null)[]) => void,
+): Promise<Consumer> {
+  const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100 });
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning: false });
+  await consumer.run({
+    partitionsConsumedConcurrently: partitions,
+    eachBatch: async ({ batch }) => onBatch(batch.messages.map(({ value }) => value)),
+  });
+  return consumer;
+}
+
+class KafkaStream implements PacedStream {
+  readonly name = "Kafka, 500 B, two groups";
+  readonly share = 0.3;
+  readonly latency = new Histogram();
+  sent = 0;
+  acknowledged = 0;
+  received = 0;
+  #total = 0;
+  #underWay = 0;
+  #isEnding = false;
+  readonly #producer: Producer;
+  readonly #onFailure: (why: Error) => void;
+  readonly #groups: Consumer[] = [];
+
+  constructor(producer: Producer, onFailure: (why: Error) => void) {
+    this.#producer = producer;
+    this.#onFailure = onFailure;
+  }
+
+  async join(kafka: Kafka): Promise<void> {
+    const fast = await readingGroup(kafka, "soak-fast", (values) => {
+      this.received += values.length;
+      const first = values[0];
+      if (first) this.latency.record(Math.max(0, nowMs() - first.readDoubleBE(0)) * 1000);
+    });
+    const slow = await readingGroup(kafka, "soak-slow", () => undefined);
+    this.#groups.push(fast, slow);
+  }
+
+  allow(total: number): void {
+    this.#total = total;
+    while (this.#total - this.sent >= batchMessages && this.#underWay < batchesMax && !this.#isEnding)
+      void this.#send();
+  }
+
+  setPaused(isPaused: boolean): void {
+    const slow = this.#groups[1];
+    if (isPaused) slow?.pause([{ topic }]);
+    else slow?.resume([{ topic }]);
+  }
+
+  async close(): Promise<void> {
+    this.#isEnding = true;
+    await Promise.all(this.#groups.map((group) => group.disconnect()));
+    await this.#producer.disconnect();
+  }
+
+  async #send(): Promise<void> {
+    const partition = (this.sent / batchMessages) % partitions;
+    this.sent += batchMessages;
+    this.#underWay++;
+    const value = Buffer.alloc(bodyBytes, 0x2e);
+    value.writeDoubleBE(nowMs(), 0);
+    const messages = Array.from({ length: batchMessages }, (_, at) => ({ key: `key ${at}`, value, partition }));
+    try {
+      await this.#producer.send({ topic, acks: -1, messages });
+      this.acknowledged += batchMessages;
+    } catch (error) {
+      if (!this.#isEnding) this.#onFailure(error as Error);
+    } finally {
+      this.#underWay--;
+    }
+    this.allow(this.#total);
+  }
+}
+
+export async function openKafka(broker: string, onFailure: (why: Error) => void): Promise<PacedStream> {
+  const kafka = kafkaClient(broker);
+  const admin = kafka.admin();
+  await admin.connect();
+  const configEntries = [{ name: "retention.ms", value: "60000" }];
+  await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }] });
+  await admin.disconnect();
+  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: batchesMax });
+  await producer.connect();
+  const stream = new KafkaStream(producer, onFailure);
+  await stream.join(kafka);
+  return stream;
+}

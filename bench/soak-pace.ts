@@ -1,0 +1,76 @@
+// Drives the streams at a rate that is set, and finds the most that they reach together: the rate grows by a quarter each few
+// seconds until the broker, or this program, keeps up no more.
+
+import { seconds } from "./load-options.ts";
+import { slowPauseSeconds, slowRoundSeconds, type PacedStream } from "./soak-amqp.ts";
+
+const tickMs = 10;
+const stepSeconds = 4;
+const firstRate = 4000;
+const growth = 1.25;
+const rateMax = 2_000_000;
+/** A step that reaches less of what it was asked for is past the maximum. */
+const reachedMin = 0.95;
+
+export class Pace {
+  readonly #streams: readonly PacedStream[];
+  readonly #timer: NodeJS.Timeout;
+  readonly #beganMs = performance.now();
+  #lastMs = performance.now();
+  #rate = 0;
+  #allowed: number[];
+
+  constructor(streams: readonly PacedStream[]) {
+    this.#streams = streams;
+    this.#allowed = streams.map(() => 0);
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+  }
+
+  /** Messages a second, of all streams together. What was not sent at an earlier rate is forgotten. */
+  set rate(perSecond: number) {
+    this.#rate = perSecond;
+    this.#allowed = this.#streams.map(({ sent }) => sent);
+  }
+
+  get acknowledged(): number {
+    return this.#streams.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    for (const stream of this.#streams) stream.setPaused(false);
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    const forSeconds = (nowMs - this.#lastMs) / 1000;
+    this.#lastMs = nowMs;
+    const isPaused = ((nowMs - this.#beganMs) / 1000) % slowRoundSeconds < slowPauseSeconds;
+    for (const [index, stream] of this.#streams.entries()) {
+      this.#allowed[index]! += this.#rate * stream.share * forSeconds;
+      stream.allow(Math.floor(this.#allowed[index]!));
+      stream.setPaused(isPaused);
+    }
+  }
+}
+
+/** Messages a second that were reached. Tells of each step. */
+export async function findMaximum(pace: Pace, say: (line: string) => void): Promise<number> {
+  let best = 0;
+  let misses = 0;
+  for (let wanted = firstRate; wanted < rateMax; wanted *= growth) {
+    pace.rate = wanted;
+    // The first second belongs to the rate before.
+    await seconds(1);
+    const before = pace.acknowledged;
+    const beganMs = performance.now();
+    await seconds(stepSeconds);
+    const reached = ((pace.acknowledged - before) * 1000) / (performance.now() - beganMs);
+    say(`looking for the maximum: asked for ${Math.round(wanted)}/s, reached ${Math.round(reached)}/s`);
+    best = Math.max(best, Math.min(reached, wanted));
+    misses = reached < wanted * reachedMin ? misses + 1 : 0;
+    // One miss may be a checkpoint, or somebody else on this machine.
+    if (misses === 2) break;
+  }
+  return best;
+}

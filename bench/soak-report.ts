@@ -1,0 +1,171 @@
+// What a soak saw, as charts, and as a section of docs/performance.md, which `npm run bench` leaves as it is.
+
+import { cpus, release, totalmem } from "node:os";
+import { figure, type Figure } from "./charts/figure.ts";
+import type { Series } from "./charts/line-panel.ts";
+import type { ChurnCounts } from "./soak-churn.ts";
+import { trendOf, type Trend } from "./soak-statistics.ts";
+import type { Sample } from "./soak-watch.ts";
+
+export interface Soak {
+  readonly date: string;
+  readonly minutes: number;
+  /** Share of the maximum. */
+  readonly load: number;
+  /** Messages a second. */
+  readonly maximum: number;
+  /** As in a sample's p50Ms. */
+  readonly streams: readonly string[];
+  readonly samples: readonly Sample[];
+  readonly churn: ChurnCounts;
+  readonly missing: number;
+}
+
+/** Of its samples the first tenth is warming up: caches fill, code is compiled, retention begins to remove. */
+const warmUpShare = 0.1;
+const heading = "## Soak";
+
+interface Quantity {
+  readonly name: string;
+  readonly unit: string;
+  /** Share of the median by which it may rise and still be flat. */
+  readonly riseAllowed: number;
+  of(sample: Sample): number;
+}
+
+function quantitiesOf({ streams }: Soak): Quantity[] {
+  const latencies = streams.flatMap((stream, index): Quantity[] => [
+    { name: `p50, ${stream}`, unit: "ms", riseAllowed: 0.1, of: ({ p50Ms }) => p50Ms[index]! },
+    { name: `p99, ${stream}`, unit: "ms", riseAllowed: 0.1, of: ({ p99Ms }) => p99Ms[index]! },
+  ]);
+  return [
+    { name: "resident memory", unit: "MB", riseAllowed: 0.05, of: ({ rssMb }) => rssMb },
+    { name: "heap in use", unit: "MB", riseAllowed: 0.05, of: ({ heapMb }) => heapMb },
+    { name: "descriptors", unit: "", riseAllowed: 0.05, of: ({ descriptors }) => descriptors },
+    { name: "disk", unit: "MB", riseAllowed: 0.05, of: ({ diskMb }) => diskMb },
+    { name: "processor", unit: "cores", riseAllowed: 0.05, of: ({ cpu }) => cpu },
+    ...latencies,
+  ];
+}
+
+export interface Verdict {
+  readonly name: string;
+  readonly unit: string;
+  readonly trend: Trend;
+}
+
+export function verdictsOf(soak: Soak): Verdict[] {
+  const from = (soak.samples.at(-1)?.atMs ?? 0) * warmUpShare;
+  const warm = soak.samples.filter(({ atMs }) => atMs >= from);
+  const atMs = warm.map((sample) => sample.atMs);
+  return quantitiesOf(soak).map(({ name, unit, riseAllowed, of }) => {
+    return { name, unit, trend: trendOf({ atMs, values: warm.map(of) }, riseAllowed) };
+  });
+}
+
+function shown(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3);
+}
+
+function percent(share: number): string {
+  return `${share < 0 ? "−" : "+"}${Math.abs(share * 100).toFixed(1)} %`;
+}
+
+export function verdictTable(verdicts: readonly Verdict[]): string {
+  const lines = verdicts.map(({ name, unit, trend: { first, last, rise, riseLow, riseHigh, isFlat } }) => {
+    const cells = [`${name}${unit === "" ? "" : `, ${unit}`}`, shown(first), shown(last), percent(rise)];
+    return `| ${[...cells, `${percent(riseLow)} to ${percent(riseHigh)}`, isFlat ? "flat" : "**rises**"].join(" | ")} |`;
+  });
+  const head =
+    "| | at first | at last | rise over the run | its 95 % interval | |\n| --- | --- | --- | --- | --- | --- |";
+  return [head, ...lines].join("\n");
+}
+
+export function soakText(soak: Soak): string {
+  const { churn, samples, minutes, load, maximum } = soak;
+  const rate = Math.round(samples.reduce((sum, sample) => sum + sample.rate, 0) / Math.max(1, samples.length));
+  const number = (value: number): string => Math.round(value).toLocaleString("en-US");
+  const charts = figuresOf(soak).map(([name, { description }]) => `![${description}](charts/${name})`);
+  return `${[
+    heading,
+    `Written by \`npm run soak\`, which measures it again. ${soak.date.slice(0, 10)}, ${cpus().length} × ` +
+      `${cpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${release()}, Node ${process.version}.`,
+    `${number(minutes)} minutes at ${load} × the maximum that this mix reached on this machine, load and broker together ` +
+      `(${number(maximum)} messages a second): ${number(rate)} messages a second, all durable, confirmed and consumed. The mix: ` +
+      `${soak.streams.join("; ")}. A slow consumer, of either protocol, takes nothing for 10 s of each 30. Meanwhile ` +
+      `${number(churn.connections)} connections came and went, a third of them without a good-bye, ${number(churn.queues)} queues of ` +
+      `all types and ${number(churn.topics)} topics were declared, used and deleted, and ${number(churn.members)} members joined a ` +
+      `group and left it. Sent and not received in the end: ${number(soak.missing)}.`,
+    "The first tenth, in which caches fill and retention begins, is in the charts and not in the table. A line is put through " +
+      "medians of twenty stretches of the rest; something rises if the interval of its rise lies above zero and the rise is above " +
+      "5 % (latency: 10 %).",
+    verdictTable(verdictsOf(soak)),
+    ...charts,
+  ].join("\n\n")}\n`;
+}
+
+/** The section as it stands in a page; empty: it has none. */
+export function soakSectionOf(page: string): string {
+  const at = page.indexOf(`${heading}\n`);
+  if (at < 0) return "";
+  const next = page.indexOf("\n## ", at);
+  return next < 0 ? page.slice(at) : page.slice(at, next + 1);
+}
+
+/** The page with this section in the place of its old one, or at its end. */
+export function withSoak(page: string, section: string): string {
+  const old = soakSectionOf(page);
+  if (old === "") return `${page.trimEnd()}\n\n${section}`;
+  return page.replace(old, () => (old.endsWith("\n\n") ? `${section}\n` : section));
+}
+
+/** By the names of their files. */
+export function figuresOf(soak: Soak): [string, Figure][] {
+  const minuteOf = ({ atMs }: Sample): number => atMs / 60_000;
+  const line = (name: string, of: (sample: Sample) => number): Series => {
+    const points = soak.samples.map((sample) => ({ x: minuteOf(sample), y: of(sample) }));
+    return { name, points: thinned(points.filter(({ y }) => Number.isFinite(y))) };
+  };
+  const panel = (title: string, series: readonly Series[], yScale: "linear" | "log" = "linear") =>
+    ({ kind: "lines", title, xTitle: "minutes", xScale: "linear", yScale, series }) as const;
+  const make = (name: string, title: string, panels: Figure["panels"]): [string, Figure] => [
+    `soak-${name}.svg`,
+    { title, description: `${title} over ${Math.round(soak.minutes)} minutes of mixed load`, columns: 1, panels },
+  ];
+  const latencies = soak.streams.flatMap((stream, index) => {
+    const [short = ""] = stream.split(/, (?=fast|slow|two)/);
+    return [line(`${short} p50`, ({ p50Ms }) => p50Ms[index]!), line(`${short} p99`, ({ p99Ms }) => p99Ms[index]!)];
+  });
+  return [
+    make("memory", "Memory", [
+      panel("resident memory and heap in use, MB", [
+        line("resident", ({ rssMb }) => rssMb),
+        line("heap", ({ heapMb }) => heapMb),
+      ]),
+    ]),
+    make("descriptors", "Descriptors", [
+      panel("open descriptors", [line("descriptors", ({ descriptors }) => descriptors)]),
+    ]),
+    make("disk", "Disk", [panel("blocks of the data directory, MB", [line("disk", ({ diskMb }) => diskMb)])]),
+    make("latency", "Latency", [panel("latency, ms", latencies, "log")]),
+    make("rate", "Rate", [panel("messages acknowledged, each second", [line("rate", ({ rate }) => rate)])]),
+  ];
+}
+
+const pointsMax = 400;
+
+/** Medians of a few neighbours: two hours of samples are more than a chart has pixels. */
+function thinned(points: readonly { x: number; y: number }[]): { x: number; y: number }[] {
+  const each = Math.ceil(points.length / pointsMax);
+  if (each <= 1) return [...points];
+  const out: { x: number; y: number }[] = [];
+  for (let at = 0; at < points.length; at += each) {
+    const few = points.slice(at, at + each).toSorted((a, b) => a.y - b.y);
+    out.push({ x: points[Math.min(points.length - 1, at + (each >> 1))]!.x, y: few[few.length >> 1]!.y });
+  }
+  return out;
+}
+
+export function svgOf(chart: Figure): string {
+  return figure(chart);
+}
