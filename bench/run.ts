@@ -20,6 +20,7 @@ import { type About, type Part, RawRuns, readRawRuns } from "./raw-runs.ts";
 import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
 import { watchingOf, withWatching } from "./report-watching.ts";
 import { killLoads } from "./run-load.ts";
+import { soakSectionOf, withSoak } from "./soak-report.ts";
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -110,6 +111,8 @@ function write(options: BenchOptions, raw: RawRuns, rawPath: string): void {
   const measured = kafkaSection(rawPath);
   const kafka = measured === "" ? kafkaSectionOf(old) : measured;
   if (kafka !== "") page = withSection(page, kafka);
+  const soak = soakSectionOf(old);
+  if (soak !== "") page = withSoak(page, soak);
   if (!options.doesWrite) {
     console.log(page);
     return;
