@@ -107,8 +107,11 @@ export async function runWatched({ broker, dir }: Target, command: string, args:
   };
 }
 
-const java = (classPath: string, main: string, args: readonly (string | number)[]): string[] => [
-  "-Xmx512M",
+/** Of the JVM of Kafka's tools, as in their start scripts. */
+const toolHeapMb = 512;
+
+const java = (classPath: string, main: string, args: readonly (string | number)[], heapMb = toolHeapMb): string[] => [
+  `-Xmx${heapMb}M`,
   "-cp",
   classPath,
   main,
@@ -131,8 +134,10 @@ export function runLoadProgram(
   target: Target,
   load: string,
   args: readonly (string | number)[],
+  heapMb?: number,
 ): Promise<Watched> {
-  return runWatched(target, "java", java(tools.classPath, "Load", [load, "--bootstrap", target.broker.uri, ...args]));
+  const all = [load, "--bootstrap", target.broker.uri, ...args];
+  return runWatched(target, "java", java(tools.classPath, "Load", all, heapMb));
 }
 
 /** The figures that one of our own loads ends with. */

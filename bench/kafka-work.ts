@@ -117,20 +117,21 @@ async function measureConsume({ tools, target, topic }: Bench, count: number): P
 /** Of one of our own loads: the figures that it printed under these names. */
 function outcomeOf(watched: Watched, ...names: readonly string[]): Outcome {
   const { messages = 0, publishedBytes = 0, ...figures } = figuresOf(watched);
-  return { values: names.map((name) => figures[name] ?? Number.NaN), messages, publishedBytes, watched };
+  const values = names.map((name) => figures[name] ?? Number.NaN);
+  if (values.some(Number.isNaN)) throw new Error(`no ${names.join(", ")} in: ${watched.lines.at(-1)}`);
+  return { values, messages, publishedBytes, watched };
 }
 
 async function measureOwn(
   { tools, target, topic, amounts }: Bench,
   load: string,
   args: readonly (string | number)[],
-  ...names: readonly string[]
+  names: readonly string[],
+  heapMb?: number,
 ): Promise<Outcome> {
   const time = ["--warm-up-seconds", amounts.warmUpSeconds, "--seconds", amounts.seconds];
-  return outcomeOf(
-    await runLoadProgram(tools, target, load, ["--topic", topic, "--bytes", 100, ...time, ...args]),
-    ...names,
-  );
+  const all = ["--topic", topic, "--bytes", 100, ...time, ...args];
+  return outcomeOf(await runLoadProgram(tools, target, load, all, heapMb), ...names);
 }
 
 /** So that what comes is read from the disk; where that is not allowed, from memory, for all. */
@@ -166,14 +167,19 @@ function producing(
   };
 }
 
+/** Each producer has its buffer of 32 MB. */
+const manyProducersHeapMb = 4096;
+
 function manyProducers(id: string, how: string, keys: "yes" | "no", bars: readonly Bar[]): Work {
   return {
     id,
     partitions: ({ partitions }) => partitions,
     figures: ({ partitions, producers }) =>
       rate(id, `${producers} producers, ${partitions.toLocaleString("en-US")} partitions, 100 B, ${how}`, bars),
-    measure: (bench) =>
-      measureOwn(bench, "many-producers", ["--producers", bench.amounts.producers, "--keys", keys], "perSecond"),
+    measure: (bench) => {
+      const args = ["--producers", bench.amounts.producers, "--keys", keys, "--outstanding", 5000];
+      return measureOwn(bench, "many-producers", args, ["perSecond"], manyProducersHeapMb);
+    },
   };
 }
 
@@ -188,7 +194,7 @@ function endToEnd(id: string, how: string, bars: readonly Bar[], more: readonly 
       { id: `${id}-p99`, title: `${title}: p99`, unit: "ms", bars },
       { id: `${id}-p999`, title: `${title}: p99.9`, unit: "ms", bars: [] },
     ],
-    measure: (bench) => measureOwn(bench, "end-to-end", ["--rate", 10_000, ...more], "p50Ms", "p99Ms", "p999Ms"),
+    measure: (bench) => measureOwn(bench, "end-to-end", ["--rate", 10_000, ...more], ["p50Ms", "p99Ms", "p999Ms"]),
   };
 }
 
@@ -218,7 +224,7 @@ export const works: readonly Work[] = [
     partitions: one,
     hasCeiling: true,
     figures: () => rate("tail", "consume 100 B at the tail while one client produces all it can", atLeast(1)),
-    measure: (bench) => measureOwn(bench, "tail", [], "perSecond"),
+    measure: (bench) => measureOwn(bench, "tail", [], ["perSecond"]),
   },
   {
     id: "catch-up",
@@ -241,7 +247,7 @@ export const works: readonly Work[] = [
     figures: () => rate("transform", "consume, transform, produce 100 B in transactions of 100 ms", atLeast(2)),
     measure: (bench) => {
       const args = ["--to", `${bench.topic}-to`, "--records", Math.ceil(bench.amounts.records / 4), "--commit-ms", 100];
-      return measureOwn(bench, "transform", args, "perSecond");
+      return measureOwn(bench, "transform", args, ["perSecond"]);
     },
   },
   {
@@ -260,7 +266,7 @@ export const works: readonly Work[] = [
     measure: (bench) => {
       const { groupMembers } = bench.amounts;
       const args = ["--members", groupMembers, "--partitions", groupMembers, "--rounds", 3];
-      return measureOwn(bench, "group", args, "joinMs", "leaveMs");
+      return measureOwn(bench, "group", args, ["joinMs", "leaveMs"]);
     },
   },
 ];

@@ -1,14 +1,16 @@
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
 /**
  * Many producers, each with its own connection and thread, over a topic of many partitions. With keys, each producer's
  * messages are spread over all partitions one by one, so that a batch holds few of them; without, the client fills one
- * partition's batch after the other.
+ * partition's batch after the other. Each has at most --outstanding messages that are not acknowledged: else what waits in a
+ * hundred buffers would be minutes of work.
  */
 final class ManyProducers {
   private ManyProducers() {}
@@ -23,19 +25,20 @@ final class ManyProducers {
     for (int index = 0; index < producers; index++) {
       int own = index;
       crew.start("producer-" + index, () -> {
-        // The default of 32 MB each would be more than a heap of half a gigabyte.
-        KafkaProducer<byte[], byte[]> producer = Settings.producer(load, "buffer.memory", "2097152");
-        try {
+        Semaphore outstanding = new Semaphore(load.number("outstanding"));
+        Callback done = (metadata, failure) -> {
+          crew.onCompletion(metadata, failure);
+          outstanding.release();
+        };
+        try (KafkaProducer<byte[], byte[]> producer = Settings.producer(load)) {
           // Connected, and with its id, before warming up begins.
           producer.send(new ProducerRecord<>(topic, value), crew).get();
           ready.countDown();
           for (long number = own; !crew.isOver(); number += producers) {
             byte[] key = keyed ? ByteBuffer.allocate(8).putLong(number).array() : null;
-            producer.send(new ProducerRecord<>(topic, key, value), crew);
+            if (outstanding.tryAcquire(100, TimeUnit.MILLISECONDS))
+              producer.send(new ProducerRecord<>(topic, key, value), done);
           }
-        } finally {
-          // What waits in a hundred buffers is no longer measured, and may be seconds of work.
-          producer.close(Duration.ofSeconds(2));
         }
       });
     }
