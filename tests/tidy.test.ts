@@ -7,7 +7,7 @@ import { readTree } from "./tidy/tree.ts";
 
 test("the tree keeps the rules of the house", () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  const files = readTree(root, ["src", "tests", "sim", "bench"], [".ts"]);
+  const files = readTree(root, ["src", "tests", "sim", "bench", "torture"], [".ts"]);
   check.ok(files.size > 10, "the tree was found");
   const document = `${root}docs/ARCHITECTURE.md`;
   const refusals = checkTree(files, existsSync(document) ? readFileSync(document, "utf8") : undefined);

@@ -74,10 +74,10 @@ export const packages: readonly Allowance[] = [
   },
   { name: "fast-check", where: ["test"], reason: "property tests" },
   { name: "oxc-parser", where: ["tests/tidy/"], reason: "reads the tree for the rules" },
-  { name: "amqplib", where: ["tests/", "bench/"], reason: "a client of RabbitMQ, unmodified" },
-  { name: "rabbitmq-client", where: ["tests/", "bench/"], reason: "a client of RabbitMQ, unmodified" },
-  { name: "kafkajs", where: ["tests/", "bench/"], reason: "a client of Kafka, unmodified" },
-  { name: "@platformatic/kafka", where: ["tests/", "bench/"], reason: "a client of Kafka, unmodified" },
+  { name: "amqplib", where: ["tests/", "bench/", "torture/"], reason: "a client of RabbitMQ, unmodified" },
+  { name: "rabbitmq-client", where: ["tests/", "bench/", "torture/"], reason: "a client of RabbitMQ, unmodified" },
+  { name: "kafkajs", where: ["tests/", "bench/", "torture/"], reason: "a client of Kafka, unmodified" },
+  { name: "@platformatic/kafka", where: ["tests/", "bench/", "torture/"], reason: "a client of Kafka, unmodified" },
 ];
 
 /** What of Node is kept in few places, so that all else runs on simulated time, chance, disk and network. */

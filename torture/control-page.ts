@@ -1,0 +1,72 @@
+/** The page of memory that is shared with the shim (shim/shim.c, struct control), as a file that both have open. */
+
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
+
+const pageBytes = 4096;
+
+/** Field to where it stands and how wide it is. */
+const fields = {
+  cutAfterOps: [0, 4],
+  cutNow: [4, 4],
+  eioWriteAfter: [8, 4],
+  eioReadPer64k: [12, 4],
+  slowWriteUs: [16, 4],
+  slowReadUs: [20, 4],
+  clockOffsetMs: [24, 8],
+  roomBytes: [32, 8],
+  seed: [40, 4],
+  writes: [48, 8],
+  refused: [56, 8],
+  failedWrites: [64, 8],
+  failedReads: [72, 8],
+  revertedSectors: [80, 8],
+  revertedNames: [88, 8],
+  syncs: [96, 8],
+} as const;
+
+type Field = keyof typeof fields;
+
+export class ControlPage {
+  readonly path: string;
+  readonly #fd: number;
+
+  constructor(path: string) {
+    this.path = path;
+    this.#fd = openSync(path, "w+");
+    writeSync(this.#fd, Buffer.alloc(pageBytes), 0, pageBytes, 0);
+    this.set("roomBytes", -1);
+  }
+
+  set(field: Field, value: number): void {
+    const [at, width] = fields[field];
+    const bytes = Buffer.alloc(width);
+    if (width === 4) bytes.writeInt32LE(value);
+    else bytes.writeBigInt64LE(BigInt(value));
+    writeSync(this.#fd, bytes, 0, width, at);
+  }
+
+  get(field: Field): number {
+    const [at, width] = fields[field];
+    const bytes = Buffer.alloc(width);
+    readSync(this.#fd, bytes, 0, width, at);
+    return width === 4 ? bytes.readInt32LE() : Number(bytes.readBigInt64LE());
+  }
+
+  /** The disk and the clock are well again. */
+  heal(): void {
+    for (const field of [
+      "cutAfterOps",
+      "cutNow",
+      "eioWriteAfter",
+      "eioReadPer64k",
+      "slowWriteUs",
+      "slowReadUs",
+    ] as const)
+      this.set(field, 0);
+    this.set("roomBytes", -1);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * When all is well again and nobody writes any more: everything that is there is read, and the groups come to their ends. A last
+ * message in each partition shows where that is; who reads what is committed gets it when everything before it is decided.
+ */
+
+import { setTimeout as wait } from "node:timers/promises";
+import { AmqpSession } from "./clients/amqp-session.ts";
+import { ended, openKafka } from "./clients/kafka-client.ts";
+import { kafkajs } from "./clients/kafkajs-mended.ts";
+import { askPosition } from "./clients/kafka-observer.ts";
+import { within } from "./clients/site.ts";
+import type { History, View } from "./history.ts";
+import { bodyOf, identityOf } from "./message.ts";
+
+const { Partitioners } = kafkajs;
+
+export interface Reading {
+  readonly history: History;
+  readonly ports: { readonly amqp: number; readonly kafka: number };
+  readonly nameFor: (kind: string) => string;
+}
+
+const readWithinMs = 90_000;
+const catchUpWithinMs = 90_000;
+const drainWithinMs = 60_000;
+
+/** Writes the last message of each partition; answers their offsets. */
+export async function markEnd(reading: Reading, place: string, partitions: number): Promise<number[]> {
+  const { history, nameFor } = reading;
+  const { kafka, sockets } = openKafka(reading.ports.kafka);
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await within(readWithinMs, producer.connect(), "connecting to mark the end");
+  const offsets: number[] = [];
+  for (let partition = 0; partition < partitions; partition++) {
+    const writer = nameFor("end");
+    history.tell({ kind: "send", place, writer, seq: 0, partition });
+    const messages = [{ partition, key: writer, value: bodyOf(writer, 0) }];
+    const sending = producer.send({ topic: place, acks: -1, messages });
+    const [answer] = await within(readWithinMs, sending, `marking the end of ${place}`);
+    const offset = Number(answer!.baseOffset);
+    history.tell({ kind: "sent", writer, seqs: [0, 0], outcome: "ok", place, partition, offset });
+    offsets[partition] = offset;
+  }
+  await ended(producer, sockets);
+  return offsets;
+}
+
+/** Reads all up to the ends that were marked. */
+export async function readAll(
+  reading: Reading,
+  place: string,
+  ends: readonly number[],
+  view: Exclude<View, "queue">,
+): Promise<void> {
+  const { history, nameFor } = reading;
+  const { kafka, sockets } = openKafka(reading.ports.kafka);
+  const reader = nameFor("last");
+  const consumer = kafka.consumer({ groupId: reader, readUncommitted: view === "all", maxWaitTimeInMs: 100 });
+  const missing = new Set(ends.keys());
+  const over = Promise.withResolvers<void>();
+  consumer.on("consumer.crash", ({ payload }) => {
+    if (!payload.restart) over.reject(payload.error);
+  });
+  await within(readWithinMs, consumer.connect(), "connecting to read all");
+  await within(readWithinMs, consumer.subscribe({ topic: place, fromBeginning: true }), "subscribing to read all");
+  await consumer.run({
+    autoCommit: false,
+    eachBatch: async ({ batch }) => {
+      for (const { offset, value } of batch.messages) {
+        const where = { place, view, partition: batch.partition, offset: Number(offset) };
+        history.tell({ kind: "got", reader, ...identityOf(value!), ...where });
+        if (Number(offset) >= ends[batch.partition]!) missing.delete(batch.partition);
+      }
+      if (missing.size === 0) over.resolve();
+    },
+  });
+  try {
+    await within(
+      readWithinMs,
+      over.promise,
+      `reading ${place}, ${view}, to its ends (missing: ${[...missing].join(", ")})`,
+    );
+    history.tell({ kind: "emptied", place, view });
+  } finally {
+    await ended(consumer, sockets);
+  }
+}
+
+/** Waits until the group has come to the ends. */
+export async function catchUp(reading: Reading, group: string, place: string, ends: readonly number[]): Promise<void> {
+  const { kafka, sockets } = openKafka(reading.ports.kafka);
+  const admin = kafka.admin();
+  await within(readWithinMs, admin.connect(), "connecting to ask for positions");
+  const deadline = performance.now() + catchUpWithinMs;
+  try {
+    for (;;) {
+      const positions = await askPosition(admin, reading, group, place);
+      if (ends.every((end, partition) => (positions[partition] ?? 0) > end)) break;
+      if (performance.now() > deadline)
+        throw new Error(`${group} is stuck in ${place}: it stands at ${positions.join(", ")}, of ${ends.join(", ")}`);
+      await wait(200);
+    }
+  } finally {
+    await ended(admin, sockets);
+  }
+}
+
+/** Takes and accepts all that is in the queue. */
+export async function drain(reading: Reading, place: string): Promise<void> {
+  const { history, nameFor } = reading;
+  const deadline = performance.now() + drainWithinMs;
+  const observer = await AmqpSession.open(reading.ports.amqp);
+  const session = await AmqpSession.open(reading.ports.amqp);
+  const reader = nameFor("last");
+  history.tell({ kind: "reading", reader });
+  await session.channel.prefetch(200);
+  await session.channel.consume(place, (message) => {
+    if (message === null) return;
+    const identity = identityOf(message.content);
+    const isFlagged = message.fields.redelivered;
+    history.tell({ kind: "got", reader, place, view: "queue", ...identity, isFlagged });
+    history.tell({ kind: "settle", reader, place, writer: identity.writer, seq: identity.seq, how: "accept" });
+    session.channel.ack(message);
+  });
+  // What is given and not settled is not counted: what is empty has to stay so.
+  for (let times = 0; times < 5;) {
+    const { messageCount } = await observer.channel.checkQueue(place);
+    times = messageCount === 0 ? times + 1 : 0;
+    if (session.isGone || observer.isGone) throw new Error(`draining ${place}: the connection is gone`);
+    if (performance.now() > deadline) throw new Error(`draining ${place}: ${messageCount} messages do not come`);
+    await wait(50);
+  }
+  await session.close();
+  await observer.close();
+  history.tell({ kind: "emptied", place, view: "queue" });
+}

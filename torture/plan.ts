@@ -1,0 +1,71 @@
+/** What is done to the broker in a round, and when: drawn from a seed alone, so that it can be drawn again. */
+
+import { Chance } from "../sim/chance.ts";
+
+/** Each with how often it is drawn, relative to the others. */
+const weights = {
+  kill: 5,
+  stop: 3,
+  term: 2,
+  power: 6,
+  full: 2,
+  "write-error": 1,
+  "read-error": 1,
+  slow: 2,
+  flip: 1,
+  clock: 2,
+  cut: 5,
+  "half-close": 2,
+  freeze: 2,
+  delay: 2,
+  throttle: 1,
+  split: 2,
+} as const;
+
+export type FaultKind = keyof typeof weights;
+export const faultKinds = Object.keys(weights) as FaultKind[];
+
+/** Those that need the shim. */
+export const shimFaults: readonly FaultKind[] = ["power", "full", "write-error", "read-error", "slow", "clock"];
+
+export interface PlannedFault {
+  readonly atMs: number;
+  readonly kind: FaultKind;
+  /** How long it lasts, or for how long the broker stays away. */
+  readonly forMs: number;
+  /** How much of it, in [0, 1). */
+  readonly amount: number;
+  readonly seed: number;
+}
+
+export interface RoundPlan {
+  readonly round: number;
+  readonly faults: readonly PlannedFault[];
+  /** For the clients. */
+  readonly clientSeed: number;
+  /** Whether the broker is killed once more before all is read. */
+  readonly endsWithCrash: boolean;
+}
+
+const calmMs = 1500;
+const gapMsMax = 4500;
+
+export function planRound(seed: number, round: number, loadMs: number, kinds: readonly FaultKind[]): RoundPlan {
+  const chance = new Chance(Math.imul(seed, 7919) + round);
+  const clientSeed = chance.between(0, 0x7fff_ffff);
+  const endsWithCrash = chance.is(0.5);
+  const faults: PlannedFault[] = [];
+  const choices = kinds.map((kind) => [weights[kind], kind] as const);
+  for (let atMs = calmMs; choices.length > 0;) {
+    atMs += chance.between(100, gapMsMax);
+    if (atMs > loadMs - calmMs) break;
+    const kind = chance.weighted(choices);
+    const forMs = chance.is(0.3) ? chance.between(0, 200) : chance.between(200, 4000);
+    faults.push({ atMs, kind, forMs, amount: chance.next(), seed: chance.between(1, 0x7fff_ffff) });
+  }
+  return { round, faults, clientSeed, endsWithCrash };
+}
+
+export function showFault({ atMs, kind, forMs, amount }: PlannedFault): string {
+  return `${(atMs / 1000).toFixed(1)} s: ${kind}, ${forMs} ms, ${amount.toFixed(2)}`;
+}

@@ -1,0 +1,133 @@
+/**
+ * One round: places of its own, clients at work while faults happen, then peace, a last reading of everything, and the
+ * checker's word. The data directory lives on from round to round, so that later ones run on what earlier ones have left.
+ */
+
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { inspect } from "node:util";
+import { Chance } from "../sim/chance.ts";
+import { checkHistory } from "./check/check.ts";
+import { within, type Client, type Site } from "./clients/site.ts";
+import { FaultRunner } from "./fault-runner.ts";
+import { History } from "./history.ts";
+import { catchUp, drain, markEnd, readAll, type Reading } from "./last-reading.ts";
+import {
+  eventPartitions,
+  inputPartitions,
+  makePlaces,
+  placesOf,
+  readersOf,
+  removePlaces,
+  writersOf,
+  type Places,
+} from "./places.ts";
+import type { RoundPlan } from "./plan.ts";
+import type { Stage } from "./stage.ts";
+
+export interface RoundResult {
+  readonly findings: readonly string[];
+  readonly events: number;
+  readonly sent: number;
+  readonly got: number;
+  readonly historyFile: string;
+  /** Its data are damaged: the next round begins with none. */
+  readonly hasRotted: boolean;
+}
+
+export interface RoundOptions {
+  readonly plan: RoundPlan;
+  readonly loadMs: number;
+  readonly stage: Stage;
+  /** Of each kind of fault, how many there were. */
+  readonly counts: Map<string, number>;
+}
+
+/** Longer than a client needs to give up. */
+const clientEndWithinMs = 60_000;
+const settleMs = 300;
+
+export async function runRound(options: RoundOptions): Promise<RoundResult> {
+  const { plan, stage, counts } = options;
+  const { directory, broker, proxies } = stage;
+  const historyFile = join(directory, `history-${plan.round}.jsonl`);
+  const history = new History(historyFile);
+  const places = placesOf(plan.round);
+  const findings: string[] = [];
+  const runner = new FaultRunner({ broker, proxies: [proxies.amqp, proxies.kafka], history, counts });
+  const [writersStop, readersStop] = [new AbortController(), new AbortController()];
+  const ports = { amqp: proxies.amqp.port, kafka: proxies.kafka.port };
+  let names = 0;
+  const nameFor = (kind: string): string => `${kind}${++names}.${plan.round}`;
+  const site: Site = { history, ports, nameFor, writersStop: writersStop.signal, readersStop: readersStop.signal };
+  const clients = { writers: [] as Promise<void>[], readers: [] as Promise<void>[] };
+  try {
+    await within(clientEndWithinMs, makePlaces(places, ports), "making the queues and topics");
+    const chance = new Chance(plan.clientSeed);
+    const start = (client: Client): Promise<void> => client.run(site, chance.fork());
+    clients.readers = readersOf(places).map(start);
+    clients.writers = writersOf(places).map(start);
+    await runner.run(plan.faults, options.loadMs);
+    writersStop.abort();
+    await within(clientEndWithinMs, Promise.all(clients.writers), "the end of the writers");
+    if (plan.endsWithCrash) await broker.end("SIGKILL", 0);
+    await readEverything(places, { history, ports, nameFor }, async () => {
+      readersStop.abort();
+      await within(clientEndWithinMs, Promise.all(clients.readers), "the end of the readers");
+    });
+  } catch (error) {
+    findings.push(`stuck: ${inspect(error, { depth: 3, compact: true }).replaceAll(/\s*\n\s*/g, " | ")}`);
+  }
+  writersStop.abort();
+  readersStop.abort();
+  await runner.heal();
+  await within(clientEndWithinMs, Promise.allSettled([...clients.writers, ...clients.readers]), "the end of all").catch(
+    (error: Error) => findings.push(error.message),
+  );
+  await wait(settleMs);
+  const notes = stage.takeNotes();
+  findings.push(...notes.findings);
+  for (const text of notes.damage) {
+    history.tell({ kind: "damage", text, ...lossIn(text) });
+    if (!runner.hasRotted) findings.push(`the broker says of data that nobody touched: ${text}`);
+  }
+  await history.close();
+  for (const { kind, what } of checkHistory(history.events)) findings.push(`${kind}: ${what}`);
+  if (findings.length === 0)
+    await removePlaces(places, ports).catch((error: Error) => findings.push(`removing: ${error.message}`));
+  const count = (kind: string): number => history.events.reduce((sum, each) => sum + (each.kind === kind ? 1 : 0), 0);
+  return {
+    findings,
+    historyFile,
+    events: history.events.length,
+    sent: count("send"),
+    got: count("got"),
+    hasRotted: runner.hasRotted,
+  };
+}
+
+async function readEverything(places: Places, reading: Reading, stopReaders: () => Promise<void>): Promise<void> {
+  const { events, input, output, ledger, orders, tasks, readers, transformers } = places;
+  const eventEnds = await markEnd(reading, events, eventPartitions);
+  const inputEnds = await markEnd(reading, input, inputPartitions);
+  const ledgerEnds = await markEnd(reading, ledger, 1);
+  await Promise.all([
+    readAll(reading, events, eventEnds, "committed"),
+    readAll(reading, events, eventEnds, "all"),
+    readAll(reading, input, inputEnds, "committed"),
+    readAll(reading, ledger, ledgerEnds, "committed"),
+  ]);
+  await catchUp(reading, readers, events, eventEnds);
+  reading.history.tell({ kind: "finished", group: readers, place: events });
+  await catchUp(reading, transformers, input, inputEnds);
+  await stopReaders();
+  reading.history.tell({ kind: "transformed", from: input, to: output });
+  await readAll(reading, output, await markEnd(reading, output, inputPartitions), "committed");
+  for (const queue of [orders, tasks, ledger, events]) await drain(reading, queue);
+}
+
+/** Which entry the broker says that it has lost, as its log has it. */
+function lossIn(text: string): { readonly place?: string; readonly partition?: number; readonly offset?: number } {
+  const said = / offset=(\d+) queue="?([^" ]+)"?(?: partition=(\d+))?/.exec(text);
+  return said === null ? {} : { offset: Number(said[1]), place: said[2]!, partition: Number(said[3] ?? 0) };
+}
