@@ -15,7 +15,7 @@ import { assert } from "../../base/assert.ts";
 import type { LogCopying } from "../../log/log.ts";
 import type { BackupReport, BackupSink } from "../backup-sink.ts";
 import type { Core } from "../core.ts";
-import type { StoredSnapshot } from "./snapshot.ts";
+import { readSnapshotHead } from "./stored-snapshot.ts";
 
 /** Bytes read at once, and held in memory. */
 const pieceBytes = 1 << 20;
@@ -104,8 +104,7 @@ export class Backups {
     await new Promise<void>((resolve) => commit.whenDurable(commit.ticket, resolve));
     const newest = await log.checkpoints.readNewest();
     for (const one of newest.damage) core.logger.error("the data directory is damaged", { ...one });
-    const snapshot =
-      newest.id === 0 ? undefined : (JSON.parse((newest as { bytes: Buffer }).bytes.toString()) as StoredSnapshot);
+    const snapshot = newest.id === 0 ? undefined : readSnapshotHead((newest as { bytes: Buffer }).bytes);
     // After the checkpoint was read: what it was taken at the end of is durable, and in these.
     const journal = commit.journal.extents();
     const from = journal.findLastIndex(({ first }) => first <= (snapshot?.seq ?? 1));

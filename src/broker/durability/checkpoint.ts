@@ -24,7 +24,8 @@ import type { Partition } from "../topic/partition.ts";
 import { pageEntries } from "../topic/page.ts";
 import type { Run } from "../topic/runs.ts";
 import { Gathering } from "./gathering.ts";
-import { snapshotOf } from "./snapshot.ts";
+import { snapshotOf, type StoredSnapshot } from "./snapshot.ts";
+import { snapshotPieces } from "./stored-snapshot.ts";
 
 /** Entries copied in one slice of a turn. */
 const sliceEntries = 2048;
@@ -443,16 +444,17 @@ export class Checkpointer {
     await this.#givingUp;
     this.#isPublishing = true;
     try {
-      await this.#replaceNewest(Buffer.from(JSON.stringify(stored)), unnamed, firstSeq);
+      await this.#replaceNewest(stored, unnamed, firstSeq);
     } finally {
       this.#isPublishing = false;
     }
   }
 
-  async #replaceNewest(stored: Buffer, unnamed: number[], firstSeq: number): Promise<void> {
+  async #replaceNewest(stored: StoredSnapshot, unnamed: number[], firstSeq: number): Promise<void> {
     const core = this.#core;
     const id = ++this.#id;
-    await core.log.checkpoints.write(id, [stored]);
+    const pieces = snapshotPieces(stored, () => (this.#isSliceOver() ? this.#pause() : undefined));
+    await core.log.checkpoints.write(id, pieces);
     await core.commit.journal.trim(this.#previousSeq);
     this.#previousSeq = firstSeq;
     await core.log.checkpoints.removeBelow(id - 1);

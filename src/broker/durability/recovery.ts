@@ -16,6 +16,7 @@ import { RangeSet } from "../../base/range-set.ts";
 import { isScheduleRun } from "./checkpoint.ts";
 import { applyDefinition, Replay } from "./replay.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
+import { readSnapshot } from "./stored-snapshot.ts";
 
 export interface Recovered {
   readonly journal: Journal;
@@ -31,8 +32,7 @@ export async function recover(core: Core): Promise<Recovered> {
   const { log } = core;
   const newest = await log.checkpoints.readNewest();
   report(core, newest.damage);
-  const snapshot =
-    newest.id === 0 ? undefined : (JSON.parse((newest as { bytes: Buffer }).bytes.toString()) as StoredSnapshot);
+  const snapshot = newest.id === 0 ? undefined : readSnapshot((newest as { bytes: Buffer }).bytes);
   if (snapshot !== undefined) await restoreSnapshot(core, snapshot);
   // A checkpoint that is there and cannot be read is not the absence of one: what it names must not be taken for litter.
   else if (newest.damage.length > 0) throw new DamageError(newest.damage);

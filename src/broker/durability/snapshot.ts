@@ -1,6 +1,7 @@
 /**
  * The state that a checkpoint holds: definitions and delivery state, everything but the messages. JSON, because it is
- * small, read once at start, and an operator may want to look at it. The fields are documented in docs/DATA_DIR.md.
+ * small, read once at start, and an operator may want to look at it. The fields are documented in docs/DATA_DIR.md, and
+ * how it is written down is in stored-snapshot.ts.
  */
 import type { Core } from "../core.ts";
 import { headersToJson, type Definition } from "../catalog/definition.ts";
@@ -31,7 +32,6 @@ export interface QueueSnapshot {
 }
 
 export interface Snapshot {
-  readonly format: 1;
   readonly lastId: number;
   readonly definitions: Definition[];
   readonly queues: QueueSnapshot[];
@@ -73,7 +73,7 @@ export function snapshotOf(core: Core, isClean: boolean): Snapshot {
   const queues = [...core.queueById.values()]
     .filter((queue) => queue.isDurable)
     .map((queue) => queueSnapshot(queue, isClean));
-  return { format: 1, lastId: core.lastId, definitions, queues, exchangeDedups, schedule: core.schedule.toJson() };
+  return { lastId: core.lastId, definitions, queues, exchangeDedups, schedule: core.schedule.toJson() };
 }
 
 function namedDefinitions(queue: QueueState): Definition[] {

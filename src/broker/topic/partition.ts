@@ -453,6 +453,8 @@ export class Partition {
     let page = this.pageOf(offset);
     if (page === undefined) {
       const number = Math.floor(offset / pageEntries);
+      const before = this.pages.get(number - 1);
+      if (before?.live === 0) this.#forgetPage(before); // It was left empty as the last one, which it is no more.
       page = takePage(number * pageEntries);
       this.pages.set(number, page);
       this.#lastPage = page;

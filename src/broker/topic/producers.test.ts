@@ -85,9 +85,13 @@ test("a producer's batches are next, known, or refused, as a plain list of them 
           take(count);
         } else if (kind === "wait") nowMs += back * 150;
         else if (kind === "store") {
-          const stored = producers.toText();
-          producers = new Producers(expiryMs);
-          producers.fromText(stored);
+          const stored = producers.toTexts();
+          const restored = new Producers(expiryMs);
+          // It is what was there, whatever happens before it is read.
+          producers.append(1, epoch + 1, 99, 3, 1, nowMs);
+          producers.append(2, 0, 99, 3, 1, nowMs);
+          producers = restored;
+          producers.fromTexts(stored);
         }
       }
     }),
@@ -122,4 +126,21 @@ test("who is idle for too long is forgotten, unless it has a transaction open", 
   for (let id = 1000; id < 1500; id++) producers.append(id, 1, 5, 2, id, 2000);
   for (let id = 1000; id < 1500; id++) assert.equal(producers.check(of(1, 5, 2, id), 2000, false), id);
   assert.equal(producers.check(of(0, 0, 1, 700), 1500, false), 700);
+});
+
+test("a hundred thousand producers are stored as they were at one moment, whoever comes, goes and appends meanwhile", () => {
+  const producers = new Producers(1000);
+  const count = 100_000;
+  for (let id = 0; id < count; id++) producers.append(id, id % 7, id, 2, id, 5);
+  for (let id = 0; id < 700; id++) producers.ended(id * 3, (id * 3) % 7, 900);
+  const image = producers.toTexts();
+  producers.expire(1005, () => false);
+  for (let id = 0; id < count; id++) producers.append(count + id, 1, 0, 1, 0, 1005);
+  const restored = new Producers(1000);
+  restored.fromTexts(JSON.parse(JSON.stringify([...image])) as string[]);
+  assert.equal(restored.size, count);
+  for (let id = 0; id < count; id++) {
+    assert.equal(restored.check(of(id % 7, id, 2, id), 100, false), id);
+    assert.equal(restored.lastMsOf(id), id % 3 === 0 && id < 2100 ? 900 : 5);
+  }
 });

@@ -32,7 +32,8 @@ const noOffset = 0xffff_ffff_ffff;
 const sweepEveryMs = 600_000;
 
 export interface ProducingJson extends TransactionsJson {
-  readonly producers: string;
+  /** Base64, each of some hundreds; one text for all in checkpoints of format 1. */
+  readonly producers: Iterable<string> | string;
 }
 
 export class Producing {
@@ -172,11 +173,11 @@ export class Producing {
     transactions.trim(partition.first);
     if (compaction !== undefined) transactions.prune((start, end) => compaction.superseded.hasAll(start, end));
     if (producers.size === 0 && transactions.isIdle) return undefined;
-    return { producers: producers.toText(), ...transactions.toJson() };
+    return { producers: producers.toTexts(), ...transactions.toJson() };
   }
 
   fromJson(json: ProducingJson): void {
-    this.producers.fromText(json.producers);
+    this.producers.fromTexts(typeof json.producers === "string" ? [json.producers] : json.producers);
     this.transactions.fromJson(json);
   }
 
