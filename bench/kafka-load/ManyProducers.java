@@ -1,4 +1,5 @@
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -21,6 +22,7 @@ final class ManyProducers {
     String topic = load.text("topic");
     boolean keyed = load.text("keys").equals("yes");
     Crew crew = new Crew();
+    touchAll(load, topic, crew);
     CountDownLatch ready = new CountDownLatch(producers);
     for (int index = 0; index < producers; index++) {
       int own = index;
@@ -30,7 +32,8 @@ final class ManyProducers {
           crew.onCompletion(metadata, failure);
           outstanding.release();
         };
-        try (KafkaProducer<byte[], byte[]> producer = Settings.producer(load)) {
+        KafkaProducer<byte[], byte[]> producer = Settings.producer(load);
+        try {
           // Connected, and with its id, before warming up begins.
           producer.send(new ProducerRecord<>(topic, value), crew).get();
           ready.countDown();
@@ -39,6 +42,9 @@ final class ManyProducers {
             if (outstanding.tryAcquire(100, TimeUnit.MILLISECONDS))
               producer.send(new ProducerRecord<>(topic, key, value), done);
           }
+        } finally {
+          // What is not acknowledged by then is no longer measured.
+          producer.close(Duration.ofSeconds(5));
         }
       });
     }
@@ -46,5 +52,15 @@ final class ManyProducers {
     crew.measure(load);
     crew.finish();
     load.put("publishedBytes", crew.counted.sum() * value.length);
+  }
+
+  /** The first message of a partition makes files, on any broker: that is not what is measured. */
+  private static void touchAll(Load load, String topic, Crew crew) throws Exception {
+    try (KafkaProducer<byte[], byte[]> producer = Settings.producer(load)) {
+      int partitions = producer.partitionsFor(topic).size();
+      for (int partition = 0; partition < partitions; partition++)
+        producer.send(new ProducerRecord<>(topic, partition, null, new byte[1]), crew);
+    }
+    crew.check();
   }
 }
