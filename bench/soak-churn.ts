@@ -1,6 +1,7 @@
 // What comes and goes beside the streams of the soak: each second a connection that declares a queue, leaves messages in it and
 // deletes it, one in three without a good-bye; each five seconds a topic; each twenty a member that joins a group for a while.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Kafka } from "kafkajs";
 import { seconds } from "./load-options.ts";
 import { Peer } from "./peer.ts";
@@ -25,7 +26,7 @@ async function oneQueue(uri: string, round: number): Promise<void> {
   await declareQueue(peer, name, { durable: true, arguments: kind });
   await selectConfirms(peer, 1);
   const shape = { channel: 1, exchange: "", routingKeys: [name], persistent: true, bodyBytes: 300, window: messages };
-  const publisher = new Publisher(peer, { ...shape, limit: messages });
+  const publisher = new Publisher(peer, { ...shape, limit: 0 });
   const counted = { received: 0 };
   await new Promise<void>((resolve, reject) => {
     peer.onFailure = reject;
@@ -44,7 +45,8 @@ async function oneQueue(uri: string, round: number): Promise<void> {
         look();
       },
     };
-    consume(peer, 2, name, messages).then(() => publisher.pump(), reject);
+    // A stream is read from where it ends when its reader comes: first the consumer, then the messages.
+    consume(peer, 2, name, messages).then(() => publisher.allow(messages), reject);
   });
   if (round % 3 !== 0) {
     await deleteQueue(peer, name);
@@ -81,6 +83,22 @@ async function oneMember(kafka: Kafka): Promise<void> {
   await consumer.disconnect();
 }
 
+const roundSecondsMax = 60;
+
+/** Errors: what is quick as a rule takes a minute. */
+async function inTime(round: Promise<void>): Promise<void> {
+  const late = new AbortController();
+  const limit = sleep(roundSecondsMax * 1000, undefined, { signal: late.signal }).then(() => {
+    throw new Error(`what comes and goes takes more than ${roundSecondsMax} s`);
+  });
+  try {
+    await Promise.race([round, limit]);
+  } finally {
+    limit.catch(() => undefined);
+    late.abort();
+  }
+}
+
 /** Begins it; ended() ends it after what is under way. */
 export function startChurn(
   amqpUri: string,
@@ -92,9 +110,7 @@ export function startChurn(
   const state = { isEnding: false };
   const repeat = async (everySeconds: number, run: (round: number) => Promise<void>): Promise<void> => {
     for (let round = 0; !state.isEnding; round++) {
-      await run(round).catch((error: Error) => {
-        if (!state.isEnding) onFailure(error);
-      });
+      await inTime(run(round)).catch(onFailure);
       for (let waited = 0; waited < everySeconds && !state.isEnding; waited += 0.25) await seconds(0.25);
     }
   };

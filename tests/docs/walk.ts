@@ -99,13 +99,14 @@ export class Walk {
     this.#terminals.set(step.name, child);
     const read = readerOf(child);
     const timer = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), readyLimitMs);
-    let isOver = false;
-    child.once("close", () => (isOver = true));
+    const state = { isOver: false };
+    const closed = once(child, "close").then(() => (state.isOver = true));
     const isReady = (): boolean => /^ready /m.test(read()) && read().includes("startup complete");
-    while (!isOver && !isReady())
-      await Promise.race([once(child.stdout!, "data"), once(child.stderr!, "data"), once(child, "close")]);
+    while (!state.isOver && !isReady()) {
+      await Promise.race([once(child.stdout!, "data"), once(child.stderr!, "data"), closed]);
+    }
     clearTimeout(timer);
-    check.ok(!isOver, `line ${step.line}: it ended\n${read()}`);
+    check.ok(!state.isOver, `line ${step.line}: it ended\n${read()}`);
     return read();
   }
 

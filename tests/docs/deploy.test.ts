@@ -1,0 +1,92 @@
+/**
+ * What stands in deploy/ fits what it starts: the configuration is accepted, the unit's commands are commands, files that the
+ * container copies are there, and every variable is an option.
+ */
+
+import { test } from "node:test";
+import * as check from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
+import { optionKeys, variableOf } from "../../src/config/options.ts";
+import { settingsFor } from "../../src/config/settings.ts";
+import { startBroker } from "../../src/start-broker.ts";
+import { runShown } from "./run-shown.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+const unit = read("deploy/entrepot.service");
+const variables = new Set(optionKeys.map(variableOf));
+
+/** Values of a key of the unit, without the path of the program's folder. */
+function valuesOf(key: string): string[] {
+  return [...unit.matchAll(new RegExp(`^${key}=(.+)$`, "gm"))].map(([, value]) =>
+    value!.replace("/usr/local/bin/", ""),
+  );
+}
+
+test("deploy/entrepot.yaml is a configuration, and so it is with its commented lines", async (context) => {
+  const { values, warnings } = await settingsFor({ config: join(root, "deploy/entrepot.yaml"), env: {} });
+  check.deepEqual(warnings, []);
+  check.equal(values["data.directory"], "/var/lib/entrepot");
+  const folder = mkdtempSync(join(tmpdir(), "entrepot-deploy-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "all.yaml");
+  writeFileSync(path, read("deploy/entrepot.yaml").replace(/^#(?=[a-z ]+[\w.]*:)/gm, ""));
+  const all = await settingsFor({ config: path, env: {} });
+  check.equal(all.values["kafka.requireSasl"], true);
+  check.equal(all.values["listen.amqps"]?.port, 5671);
+  check.deepEqual(all.values["tls.certificateFile"], "/etc/entrepot/tls.crt");
+});
+
+test("the unit's start and its wait are commands that work", async () => {
+  const [start = ""] = valuesOf("ExecStart");
+  const started = await runShown(start, undefined);
+  check.deepEqual(started, { line: start, status: 1, error: "entrepot: settings are right\n" });
+  const [wait = ""] = valuesOf("ExecStartPost");
+  const broker = await startBroker({ memory: true, listen: { http: 0 } });
+  try {
+    const line = wait.replace(/ --config \S+/, "");
+    check.notEqual(line, wait);
+    check.deepEqual(await runShown(line, broker.ports["http"]), { line, status: 0, error: "" });
+  } finally {
+    await broker.stop();
+  }
+});
+
+test("the unit is one that systemd accepts, and as locked as it says", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "entrepot-unit-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  if (spawnSync("systemd-analyze", ["--version"]).status !== 0) return context.skip("there is no systemd-analyze");
+  // verify wants the program to be there.
+  const path = join(folder, "entrepot.service");
+  writeFileSync(path, unit.replaceAll("/usr/local/bin/entrepot", process.execPath));
+  const verified = spawnSync("systemd-analyze", ["verify", "--man=no", path], { encoding: "utf8" });
+  check.deepEqual([verified.status, verified.stderr], [0, ""]);
+  const security = spawnSync("systemd-analyze", ["security", "--offline=true", "--threshold=15", path], {
+    encoding: "utf8",
+  });
+  check.equal(security.status, 0, security.stdout);
+});
+
+test("the container's files are there, and its variables are options", () => {
+  const containerfile = read("deploy/Containerfile");
+  for (const [, sources] of containerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
+    for (const source of sources!.split(" ")) check.ok(existsSync(join(root, source)), source);
+  }
+  const { environment } = (
+    parse(read("deploy/compose.yaml")) as { services: { entrepot: { environment: Record<string, string> } } }
+  ).services.entrepot;
+  const named = [...containerfile.matchAll(/\b(ENTREPOT_\w+)=/g)].map(([, name]) => name!);
+  check.ok(named.length > 3);
+  const documented = [...read("docs/operating.md").matchAll(/\b(ENTREPOT_[A-Z_]+[A-Z])(?==)/g)].map(
+    ([, name]) => name!,
+  );
+  const ofCommands = new Set(["ENTREPOT_USER", "ENTREPOT_PASSWORD", "ENTREPOT_URL"]);
+  for (const name of [...named, ...Object.keys(environment), ...documented]) {
+    check.ok(variables.has(name) || ofCommands.has(name), name);
+  }
+});
