@@ -1,5 +1,5 @@
 // Drives the streams at a rate that is set, and finds the most that they reach together: the rate grows by a quarter each few
-// seconds until the broker, or this program, keeps up no more.
+// seconds until that brings no more messages.
 
 import { seconds } from "./load-options.ts";
 import { slowPauseSeconds, slowRoundSeconds, type PacedStream } from "./soak-amqp.ts";
@@ -9,8 +9,8 @@ const stepSeconds = 4;
 const firstRate = 4000;
 const growth = 1.25;
 const rateMax = 2_000_000;
-/** A step that reaches less of what it was asked for is past the maximum. */
-const reachedMin = 0.95;
+/** A step that brings less than this times the best so far has brought nothing. */
+const betterMin = 1.02;
 
 export class Pace {
   readonly #streams: readonly PacedStream[];
@@ -57,7 +57,7 @@ export class Pace {
 /** Messages a second that were reached. Tells of each step. */
 export async function findMaximum(pace: Pace, say: (line: string) => void): Promise<number> {
   let best = 0;
-  let misses = 0;
+  let inVain = 0;
   for (let wanted = firstRate; wanted < rateMax; wanted *= growth) {
     pace.rate = wanted;
     // The first second belongs to the rate before.
@@ -67,10 +67,11 @@ export async function findMaximum(pace: Pace, say: (line: string) => void): Prom
     await seconds(stepSeconds);
     const reached = ((pace.acknowledged - before) * 1000) / (performance.now() - beganMs);
     say(`looking for the maximum: asked for ${Math.round(wanted)}/s, reached ${Math.round(reached)}/s`);
+    const isBetter = reached > best * betterMin;
     best = Math.max(best, Math.min(reached, wanted));
-    misses = reached < wanted * reachedMin ? misses + 1 : 0;
-    // One miss may be a checkpoint, or somebody else on this machine.
-    if (misses === 2) break;
+    inVain = isBetter ? 0 : inVain + 1;
+    // One or two may be a checkpoint, or somebody else on this machine.
+    if (inVain === 3) break;
   }
   return best;
 }
