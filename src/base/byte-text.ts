@@ -32,6 +32,19 @@ function escaped(buffer: Buffer, start: number, end: number): string {
   return text;
 }
 
+/** Whether the string stands for `buffer[start, end)`. Makes nothing of short ASCII, the usual. */
+export function isTextOfBytes(text: string, buffer: Buffer, start: number, end: number): boolean {
+  const { length } = text;
+  // No character stands for less than a byte, nor for more than three a code unit.
+  if (length > end - start || length * 3 < end - start) return false;
+  for (let at = 0; at < length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 127) return textOfBytes(buffer, start, end) === text;
+    if (code !== buffer[start + at]) return false;
+  }
+  return length === end - start;
+}
+
 /** How many bytes the string stands for. */
 export function textByteLength(text: string): number {
   return text.isWellFormed() ? Buffer.byteLength(text) : bytesOfText(text).length;

@@ -167,3 +167,25 @@ test("what was unpacked is forgotten again: many large batches take a bounded pl
     reader.session.close();
   }
 });
+
+test("two who go through the same batches at different places, while the log is cut, get what there is and no more", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  log.subscribe("a", shared, "first");
+  append(log, numbers(0, 8));
+  append(log, numbers(8, 16));
+  await bottle.settle();
+  const reader = bottle.consume("log", { startAt: { offset: 5 }, creditLimit: 1 });
+  const taker = bottle.consume("log", { subscription: "a", creditLimit: 1 });
+  const step = async (): Promise<void> => {
+    for (const { session } of [reader, taker]) session.settle(0, true, "accept");
+    await bottle.settle();
+  };
+  await bottle.settle();
+  await step();
+  await step();
+  assert.deepEqual([reader.bodies, taker.bodies], [numbers(5, 8), numbers(0, 3)]);
+  log.trim(6);
+  for (let i = 0; i < 16; i++) await step();
+  assert.deepEqual([reader.bodies, taker.bodies], [numbers(5, 16), [...numbers(0, 3), ...numbers(6, 16)]]);
+});

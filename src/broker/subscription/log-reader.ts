@@ -66,7 +66,8 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       }
       // A filter that lets little through must not keep the others waiting for a whole log.
       if (looks === looksPerTurn) return this.wake();
-      if (!partition.look(this.#position, this.#entry)) {
+      const isKnown = this.#core.unpacked.lookAgain(partition, this.#position, this.#entry);
+      if (!isKnown && !partition.look(this.#position, this.#entry)) {
         if (!this.#load()) return;
         continue;
       }

@@ -317,10 +317,12 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   #look(offset: number, isReady: boolean): boolean {
     const { partition } = this;
     const entry = this.#entry;
+    const { unpacked } = this.#core;
+    if (unpacked.lookAgain(partition, offset, entry)) return true;
     if (!partition.look(offset, entry)) return false;
     if (!entry.isBatch) return true;
     const last = entry.offset;
-    const found = this.#core.unpacked.seek(partition, entry, offset);
+    const found = unpacked.seek(partition, entry, offset);
     if (found === offset) return true;
     this.missing.vanished(offset, found < 0 ? last + 1 : found, isReady);
     return false;

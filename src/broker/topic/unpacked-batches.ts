@@ -34,6 +34,8 @@ export class UnpackedBatch implements UnpackTarget {
   readonly ends: number[] = [];
   readonly offsets: number[] = [];
   #end = 0;
+  /** Where the last search ended: whoever goes through a batch wants the next one. */
+  #found = -1;
 
   constructor(partition: Partition, topic: string, batch: EntryCursor) {
     this.partition = partition;
@@ -70,6 +72,7 @@ export class UnpackedBatch implements UnpackTarget {
   /** Index of the first message at or behind the offset; the number of messages if there is none. */
   find(offset: number): number {
     const { offsets } = this;
+    if (offsets[this.#found + 1] === offset) return ++this.#found;
     let low = 0;
     let high = offsets.length;
     while (low < high) {
@@ -77,7 +80,12 @@ export class UnpackedBatch implements UnpackTarget {
       if (offsets[middle]! < offset) low = middle + 1;
       else high = middle;
     }
+    this.#found = low;
     return low;
+  }
+
+  show(index: number, cursor: EntryCursor): void {
+    cursor.set(this.buffer, this.starts[index]!, this.ends[index]!, this.offsets[index]!);
   }
 
   #grow(bytes: number): void {
@@ -109,11 +117,26 @@ export class UnpackedBatches {
     const { offsets } = batch;
     for (let i = batch.find(offset); i < offsets.length; i++) {
       const found = offsets[i]!;
-      if (partition.isGone(found, 1)) continue;
-      cursor.set(batch.buffer, batch.starts[i]!, batch.ends[i]!, found);
+      // A log may be cut within a batch.
+      if (found < partition.first || partition.isGone(found, 1)) continue;
+      batch.show(i, cursor);
       return found;
     }
     return -1;
+  }
+
+  /**
+   * Moves `cursor` onto the message at `offset` if it is of the batch that was looked into last, which nearly every message of
+   * a batch is: to find that batch by the offset of one of its messages costs more than all else. False says nothing.
+   */
+  lookAgain(partition: Partition, offset: number, cursor: EntryCursor): boolean {
+    const batch = this.#last;
+    if (batch?.partition !== partition || offset > batch.offset || offset < partition.first) return false;
+    const index = batch.find(offset);
+    if (batch.offsets[index] !== offset || partition.isGone(offset, 1)) return false;
+    cursor.partition = partition.index;
+    batch.show(index, cursor);
+    return true;
   }
 
   #unpacked(partition: Partition, cursor: EntryCursor): UnpackedBatch {

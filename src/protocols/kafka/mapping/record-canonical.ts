@@ -22,7 +22,10 @@ import {
 } from "./record-fields.ts";
 import { RecordHead } from "./record-head.ts";
 
-type FieldValues = Partial<Record<FieldName, string | number | boolean>>;
+type NumberName = "expirationMs" | "priority";
+type FieldValues = { [Name in Exclude<FieldName, NumberName | "isPersistent">]?: string } & {
+  [Name in NumberName]?: number;
+} & { isPersistent?: boolean };
 
 const noMarks: Marks = {};
 const head = new RecordHead();
@@ -33,6 +36,8 @@ export class RecordHeaders {
   readonly headers: CanonicalHeader[] = [];
 
   constructor(buffer: Buffer, start: number, end: number) {
+    // Most records have none: a count of zero.
+    if (end - start === 1 && buffer[start] === 0) return;
     const all = readHeaders(buffer, start, end);
     const marks = this.#marksIn(all);
     const seen = new Map<string, number>();
@@ -40,7 +45,7 @@ export class RecordHeaders {
       if (value === marks.source && name === typesHeader) continue;
       const field = name.startsWith("amqp.") ? fieldOf(name, value) : undefined;
       if (field !== undefined && this.fields[field.field] === undefined) {
-        this.fields[field.field] = field.value;
+        Object.assign(this.fields, { [field.field]: field.value });
         continue;
       }
       const mark = marks.byName === noMarks ? undefined : markAt(marks.byName, name, seen);
@@ -74,26 +79,24 @@ export function canonicalOfRecord(entry: Entry): CanonicalMessage {
   head.set(buffer, headStart, headEnd);
   const { keyStart, keyEnd, isTimed, timestampMs, hasValue } = head;
   const { fields, headers } = new RecordHeaders(buffer, head.headersStart, head.headersEnd);
-  const text = (name: FieldName): string | undefined => fields[name] as string | undefined;
-  const number = (name: FieldName): number | undefined => fields[name] as number | undefined;
   return {
-    id: text("id"),
+    id: fields.id,
     timestampMs: timestampMs >= 0 ? timestampMs : entry.timestampMs,
     isTimed,
     key: keyStart < 0 ? undefined : Buffer.from(buffer.subarray(keyStart, keyEnd)),
     headers,
-    contentType: text("contentType"),
-    contentEncoding: text("contentEncoding"),
-    correlationId: text("correlationId"),
-    replyTo: text("replyTo"),
-    type: text("type"),
+    contentType: fields.contentType,
+    contentEncoding: fields.contentEncoding,
+    correlationId: fields.correlationId,
+    replyTo: fields.replyTo,
+    type: fields.type,
     userId: undefined,
-    appId: text("appId"),
-    expirationMs: number("expirationMs"),
-    priority: number("priority"),
+    appId: fields.appId,
+    expirationMs: fields.expirationMs,
+    priority: fields.priority,
     isPersistent: fields.isPersistent !== false,
-    exchange: text("exchange") ?? entry.exchange(),
-    routingKey: text("routingKey") ?? (fields.exchange === undefined ? entry.routingKey() : ""),
+    exchange: fields.exchange ?? entry.exchange(),
+    routingKey: fields.routingKey ?? (fields.exchange === undefined ? entry.routingKey() : ""),
     buffer,
     bodyStart,
     bodyEnd,

@@ -1,6 +1,6 @@
 /** Where the parts of a stored message lie that is to be written to a client. */
 
-import { bytesOfText } from "../../../base/byte-text.ts";
+import { bytesOfText, isTextOfBytes } from "../../../base/byte-text.ts";
 import type { Broker, Entry } from "../../../broker/api.ts";
 import { foreignContent } from "../model/foreign-content.ts";
 import { amqpFormatId } from "../model/format.ts";
@@ -36,7 +36,8 @@ function translate(entry: Entry, { frameMaxBytes, hub }: Peer, into: ContentPart
   into.headSource = head;
   into.headStart = 0;
   into.headEnd = head.length;
-  if (exchange === entry.exchange() && routingKey === entry.routingKey()) return;
+  const isExchangeKept = isTextOfBytes(exchange, entry.buffer, entry.exchangeStart, entry.exchangeEnd);
+  if (isExchangeKept && isTextOfBytes(routingKey, entry.buffer, entry.routingKeyStart, entry.routingKeyEnd)) return;
   // Names and body have to lie in one buffer.
   const exchangeBytes = bytesOfText(exchange);
   const source = Buffer.concat([

@@ -25,17 +25,16 @@ export function contentOf(broker: Broker, entry: Entry): ForeignContent {
 /** @param headBytesMax what does not fit is left out, and named. */
 export function foreignContent(broker: Broker, entry: Entry, headBytesMax = Infinity): ForeignContent {
   const message = broker.formatOf(entry).canonical?.(entry);
-  const exchange = entry.exchange();
-  const routingKey = entry.routingKey();
   // What nobody can read is still delivered.
-  if (message === undefined) return { head: Buffer.alloc(2), exchange, routingKey };
+  if (message === undefined)
+    return { head: Buffer.alloc(2), exchange: entry.exchange(), routingKey: entry.routingKey() };
   return {
     head: headOfCanonical(message, headBytesMax),
-    exchange: fitsShort(message.exchange) ? message.exchange : exchange,
-    routingKey: fitsShort(message.routingKey) ? message.routingKey : routingKey,
+    exchange: fitsShort(message.exchange) ? message.exchange : entry.exchange(),
+    routingKey: fitsShort(message.routingKey) ? message.routingKey : entry.routingKey(),
   };
 }
 
 function fitsShort(text: string): boolean {
-  return text.length <= shortBytesMax && textByteLength(text) <= shortBytesMax;
+  return text.length <= shortBytesMax && (text.length * 3 <= shortBytesMax || textByteLength(text) <= shortBytesMax);
 }

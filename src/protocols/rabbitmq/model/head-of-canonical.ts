@@ -1,12 +1,13 @@
 /** The property section that a message of another protocol gets: the way back of canonical.ts. */
 
+import { isUtf8 } from "node:buffer";
+import { copyBytes, putU16, putU32, putU64 } from "../../../base/bytes.ts";
 import { bytesOfText, textByteLength } from "../../../base/byte-text.ts";
 import { escapedName } from "../../../base/reserved-names.ts";
 import type { CanonicalHeader, CanonicalMessage } from "../../../broker/api.ts";
 import {
   clusterHeader,
   impliedKey,
-  isText,
   keyBytes,
   keyHeader,
   longNamesHeader,
@@ -26,6 +27,12 @@ import { encodeProperties, type Properties } from "./properties.ts";
 
 /** The property section of a message of another protocol. What it has to leave out of `headBytesMax`, it names. */
 export function headOfCanonical(message: CanonicalMessage, headBytesMax: number): Buffer {
+  const head = isPlain(message) ? plainHead(message) : undefined;
+  return head !== undefined && head.length <= headBytesMax ? head : fullHead(message, headBytesMax);
+}
+
+/** For any message; where it is plain, what plainHead() writes. */
+export function fullHead(message: CanonicalMessage, headBytesMax: number): Buffer {
   const properties: Properties = { deliveryMode: message.isPersistent ? 2 : 1 };
   const headers: Field[] = [];
   for (const [property, name, header] of textProperties) {
@@ -40,6 +47,53 @@ export function headOfCanonical(message: CanonicalMessage, headBytesMax: number)
   if (isTimed) properties.timestamp = Math.floor(timestampMs / 1000);
   new HeadersOut(message, headers).write(properties);
   return encodeWithin(properties, headers, headBytesMax);
+}
+
+/** A body, perhaps a key and a time: most messages of other protocols say no more. */
+function isPlain(message: CanonicalMessage): boolean {
+  const { headers, priority, expirationMs, isTombstone, timestampMs } = message;
+  if (headers.length > 0 || priority !== undefined || expirationMs !== undefined || isTombstone) return false;
+  if (timestampMs < 0 || timestampMs > Number.MAX_SAFE_INTEGER) return false;
+  const { id, contentType, contentEncoding, correlationId, replyTo, type, userId, appId } = message;
+  return (id ?? contentType ?? contentEncoding ?? correlationId ?? replyTo ?? type ?? userId ?? appId) === undefined;
+}
+
+const keyField = Buffer.from(`${String.fromCharCode(keyHeader.length)}${keyHeader}`, "latin1");
+const millisecondsField = Buffer.from(
+  `${String.fromCharCode(millisecondsHeader.length)}${millisecondsHeader}l`,
+  "latin1",
+);
+const flagsOf = { headers: 0x2000, deliveryMode: 0x1000, timestamp: 0x0040 } as const;
+
+/** The short way: no field, table or property is made, which was more than half of a delivery from a work queue. */
+function plainHead({ key, exchange, routingKey, isTimed, timestampMs, isPersistent }: CanonicalMessage): Buffer {
+  const hasKey = key !== undefined && impliedKey(exchange, routingKey)?.equals(key) !== true;
+  const hasMilliseconds = isTimed && timestampMs % 1000 !== 0;
+  const keyFieldBytes = hasKey ? keyField.length + 5 + key.length : 0;
+  const tableBytes = keyFieldBytes + (hasMilliseconds ? millisecondsField.length + 8 : 0);
+  const head = Buffer.allocUnsafe(2 + (tableBytes > 0 ? 4 + tableBytes : 0) + 1 + (isTimed ? 8 : 0));
+  putU16(head, 0, flagsOf.deliveryMode | (tableBytes > 0 ? flagsOf.headers : 0) | (isTimed ? flagsOf.timestamp : 0));
+  let at = 2;
+  if (tableBytes > 0) {
+    putU32(head, at, tableBytes);
+    at += 4;
+    if (hasKey) {
+      copyBytes(keyField, 0, keyField.length, head, at);
+      at += keyField.length;
+      head[at] = isUtf8(key) ? 0x53 : 0x78;
+      putU32(head, at + 1, key.length);
+      head.set(key, at + 5);
+      at += 5 + key.length;
+    }
+    if (hasMilliseconds) {
+      copyBytes(millisecondsField, 0, millisecondsField.length, head, at);
+      putU64(head, at + millisecondsField.length, timestampMs);
+      at += millisecondsField.length + 8;
+    }
+  }
+  head[at] = isPersistent ? 2 : 1;
+  if (isTimed) putU64(head, at + 1, Math.floor(timestampMs / 1000));
+  return head;
 }
 
 function encodeWithin(properties: Properties, headers: readonly Field[], headBytesMax: number): Buffer {
@@ -85,6 +139,7 @@ class HeadersOut {
 
   /** Answers whether the key was among them. */
   #writeAll(properties: Properties): boolean {
+    if (this.#message.headers.length === 0) return false;
     const byName = new Map<string, FieldValue[]>();
     let isKeySaid = false;
     for (const { name, value, type } of this.#message.headers) {
@@ -136,11 +191,8 @@ class HeadersOut {
   #writeKey(isSaid: boolean): void {
     const { key, exchange, routingKey } = this.#message;
     if (key === undefined || isSaid || impliedKey(exchange, routingKey)?.equals(key) === true) return;
-    const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
-    this.#headers.push({
-      name: keyHeader,
-      value: isText(bytes) ? textField(bytes.toString()) : { type: "x", value: bytes },
-    });
+    const value = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+    this.#headers.push({ name: keyHeader, value: { type: isUtf8(value) ? "S" : "x", value } });
   }
 }
 

@@ -14,7 +14,7 @@
 
 import { assert } from "../../../base/assert.ts";
 import { textByteLength, writeTextBytes } from "../../../base/byte-text.ts";
-import { copyBytes, getU16, getU32, putU16 } from "../../../base/bytes.ts";
+import { copyBytes, getU16, getU32, putU16, putU64 } from "../../../base/bytes.ts";
 import { Input, Malformed } from "../../../wire/input.ts";
 import { readTable, tableBytes, writeTable, type FieldTable } from "./field-table.ts";
 import { tableEnd } from "./field-table-scan.ts";
@@ -180,10 +180,18 @@ function readProperty(input: Input, name: PropertyName): unknown {
 
 /** A head with these properties. */
 export function encodeProperties(properties: Properties): Buffer {
-  return rewriteProperties(noProperties, 0, 2, properties);
+  const head = Buffer.allocUnsafe(2 + changedBytes(properties));
+  let flags = 0;
+  let to = 2;
+  for (const [index, name] of names.entries()) {
+    const value = properties[name];
+    if (value === undefined) continue;
+    to = writeProperty(head, to, name, value);
+    flags |= flagOf(index);
+  }
+  putU16(head, 0, flags);
+  return head.subarray(0, to);
 }
-
-const noProperties = Buffer.alloc(2);
 
 /**
  * A head like the one in `buffer[start, end)`, but for the changes; what they do not name is copied to the byte.
@@ -232,7 +240,9 @@ type PropertyValue = string | number | bigint | FieldTable;
 /** A bound for what the changes take on the wire. */
 function changedBytes(changes: PropertyChanges): number {
   let bytes = 0;
-  for (const change of Object.values(changes) as (PropertyValue | null | undefined)[]) {
+  for (const name of names) {
+    const change = changes[name];
+    if (change === undefined) continue;
     if (typeof change === "string") bytes += 1 + textByteLength(change);
     else if (typeof change === "object") bytes += change === null ? 0 : tableBytes(change);
     else bytes += 8;
@@ -253,7 +263,9 @@ function writeProperty(head: Buffer, at: number, name: PropertyName, value: Prop
       head[at] = value as number;
       return at + 1;
     case "longlong":
-      return head.writeBigUInt64BE(BigInt(value as number | bigint), at);
+      if (typeof value === "bigint") return head.writeBigUInt64BE(value, at);
+      putU64(head, at, value as number);
+      return at + 8;
     case "table":
       return writeTable(head, at, value as FieldTable);
   }
