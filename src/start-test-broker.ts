@@ -6,7 +6,7 @@
  */
 
 import { parseDuration, systemClock, VirtualClock, type Clock } from "./base/clock.ts";
-import { systemRandom, type Random } from "./base/random.ts";
+import { systemRandom } from "./base/random.ts";
 import {
   assemble,
   loggerFor,
@@ -20,7 +20,7 @@ import type { PortBeside } from "./broker-ports.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
 import { settingsFor, type EffectiveSettings } from "./config/settings.ts";
 import { openDiskLog } from "./log/disk-log.ts";
-import { MemoryDisk } from "./log/memory/memory-disk.ts";
+import { ForgetfulDisk } from "./log/memory/forgetful-disk.ts";
 import type { Logger } from "./observe/log.ts";
 import type { OwnNamespace } from "./protocols/registry.ts";
 import { BrokerTrial } from "./testing/broker-trial.ts";
@@ -37,8 +37,6 @@ export type { TestBroker, TestBrokerOptions, TestNamespace } from "./testing/tes
 const testSettings = { "journal.fileBytes": "1MiB", "journal.checkpointBytes": "16MiB" };
 /** Nobody waits for members of other tests. */
 const quickGroups = { "kafka.groupInitialRebalanceDelayMs": 0 };
-/** Nothing of what was not synced has reached the disk: the same at each crash. */
-const nothingArrives: Random = { next: () => 0, bytes: (length) => Buffer.alloc(length) };
 
 /**
  * Starts a broker for tests, and gives it back when every listener accepts.
@@ -78,7 +76,7 @@ class InProcessBroker implements TestBroker {
   readonly #logger: Logger;
   #effective: EffectiveSettings;
   #diskSteps = 0;
-  #disk = new MemoryDisk((run) => {
+  readonly #disk = new ForgetfulDisk((run) => {
     this.#diskSteps++;
     systemClock().defer(run);
   });
@@ -189,7 +187,7 @@ class InProcessBroker implements TestBroker {
     this.#running = undefined;
     // From here on nothing of it is written any more, whatever its parts do while they are taken down.
     core.abandon();
-    this.#disk = this.#disk.crash(nothingArrives);
+    this.#disk.crash();
     this.#trial.sockets.cutAll();
     for (const { own } of this.#namespaces.values()) own?.stop();
     await stopOwnWork();
@@ -235,7 +233,7 @@ class InProcessBroker implements TestBroker {
   async #openData(): Promise<OpenedLog> {
     const fileBytesMax = this.#effective.values["journal.fileBytes"];
     const log = await openDiskLog(this.#disk, systemRandom(), { fileBytesMax });
-    return { log: { ...log, freeBytes: async () => Infinity }, release: async () => undefined };
+    return { log, release: async () => undefined };
   }
 
   /** The addresses at which it listened, as settings. */

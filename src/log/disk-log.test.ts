@@ -5,6 +5,7 @@ import { seededRandom } from "../base/random.ts";
 import { openDiskLog } from "./disk-log.ts";
 import { openNodeDisk } from "./file/node-disk.ts";
 import { testLog } from "./log-conformance.ts";
+import { ForgetfulDisk } from "./memory/forgetful-disk.ts";
 import { createMemoryLog } from "./memory/memory-log.ts";
 import { MemoryDisk } from "./memory/memory-disk.ts";
 
@@ -15,6 +16,12 @@ testLog("memory log", async () => {
 
 testLog("disk log over memory", async () => {
   const disk = new MemoryDisk((run) => setImmediate(run));
+  const open = () => openDiskLog(disk, seededRandom(1), { aheadBytes: 65_536, stepBytes: 16_384 });
+  return { log: await open(), reopen: open, dispose: async () => undefined };
+});
+
+testLog("disk log over a forgetful disk", async () => {
+  const disk = new ForgetfulDisk((run) => setImmediate(run));
   const open = () => openDiskLog(disk, seededRandom(1), { aheadBytes: 65_536, stepBytes: 16_384 });
   return { log: await open(), reopen: open, dispose: async () => undefined };
 });

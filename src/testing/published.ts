@@ -57,6 +57,8 @@ export interface PublishedBounds {
 
 export const plainPublishedBounds: PublishedBounds = { messagesMax: 100_000, bytesMax: 64 << 20 };
 
+const keptShare = 7 / 8;
+
 interface Waiting {
   readonly isOf: (message: PublishedMessage) => boolean;
   readonly come: () => void;
@@ -83,13 +85,7 @@ export class PublishedList {
     this.#messages.push(message);
     this.#bytes += message.body.length;
     const { messagesMax, bytesMax } = this.#bounds;
-    let over = 0;
-    for (; this.#messages.length - over > messagesMax || this.#bytes > bytesMax; over++)
-      this.#bytes -= this.#messages[over]!.body.length;
-    if (over > 0) {
-      this.#messages.splice(0, over);
-      this.#forgotten += over;
-    }
+    if (this.#messages.length > messagesMax || this.#bytes > bytesMax) this.#forgetOldest();
     for (const one of this.#waiting) if (one.isOf(message)) one.come();
   }
 
@@ -143,6 +139,17 @@ export class PublishedList {
     }
     this.#messages = this.#messages.filter(isKept);
     this.#bytes = this.#messages.reduce((sum, { body }) => sum + body.length, 0);
+  }
+
+  /** An eighth at once: one by one, each would move all the others. */
+  #forgetOldest(): void {
+    const { messagesMax, bytesMax } = this.#bounds;
+    let over = 0;
+    const isOver = (): boolean =>
+      this.#messages.length - over > messagesMax * keptShare || this.#bytes > bytesMax * keptShare;
+    for (; over < this.#messages.length && isOver(); over++) this.#bytes -= this.#messages[over]!.body.length;
+    this.#messages.splice(0, over);
+    this.#forgotten += over;
   }
 
   #comes(isOf: Waiting["isOf"], untilMs: number): Promise<boolean> {
