@@ -205,6 +205,7 @@ test("any schedule: one leader a generation, everybody answered in bounded time,
         world.pass(61_000);
         assert.equal(world.group.state, "Empty");
         assert.equal(world.group.nextDeadlineMs, Infinity);
+        assert.equal(world.group.keptBytes, 0);
       },
     ),
     { numRuns: 600 },

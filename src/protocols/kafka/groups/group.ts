@@ -57,6 +57,9 @@ export type Outcome<Waiter> =
 
 const nobody: readonly JoinedMember[] = [];
 const noAssignment = Buffer.alloc(0);
+/** What a member costs, without what it says and its names; and an id that was given out. About. */
+export const memberBytes = 1024;
+const pendingBytes = 512;
 
 /** When the phase of joining ends at the latest; `initial`: it is the first, and is prolonged while new members come. */
 interface JoinDeadline {
@@ -99,6 +102,7 @@ export class Group<Waiter> {
   #awaitingJoin = 0;
   #metadataBytes = 0;
   #assignmentBytes = 0;
+  #nameBytes = 0;
   /** How many members know each protocol. */
   readonly #knownBy = new Map<string, number>();
 
@@ -116,9 +120,10 @@ export class Group<Waiter> {
     return this.#metadataBytes;
   }
 
-  /** Of that, and of what they are assigned. */
+  /** Of that, of what they are assigned, and of what it costs to know them, and those who were given an id. */
   get keptBytes(): number {
-    return this.#metadataBytes + this.#assignmentBytes;
+    const known = this.members.size * memberBytes + this.pendingUntilMs.size * pendingBytes;
+    return this.#metadataBytes + this.#assignmentBytes + this.#nameBytes + known;
   }
 
   get hasAllJoined(): boolean {
@@ -153,6 +158,7 @@ export class Group<Waiter> {
     if (this.members.size === 0) this.protocolType = member.protocolType;
     this.leaderId ??= member.id;
     this.members.set(member.id, member);
+    this.#nameBytes += namesBytesOf(member);
     this.#count(member.protocols, 1);
     this.pendingUntilMs.delete(member.id);
     this.#await(member, waiter);
@@ -187,6 +193,7 @@ export class Group<Waiter> {
     this.answerHeartbeat(member, errorCode.UNKNOWN_MEMBER_ID);
     this.assign(member);
     this.members.delete(member.id);
+    this.#nameBytes -= namesBytesOf(member);
     this.#count(member.protocols, -1);
     if (member.instanceId !== undefined) this.memberIdByInstance.delete(member.instanceId);
     this.pendingSync.delete(member.id);
@@ -199,6 +206,7 @@ export class Group<Waiter> {
     this.answerSync(old, errorCode.FENCED_INSTANCE_ID);
     this.answerHeartbeat(old, errorCode.FENCED_INSTANCE_ID);
     this.members.delete(old.id);
+    this.#nameBytes += namesBytesOf(replacement) - namesBytesOf(old);
     this.#count(old.protocols, -1);
     if (this.pendingSync.delete(old.id)) this.pendingSync.add(replacement.id);
     this.members.set(replacement.id, replacement);
@@ -316,6 +324,10 @@ export class Group<Waiter> {
       else this.#knownBy.set(name, count);
     }
   }
+}
+
+function namesBytesOf<W>({ id, instanceId, clientId }: Member<W>): number {
+  return 2 * (id.length + (instanceId?.length ?? 0) + clientId.length);
 }
 
 export function joinRefusal(memberId: string, code: number): JoinAnswer {

@@ -328,3 +328,46 @@ test("the wall clock may be set without a session ending", async () => {
   groups.stop();
   await bottle.stop();
 });
+
+test("groups have a bound together: beyond it there are no new ones, and those that are there go on", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t");
+  const nameOf = (index: number): string => String(index).padEnd(21_845, "x");
+  commit(groups, "g", topic, 1);
+  let count = 0;
+  const anyError = errorCode.GROUP_ID_NOT_FOUND;
+  while (groups.mayCommit(nameOf(count), anybody, anyError) === errorCode.NONE && count < 10_000) count++;
+  // 256 MB of names of 44 KB.
+  assert.ok(count > 5500 && count < 6500, String(count));
+  assert.equal(groups.mayCommit("another", anybody, anyError), errorCode.NONE, "a small one may still find room");
+  assert.equal(groups.mayCommit(nameOf(count), anybody, anyError), errorCode.COORDINATOR_NOT_AVAILABLE);
+  let answer: JoinAnswer | undefined;
+  groups.join(nameOf(count), joining, { respond: (one) => void (answer = one as JoinAnswer) });
+  assert.equal(answer?.errorCode, errorCode.COORDINATOR_NOT_AVAILABLE);
+  commit(groups, "g", topic, 2);
+  await member(bottle, groups, "g");
+  groups.forgetUnused(nameOf(0));
+  assert.equal(groups.mayCommit(nameOf(count), anybody, anyError), errorCode.NONE);
+  groups.stop();
+});
+
+test("what members cost is bounded, though they say nothing", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const codes = new Map<number, number>();
+  const clientId = "c".repeat(30_000);
+  for (let index = 0; index < 6000; index++) {
+    groups.join(
+      `g${index}`,
+      { ...joining, clientId, protocols: [{ name: "r", metadata: Buffer.alloc(0) }] },
+      {
+        respond: ({ errorCode: code }) => void codes.set(code, (codes.get(code) ?? 0) + 1),
+      },
+    );
+  }
+  // 256 MB of 61 KB.
+  const refused = codes.get(errorCode.COORDINATOR_NOT_AVAILABLE) ?? 0;
+  assert.ok(refused > 1000 && refused < 2500, String(refused));
+  groups.stop();
+});

@@ -16,7 +16,15 @@ import type { Broker, Namespace, Queue } from "../../../broker/api.ts";
 import type { LimitedLog } from "../../../observe/limited-log.ts";
 import { errorCode } from "../codec/errors.ts";
 import { tick } from "./deadlines.ts";
-import { Group, joinRefusal, syncRefusal, type HeartbeatAnswer, type JoinAnswer, type SyncAnswer } from "./group.ts";
+import {
+  Group,
+  joinRefusal,
+  memberBytes,
+  syncRefusal,
+  type HeartbeatAnswer,
+  type JoinAnswer,
+  type SyncAnswer,
+} from "./group.ts";
 import type { GroupSettings } from "./group-settings.ts";
 import { GroupTopics } from "./group-topics.ts";
 import { HeldHeartbeat, holdMs, type HeartbeatCall } from "./held-heartbeats.ts";
@@ -73,6 +81,10 @@ const isAny = (): boolean => true;
 const groupIdMax = 21_845;
 /** Of what the members of all groups say of themselves, and are assigned: it is in memory. Members try again later. */
 const keptBytesMax = 256 << 20;
+/** Of groups, whoever is in them, and of their names: beyond it there are no new ones. Some 200,000 are that. */
+const seatsBytesMax = 256 << 20;
+/** Of one, its name not counted: about. */
+const seatBytes = 1024;
 /** Of what a leader assigns. Kafka's bound is 1 MB, with what its members say. */
 const assignedBytesMax = 64 << 20;
 /** Of what a member calls itself, in its id. */
@@ -87,6 +99,7 @@ export class Groups {
   readonly #retention: OffsetRetention;
   readonly #held = new Set<HeldHeartbeat>();
   #keptBytes = 0;
+  #seatsBytes = 0;
   #isStopped = false;
 
   constructor(options: GroupsOptions) {
@@ -118,11 +131,12 @@ export class Groups {
     if (known === undefined && request.memberId !== "") {
       return waiter.respond(joinRefusal(request.memberId, errorCode.UNKNOWN_MEMBER_ID));
     }
-    const seat = known ?? this.#seat(groupId);
-    const bytes = request.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
-    if (bytes > 0 && this.#keptBytes + bytes > keptBytesMax) {
+    const bytes =
+      memberBytes + request.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
+    if (this.#keptBytes + bytes > keptBytesMax || (known === undefined && !this.#hasRoomFor(groupId))) {
       return waiter.respond(joinRefusal(request.memberId, errorCode.COORDINATOR_NOT_AVAILABLE));
     }
+    const seat = known ?? this.#seat(groupId);
     const newMemberId = request.memberId === "" ? this.#newMemberId(request) : "";
     this.#drive(seat, (nowMs) => joinGroup(seat.group, { ...request, newMemberId }, waiter, nowMs));
     if (known === undefined) this.forgetUnused(groupId);
@@ -131,7 +145,7 @@ export class Groups {
   /** Who was refused leaves no trace: a group that has nothing is none. */
   forgetUnused(groupId: string): void {
     const isSimple = this.#seats.get(groupId)?.group.isSimple === true;
-    if (isSimple && !this.topics.has(groupId) && !this.pending.hasAny(groupId)) this.#seats.delete(groupId);
+    if (isSimple && !this.topics.has(groupId) && !this.pending.hasAny(groupId)) this.#unseat(groupId);
   }
 
   sync(groupId: string, request: SyncRequest, waiter: GroupWaiter): void {
@@ -187,6 +201,7 @@ export class Groups {
     if (groupId.length > groupIdMax) return errorCode.INVALID_GROUP_ID;
     const known = this.find(groupId);
     if (known === undefined && by.generation >= 0) return unknownGroup;
+    if (known === undefined && !this.#hasRoomFor(groupId)) return errorCode.COORDINATOR_NOT_AVAILABLE;
     const seat = known ?? this.#seat(groupId);
     return this.#drive(seat, (nowMs) => checkCommit(seat.group, by, isTransactional, nowMs));
   }
@@ -244,7 +259,7 @@ export class Groups {
       this.topics.drop(groupId, topic);
     }
     if (seat.timer !== undefined) this.#options.clock.clearTimer(seat.timer);
-    this.#seats.delete(groupId);
+    this.#unseat(groupId);
     const { definitions } = this.#options.broker;
     if (definitions.get(kind, groupId) !== undefined) definitions.remove(kind, groupId);
     return errorCode.NONE;
@@ -281,8 +296,18 @@ export class Groups {
     const emptySinceMs = this.#options.broker.clock.now();
     const seat: SeatedGroup = { group, emptySinceMs, timer: undefined, timerAtMs: Infinity };
     this.#seats.set(groupId, seat);
+    this.#seatsBytes += seatBytesOf(groupId);
     this.#retention.wake();
     return seat;
+  }
+
+  #unseat(groupId: string): void {
+    if (this.#seats.delete(groupId)) this.#seatsBytes -= seatBytesOf(groupId);
+  }
+
+  /** One that has no offsets and was not heard of. */
+  #hasRoomFor(groupId: string): boolean {
+    return this.#seatsBytes + seatBytesOf(groupId) <= seatsBytesMax;
   }
 
   #drive<T>(seat: SeatedGroup, step: (nowMs: number) => T): T {
@@ -343,4 +368,8 @@ export class Groups {
       clock.defer(() => this.#tick(seat));
     });
   }
+}
+
+function seatBytesOf(groupId: string): number {
+  return seatBytes + 2 * groupId.length;
 }
