@@ -4,14 +4,18 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { curves } from "./growth.ts";
+import { kafkaCurves } from "./kafka-growth.ts";
 import type { Part } from "./raw-runs.ts";
 import { rows } from "./rows.ts";
 
+const curveIds = [...new Set([...curves, ...kafkaCurves].map(({ id }) => id))];
+
 export const usage = `npm run bench -- [options]
   --full               all points of all curves, five pairs everywhere, longer runs, all rows of Kafka
-  --parts LIST         rows,growth,latency,start,backlog,delayed,disk,perf-test,kafka (all; delayed with --full only)
+  --parts LIST         disk,rows,growth,latency,start,backlog,delayed,perf-test,kafka,kafka-growth
+                       (all; delayed with --full only)
   --rows LIST          some of ${rows.map(({ id }) => id).join(", ")}
-  --curves LIST        some of ${curves.map(({ id }) => id).join(", ")}
+  --curves LIST        some of ${curveIds.join(", ")}
   --kafka-rows LIST    some of those in bench/kafka-work.ts
   --pairs N            runs of each row (5)           --growth-pairs N  runs of each point of a curve (1; full: 5)
   --seconds N          measured in a run (1; full: 3) --warmup N        before it (0.5; full: 1)
@@ -19,7 +23,7 @@ export const usage = `npm run bench -- [options]
   --delayed N          messages (1000000)
   --only NAME          RabbitMQ or Entrepot
   --json FILE          where each run is appended as it ends (a file in the system's temporary directory)
-  --from FILE          measure nothing; make the page of what such a file says
+  --from FILE,...      measure nothing; make the page of what such files say
   --docs DIR           where performance.md and charts/ go (docs)      --no-write   print the page instead
   --dir DIR            where the brokers' data goes: choose a real disk, or the durable rows measure memory
   --main FILE          Entrepot, built (dist/main.js)
@@ -36,6 +40,7 @@ const allParts: readonly BenchPart[] = [
   "backlog",
   "delayed",
   "perf-test",
+  "kafka-growth",
   "kafka",
 ];
 
@@ -53,7 +58,7 @@ export interface BenchOptions {
   readonly delayed: number;
   readonly only: string | undefined;
   readonly json: string | undefined;
-  readonly from: string | undefined;
+  readonly from: readonly string[] | undefined;
   readonly docs: string;
   readonly doesWrite: boolean;
   readonly dir: string;
@@ -113,11 +118,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       values.rows,
       rows.map(({ id }) => id),
     ),
-    curves: listOf(
-      "curves",
-      values.curves,
-      curves.map(({ id }) => id),
-    ),
+    curves: listOf("curves", values.curves, curveIds),
     kafkaRows: kafkaRows ?? (isFull ? undefined : quickKafkaRows),
     pairs: Math.max(1, number("pairs", 5)),
     growthPairs: Math.max(1, number("growth-pairs", isFull ? 5 : 1)),
@@ -130,7 +131,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     delayed: number("delayed", 1_000_000),
     only: values.only,
     json: values.json,
-    from: values.from,
+    from: values.from?.split(","),
     docs: resolve(values.docs ?? join(repository, "docs")),
     doesWrite: !values["no-write"],
     dir: values.dir ?? tmpdir(),

@@ -77,9 +77,9 @@ test("what was appended is read back and makes the same page", () => {
     const path = join(dir, "raw.jsonl");
     const raw = new RawRuns(about, path);
     for (const run of example().all) raw.add(run);
-    assert.equal(performanceText(readRawRuns(path)), performanceText(example()));
+    assert.equal(performanceText(readRawRuns([path])), performanceText(example()));
     writeFileSync(path, '{"part":"rows"}\n');
-    assert.throws(() => readRawRuns(path), /is not of a benchmark/);
+    assert.throws(() => readRawRuns([path]), /is not of a benchmark/);
   } finally {
     rmSync(dir, { recursive: true });
   }

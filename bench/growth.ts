@@ -24,8 +24,8 @@ export interface Curve {
   readonly hasQuorum?: boolean;
   /** Which latency is shown: of a backlog that of confirms, since its messages were published long ago. */
   readonly latency: "latencyUs" | "confirmUs";
-  /** Connections that each process has at `x`, if they grow; the plain process has two for one of AMQP's. */
-  readonly connectionsAt?: (x: number) => number;
+  /** Files that each process has open at `x` for what grows: connections, of which the plain process has two for one, or logs. */
+  readonly filesAt?: (x: number) => number;
   /** Seconds that setting up takes at `x` beside measuring, on a machine of today. */
   readonly setupSeconds: (x: number) => number;
 }
@@ -57,7 +57,7 @@ export const curves: readonly Curve[] = [
     args: some,
     plainArgs: (x) => [...some(x), "--window", String(windowOf(x, 1, 100))],
     latency: "latencyUs",
-    connectionsAt: (x) => x,
+    filesAt: (x) => x,
     setupSeconds: (x) => 1 + x / 200,
   },
   {
@@ -108,8 +108,13 @@ export function openFilesMax(): number {
 const otherFiles = 500;
 
 /** Whether `name` is measured at `x` on a machine where a process may open `filesMax` files. */
-export function isMeasured(curve: Curve, x: number, name: string, filesMax: number): boolean {
+export function isMeasured(
+  curve: Pick<Curve, "rabbitMax" | "filesAt">,
+  x: number,
+  name: string,
+  filesMax: number,
+): boolean {
   if (name === "RabbitMQ" && curve.rabbitMax !== undefined && x > curve.rabbitMax) return false;
   const each = name.startsWith("plain") ? 2 : 1;
-  return curve.connectionsAt === undefined || curve.connectionsAt(x) * each + otherFiles <= filesMax;
+  return curve.filesAt === undefined || curve.filesAt(x) * each + otherFiles <= filesMax;
 }

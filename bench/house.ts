@@ -11,7 +11,7 @@ const graceSeconds = 150;
 
 export class House {
   readonly #dir: string;
-  readonly #brokers = new Map<BrokerKind, RunningBroker>();
+  readonly #brokers = new Map<Pick<BrokerKind, "start">, RunningBroker>();
   #starts = 0;
 
   /** @param dir where the brokers' data goes, on the disk that the load program is told of as well */
@@ -19,7 +19,7 @@ export class House {
     this.#dir = dir;
   }
 
-  async #up(kind: BrokerKind): Promise<RunningBroker> {
+  async #up(kind: Pick<BrokerKind, "start">): Promise<RunningBroker> {
     const old = this.#brokers.get(kind);
     if (old?.isAlive()) {
       old.resume();
@@ -30,17 +30,20 @@ export class House {
     return broker;
   }
 
+  /** Runs a scenario of the load program against `kind`. Errors: as of `use`. */
+  measure(kind: BrokerKind, scenario: string, args: readonly string[], expectedSeconds: number): Promise<LoadResult> {
+    const msMax = (graceSeconds + 5 * expectedSeconds) * 1000;
+    return this.use(kind, (broker) => runLoad(broker, scenario, ["--dir", this.#dir, ...args], msMax));
+  }
+
   /** Runs a load against `kind`, which is paused afterwards. Errors: those of the start, and of the load; the broker is then ended. */
-  async measure(
-    kind: BrokerKind,
-    scenario: string,
-    args: readonly string[],
-    expectedSeconds: number,
-  ): Promise<LoadResult> {
+  async use<Result>(
+    kind: Pick<BrokerKind, "start">,
+    load: (broker: RunningBroker) => Promise<Result>,
+  ): Promise<Result> {
     const broker = await this.#up(kind);
     try {
-      const msMax = (graceSeconds + 5 * expectedSeconds) * 1000;
-      return await runLoad(broker, scenario, ["--dir", this.#dir, ...args], msMax);
+      return await load(broker);
     } catch (error) {
       // What a failed load leaves behind is not a fair start for the next one.
       await broker.kill();

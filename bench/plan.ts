@@ -6,6 +6,7 @@ import { sequentialRate } from "./disk.ts";
 import { type Curve, curves, isMeasured, openFilesMax } from "./growth.ts";
 import type { House } from "./house.ts";
 import type { LoadResult } from "./load-options.ts";
+import { javaWarmUpSeconds, kafkaCurves, KafkaGrowth, kafkaNames } from "./kafka-growth.ts";
 import { resolvePerfTest, runPerfTest } from "./perf-test.ts";
 import type { Step } from "./progress.ts";
 import type { Part, RawRun, RawRuns } from "./raw-runs.ts";
@@ -26,9 +27,13 @@ export interface Plan {
   /** Messages of the backlog row, by the contestant's name. */
   readonly backlog: Readonly<Record<string, number>>;
   readonly delayed: number;
+  /** Entrepot, built: Kafka's contestants are started with other listeners than `kinds`. */
+  readonly main: string;
   /** A directory on the disk that is measured. */
   readonly dir: string;
   readonly kinds: readonly BrokerKind[];
+  /** Nobody else is measured. */
+  readonly only: string | undefined;
 }
 
 /** What a run takes beside the time that is measured: a process, connections, queues, waiting for the rest. */
@@ -164,6 +169,27 @@ function addCurve(all: Steps, curve: Curve): void {
   all.pause("brokers end", () => house.close());
 }
 
+function addKafkaCurves(all: Steps): void {
+  const { plan, house } = all;
+  const filesMax = openFilesMax();
+  const growth = new KafkaGrowth(plan.dir, plan.main, house);
+  const names = kafkaNames.filter((name) => plan.only === undefined || name === plan.only);
+  for (const curve of kafkaCurves) {
+    if (plan.curves?.includes(curve.id) === false) continue;
+    for (const x of plan.isFull ? curve.full : curve.quick) {
+      for (let turn = 0; turn < plan.growthPairs; turn++) {
+        for (const name of names) {
+          if (!isMeasured(curve, x, name, filesMax)) continue;
+          const expected = plan.seconds + javaWarmUpSeconds + overheadSeconds + curve.setupSeconds(x);
+          const measure = (): Promise<LoadResult> => growth.measure(name, curve.shapeAt(x), plan);
+          all.add({ part: "kafka-growth", id: curve.id, x, name }, expected, measure, shownRate);
+        }
+      }
+    }
+    all.pause("brokers end", () => house.close());
+  }
+}
+
 function addLatency(all: Steps): void {
   const { plan, house } = all;
   const messages = plan.isFull ? 5000 : 2000;
@@ -243,6 +269,7 @@ export function stepsOf(plan: Plan, house: House, raw: RawRuns): Step[] {
   if (parts.has("growth")) {
     for (const curve of curves) if (plan.curves?.includes(curve.id) !== false) addCurve(all, curve);
   }
+  if (parts.has("kafka-growth")) addKafkaCurves(all);
   if (parts.has("latency")) addLatency(all);
   addSpecials(all);
   if (parts.has("perf-test")) addPerfTest(all);

@@ -18,7 +18,16 @@ export interface About {
   readonly openFilesMax: number;
 }
 
-export type Part = "rows" | "growth" | "latency" | "start" | "backlog" | "delayed" | "disk" | "perf-test";
+export type Part =
+  | "rows"
+  | "growth"
+  | "kafka-growth"
+  | "latency"
+  | "start"
+  | "backlog"
+  | "delayed"
+  | "disk"
+  | "perf-test";
 
 export interface RawRun {
   readonly part: Part;
@@ -62,14 +71,18 @@ export class RawRuns {
   }
 }
 
-/** Reads what a benchmark has appended. Errors: no such file, or it does not begin with what it is about. */
-export function readRawRuns(path: string): RawRuns {
-  const [about, ...runs] = readFileSync(path, "utf8")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as About | RawRun);
-  if (about === undefined || !("versions" in about)) throw new Error(`${path} is not of a benchmark`);
-  const raw = new RawRuns(about);
-  for (const run of runs as RawRun[]) raw.add(run);
+/**
+ * Reads what benchmarks have appended, all of one machine and with the same settings: what each is about is taken from the first.
+ * Errors: no such file, or one does not begin with what it is about.
+ */
+export function readRawRuns(paths: readonly string[]): RawRuns {
+  const files = paths.map((path) => {
+    const lines = readFileSync(path, "utf8").split("\n");
+    const [about, ...runs] = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as About | RawRun);
+    if (about === undefined || !("versions" in about)) throw new Error(`${path} is not of a benchmark`);
+    return { about, runs: runs as RawRun[] };
+  });
+  const raw = new RawRuns(files[0]!.about);
+  for (const { runs } of files) for (const run of runs) raw.add(run);
   return raw;
 }

@@ -4,13 +4,54 @@ import { figure } from "./charts/figure.ts";
 import type { LinePanel, Point, Series } from "./charts/line-panel.ts";
 import { shortNumber } from "./charts/scale.ts";
 import { type Curve, curves } from "./growth.ts";
+import { kafkaCurves, kafkaNames } from "./kafka-growth.ts";
 import type { LoadResult } from "./load-options.ts";
-import type { RawRuns } from "./raw-runs.ts";
+import type { Part, RawRuns } from "./raw-runs.ts";
 import { count, limitText, medianOf, ms, table } from "./report-tables.ts";
 import { numberOf } from "./run-load.ts";
 
-/** RabbitMQ first, Entrepot, then the limit. */
-const names = ["RabbitMQ", "RabbitMQ quorum", "Entrepot", "plain Node"];
+type Shown = Pick<Curve, "id" | "title" | "xTitle" | "xUnit" | "latency" | "full">;
+
+/** The curves of one protocol. */
+interface Family {
+  readonly part: Part;
+  readonly curves: readonly Shown[];
+  /** In the order of the tables; the limit last. */
+  readonly names: readonly string[];
+  /** Before a curve's id in its file's name. */
+  readonly prefix: string;
+  readonly heading: string;
+  readonly subtitle: string;
+  readonly explanation: string;
+}
+
+const amqp: Family = {
+  part: "growth",
+  curves,
+  names: ["RabbitMQ", "RabbitMQ quorum", "Entrepot", "plain Node"],
+  prefix: "growth",
+  heading: "How it grows",
+  subtitle: "durable queues, persistent messages, confirms",
+  explanation:
+    "One quantity grows and the rest is held: of all messages at most 10,000, or 16 MB of bodies, are under way (published and not " +
+    "confirmed) at once, however many connections, copies or bytes of each; one publisher has at most 1,000. Processor time is for " +
+    "each delivery. Each curve begins with fresh brokers, and their memory, which falls seldom, is the most up to that point. The " +
+    "plain Node process's rate is the better of its two ways to write.",
+};
+
+const kafka: Family = {
+  part: "kafka-growth",
+  curves: kafkaCurves,
+  names: kafkaNames,
+  prefix: "kafka-growth",
+  heading: "How it grows under Kafka's clients",
+  subtitle: "Kafka's Java client, idempotent, acks=all, tail read by consumers",
+  explanation:
+    "One Java process produces and reads what it produces at the tail (bench/kafka-load/Growth.java), with the clients' defaults. At most " +
+    "10,000 messages, or 16 MB, are not acknowledged at once. Processor time is for each delivery. Kafka as it comes answers when a " +
+    "message is in the page cache; with flush.messages=1, and Entrepot, when it is on the disk. A Kafka client has threads and buffers " +
+    "of its own, so that a process holds a thousand of them and not ten thousand.",
+};
 
 type Value = (run: LoadResult) => number;
 
@@ -21,9 +62,9 @@ const cpuUs: Value = (run) => (numberOf(run, "brokerCpuSeconds") * 1e6) / (deliv
 const rssMb: Value = (run) => numberOf(run, "brokerRssMbMax");
 const written: Value = (run) => numberOf(run, "diskBytesPerPublishedByte");
 
-function xsOf(raw: RawRuns, curve: Curve, name: string): number[] {
+function xsOf(raw: RawRuns, { part }: Family, curve: Shown, name: string): number[] {
   const xs = raw.all.flatMap((run) =>
-    run.part === "growth" && run.id === curve.id && run.name === name && run.result ? [run.x!] : [],
+    run.part === part && run.id === curve.id && run.name === name && run.result ? [run.x!] : [],
   );
   return [...new Set(xs)].toSorted((a, b) => a - b);
 }
@@ -36,17 +77,17 @@ function pointOf(runs: readonly LoadResult[], x: number, value: Value, isPlain: 
   return { x, y: medianOf(values), low: Math.min(...values), high: Math.max(...values) };
 }
 
-function seriesOf(raw: RawRuns, curve: Curve, value: Value, suffix = "", hasPlain = false): Series[] {
-  return names.flatMap((name) => {
+function seriesOf(raw: RawRuns, family: Family, curve: Shown, value: Value, suffix = "", hasPlain = false): Series[] {
+  return family.names.flatMap((name) => {
     const isPlain = name === "plain Node";
-    const xs = isPlain && !hasPlain ? [] : xsOf(raw, curve, name);
+    const xs = isPlain && !hasPlain ? [] : xsOf(raw, family, curve, name);
     if (xs.length === 0) return [];
-    const points = xs.map((x) => pointOf(raw.of("growth", curve.id, name, x), x, value, isPlain));
+    const points = xs.map((x) => pointOf(raw.of(family.part, curve.id, name, x), x, value, isPlain));
     return [{ name: `${name}${suffix}`, points, isDashed: isPlain || suffix === " p99" }];
   });
 }
 
-function panelsOf(raw: RawRuns, curve: Curve): LinePanel[] {
+function panelsOf(raw: RawRuns, family: Family, curve: Shown): LinePanel[] {
   const common = { kind: "lines", xTitle: curve.xTitle, xScale: "log" } as const;
   const x = curve.xUnit === undefined ? common : { ...common, xUnit: curve.xUnit };
   const latency =
@@ -60,25 +101,41 @@ function panelsOf(raw: RawRuns, curve: Curve): LinePanel[] {
       ...x,
       title: isFanout ? "deliveries/s" : "messages/s",
       yScale: "log",
-      series: seriesOf(raw, curve, deliveries, "", true),
+      series: seriesOf(raw, family, curve, deliveries, "", true),
     },
     {
       ...x,
       title: curve.latency === "confirmUs" ? "publish to confirm, ms" : "publish to receipt, ms",
       yScale: "log",
-      series: [...seriesOf(raw, curve, latency("p50"), " p50"), ...seriesOf(raw, curve, latency("p99"), " p99")],
+      series: [
+        ...seriesOf(raw, family, curve, latency("p50"), " p50"),
+        ...seriesOf(raw, family, curve, latency("p99"), " p99"),
+      ],
     },
-    { ...x, title: `broker's processor time, µs a ${each}`, yScale: "log", series: seriesOf(raw, curve, cpuUs) },
-    { ...x, title: "most resident memory, MB", yScale: "linear", series: seriesOf(raw, curve, rssMb) },
-    { ...x, title: "bytes written for each byte published", yScale: "log", series: seriesOf(raw, curve, written) },
+    {
+      ...x,
+      title: `broker's processor time, µs a ${each}`,
+      yScale: "log",
+      series: seriesOf(raw, family, curve, cpuUs),
+    },
+    { ...x, title: "most resident memory, MB", yScale: "linear", series: seriesOf(raw, family, curve, rssMb) },
+    {
+      ...x,
+      title: "bytes written for each byte published",
+      yScale: "log",
+      series: seriesOf(raw, family, curve, written),
+    },
   ];
   if (curve.id !== "size") return found;
   const bodies: Value = (run) => (numberOf(run, "rate") * numberOf(run, "bodyBytes")) / 1e6;
-  return [...found, { ...x, title: "bodies, MB/s", yScale: "log", series: seriesOf(raw, curve, bodies, "", true) }];
+  return [
+    ...found,
+    { ...x, title: "bodies, MB/s", yScale: "log", series: seriesOf(raw, family, curve, bodies, "", true) },
+  ];
 }
 
-function measuredCurves(raw: RawRuns): Curve[] {
-  return curves.filter((curve) => names.some((name) => xsOf(raw, curve, name).length > 0));
+function measuredCurves(raw: RawRuns, family: Family): Shown[] {
+  return family.curves.filter((curve) => family.names.some((name) => xsOf(raw, family, curve, name).length > 0));
 }
 
 /** The texts of the curves' charts, by their files' names. */
@@ -86,26 +143,28 @@ export function growthFigures(raw: RawRuns): Map<string, string> {
   const { growthPairs, secondsEach } = raw.about;
   const runs = growthPairs === 1 ? "one run each" : `medians of ${growthPairs} runs, bands span them`;
   return new Map(
-    measuredCurves(raw).map((curve) => [
-      `growth-${curve.id}.svg`,
-      figure({
-        title: `How it grows with ${curve.title}`,
-        subtitle: `durable queues, persistent messages, confirms; measured for ${secondsEach} s; ${runs}`,
-        description: `Lines of the table below: what changes with ${curve.title}.`,
-        columns: 2,
-        panels: panelsOf(raw, curve),
-      }),
-    ]),
+    [amqp, kafka].flatMap((family) =>
+      measuredCurves(raw, family).map((curve): [string, string] => [
+        `${family.prefix}-${curve.id}.svg`,
+        figure({
+          title: `${family.heading}, with ${curve.title}`,
+          subtitle: `${family.subtitle}; measured for ${secondsEach} s; ${runs}`,
+          description: `Lines of the table below: what changes with ${curve.title}.`,
+          columns: 2,
+          panels: panelsOf(raw, family, curve),
+        }),
+      ]),
+    ),
   );
 }
 
-function tableOf(raw: RawRuns, curve: Curve): string {
+function tableOf(raw: RawRuns, family: Family, curve: Shown): string {
   const head = [curve.xTitle, "broker", "msg/s", "of plain Node", "latency ms p50 / p99", "CPU µs", "RSS MB"];
   head.push("written / published", "limit");
-  const body = names.flatMap((name) =>
-    xsOf(raw, curve, name).map((x) => {
-      const runs = raw.of("growth", curve.id, name, x);
-      const plain = Math.max(0, ...raw.of("growth", curve.id, "plain Node", x).map(rate));
+  const body = family.names.flatMap((name) =>
+    xsOf(raw, family, curve, name).map((x) => {
+      const runs = raw.of(family.part, curve.id, name, x);
+      const plain = Math.max(0, ...raw.of(family.part, curve.id, "plain Node", x).map(rate));
       const middle = (value: Value): number => medianOf(runs.map(value));
       const best = name === "plain Node" ? plain : middle(rate);
       const latency = (part: string): string => ms(middle((run) => numberOf(run, curve.latency, part)));
@@ -125,39 +184,46 @@ function tableOf(raw: RawRuns, curve: Curve): string {
   return table(head, body);
 }
 
-function notMeasured(raw: RawRuns, curve: Curve): string {
-  const most = Math.max(...xsOf(raw, curve, "Entrepot"));
-  const rabbit = Math.max(...xsOf(raw, curve, "RabbitMQ"));
-  const failures = raw.all.filter((run) => run.part === "growth" && run.id === curve.id && run.failure !== undefined);
-  const said = failures.map(({ name, x, failure }) => `- failed: ${name} at ${x}: ${failure}`);
-  if (rabbit < most && failures.length === 0)
-    said.push(`RabbitMQ was measured up to ${shortNumber(rabbit)} only: more takes it long.`);
-  const asked = curve.connectionsAt ? Math.max(...curve.full) : 0;
-  if (Number.isFinite(most) && most < asked && raw.about.openFilesMax < asked + 500) {
-    said.push(
-      `More than ${shortNumber(most)} needs more open files than this machine allows (${raw.about.openFilesMax}).`,
-    );
-  }
-  return said.join("\n");
+/** What failed, and why a contestant's line ends before the others'. */
+function notMeasured(raw: RawRuns, family: Family, curve: Shown): string {
+  const said = raw.all.flatMap(({ part, id, name, x, failure }) =>
+    part === family.part && id === curve.id && failure !== undefined
+      ? [`- failed: ${name} at ${x}: ${failure.replaceAll(/\s+/g, " ")}`]
+      : [],
+  );
+  if (said.length > 0) return said.join("\n");
+  const ends = family.names.flatMap((name) => {
+    const last = xsOf(raw, family, curve, name).at(-1);
+    return last === undefined ? [] : [{ name, last }];
+  });
+  const most = Math.max(...ends.map(({ last }) => last));
+  const early = ends
+    .filter(({ last }) => last < most)
+    .map(({ name, last }) => `${name} was measured up to ${shortNumber(last)}`);
+  const files = raw.about.openFilesMax.toLocaleString("en-US");
+  const why = `: more takes it too long, or more open files than a process on this machine may have (${files}).`;
+  return early.length === 0 ? "" : `${early.join("; ")}${why}`;
 }
 
-/** The section; empty: no curve was measured. */
+/** The sections; empty: no curve was measured. */
 export function growthText(raw: RawRuns): string {
-  const found = measuredCurves(raw);
+  return [amqp, kafka]
+    .map((family) => familyText(raw, family))
+    .filter((part) => part !== "")
+    .join("\n\n");
+}
+
+function familyText(raw: RawRuns, family: Family): string {
+  const found = measuredCurves(raw, family);
   if (found.length === 0) return "";
-  const parts = [
-    "## How it grows",
-    "One quantity grows and the rest is held: of all messages at most 10,000, or 16 MB of bodies, are under way (published and not " +
-      "confirmed) at once, however many connections, copies or bytes of each; one publisher has at most 1,000. Processor time is for " +
-      "each delivery. Each curve begins with fresh brokers, and their memory, which falls seldom, is the most up to that point. The " +
-      "plain Node process's rate is the better of its two ways to write.",
-  ];
+  const parts = [`## ${family.heading}`, family.explanation];
   for (const curve of found) {
+    const words = `Throughput, latency, processor time, memory and written bytes against ${curve.title}`;
     parts.push(
       `### With ${curve.title}`,
-      `![Throughput, latency, processor time, memory and written bytes against ${curve.title}](charts/growth-${curve.id}.svg)`,
-      `<details><summary>The numbers</summary>\n\n${tableOf(raw, curve)}\n\n</details>`,
-      notMeasured(raw, curve),
+      `![${words}](charts/${family.prefix}-${curve.id}.svg)`,
+      `<details><summary>The numbers</summary>\n\n${tableOf(raw, family, curve)}\n\n</details>`,
+      notMeasured(raw, family, curve),
     );
   }
   return parts.filter((part) => part !== "").join("\n\n");

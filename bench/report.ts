@@ -202,7 +202,7 @@ function othersText(raw: RawRuns): string {
 export function faults(raw: RawRuns): string[] {
   return raw.all.flatMap(({ part, id, x, name, result, failure }) => {
     const where = `${id}${x === undefined ? "" : ` at ${x}`}, ${name}`;
-    if (failure !== undefined) return [`${where}: ${failure}`];
+    if (failure !== undefined) return [`${where}: ${failure.replaceAll(/\s+/g, " ").slice(0, 300)}`];
     if (part !== "rows" && part !== "growth") return [];
     const wrong = ["missing", "disordered", "redelivered", "refused"].filter((field) => numberOf(result, field) !== 0);
     return wrong.map((field) => `${where}: ${field} ${numberOf(result, field)}`);

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
+import { type BenchOptions, type BenchPart, parseBenchOptions, usage } from "./bench-options.ts";
 import { type BrokerKind, killAll, rabbit } from "./brokers.ts";
 import { openFilesMax } from "./growth.ts";
 import { House } from "./house.ts";
@@ -16,7 +16,7 @@ import { kafkaSectionOf, kafkaText, withSection } from "./kafka-report.ts";
 import { type KafkaRow, measureKafka } from "./kafka-rows.ts";
 import { type Plan, stepsOf } from "./plan.ts";
 import { runSteps, shortTime } from "./progress.ts";
-import { type About, type Part, RawRuns, readRawRuns } from "./raw-runs.ts";
+import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
 import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
 import { watchingOf, withWatching } from "./report-watching.ts";
 import { killLoads } from "./run-load.ts";
@@ -35,9 +35,10 @@ function kindsOf(options: BenchOptions): BrokerKind[] {
 }
 
 /** The parts that can be measured here. */
-function partsOf(options: BenchOptions): Set<Part | "kafka"> {
+function partsOf(options: BenchOptions): Set<BenchPart> {
   const hasMaven = hasProgram("java") && hasProgram("mvn");
-  return new Set([...options.parts].filter((part) => hasMaven || (part !== "perf-test" && part !== "kafka")));
+  const needMaven: readonly BenchPart[] = ["perf-test", "kafka", "kafka-growth"];
+  return new Set([...options.parts].filter((part) => hasMaven || !needMaven.includes(part)));
 }
 
 function aboutOf(options: BenchOptions, kinds: readonly BrokerKind[]): About {
@@ -92,15 +93,15 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
   });
 }
 
-function kafkaSection(rawPath: string): string {
-  const path = kafkaPathOf(rawPath);
-  if (!existsSync(path)) return "";
+function kafkaSection(rawPaths: readonly string[]): string {
+  const path = rawPaths.map(kafkaPathOf).find((each) => existsSync(each));
+  if (path === undefined) return "";
   const measured = JSON.parse(readFileSync(path, "utf8")) as KafkaMeasured;
   return kafkaText({ ...measured, version: kafkaVersion });
 }
 
 /** Makes the page and its charts; sections that were not measured this time stay as they are. */
-function write(options: BenchOptions, raw: RawRuns, rawPath: string): void {
+function write(options: BenchOptions, raw: RawRuns, rawPaths: readonly string[]): void {
   console.log(ratesTable(raw));
   for (const fault of faults(raw)) console.log(`fault: ${fault}`);
   const path = join(options.docs, "performance.md");
@@ -108,7 +109,7 @@ function write(options: BenchOptions, raw: RawRuns, rawPath: string): void {
   let page = raw.all.length > 0 ? performanceText(raw) : old;
   const watching = watchingOf(old);
   if (watching !== "" && watchingOf(page) === "") page = withWatching(page, watching);
-  const measured = kafkaSection(rawPath);
+  const measured = kafkaSection(rawPaths);
   const kafka = measured === "" ? kafkaSectionOf(old) : measured;
   if (kafka !== "") page = withSection(page, kafka);
   const soak = soakSectionOf(old);
@@ -176,7 +177,7 @@ async function main(): Promise<void> {
     });
   }
   try {
-    write(options, await measure(options, rawPath, home), rawPath);
+    write(options, await measure(options, rawPath, home), [rawPath]);
   } finally {
     cleanUp();
   }
