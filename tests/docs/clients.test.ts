@@ -1,0 +1,87 @@
+/** The programs of docs/clients.md are built and run as the page says, against a broker on the standard ports. */
+
+import { test } from "node:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { prepared, type Program } from "../interop/client-suite.ts";
+import { stepsOf } from "./steps.ts";
+import { openNamespace, Walk, type Namespace } from "./walk.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const steps = stepsOf("docs/clients.md");
+
+/** What a language needs on the machine; those that `.ci/run` does not install may be missing in CI as well. */
+const languages: readonly { heading: string; needs: readonly (readonly string[])[]; isInCi: boolean }[] = [
+  { heading: "Python", needs: [["python3", "-c", "import ensurepip"]], isInCi: true },
+  { heading: "Go", needs: [["go", "version"]], isInCi: true },
+  {
+    heading: "Java",
+    needs: [
+      ["javac", "-version"],
+      ["mvn", "-version"],
+    ],
+    isInCi: true,
+  },
+  { heading: "Ruby", needs: [["ruby", "-e", "require 'bunny'"]], isInCi: false },
+  {
+    heading: "A shell",
+    needs: [
+      ["kcat", "-V"],
+      ["curl", "--version"],
+    ],
+    isInCi: true,
+  },
+];
+
+function missing(needs: readonly (readonly string[])[]): Program {
+  for (const [command = "", ...args] of needs) {
+    if (spawnSync(command, args).status !== 0) return { missing: `there is no ${[command, ...args].join(" ")} here` };
+  }
+  return { command: "", args: [] };
+}
+
+/** `entrepot` as the tree has it. */
+function program(folder: string): string {
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "entrepot"), `#!/bin/sh\nexec "${process.execPath}" "${join(root, "src/main.ts")}" "$@"\n`);
+  chmodSync(join(bin, "entrepot"), 0o755);
+  return bin;
+}
+
+async function walk(heading: string, namespace: Namespace): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "entrepot-clients-"));
+  const go = (process.env["PATH"] ?? "").split(delimiter).includes("/usr/local/go/bin") ? [] : ["/usr/local/go/bin"];
+  const path = [program(folder), dirname(process.execPath), ...go];
+  const here = new Walk(join(folder, "work"), namespace, path);
+  const broker = { heading, line: 0, isOnline: false, status: 0, prints: undefined };
+  try {
+    await here.take({ ...broker, kind: "background", name: "broker", text: "entrepot start --memory" });
+    for (const step of steps) if (step.heading === heading) await here.take(step);
+  } finally {
+    await here.end();
+    // What Go has fetched is read-only; npm and pip leave nothing of the kind.
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+for (const { heading, needs, isInCi } of languages) {
+  test(
+    `docs/clients.md, ${heading}: the program says hello over both protocols`,
+    { timeout: 250_000 },
+    async (context) => {
+      const has = isInCi ? await prepared(`docs-${heading}`, async () => missing(needs)) : missing(needs);
+      if ("missing" in has) return context.skip(has.missing);
+      const namespace = await openNamespace();
+      if (namespace === undefined) return context.skip("no network namespace can be made here (unshare -n)");
+      try {
+        await walk(heading, namespace);
+      } finally {
+        namespace.close();
+      }
+    },
+  );
+}
