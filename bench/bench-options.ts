@@ -64,6 +64,8 @@ export interface BenchOptions {
   readonly dir: string;
   readonly main: string;
   readonly doesInstall: boolean;
+  /** Nothing is to be done but to say what could be. */
+  readonly asksForHelp: boolean;
 }
 
 /** Those that a few minutes are enough for. */
@@ -98,6 +100,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       dir: text,
       main: text,
       install: yes,
+      help: yes,
     },
   });
   const isFull = values.full;
@@ -137,6 +140,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     dir: values.dir ?? tmpdir(),
     main: resolve(values.main ?? join(repository, "dist", "main.js")),
     doesInstall: values.install,
+    asksForHelp: values.help,
   };
 }
 

@@ -154,6 +154,10 @@ async function measure(options: BenchOptions, rawPath: string, home: string): Pr
 
 async function main(): Promise<void> {
   const options = parseBenchOptions(process.argv.slice(2));
+  if (options.asksForHelp) {
+    console.log(usage);
+    return;
+  }
   if (options.from !== undefined) {
     write(options, readRawRuns(options.from), options.from);
     return;
