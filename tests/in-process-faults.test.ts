@@ -184,6 +184,46 @@ test("answers that are delayed come when the time has passed", async () => {
   await connection.close();
 });
 
+test("Kafka: a cut publish is sent again and is there once, a delayed answer comes at its time", async () => {
+  await using broker = await startBroker();
+  const made = await producer(broker, "sender");
+  await made.send({ topic: "orders", messages: [{ value: "1" }] });
+  const cut = broker.faults.cutAtPublish({ client: "sender" });
+  await made.send({ topic: "orders", messages: [{ value: "2" }] });
+  assert.equal(cut.firedCount, 1);
+  assert.deepEqual(texts(broker, "orders"), ["1", "2"]);
+
+  broker.faults.delayAnswers({ protocol: "kafka", name: "orders", by: 5000 });
+  await broker.nextPublished("orders", { count: 2 });
+  let isAnswered = false;
+  const sending = made.send({ topic: "orders", messages: [{ value: "3" }] }).then(() => (isAnswered = true));
+  await broker.nextPublished("orders");
+  await broker.advance("4s");
+  assert.equal(isAnswered, false);
+  await broker.advance("1s");
+  await sending;
+  await made.disconnect();
+});
+
+test("what is published to an exchange is listed by it, and by the queues that it reached", async () => {
+  await using broker = await startBroker();
+  const { connection, channel: plain } = await amqp(broker);
+  await plain.assertQueue("orders");
+  await plain.bindQueue("orders", "amq.topic", "new.#");
+  plain.publish("amq.topic", "new.be", Buffer.from("routed"), {
+    messageId: "m",
+    headers: { h: 1 },
+    correlationId: "c",
+  });
+  const [routed] = await broker.nextPublished("amq.topic");
+  assert.deepEqual(
+    [routed?.reached, routed?.routingKey, routed?.messageId, routed?.headers, routed?.correlationId],
+    [["orders"], "new.be", "m", { h: 1 }, "c"],
+  );
+  assert.deepEqual(broker.published("orders"), [routed]);
+  await connection.close();
+});
+
 test("a fault that did not happen is told, by assertFired and by the stop", async () => {
   const broker = await startBroker();
   broker.faults.ignoreAck({ name: "orders", times: 2 });

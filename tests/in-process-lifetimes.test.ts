@@ -1,7 +1,9 @@
 /** Brokers for tests start at once, die and come back, and leave nothing behind. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { connect, type ConfirmChannel } from "amqplib";
@@ -10,6 +12,7 @@ import { startBroker as startPlain } from "../src/start-broker.ts";
 import { startBroker, type TestBroker } from "../src/start-test-broker.ts";
 
 setFlagsFromString("--expose-gc");
+const run = promisify(execFile);
 const collect = runInNewContext("gc") as () => void;
 
 async function channelOf(broker: TestBroker): Promise<ConfirmChannel> {
@@ -19,6 +22,21 @@ async function channelOf(broker: TestBroker): Promise<ConfirmChannel> {
   channel.on("error", () => undefined);
   return channel;
 }
+
+test("a broker is ready in less than a tenth of a second of work after its import", async () => {
+  const program = `
+    import { startBroker } from ${JSON.stringify(new URL("../src/start-test-broker.ts", import.meta.url).href)};
+    const { user, system } = process.cpuUsage();
+    const broker = await startBroker();
+    const after = process.cpuUsage({ user, system });
+    await broker.stop();
+    console.log((after.user + after.system) / 1000);
+  `;
+  // Of the processor's time: the machine may be busy with something else.
+  const { stdout } = await run(process.execPath, ["--input-type=module", "-e", program]);
+  const tookMs = Number(stdout);
+  assert.ok(tookMs > 0 && tookMs < 100, `a first start took ${tookMs} ms`);
+});
 
 test("what was confirmed outlives a crash, what was not is gone, and clients come back to the same ports", async () => {
   await using broker = await startBroker({ listen: { amqp: 0, kafka: 0, http: 0 } });
