@@ -10,6 +10,7 @@ import { readFileSync } from "node:fs";
 import { Alerts } from "./alerts/alerts.ts";
 import { readAlerts, type AlertSettings } from "./alerts/rules.ts";
 import { systemClock, type Clock } from "./base/clock.ts";
+import { UnfinishedCheckpoint } from "./base/unfinished-checkpoint.ts";
 import { systemRandom } from "./base/random.ts";
 import { Authority, type AuthSettings } from "./auth/authority.ts";
 import { BrokerPorts } from "./broker-ports.ts";
@@ -254,12 +255,17 @@ export async function stopAssembled({ core, ports, data, settings, stopOwnWork }
   }
 }
 
-/** Throws when the deadline has passed; the data directory stays locked then, for a write may be under way in it. */
+/**
+ * Throws when the deadline has passed; the data directory stays locked then, for a write may be under way in it. By then all
+ * may be on disk, and only the checkpoint that would shorten the next start is not: that error is an UnfinishedCheckpoint.
+ */
 async function stopWithin(core: RunningCore, withinMs: number): Promise<void> {
   const clock = systemClock();
   const { promise: cutOff, reject } = Promise.withResolvers<never>();
   const timer = clock.setTimer(clock.now() + withinMs, () => {
+    const isDurable = core.durableTicket >= core.ticket;
     core.abandon();
+    if (isDurable) reject(new UnfinishedCheckpoint());
     reject(new Error("the disk did not take what was to be written before the deadline; what was confirmed is there"));
   });
   try {

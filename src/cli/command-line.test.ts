@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import * as check from "node:assert/strict";
 import { systemClock } from "../base/clock.ts";
+import { UnfinishedCheckpoint } from "../base/unfinished-checkpoint.ts";
 import type { RunningBroker, StartOptions } from "../config/start-options.ts";
 import { runCommandLine } from "./command-line.ts";
 
@@ -58,6 +59,14 @@ test("start prints one line when ready, and ends with 0 after a graceful stop", 
     { status, out, error, stops },
     { status: 0, out: 'ready {"amqp":"127.0.0.1:5672"}\n', error: "", stops: 1 },
   );
+});
+
+test("a stop whose last checkpoint was not done in time has lost nothing, and ends with 0; any other failure does not", async () => {
+  const late = await run(["start"], { broker: { stop: () => Promise.reject(new UnfinishedCheckpoint()) } });
+  check.equal(late.status, 0);
+  check.match(late.error, /^entrepot: everything is on disk, but its last checkpoint was not done before the deadline/);
+  const failed = await run(["start"], { broker: { stop: () => Promise.reject(new Error("no disk")) } });
+  check.deepEqual([failed.status, failed.error], [1, "entrepot: stopped without an orderly end: no disk\n"]);
 });
 
 test("a second signal ends a stop that hangs", async () => {

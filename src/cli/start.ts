@@ -6,6 +6,7 @@
  * acknowledged is on disk either way. SIGHUP reads the files of TLS again.
  */
 
+import { UnfinishedCheckpoint } from "../base/unfinished-checkpoint.ts";
 import type { StartOptions } from "../config/start-options.ts";
 import { exitStatus, type Surroundings } from "./surroundings.ts";
 
@@ -26,8 +27,9 @@ export async function start(around: Surroundings, options: StartOptions): Promis
       .then(
         () => end(exitStatus.done),
         (error: Error) => {
-          around.writeError(`entrepot: stopped without an orderly end: ${error.message}\n`);
-          end(exitStatus.failed);
+          const isWhole = error instanceof UnfinishedCheckpoint;
+          around.writeError(`entrepot: ${isWhole ? "" : "stopped without an orderly end: "}${error.message}\n`);
+          end(isWhole ? exitStatus.done : exitStatus.failed);
         },
       );
   });
