@@ -25,7 +25,7 @@ async function readingGroup(
 ): Promise<Consumer> {
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100 });
   await consumer.connect();
-  await consumer.subscribe({ topics: [topic], fromBeginning: false });
+  await consumer.subscribe({ topics: [topic], fromBeginning: true });
   await consumer.run({
     partitionsConsumedConcurrently: partitions,
     eachBatch: async ({ batch }) => onBatch(batch.messages.map(({ value }) => value)),

@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import * as check from "node:assert/strict";
-import { figuresOf, soakSectionOf, soakText, svgOf, verdictsOf, withSoak, type Soak } from "./soak-report.ts";
+import { figure } from "./charts/figure.ts";
+import { figuresOf, soakSectionOf, soakText, verdictsOf, withSoak, type Soak } from "./soak-report.ts";
 import type { Sample } from "./soak-watch.ts";
 
 /** A soak of an hour in which memory grows by `leakMb` altogether. */
@@ -51,7 +52,7 @@ test("the section takes the place of its old one, and leaves what is around it",
 test("there is a chart of memory, descriptors, disk and latency, and each is named in the section", () => {
   const charts = figuresOf(soak(0));
   for (const [name, chart] of charts) {
-    check.match(svgOf(chart), /^<svg[\s\S]*<\/svg>\s*$/);
+    check.match(figure(chart), /^<svg[\s\S]*<\/svg>\s*$/);
     check.ok(soakText(soak(0)).includes(`charts/${name}`), name);
   }
   check.deepEqual(

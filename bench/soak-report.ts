@@ -1,7 +1,7 @@
 // What a soak saw, as charts, and as a section of docs/performance.md, which `npm run bench` leaves as it is.
 
 import { cpus, release, totalmem } from "node:os";
-import { figure, type Figure } from "./charts/figure.ts";
+import type { Figure } from "./charts/figure.ts";
 import type { Series } from "./charts/line-panel.ts";
 import type { ChurnCounts } from "./soak-churn.ts";
 import { trendOf, type Trend } from "./soak-statistics.ts";
@@ -164,8 +164,4 @@ function thinned(points: readonly { x: number; y: number }[]): { x: number; y: n
     out.push({ x: points[Math.min(points.length - 1, at + (each >> 1))]!.x, y: few[few.length >> 1]!.y });
   }
   return out;
-}
-
-export function svgOf(chart: Figure): string {
-  return figure(chart);
 }

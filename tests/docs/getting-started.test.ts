@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 test(
   "docs/getting-started.md can be followed from the clone to the restored backup",
-  { timeout: 400_000 },
+  { timeout: 600_000 },
   async (context) => {
     if (!existsSync(join(root, ".git"))) return context.skip("this is no clone");
     const namespace = await openNamespace();

@@ -10,7 +10,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isAsShown, type Step } from "./steps.ts";
 
-const stepLimitMs = 120_000;
+const stepLimitMs = 300_000;
 const readyLimitMs = 30_000;
 
 /** A network of this walk's own, with the loopback device and nothing else. */
