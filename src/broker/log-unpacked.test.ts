@@ -125,6 +125,18 @@ test("a batch that cannot be unpacked is passed over, and the operator is told",
   }
 });
 
+test("a batch of more messages than a turn can take is passed over", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  append(log, numbers(0, 262_145));
+  append(log, ["behind"]);
+  await bottle.settle();
+  const reader = bottle.consume("log", { startAt: "first" });
+  await bottle.settle();
+  assert.deepEqual(reader.bodies, ["behind"]);
+  assert.deepEqual(bottle.logged, ["a batch cannot be unpacked: consumers pass over its messages"]);
+});
+
 test("offsets of a batch that have no message are passed over, in every order", async () => {
   for (const mode of ["shared", "keyed"] as const) {
     const bottle = await Bottle.open();

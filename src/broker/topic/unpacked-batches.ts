@@ -12,7 +12,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Core } from "../core.ts";
 import { entryBytesMax, type EntryCursor, writeEntry } from "../entry.ts";
-import type { UnpackedMessage, UnpackTarget } from "../format.ts";
+import type { MessageFormat, UnpackedMessage, UnpackTarget } from "../format.ts";
 import type { Partition } from "./partition.ts";
 
 /** Of all that are kept. */
@@ -20,6 +20,8 @@ const keptBytesMax = 32 << 20;
 /** Of one batch, whose messages are compressed; and how much larger than it one may become in any case. */
 const unpackedBytesMax = 64 << 20;
 const growthMax = 8;
+/** More in one batch take a turn of 0.1 s and more, and no producer sends so many. */
+const messagesMax = 262_144;
 const messageBytes = 24;
 
 /** One batch as entries: entry i is buffer[starts[i], ends[i]) and has offsets[i]. */
@@ -155,7 +157,7 @@ export class UnpackedBatches {
     const batch = new UnpackedBatch(partition, topic, cursor);
     const format = this.#core.format(cursor.format);
     if (format.isControl?.(cursor) === true) batch.clear();
-    else if (format.unpack?.(cursor, batch) !== true || !isWithin(batch, cursor)) {
+    else if (!isUnpacked(format, cursor, batch)) {
       batch.clear();
       this.#tell(partition, cursor);
     }
@@ -185,6 +187,11 @@ export class UnpackedBatches {
       lastOffset: offset,
     });
   }
+}
+
+function isUnpacked(format: MessageFormat, cursor: EntryCursor, batch: UnpackedBatch): boolean {
+  const count = format.messages?.(cursor) ?? cursor.count;
+  return count <= messagesMax && format.unpack?.(cursor, batch) === true && isWithin(batch, cursor);
 }
 
 /** A format that says of a batch what it does not span would bring other messages out of order. */

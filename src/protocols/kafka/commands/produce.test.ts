@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BatchBuilder } from "../codec/batch-builder.ts";
+import { compressions } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
 import { attributeBits, batchAt, BatchView } from "../codec/record-batch.ts";
 import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
@@ -165,6 +167,25 @@ test("a compacted topic takes no record without a key, and says which", async ()
     refused.recordErrors.map(({ batchIndex }) => batchIndex),
     [1, 2, 3, 5, 6],
   );
+});
+
+test("a compacted topic looks into no more compressed records than a batch could hold that is not compressed", async () => {
+  const { house, client } = await withTopic({ "cleanup.policy": "compact", "max.message.bytes": "1000" });
+  const nowMs = house.core.clock.now();
+  const compressed = (count: number): Buffer => {
+    const builder = new BatchBuilder();
+    builder.begin(0, nowMs);
+    for (let i = 0; i < count; i++) {
+      builder.record(i, nowMs);
+      builder.key(Buffer.from("k"));
+      builder.noValue();
+      builder.headers(0);
+    }
+    builder.finish(compressions.gzip, count - 1);
+    return builder.copy();
+  };
+  assert.equal(send(client, compressed(142)).errorCode, errorCode.NONE);
+  assert.equal(send(client, compressed(143)).errorCode, errorCode.MESSAGE_TOO_LARGE);
 });
 
 test("times far ahead are refused", async () => {

@@ -65,6 +65,11 @@ export class BatchCheck {
     // Unopened, it takes as many offsets as it says.
     if (isCompressed && batch.count * recordBytesMin > limits.messageBytesMax * expansionMax)
       return this.#invalid(`${batch.count} records are more than a batch can hold`);
+    // Looking at each takes its time: no more of them than an uncompressed batch could hold. Producers cut in two what is too large.
+    if (isCompressed && isCompacted && batch.count * recordBytesMin > limits.messageBytesMax) {
+      this.reason = `${batch.count} records are more than a compacted topic takes at once`;
+      return errorCode.MESSAGE_TOO_LARGE;
+    }
     if (isCompacted || (isLate && !isCompressed))
       return this.#judgeEach({ needsKey: isCompacted, timestampMinMs, timestampMaxMs }, limits.messageBytesMax);
     if (isLate) return this.#lateAs(`Timestamps up to ${batch.maxTimestampMs} are out of range.`);
