@@ -11,9 +11,12 @@ import { rows } from "./rows.ts";
 const curveIds = [...new Set([...curves, ...kafkaCurves].map(({ id }) => id))];
 
 export const usage = `npm run bench -- [options]
-  --full               all points of all curves, five pairs everywhere, longer runs, all rows of Kafka
+A quarter of an hour without options: five pairs of each row, three points of each curve of AMQP, three rows of Kafka.
+
+  --full               all points of all curves, five pairs everywhere (two of points that take
+                       half a minute to set up), longer runs, all rows of Kafka
   --parts LIST         disk,rows,growth,latency,start,backlog,delayed,perf-test,kafka,kafka-growth
-                       (all; delayed with --full only)
+                       (all; delayed and kafka-growth with --full only)
   --rows LIST          some of ${rows.map(({ id }) => id).join(", ")}
   --curves LIST        some of ${curveIds.join(", ")}
   --kafka-rows LIST    some of those in bench/kafka-work.ts
@@ -68,8 +71,11 @@ export interface BenchOptions {
   readonly asksForHelp: boolean;
 }
 
+/** Those that take long. */
+const fullParts: readonly BenchPart[] = ["delayed", "kafka-growth"];
+
 /** Those that a few minutes are enough for. */
-const quickKafkaRows = ["produce-100b", "end-to-end", "consume", "start"];
+const quickKafkaRows = ["produce-100b", "end-to-end", "start"];
 
 const repository = join(import.meta.dirname, "..");
 const text = { type: "string" } as const;
@@ -115,7 +121,9 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   const kafkaRows = values["kafka-rows"]?.split(",");
   return {
     isFull,
-    parts: new Set(listOf("parts", values.parts, allParts) ?? allParts.filter((part) => isFull || part !== "delayed")),
+    parts: new Set(
+      listOf("parts", values.parts, allParts) ?? allParts.filter((part) => isFull || !fullParts.includes(part)),
+    ),
     rows: listOf(
       "rows",
       values.rows,

@@ -108,7 +108,8 @@ test("contestants take turns on a row, and a curve has no point that the machine
   const plan = { ...options, parts: new Set(["rows" as const]), dir: "/nowhere", kinds };
   const titles = stepsOf(plan, new House("/nowhere"), new RawRuns(about)).map(({ title }) => title);
   const pair = ["RabbitMQ", "Entrepot", "RabbitMQ quorum", "plain Node", "plain Node"];
-  assert.deepEqual(titles, [...pair, ...pair].map((name) => `durable-100b, ${name}`).concat("brokers end"));
+  const all = [...pair, ...pair.slice(0, 3)].map((name) => `durable-100b, ${name}`);
+  assert.deepEqual(titles, [...all, "brokers end"]);
   const curve = curves.find(({ id }) => id === "connections")!;
   const at = (x: number, name: string, files: number): boolean => isMeasured(curve, x, name, files);
   assert.deepEqual(

@@ -59,7 +59,12 @@ function contestantsOf(row: Row, plan: Plan): Contestant[] {
     const args = [...row.args, "--queue-type", "quorum"];
     found.push({ ...own, name: "RabbitMQ quorum", kind: rabbit, args, runs: plan.pairs });
   }
-  const bytes = { name: "plain Node", scenario: "plain-bytes", args: row.plainArgs, runs: Math.min(plan.pairs, 2) };
+  const bytes = {
+    name: "plain Node",
+    scenario: "plain-bytes",
+    args: row.plainArgs,
+    runs: Math.min(plan.pairs, plan.isFull ? 2 : 1),
+  };
   return [...found, ...plain.map((kind): Contestant => ({ ...bytes, kind }))];
 }
 
@@ -128,12 +133,19 @@ function addRows(all: Steps): void {
   all.pause("brokers end", () => house.close());
 }
 
+/** A point that takes so long to set up is measured twice at most. */
+const longSetupSeconds = 30;
+
+function turnsAt({ setupSeconds }: Pick<Curve, "setupSeconds">, x: number, { growthPairs }: Plan): number {
+  return setupSeconds(x) > longSetupSeconds ? Math.min(2, growthPairs) : growthPairs;
+}
+
 function addCurve(all: Steps, curve: Curve): void {
   const { plan, house } = all;
   const filesMax = openFilesMax();
   const published = new Map<string, number>();
   for (const x of plan.isFull ? curve.full : curve.quick) {
-    for (let turn = 0; turn < plan.growthPairs; turn++) {
+    for (let turn = 0; turn < turnsAt(curve, x, plan); turn++) {
       const contestants: Omit<Contestant, "runs">[] = plan.kinds.map((kind) => ({
         name: kind.name,
         kind,
@@ -177,7 +189,7 @@ function addKafkaCurves(all: Steps): void {
   for (const curve of kafkaCurves) {
     if (plan.curves?.includes(curve.id) === false) continue;
     for (const x of plan.isFull ? curve.full : curve.quick) {
-      for (let turn = 0; turn < plan.growthPairs; turn++) {
+      for (let turn = 0; turn < turnsAt(curve, x, plan); turn++) {
         for (const name of names) {
           if (!isMeasured(curve, x, name, filesMax)) continue;
           const expected = plan.seconds + javaWarmUpSeconds + overheadSeconds + curve.setupSeconds(x);
@@ -208,7 +220,7 @@ function addSpecials(all: Steps): void {
   const { plan } = all;
   const has = (part: Part): boolean => plan.parts.has(part);
   const inWords = (result: LoadResult): string => JSON.stringify(result);
-  for (let turn = 0; has("start") && turn < plan.pairs; turn++) {
+  for (let turn = 0; has("start") && turn < (plan.isFull ? plan.pairs : Math.min(3, plan.pairs)); turn++) {
     for (const kind of plan.kinds) {
       const expected = 3 + (kind.name === "RabbitMQ" ? startSeconds.RabbitMQ : startSeconds.other);
       all.add({ part: "start", id: "start", name: kind.name }, expected, () => measureStart(kind, plan.dir), inWords);

@@ -141,7 +141,7 @@ function measuredCurves(raw: RawRuns, family: Family): Shown[] {
 /** The texts of the curves' charts, by their files' names. */
 export function growthFigures(raw: RawRuns): Map<string, string> {
   const { growthPairs, secondsEach } = raw.about;
-  const runs = growthPairs === 1 ? "one run each" : `medians of ${growthPairs} runs, bands span them`;
+  const runs = growthPairs === 1 ? "one run each" : `medians of up to ${growthPairs} runs, bands span them`;
   return new Map(
     [amqp, kafka].flatMap((family) =>
       measuredCurves(raw, family).map((curve): [string, string] => [
