@@ -132,10 +132,8 @@ export function figuresOf(soak: Soak): [string, Figure][] {
     `soak-${name}.svg`,
     { title, description: `${title} over ${Math.round(soak.minutes)} minutes of mixed load`, columns: 1, panels },
   ];
-  const latencies = soak.streams.flatMap((stream, index) => {
-    const [short = ""] = stream.split(/, (?=fast|slow|two)/);
-    return [line(`${short} p50`, ({ p50Ms }) => p50Ms[index]!), line(`${short} p99`, ({ p99Ms }) => p99Ms[index]!)];
-  });
+  const latencies = (of: "p50Ms" | "p99Ms"): Series[] =>
+    soak.streams.map((stream, index) => line(stream.split(/, (?=fast|slow|two)/)[0]!, (sample) => sample[of][index]!));
   return [
     make("memory", "Memory", [
       panel("resident memory and heap in use, MB", [
@@ -147,12 +145,15 @@ export function figuresOf(soak: Soak): [string, Figure][] {
       panel("open descriptors", [line("descriptors", ({ descriptors }) => descriptors)]),
     ]),
     make("disk", "Disk", [panel("blocks of the data directory, MB", [line("disk", ({ diskMb }) => diskMb)])]),
-    make("latency", "Latency", [panel("latency, ms", latencies, "log")]),
+    make("latency", "Latency", [
+      panel("half of the messages within, ms", latencies("p50Ms"), "log"),
+      panel("99 of 100 within, ms", latencies("p99Ms"), "log"),
+    ]),
     make("rate", "Rate", [panel("messages acknowledged, each second", [line("rate", ({ rate }) => rate)])]),
   ];
 }
 
-const pointsMax = 400;
+const pointsMax = 120;
 
 /** Medians of a few neighbours: two hours of samples are more than a chart has pixels. */
 function thinned(points: readonly { x: number; y: number }[]): { x: number; y: number }[] {
