@@ -21,6 +21,8 @@ export const pauses = {
   blocked: 2,
   /** The peer does not read what it is sent. */
   outputFull: 4,
+  /** There is no room for all of what has begun to come in. */
+  crowded: 8,
 } as const;
 
 /** What cuts bytes into frames, such as wire/frame-reader.ts; the handler knows how to look at the one that it stands at. */

@@ -24,6 +24,7 @@ import { apiVersionsKey, RequestHeader } from "./codec/headers.ts";
 import { elementsRead } from "./codec/schema.ts";
 import { ConnectionLogin } from "./connection-login.ts";
 import { logClosed, logOpened, logSlow } from "./connection-log.ts";
+import type { RoomUser } from "./request-room.ts";
 import type { KafkaServer } from "./server.ts";
 
 /** Answers wait above this many bytes that the peer has not taken. */
@@ -40,7 +41,7 @@ const loginMsMax = 30_000;
 
 const header = new RequestHeader();
 
-export class KafkaConnection implements Connection, CallerConnection, FrameHandler, CommitWaiter {
+export class KafkaConnection implements Connection, CallerConnection, FrameHandler, CommitWaiter, RoomUser {
   readonly server: KafkaServer;
   readonly address: PeerAddress;
   readonly id: string;
@@ -71,6 +72,8 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   #hasProduced = false;
   #isAwaitingCommit = false;
   #isWriting = false;
+  /** It has asked for some. */
+  #hasRoom = false;
 
   constructor(server: KafkaServer, peer: Peer) {
     this.server = server;
@@ -239,6 +242,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   afterChunk(): void {
     const { fault } = this.#framing;
     if (fault !== null) this.end(`not a request of Kafka's protocol: ${fault}`);
+    else this.#makeRoom();
     if (this.#hasProduced) {
       this.#hasProduced = false;
       if (this.server.broker.isCongested) this.#intake.pause(pauses.congested);
@@ -253,6 +257,19 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
 
   release(): void {
     this.#intake.release();
+  }
+
+  /** For the rest of a request that has begun to come in. */
+  #makeRoom(): void {
+    const bytes = this.#frames.keptBytes > 0 ? this.#framing.bytes : 0;
+    if (bytes === 0 && !this.#hasRoom) return;
+    this.#hasRoom = bytes > 0;
+    const { room, clock } = this.server;
+    if (!this.#isEnding && !room.take(this, bytes, clock.elapsedMs())) this.#intake.pause(pauses.crowded);
+  }
+
+  roomMade(): void {
+    this.#intake.resume(pauses.crowded);
   }
 
   // Answers
@@ -354,7 +371,10 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     if (this.#intake.isPausedFor(pauses.congested) && !this.server.broker.isCongested)
       this.#intake.resume(pauses.congested);
     const { idleMs, requireSasl } = this.server.settings;
-    if (idleMs > 0 && nowMs - this.#heardMs >= idleMs) this.end("it was idle for too long");
+    const { room, clock } = this.server;
+    if (this.#hasRoom && room.isTooSlow(this, clock.elapsedMs()))
+      this.end("a large request of it comes too slowly, and others wait to send theirs");
+    else if (idleMs > 0 && nowMs - this.#heardMs >= idleMs) this.end("it was idle for too long");
     else if (requireSasl && this.login.identity === undefined && nowMs - this.openedAtMs >= loginMsMax)
       this.end("the login took too long");
   }
@@ -390,6 +410,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   closed(): void {
     this.isClosed = true;
     this.#intake.close();
+    this.server.room.leave(this, this.server.clock.elapsedMs());
     this.server.live.remove(this);
     logClosed(this, this.#why);
     for (const run of this.#onClosed) run();

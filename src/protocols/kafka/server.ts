@@ -17,6 +17,7 @@ import type { OpenPort } from "../../server/protocol.ts";
 import { CommitWaiters } from "../../server/commit-waiters.ts";
 import { ApiCounters } from "./api-counters.ts";
 import type { Command } from "./command.ts";
+import { sizeBytes } from "./codec/framing.ts";
 import { Groups } from "./groups/groups.ts";
 import type { ForeignEntries } from "./fetching/fetch-answer.ts";
 import { FetchSessions } from "./fetching/fetch-sessions.ts";
@@ -27,9 +28,12 @@ import { ProducerIds } from "./producing/producer-ids.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { BrokerDefaults } from "./topics/broker-defaults.ts";
 import { Topics } from "./topics/topics.ts";
+import { RequestRoom } from "./request-room.ts";
 import { Transactions } from "./transactions/transactions.ts";
 
 const slowMs = 1000;
+/** For all requests that have come in by half; or one of the largest, if that takes more. */
+const roomBytes = 256 << 20;
 
 export interface KafkaServerOptions {
   readonly broker: Broker;
@@ -86,6 +90,8 @@ export class KafkaServer {
   readonly nobody: Identity = nobody;
   #connections = 0;
   readonly #commandByKey: (Command | undefined)[] = [];
+  /** For requests that come in. */
+  readonly room: RequestRoom;
   /** Connections that owe answers. */
   readonly commits = new CommitWaiters();
 
@@ -99,6 +105,7 @@ export class KafkaServer {
     this.log = new LimitedLog(options.logger, options.clock);
     this.version = options.version;
     this.settings = options.settings;
+    this.room = new RequestRoom(Math.max(roomBytes, options.settings.requestBytesMax + sizeBytes));
     this.commands = options.commands;
     this.ports = options.ports;
     this.mayAddTopic = options.mayAddTopic ?? (() => true);

@@ -15,15 +15,17 @@ export class SizedFraming implements Framing {
   payloadBytesMax: number;
   /** A size that is negative or over the limit. */
   fault: string | null = null;
+  /** What was answered last: of a frame that is not complete, how long it is. */
+  bytes = 0;
 
   constructor(payloadBytesMax: number) {
     this.payloadBytesMax = payloadBytesMax;
   }
 
   measure(buffer: Buffer, start: number, end: number): number {
-    if (end - start < sizeBytes) return sizeBytes;
+    if (end - start < sizeBytes) return (this.bytes = sizeBytes);
     const size = getU32(buffer, start);
-    if (size <= this.payloadBytesMax) return sizeBytes + size;
+    if (size <= this.payloadBytesMax) return (this.bytes = sizeBytes + size);
     // Kafka's size has a sign.
     this.fault = `a frame of ${size | 0} bytes, of ${this.payloadBytesMax} at most`;
     return notAFrame;

@@ -1,0 +1,98 @@
+/**
+ * Room for requests that have begun to come in: what all connections together hold of them is bounded.
+ *
+ * A request may be 100 MB, and a broker without SASL takes one from anybody. What was promised costs nothing, but what came of
+ * it is in memory until the rest is there: a thousand clients that send all but the last byte would hold 100 GB. (Kafka's
+ * broker has no bound there, unless queued.max.request.bytes is set.) So whoever is to send more than a little takes a
+ * place for all of the request when its beginning is there. Without room it is not read on until its turn has come, in the
+ * order of asking: the others that have a place have it for all that they want, so they are able to end.
+ *
+ * Who holds on to a place while others wait has time for it: ten seconds, and one more for each megabyte. Then its
+ * connection is ended, since it is slower than anybody who means it.
+ */
+
+/** A connection. */
+export interface RoomUser {
+  /** Its turn has come: it has its place. */
+  roomMade(): void;
+}
+
+interface Place {
+  readonly bytes: number;
+  readonly sinceMs: number;
+}
+
+/** Of these there may be as many as connections. */
+const smallBytes = 65_536;
+const placeMsLeast = 10_000;
+const bytesPerMs = 1000;
+
+export class RequestRoom {
+  readonly #bytesMax: number;
+  #takenBytes = 0;
+  readonly #placeOf = new Map<RoomUser, Place>();
+  /** Bytes wanted, in the order of asking. */
+  readonly #waiting = new Map<RoomUser, number>();
+
+  /** @param bytesMax the largest request finds room in it */
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
+  /** A request of so many bytes has begun to come in; 0: none has. False: it waits. */
+  take(user: RoomUser, bytes: number, nowMs: number): boolean {
+    if (this.#placeOf.get(user)?.bytes === bytes) return true;
+    this.#giveBack(user, nowMs);
+    if (bytes <= smallBytes) return true;
+    if (this.#waiting.size === 0 && this.#hasRoom(bytes)) {
+      this.#place(user, bytes, nowMs);
+      return true;
+    }
+    this.#waiting.set(user, bytes);
+    return false;
+  }
+
+  /** It has gone. */
+  leave(user: RoomUser, nowMs: number): void {
+    this.#waiting.delete(user);
+    this.#giveBack(user, nowMs);
+    this.#letIn(nowMs);
+  }
+
+  /** Whether it has had its place for too long while others wait. */
+  isTooSlow(user: RoomUser, nowMs: number): boolean {
+    const place = this.#placeOf.get(user);
+    if (place === undefined || this.#waiting.size === 0) return false;
+    return nowMs - place.sinceMs > placeMsLeast + place.bytes / bytesPerMs;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#takenBytes + bytes <= this.#bytesMax;
+  }
+
+  #place(user: RoomUser, bytes: number, sinceMs: number): void {
+    this.#takenBytes += bytes;
+    this.#placeOf.set(user, { bytes, sinceMs });
+  }
+
+  #giveBack(user: RoomUser, nowMs: number): void {
+    const place = this.#placeOf.get(user);
+    if (place === undefined) return;
+    this.#placeOf.delete(user);
+    this.#takenBytes -= place.bytes;
+    this.#letIn(nowMs);
+  }
+
+  #letIn(nowMs: number): void {
+    for (const [user, bytes] of this.#waiting) {
+      if (!this.#hasRoom(bytes)) return;
+      this.#waiting.delete(user);
+      this.#place(user, bytes, nowMs);
+      user.roomMade();
+    }
+  }
+}
