@@ -7,15 +7,17 @@
  * before it, and who reads from any offset begins with the entry that holds it. Drawn from a source of its own, so that
  * other seeds stay what they were.
  */
-import type { Batch, Entry, Queue } from "../src/broker/api.ts";
+import type { Entry, Queue, QueueSettings } from "../src/broker/api.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import { plainQueueSettings as plain } from "../src/broker/catalog/plain-queue.ts";
 import { emptyPublication } from "../src/broker/dead-letter.ts";
 import type { Chance } from "./chance.ts";
 import { ensure } from "./cut.ts";
 import { batchBodyOf, bodyOf, simFormatId } from "./message.ts";
+import { SideLog } from "./side-log.ts";
 
 export const shelfName = "shelf";
+const settings: QueueSettings = { ...plain, mode: "offset", retention: { ...plain.retention, untilSettled: false } };
 
 interface Put {
   readonly base: number;
@@ -27,41 +29,32 @@ interface Put {
 
 export class Shelf {
   readonly #chance: Chance;
-  readonly #say: ((line: string) => void) | undefined;
+  readonly #log: SideLog;
   #isEnabled: boolean;
-  #broker!: RunningCore;
-  #madeTicket = 0;
-  #isMade = false;
-  #durableTicket = 0;
   #number = 1;
   /** In order of offset. */
   #puts: Put[] = [];
   #trims: { first: number; ticket: number }[] = [];
-  #life = 0;
-  #readsEnded = 0;
 
   constructor(chance: Chance, isPossible: boolean, say: ((line: string) => void) | undefined) {
     this.#chance = chance;
-    this.#say = say;
+    this.#log = new SideLog(shelfName, settings, say);
     this.#isEnabled = isPossible && chance.is(0.4);
   }
 
   /** A broker has come up. */
   begin(broker: RunningCore): void {
-    this.#broker = broker;
-    this.#life++;
     if (!this.#isEnabled) return;
-    const isThere = broker.namespace(shelfName) !== undefined;
-    ensure(isThere || !this.#isMade || this.#madeTicket > this.#durableTicket, "the shelf is gone");
-    if (isThere) this.#recovered();
-    else this.#make();
-    this.#durableTicket = broker.durableTicket;
-    broker.addCommitListener({ committed: (ticket) => (this.#durableTicket = ticket) });
+    const made = (): void => {
+      this.#puts = [];
+      this.#trims = [];
+    };
+    this.#log.begin(broker, () => this.#recovered(), made);
   }
 
   step(): void {
     const chance = this.#chance;
-    if (!this.#isEnabled || !chance.is(0.3) || this.#madeTicket > this.#durableTicket) return;
+    if (!this.#isEnabled || !chance.is(0.3) || !this.#log.isSure) return;
     chance.weighted<() => void>([
       [8, () => this.#put(true)],
       [2, () => this.#put(false)],
@@ -74,21 +67,13 @@ export class Shelf {
   async close(quiet: () => Promise<void>): Promise<void> {
     if (!this.#isEnabled) return;
     await quiet();
-    const ended = this.#readsEnded;
-    this.#readOn(0);
-    await quiet();
-    ensure(this.#readsEnded > ended, "a read of the shelf comes to an end");
+    await this.#log.close(quiet, () => this.#readOn(0));
     this.#isEnabled = false;
-    this.#broker.deleteNamespace(shelfName);
-    await quiet();
+    await this.#log.remove(quiet);
   }
 
   get #queue(): Queue {
-    return this.#broker.namespace(shelfName)!.queue("log")!;
-  }
-
-  get #ticket(): number {
-    return this.#broker.core.commit.openTicket;
+    return this.#log.queue;
   }
 
   get #next(): number {
@@ -96,36 +81,23 @@ export class Shelf {
     return last === undefined ? 0 : last.base + last.count;
   }
 
-  #make(): void {
-    this.#puts = [];
-    this.#trims = [];
-    const settings = { ...plain, mode: "offset", retention: { ...plain.retention, untilSettled: false } } as const;
-    this.#broker.atomically(() => {
-      this.#broker.createNamespace(shelfName).createQueue("log", settings, undefined);
-    });
-    this.#isMade = true;
-    this.#madeTicket = this.#ticket;
-    this.#say?.("shelf: made");
-  }
-
   #recovered(): void {
     const { firstOffset, nextOffset, visibleEnd } = this.#queue;
     const kept = this.#puts.filter(({ base, count }) => base + count <= nextOffset);
-    this.#say?.(`shelf: ${firstOffset} to ${nextOffset} came back of ${this.#next}`);
+    this.#log.say(`${firstOffset} to ${nextOffset} came back of ${this.#next}`);
     for (const put of this.#puts.slice(kept.length)) {
-      ensure(put.ticket > this.#durableTicket, `what was put at ${put.base} of the shelf is gone, and was durable`);
+      ensure(put.ticket > this.#log.durableTicket, `what was put at ${put.base} of the shelf is gone, and was durable`);
     }
     this.#puts = kept;
     ensure(
       nextOffset === this.#next && visibleEnd === nextOffset,
       `the shelf ends at ${nextOffset} and not at ${this.#next}`,
     );
-    const surely = this.#trims.findLast(({ ticket }) => ticket <= this.#durableTicket)?.first ?? 0;
+    const surely = this.#trims.findLast(({ ticket }) => ticket <= this.#log.durableTicket)?.first ?? 0;
     const isTrim = firstOffset === surely || this.#trims.some(({ first }) => first === firstOffset);
     ensure(firstOffset >= surely && isTrim, `the shelf begins at ${firstOffset}, and was trimmed to ${surely}`);
     this.#trims = [{ first: firstOffset, ticket: 0 }];
     for (const put of kept) put.ticket = 0;
-    this.#madeTicket = 0;
   }
 
   #put(isBatch: boolean): void {
@@ -143,40 +115,28 @@ export class Shelf {
     const body = isBatch ? batchBodyOf(number, count, length) : bodyOf(number, length);
     const queue = this.#queue;
     if (isBatch) {
-      const nobody = { producerId: -1, producerEpoch: -1, sequence: -1, isTransactional: false };
-      const timestampMs = this.#broker.clock.now();
-      const batch: Batch = {
-        ...nobody,
-        count,
-        format: simFormatId,
-        timestampMs,
-        body,
-        bodyStart: 0,
-        bodyEnd: body.length,
-      };
-      const at = queue.appendBatch(batch);
-      ensure(at === base, `a batch came to lie at ${at} of the shelf, and not at ${base}`);
+      this.#log.append(body, count, base);
     } else {
-      const namespace = this.#broker.namespace(shelfName)!;
+      const namespace = this.#log.broker.namespace(shelfName)!;
       const p = emptyPublication(namespace.exchange("")!);
       Object.assign(p, { format: simFormatId, durable: true, routingKey: "log", body, bodyEnd: body.length });
       namespace.publish(p, { routed: 0, refused: false, ticket: 0 });
     }
-    this.#puts.push({ base, count, body, isBatch, ticket: this.#ticket });
+    this.#puts.push({ base, count, body, isBatch, ticket: this.#log.ticket });
     ensure(queue.nextOffset === base + count, "offsets follow each other");
   }
 
   #trim(): void {
     const queue = this.#queue;
     const first = this.#chance.between(queue.firstOffset, queue.visibleEnd + 1);
-    this.#say?.(`shelf: trimmed to ${first}`);
+    this.#log.say(`trimmed to ${first}`);
     queue.trim(first);
-    this.#trims.push({ first: queue.firstOffset, ticket: this.#ticket });
+    this.#trims.push({ first: queue.firstOffset, ticket: this.#log.ticket });
   }
 
   /** Reads from here to what is the end now, as its bytes come from the disk. */
   #readOn(from: number): void {
-    const life = this.#life;
+    const life = this.#log.life;
     const queue = this.#queue;
     const end = queue.visibleEnd;
     let at = from;
@@ -190,7 +150,7 @@ export class Shelf {
       return true;
     };
     const go = (): void => {
-      if (life !== this.#life || queue.isDeleted) return;
+      if (life !== this.#log.life || queue.isDeleted) return;
       for (;;) {
         const next = queue.read(at, end, visit);
         if (next >= end) break;
@@ -202,7 +162,7 @@ export class Shelf {
         expected < 0 || Math.max(expected, queue.firstOffset) >= end,
         `a reader of the shelf ended at ${expected}, before ${end}`,
       );
-      this.#readsEnded++;
+      this.#log.readsEnded++;
     };
     go();
   }
@@ -225,7 +185,10 @@ export class Shelf {
       put.body.compare(buffer, bodyStart, bodyEnd) === 0,
       `the octets at ${baseOffset} of the shelf are not its own`,
     );
-    ensure(put.ticket <= this.#durableTicket, `what is at ${baseOffset} of the shelf was read before it was durable`);
+    ensure(
+      put.ticket <= this.#log.durableTicket,
+      `what is at ${baseOffset} of the shelf was read before it was durable`,
+    );
   }
 
   #indexOf(base: number): number {

@@ -6,14 +6,17 @@
  * the newest message of each key; a tombstone only for as long as it is to be heard. Drawn from a source of its own, so that
  * other seeds stay what they were.
  */
-import type { Batch, Entry, Queue } from "../src/broker/api.ts";
+import type { Entry, Queue, QueueSettings } from "../src/broker/api.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import { plainQueueSettings as plain } from "../src/broker/catalog/plain-queue.ts";
 import type { Chance } from "./chance.ts";
 import { ensure } from "./cut.ts";
-import { type KeyedMessage, keyedBody, keyedMessagesIn, simFormatId } from "./message.ts";
+import { type KeyedMessage, keyedBody, keyedMessagesIn } from "./message.ts";
+import { SideLog } from "./side-log.ts";
 
 export const tableName = "table";
+const retention = { ...plain.retention, untilSettled: false, compact: true, deleteRetentionMs: 1500 };
+const settings: QueueSettings = { ...plain, mode: "offset", retention };
 
 interface Put {
   readonly key: string;
@@ -24,39 +27,29 @@ interface Put {
 
 export class Table {
   readonly #chance: Chance;
-  readonly #say: ((line: string) => void) | undefined;
+  readonly #log: SideLog;
   #isEnabled: boolean;
-  #broker!: RunningCore;
-  #madeTicket = 0;
-  #isMade = false;
-  #durableTicket = 0;
   /** By offset. */
   #puts: Put[] = [];
-  #life = 0;
-  #readsEnded = 0;
 
   constructor(chance: Chance, isPossible: boolean, say: ((line: string) => void) | undefined) {
     this.#chance = chance;
-    this.#say = say;
+    this.#log = new SideLog(tableName, settings, say);
     this.#isEnabled = isPossible && chance.is(0.35);
   }
 
   /** A broker has come up. */
   begin(broker: RunningCore): void {
-    this.#broker = broker;
-    this.#life++;
     if (!this.#isEnabled) return;
-    const isThere = broker.namespace(tableName) !== undefined;
-    ensure(isThere || !this.#isMade || this.#madeTicket > this.#durableTicket, "the table is gone");
-    if (isThere) this.#recovered();
-    else this.#make();
-    this.#durableTicket = broker.durableTicket;
-    broker.addCommitListener({ committed: (ticket) => (this.#durableTicket = ticket) });
+    const made = (): void => {
+      this.#puts = [];
+    };
+    this.#log.begin(broker, () => this.#recovered(), made);
   }
 
   step(): void {
     const chance = this.#chance;
-    if (!this.#isEnabled || !chance.is(0.3) || this.#madeTicket > this.#durableTicket) return;
+    if (!this.#isEnabled || !chance.is(0.3) || !this.#log.isSure) return;
     if (chance.is(0.85)) this.#put();
     else this.#readAll();
   }
@@ -66,45 +59,25 @@ export class Table {
     if (!this.#isEnabled) return;
     await quiet();
     await advance(3000);
-    const ended = this.#readsEnded;
-    this.#readAll();
-    await quiet();
-    ensure(this.#readsEnded > ended, "a read of the table comes to an end");
+    await this.#log.close(quiet, () => this.#readAll());
     const keys = new Set(this.#puts.map(({ key }) => key)).size;
     ensure(this.#queue.readyCount <= keys, `the table counts ${this.#queue.readyCount} messages for ${keys} keys`);
     this.#isEnabled = false;
-    this.#broker.deleteNamespace(tableName);
-    await quiet();
+    await this.#log.remove(quiet);
   }
 
   get #queue(): Queue {
-    return this.#broker.namespace(tableName)!.queue("log")!;
-  }
-
-  get #ticket(): number {
-    return this.#broker.core.commit.openTicket;
-  }
-
-  #make(): void {
-    this.#puts = [];
-    const retention = { ...plain.retention, untilSettled: false, compact: true, deleteRetentionMs: 1500 };
-    this.#broker.atomically(() => {
-      this.#broker.createNamespace(tableName).createQueue("log", { ...plain, mode: "offset", retention }, undefined);
-    });
-    this.#isMade = true;
-    this.#madeTicket = this.#ticket;
-    this.#say?.("table: made");
+    return this.#log.queue;
   }
 
   #recovered(): void {
     const { nextOffset } = this.#queue;
-    this.#say?.(`table: ${nextOffset} came back of ${this.#puts.length}`);
+    this.#log.say(`${nextOffset} came back of ${this.#puts.length}`);
     for (const put of this.#puts.splice(nextOffset)) {
-      ensure(put.ticket > this.#durableTicket, `a message of the table's key ${put.key} is gone, and was durable`);
+      ensure(put.ticket > this.#log.durableTicket, `a message of the table's key ${put.key} is gone, and was durable`);
     }
     ensure(nextOffset === this.#puts.length, `the table ends at ${nextOffset} and not at ${this.#puts.length}`);
     for (const put of this.#puts) put.ticket = 0;
-    this.#madeTicket = 0;
   }
 
   #put(): void {
@@ -117,40 +90,27 @@ export class Table {
       const isTombstone = chance.is(0.1);
       const text = isTombstone ? "" : `${base + delta}${".".repeat(chance.between(0, 60))}`;
       messages.push({ delta, key, text: isTombstone ? null : text });
-      this.#puts.push({ key, text, isTombstone, ticket: this.#ticket });
+      this.#puts.push({ key, text, isTombstone, ticket: this.#log.ticket });
     }
-    const body = keyedBody(messages);
-    const nobody = { producerId: -1, producerEpoch: -1, sequence: -1, isTransactional: false };
-    const timestampMs = this.#broker.clock.now();
-    const batch: Batch = {
-      ...nobody,
-      count,
-      format: simFormatId,
-      timestampMs,
-      body,
-      bodyStart: 0,
-      bodyEnd: body.length,
-    };
-    const at = this.#queue.appendBatch(batch);
-    ensure(at === base, `a batch came to lie at ${at} of the table, and not at ${base}`);
-    for (const put of this.#puts.slice(base)) put.ticket = this.#ticket;
+    this.#log.append(keyedBody(messages), count, base);
+    for (const put of this.#puts.slice(base)) put.ticket = this.#log.ticket;
   }
 
   #readAll(): void {
-    const life = this.#life;
+    const life = this.#log.life;
     const queue = this.#queue;
     const end = queue.visibleEnd;
     const seen = new Set<number>();
     let at = 0;
     const go = (): void => {
-      if (life !== this.#life || queue.isDeleted) return;
+      if (life !== this.#log.life || queue.isDeleted) return;
       at = queue.read(at, end, (entry) => {
         this.#check(entry, seen);
         return true;
       });
       if (at < end) return queue.load(at, go);
       this.#checkNewest(end, seen);
-      this.#readsEnded++;
+      this.#log.readsEnded++;
     };
     go();
   }
@@ -164,7 +124,7 @@ export class Table {
       seen.add(offset);
       const put = this.#puts[offset];
       ensure(put?.key === key && put.text === (text ?? ""), `another message was put at ${offset} of the table`);
-      ensure(put.ticket <= this.#durableTicket, `what is at ${offset} of the table was read before it was durable`);
+      ensure(put.ticket <= this.#log.durableTicket, `what is at ${offset} of the table was read before it was durable`);
     }
   }
 
