@@ -14,27 +14,34 @@ function saw(rise: number): number[] {
 
 test("what goes up and down around one height is flat", () => {
   const trend = trendOf({ atMs, values: saw(0) }, 0.05);
-  check.equal(trend.isFlat, true);
+  check.equal(trend.verdict, "flat");
   check.ok(Math.abs(trend.rise) < 0.02, String(trend.rise));
   check.ok(trend.riseLow <= 0 && trend.riseHigh >= 0);
 });
 
 test("a leak of a tenth is found in the same noise, with an interval around it", () => {
   const trend = trendOf({ atMs, values: saw(0.1) }, 0.05);
-  check.equal(trend.isFlat, false);
+  check.equal(trend.verdict, "rises");
   check.ok(trend.riseLow > 0.05 && trend.riseHigh < 0.15, `${trend.riseLow} to ${trend.riseHigh}`);
   check.ok(trend.last > trend.first);
 });
 
 test("what rises for certain, but by less than is allowed, is flat; so is what falls", () => {
-  check.equal(trendOf({ atMs, values: atMs.map((_, index) => 100 + index / 1000) }, 0.05).isFlat, true);
-  check.equal(trendOf({ atMs, values: saw(-0.5) }, 0.05).isFlat, true);
+  check.equal(trendOf({ atMs, values: atMs.map((_, index) => 100 + index / 1000) }, 0.05).verdict, "flat");
+  check.equal(trendOf({ atMs, values: saw(-0.5) }, 0.05).verdict, "flat");
 });
 
 test("one outlier does not make a trend", () => {
   const values = saw(0);
   values[1430] = 1_000_000;
-  check.equal(trendOf({ atMs, values }, 0.05).isFlat, true);
+  check.equal(trendOf({ atMs, values }, 0.05).verdict, "flat");
+});
+
+test("what goes up and down by far more than it may rise is not called flat", () => {
+  const values = atMs.map(
+    (_, index) => 100 * (1 + ((index * 7) % 13)) * (1 + random.next() * 5 * (index % 300 < 72 ? 20 : 1)),
+  );
+  check.equal(trendOf({ atMs, values }, 0.05).verdict, "too noisy");
 });
 
 test("stretches without a number are left out, and too few are an error", () => {

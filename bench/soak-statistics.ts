@@ -16,11 +16,16 @@ export interface Trend {
   readonly rise: number;
   readonly riseLow: number;
   readonly riseHigh: number;
-  /** It does not rise for certain, or by less than `riseAllowed`. Falling is no fault. */
-  readonly isFlat: boolean;
+  /**
+   * rises: for certain, and by `riseAllowed` or more. too noisy: not for certain, but it might have risen by several times as much.
+   * flat: neither; falling is no fault.
+   */
+  readonly verdict: "flat" | "rises" | "too noisy";
 }
 
 const stretches = 20;
+/** Times `riseAllowed`: an interval that reaches beyond that tells nothing. */
+const noiseAllowed = 5;
 /** Of Student's distribution with 18 degrees of freedom, two-sided 95 %. */
 const studentT = 2.101;
 
@@ -57,13 +62,8 @@ export function trendOf(watched: Watched, riseAllowed: number): Trend {
   const error = studentT * Math.sqrt(left / (count - 2) / spreadX);
   const middle = median(points.map(({ y }) => y));
   const share = (value: number): number => (middle === 0 ? 0 : value / middle);
-  return {
-    first: points[0]!.y,
-    last: points.at(-1)!.y,
-    median: middle,
-    rise: share(slope),
-    riseLow: share(slope - error),
-    riseHigh: share(slope + error),
-    isFlat: slope - error <= 0 || share(slope) < riseAllowed,
-  };
+  const [rise, riseLow, riseHigh] = [share(slope), share(slope - error), share(slope + error)];
+  const isRising = riseLow > 0 && rise >= riseAllowed;
+  const verdict = isRising ? "rises" : riseHigh > riseAllowed * noiseAllowed ? "too noisy" : "flat";
+  return { first: points[0]!.y, last: points.at(-1)!.y, median: middle, rise, riseLow, riseHigh, verdict };
 }
