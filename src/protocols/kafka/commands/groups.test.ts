@@ -336,9 +336,12 @@ test("what is asked for twice is answered once", async () => {
 });
 
 /** A member that is alone in its group, of a client that says it is this. */
-async function aloneAs(software: string): Promise<{ house: KafkaHouse; client: KafkaClient; beat: object }> {
+async function aloneAs(
+  software: string,
+  clientSoftwareVersion = "4.1.1",
+): Promise<{ house: KafkaHouse; client: KafkaClient; beat: object }> {
   const { house, client } = await open();
-  client.call(apiVersions, 3, { clientSoftwareName: software, clientSoftwareVersion: "4.1.1" });
+  client.call(apiVersions, 3, { clientSoftwareName: software, clientSoftwareVersion });
   return { house, client, beat: { groupId: "g", generationId: 1, memberId: joinAlone(house, client, 9) } };
 }
 
@@ -346,8 +349,12 @@ const codesOf = (client: KafkaClient): number[] =>
   client.take().map(({ response }) => (response as { errorCode: number }).errorCode);
 
 test("the answer to a heartbeat waits for a client that goes on meanwhile: for a rebalance, or its time", async () => {
-  for (const software of ["apache-kafka-java", "librdkafka"]) {
-    const { house, client, beat } = await aloneAs(software);
+  for (const [software, version] of [
+    ["apache-kafka-java", "4.1.1"],
+    ["librdkafka", "2.8.0"],
+    ["confluent-kafka-python", "2.16.1-rdkafka-2.16.0"],
+  ] as const) {
+    const { house, client, beat } = await aloneAs(software, version);
     client.ask(heartbeat, 4, beat);
     assert.deepEqual(codesOf(client), []);
     // Seven eighths of a fifteenth of its session of 10 s.

@@ -29,9 +29,12 @@ const intervalOfSession = 1 / 15;
 const gapOfSessionMin = 1 / 60;
 const streamsAssignor = "stream";
 
-/** Whether clients of this software, as they say in ApiVersions, go on while a heartbeat is not answered. */
+/**
+ * Whether clients of this software, as they say in ApiVersions, go on while a heartbeat is not answered: `librdkafka 2.8.0`,
+ * `confluent-kafka-python 2.16.1-rdkafka-2.16.0`.
+ */
 export function mayHeartbeatsWait(software: string): boolean {
-  return software.startsWith("apache-kafka-java ") || software.includes("librdkafka");
+  return software.startsWith("apache-kafka-java ") || software.includes("rdkafka");
 }
 
 /** A heartbeat has come: how long its answer may wait, ms; 0: not at all. */
