@@ -99,10 +99,13 @@ async function measureProduce(bench: Bench, count: number, bytes: number): Promi
   return { values: [perSecond], messages: count, publishedBytes: (warmUp + count) * bytes, watched };
 }
 
-async function measureRdkafka({ tools, target, topic }: Bench, count: number, bytes: number): Promise<Outcome> {
-  const program = compileRdkafka(tools.home);
-  const args = [target.broker.uri, topic, String(count), String(bytes)];
-  return outcomeOf(await runWatched(target, program, args), "perSecond");
+/** librdkafka with its defaults, as `produce` or `consume`; idempotent. */
+function runRdkafka({ tools, target, topic }: Bench, how: string, ...amounts: readonly number[]): Promise<Watched> {
+  return runWatched(target, compileRdkafka(tools.home), [how, target.broker.uri, topic, ...amounts.map(String)]);
+}
+
+async function measureRdkafka(bench: Bench, count: number, bytes: number): Promise<Outcome> {
+  return outcomeOf(await runRdkafka(bench, "produce", count, bytes), "perSecond");
 }
 
 /** Kafka's own ConsumerPerformance, without the time that joining its group takes. */
@@ -220,6 +223,14 @@ export const works: readonly Work[] = [
     measure: (bench) => measureConsume(bench, bench.amounts.records),
   },
   {
+    id: "consume-librdkafka",
+    partitions: one,
+    hasCeiling: true,
+    figures: () => rate("consume-librdkafka", "the same, librdkafka", []),
+    prepare: (bench) => runRdkafka(bench, "produce", bench.amounts.records, 100),
+    measure: async (bench) => outcomeOf(await runRdkafka(bench, "consume", bench.amounts.records), "perSecond"),
+  },
+  {
     id: "tail",
     partitions: one,
     hasCeiling: true,
@@ -234,6 +245,16 @@ export const works: readonly Work[] = [
     measure: (bench) => {
       dropCaches();
       return measureConsume(bench, largeCount(bench.amounts));
+    },
+  },
+  {
+    id: "catch-up-librdkafka",
+    partitions: one,
+    figures: () => rate("catch-up-librdkafka", "the same, librdkafka", atLeast(1)),
+    prepare: (bench) => runRdkafka(bench, "produce", largeCount(bench.amounts), largeBytes),
+    measure: async (bench) => {
+      dropCaches();
+      return outcomeOf(await runRdkafka(bench, "consume", largeCount(bench.amounts)), "perSecond");
     },
   },
   endToEnd("end-to-end", "defaults (linger.ms=5)", atMost(0.5), []),

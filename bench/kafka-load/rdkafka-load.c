@@ -1,9 +1,11 @@
-/* Produces with librdkafka as fast as it can, idempotent, with acks=all and its other defaults:
+/* Produces and consumes with librdkafka as fast as it can:
  *
- *     rdkafka-load HOST:PORT TOPIC COUNT BYTES
+ *     rdkafka-load produce HOST:PORT TOPIC COUNT BYTES     idempotent, acks=all, its other defaults
+ *     rdkafka-load consume HOST:PORT TOPIC COUNT           partition 0 from its beginning, without a group
  *
- * A tenth of COUNT warms up; then it prints `begin`, produces COUNT, waits until all are acknowledged, prints `end`, and the
- * rate as one line of JSON. Ends with 1 if one was not acknowledged.
+ * Producing, a tenth of COUNT warms up; then it prints `begin`, produces COUNT, waits until all are acknowledged, and prints
+ * `end`. Consuming, it prints `begin` at the first message. At last comes the rate, as one line of JSON. Ends with 1 if a message was
+ * not acknowledged, or did not come where it was next.
  */
 
 #include <librdkafka/rdkafka.h>
@@ -52,21 +54,23 @@ static void produce(rd_kafka_t *client, rd_kafka_topic_t *topic, long count, voi
   if (rd_kafka_flush(client, 60000) != RD_KAFKA_RESP_ERR_NO_ERROR || failed > 0) exit(1);
 }
 
-int main(int argc, char **argv) {
-  if (argc != 5) return 2;
-  long count = atol(argv[3]);
-  size_t bytes = (size_t)atol(argv[4]);
-  rd_kafka_conf_t *settings = rd_kafka_conf_new();
-  set(settings, "bootstrap.servers", argv[1]);
-  set(settings, "enable.idempotence", "true");
-  rd_kafka_conf_set_dr_msg_cb(settings, delivered);
+static rd_kafka_t *make(rd_kafka_type_t kind, rd_kafka_conf_t *settings, const char *bootstrap) {
   char why[512];
-  rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, settings, why, sizeof why);
+  set(settings, "bootstrap.servers", bootstrap);
+  rd_kafka_t *client = rd_kafka_new(kind, settings, why, sizeof why);
   if (client == NULL) {
     fprintf(stderr, "%s\n", why);
-    return 1;
+    exit(1);
   }
-  rd_kafka_topic_t *topic = rd_kafka_topic_new(client, argv[2], NULL);
+  return client;
+}
+
+static int measure_produce(const char *bootstrap, const char *name, long count, size_t bytes) {
+  rd_kafka_conf_t *settings = rd_kafka_conf_new();
+  set(settings, "enable.idempotence", "true");
+  rd_kafka_conf_set_dr_msg_cb(settings, delivered);
+  rd_kafka_t *client = make(RD_KAFKA_PRODUCER, settings, bootstrap);
+  rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
   void *value = calloc(1, bytes);
   produce(client, topic, count / 10, value, bytes);
   mark("begin");
@@ -77,4 +81,48 @@ int main(int argc, char **argv) {
   printf("{\"perSecond\":%.1f,\"messages\":%ld,\"publishedBytes\":%ld}\n", count / elapsed, count,
          (count + count / 10) * (long)bytes);
   return 0;
+}
+
+struct reading {
+  long next;
+  double start;
+};
+
+static void received(rd_kafka_message_t *message, void *opaque) {
+  struct reading *reading = opaque;
+  if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return;
+  if (message->err || message->offset != reading->next) {
+    fprintf(stderr, "offset %ld was next: %s, %ld\n", reading->next, rd_kafka_err2str(message->err), (long)message->offset);
+    exit(1);
+  }
+  if (reading->next++ > 0) return;
+  mark("begin");
+  reading->start = seconds();
+}
+
+static int measure_consume(const char *bootstrap, const char *name, long count) {
+  rd_kafka_t *client = make(RD_KAFKA_CONSUMER, rd_kafka_conf_new(), bootstrap);
+  rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
+  if (rd_kafka_consume_start(topic, 0, RD_KAFKA_OFFSET_BEGINNING) != 0) return 1;
+  struct reading reading = {0, 0};
+  double last = seconds();
+  for (long before = 0; reading.next < count; before = reading.next) {
+    rd_kafka_consume_callback(topic, 0, 1000, received, &reading);
+    if (reading.next > before) last = seconds();
+    if (seconds() - last > 60) {
+      fprintf(stderr, "received %ld of %ld\n", reading.next, count);
+      return 1;
+    }
+  }
+  double elapsed = seconds() - reading.start;
+  mark("end");
+  printf("{\"perSecond\":%.1f,\"messages\":%ld,\"publishedBytes\":0}\n", reading.next / elapsed, reading.next);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 6 && strcmp(argv[1], "produce") == 0)
+    return measure_produce(argv[2], argv[3], atol(argv[4]), (size_t)atol(argv[5]));
+  if (argc == 5 && strcmp(argv[1], "consume") == 0) return measure_consume(argv[2], argv[3], atol(argv[4]));
+  return 2;
 }
