@@ -176,3 +176,21 @@ test("a life of a broker leaves no memory, no handle and no descriptor", { timeo
   // A broker holds some hundred kilobytes: one that was left behind would be seen by far.
   assert.ok(perLife < 50_000, `${Math.round(perLife)} bytes stay of each broker`);
 });
+
+test("a namespace leaves nothing behind in a broker that goes on", { timeout: 120_000 }, async () => {
+  await using broker = await startBroker();
+  const oneNamespace = async (): Promise<void> => {
+    const namespace = await broker.namespace();
+    await namespace.kafka();
+    await namespace.delete();
+  };
+  for (let count = 0; count < 100; count++) await oneNamespace();
+  const before = await holdings();
+  const namespaces = 100;
+  for (let count = 0; count < namespaces; count++) await oneNamespace();
+  const after = await holdings();
+  assert.equal(after.handles, before.handles);
+  assert.equal(after.descriptors, before.descriptors);
+  const perNamespace = (after.heapBytes - before.heapBytes) / namespaces;
+  assert.ok(perNamespace < 8000, `${Math.round(perNamespace)} bytes stay of each namespace`);
+});

@@ -111,3 +111,23 @@ test("a delay lasts as long as it was meant to, whatever the clock is set to mea
   const cleared = systemClock().setDelay(1, () => ran.push("never"));
   systemClock().clearTimer(cleared);
 });
+
+test("cleared timers leave nothing behind, and the others keep their order", () => {
+  const clock = new VirtualClock();
+  const ran: number[] = [];
+  const timers = Array.from({ length: 1000 }, (_, index) =>
+    clock.setTimer(clock.now() + 10 * (index % 7), () => void ran.push(index)),
+  );
+  const wanted: number[] = [];
+  for (const [index, timer] of timers.entries()) {
+    if (index % 10 === 0) wanted.push(index);
+    else clock.clearTimer(timer);
+  }
+  for (const timer of timers.slice(1, 10)) clock.clearTimer(timer);
+  clock.advance(100);
+  check.deepEqual(
+    ran,
+    wanted.toSorted((a, b) => (a % 7) - (b % 7) || a - b),
+  );
+  check.equal(clock.nextTimerMs(), undefined);
+});

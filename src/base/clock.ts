@@ -97,9 +97,13 @@ interface VirtualTimer extends TimerHandle {
   atMs: number;
   readonly isDelay: boolean;
   readonly order: number;
-  readonly run: () => void;
+  run: () => void;
   isSet: boolean;
 }
+
+const nothing = (): void => undefined;
+/** So few are not worth looking through. */
+const clearedMin = 64;
 
 /** A clock that moves only when told to. */
 export class VirtualClock implements Clock {
@@ -107,8 +111,9 @@ export class VirtualClock implements Clock {
   /** The part of it that nobody has waited for. */
   #jumpedMs = 0;
   #order = 0;
-  /** A binary heap by time, then order. Cleared timers stay until they reach the top. */
-  readonly #timers: VirtualTimer[] = [];
+  /** A binary heap by time, then order. Cleared timers stay until they reach the top, or are more than half of it. */
+  #timers: VirtualTimer[] = [];
+  #clearedCount = 0;
   readonly #deferred: (() => void)[] = [];
   readonly #deferOutside: ((run: () => void) => void) | undefined;
 
@@ -139,7 +144,16 @@ export class VirtualClock implements Clock {
   }
 
   clearTimer(timer: TimerHandle): void {
-    (timer as VirtualTimer).isSet = false;
+    const cleared = timer as VirtualTimer;
+    if (!cleared.isSet) return;
+    cleared.isSet = false;
+    // What it would have run is not kept alive by a time that may never come.
+    cleared.run = nothing;
+    if (++this.#clearedCount < Math.max(clearedMin, this.#timers.length / 2)) return;
+    const kept = this.#timers.filter(({ isSet }) => isSet);
+    this.#timers = [];
+    this.#clearedCount = 0;
+    for (const one of kept) siftUp(this.#timers, one);
   }
 
   defer(run: () => void): void {
@@ -196,6 +210,7 @@ export class VirtualClock implements Clock {
   #dropCleared(): void {
     for (let top = this.#timers[0]; top !== undefined && !top.isSet; top = this.#timers[0]) {
       dropTop(this.#timers);
+      this.#clearedCount--;
     }
   }
 }
