@@ -12,6 +12,7 @@ import { openFilesMax } from "./growth.ts";
 import { House } from "./house.ts";
 import { builtEntrepot, hasProgram, howToInstall, installMissing, missingPackages } from "./installed.ts";
 import { kafkaVersion } from "./kafka-brokers.ts";
+import { kafkaCharts } from "./kafka-charts.ts";
 import { kafkaSectionOf, kafkaText, withSection } from "./kafka-report.ts";
 import { type KafkaRow, measureKafka } from "./kafka-rows.ts";
 import { type Plan, stepsOf } from "./plan.ts";
@@ -93,11 +94,9 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
   });
 }
 
-function kafkaSection(rawPaths: readonly string[]): string {
+function kafkaMeasured(rawPaths: readonly string[]): KafkaMeasured | undefined {
   const path = rawPaths.map(kafkaPathOf).find((each) => existsSync(each));
-  if (path === undefined) return "";
-  const measured = JSON.parse(readFileSync(path, "utf8")) as KafkaMeasured;
-  return kafkaText({ ...measured, version: kafkaVersion });
+  return path === undefined ? undefined : (JSON.parse(readFileSync(path, "utf8")) as KafkaMeasured);
 }
 
 /** Makes the page and its charts; sections that were not measured this time stay as they are. */
@@ -109,8 +108,8 @@ function write(options: BenchOptions, raw: RawRuns, rawPaths: readonly string[])
   let page = raw.all.length > 0 ? performanceText(raw) : old;
   const watching = watchingOf(old);
   if (watching !== "" && watchingOf(page) === "") page = withWatching(page, watching);
-  const measured = kafkaSection(rawPaths);
-  const kafka = measured === "" ? kafkaSectionOf(old) : measured;
+  const measured = kafkaMeasured(rawPaths);
+  const kafka = measured === undefined ? kafkaSectionOf(old) : kafkaText({ ...measured, version: kafkaVersion });
   if (kafka !== "") page = withSection(page, kafka);
   const soak = soakSectionOf(old);
   if (soak !== "") page = withSoak(page, soak);
@@ -121,7 +120,8 @@ function write(options: BenchOptions, raw: RawRuns, rawPaths: readonly string[])
   const charts = join(options.docs, "charts");
   mkdirSync(charts, { recursive: true });
   writeFileSync(path, page);
-  for (const [name, chart] of figuresOf(raw)) writeFileSync(join(charts, name), chart);
+  const figures = [...figuresOf(raw), ...kafkaCharts(measured?.rows ?? [])];
+  for (const [name, chart] of figures) writeFileSync(join(charts, name), chart);
 }
 
 async function measure(options: BenchOptions, rawPath: string, home: string): Promise<RawRuns> {
