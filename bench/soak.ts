@@ -74,6 +74,9 @@ async function missingOf(streams: readonly PacedStream[]): Promise<number> {
   // A group that was handed partitions anew may have read some twice: that must not hide what another stream lacks.
   const missing = (): number => streams.reduce((sum, { sent, received }) => sum + Math.max(0, sent - received), 0);
   for (let waited = 0; waited < 30 && missing() > 0; waited += 0.25) await seconds(0.25);
+  for (const { name, sent, acknowledged, received } of streams) {
+    say(`${name}: ${sent} sent, ${acknowledged} acknowledged, ${received} received`);
+  }
   return missing();
 }
 
