@@ -109,6 +109,8 @@ export class Partition {
   readonly #cursor = new EntryCursor();
   #lastPage: Page | undefined;
   #isLoading = false;
+  /** Somebody is told that what they waited for is there, and others will be when they have heard. */
+  #isTelling = false;
   #waiting: { offset: number; isStray: boolean; done: (coveredEnd: number) => void }[] = [];
 
   constructor(id: number, isDurable: boolean, context: PartitionContext) {
@@ -352,12 +354,13 @@ export class Partition {
 
   /**
    * Brings the entry at `offset`, and those behind it unless `isStray`, into memory. `done(coveredEnd)`: what lies in
-   * [offset, coveredEnd) and is not in memory now does not exist. Nothing is done when that is so already.
+   * [offset, coveredEnd) and is not in memory now does not exist. Nothing is done when that is so already. It may be called
+   * before this returns, but nobody else is told of what they wait for by then: who asks is perhaps in the midst of an answer.
    */
   load(offset: number, isStray: boolean, done: (coveredEnd: number) => void): void {
     if (this.isDeleted) return done(this.next);
     this.#waiting.push({ offset, isStray, done });
-    if (!this.#isLoading) this.#loadNext();
+    if (!this.#isLoading && !this.#isTelling) this.#loadNext();
   }
 
   /** About when the entry was appended, by the index in memory; undefined: it is in no segment. */
@@ -400,7 +403,9 @@ export class Partition {
   }
 
   #loaded(wanted: { done: (coveredEnd: number) => void }, coveredEnd: number): void {
+    this.#isTelling = true;
     wanted.done(coveredEnd);
+    this.#isTelling = false;
     if (!this.#isLoading) this.#loadNext();
   }
 

@@ -8,6 +8,7 @@
  * The layout is that of FetchResponse in codec/messages/fetch.ts, by which the tests read it in every version.
  */
 
+import { assert } from "../../../base/assert.ts";
 import type { AbortedTransaction, Entry } from "../../../broker/api.ts";
 import type { Output } from "../../../wire/output.ts";
 import { errorCode } from "../codec/errors.ts";
@@ -44,6 +45,7 @@ export class FetchAnswer {
   #lastEnd = 0;
 
   begin(bytesMax: number, foreign: ForeignEntries | undefined): void {
+    assert(this.#partitions.length === 0 && this.#starts.length === 0, "one answer is written at a time");
     this.#bytesLeft = bytesMax;
     this.#foreign = foreign;
     this.#hasRecords = false;
