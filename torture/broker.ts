@@ -40,6 +40,8 @@ export class Broker {
   readonly logFile: string;
   ports = { amqp: 0, kafka: 0 };
   lives = 0;
+  /** Its disk gives errors: it may end, with the status for that. */
+  mayFail = false;
   readonly #options: BrokerOptions;
   readonly #grave: string;
   #child: ChildProcess | undefined;
@@ -166,7 +168,8 @@ export class Broker {
   async look(): Promise<void> {
     const child = this.#child!;
     if (child.exitCode === null && child.signalCode === null) return;
-    this.#options.onFinding(`the broker ended by itself with ${String(child.exitCode ?? child.signalCode)}`);
+    if (!this.mayFail || child.exitCode !== status.failed)
+      this.#options.onFinding(`the broker ended by itself with ${String(child.exitCode ?? child.signalCode)}`);
     await this.#startAgain();
   }
 

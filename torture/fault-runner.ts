@@ -101,9 +101,14 @@ export class FaultRunner {
         }),
       "read-error": () =>
         this.#inTurn(async () => {
+          broker.mayFail = true;
           control.set("eioReadPer64k", 1 + Math.floor(amount * 20_000));
           await wait(forMs);
           control.set("eioReadPer64k", 0);
+          // An error that it was given is perhaps not yet its end.
+          await wait(lookMs);
+          await broker.look();
+          broker.mayFail = false;
         }),
       full: () => this.#during(forMs, "roomBytes", Math.floor(amount * mebibyte), -1),
       slow: () => this.#during(forMs, "slowWriteUs", 200 + Math.floor(amount * amount * 50_000), 0),

@@ -99,6 +99,15 @@ test("what the broker says that it lost to rot is excused, once", () => {
   assert.deepEqual(kindsOf(...two, damage, damage, emptied("q", "queue")), ["lost"]);
 });
 
+test("who passes over what another one has read before it rotted is excused", () => {
+  const logged = [0, 1, 2].map((seq) => send("w", seq, toLog));
+  const before = [0, 1, 2].map((seq) => read("r", "w", seq, seq));
+  const after = [read("s", "w", 0, 0), read("s", "w", 2, 2)];
+  const damage: Telling = { kind: "damage", text: "", place: "t", partition: 0, offset: 1 };
+  assert.deepEqual(kindsOf(...logged, ...before, ...after, damage), []);
+  assert.deepEqual(kindsOf(...logged, ...before, ...after), ["skipped"]);
+});
+
 test("of a batch that rotted all messages are excused, and none of another batch", () => {
   const where = { place: "t", partition: 0 };
   const batch: Telling = { kind: "sent", writer: "w", seqs: [0, 1], outcome: "ok", ...where, offset: 6 };

@@ -24,6 +24,14 @@ export class Rot {
       if (!offsets.has(offset)) this.#leftByPlace.set(place, (this.#leftByPlace.get(place) ?? 0) + 1);
       this.#offsets.set(name, offsets.add(offset));
     }
+    // What somebody has read there before it rotted.
+    for (const got of books.gots) {
+      if (got.offset === undefined || this.#offsets.get(`${got.place}/${got.partition}`)?.has(got.offset) !== true)
+        continue;
+      const key = keyOf(got);
+      if (!this.#excused.has(key)) this.#leftByPlace.set(got.place, (this.#leftByPlace.get(got.place) ?? 1) - 1);
+      this.#excused.add(key);
+    }
   }
 
   excusesKey(key: string): boolean {
