@@ -13,7 +13,7 @@ import { type Batch, producerVerdict, type Queue, type Session } from "../src/br
 import type { RunningCore } from "../src/broker/broker.ts";
 import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import { plainQueueSettings as plain } from "../src/broker/catalog/plain-queue.ts";
-import { emptyPublication } from "../src/broker/dead-letter.ts";
+import { emptyPublication } from "../src/broker/publication.ts";
 import type { Chance } from "./chance.ts";
 import { ensure } from "./cut.ts";
 import { Audience } from "./ledger-audience.ts";

@@ -5,7 +5,7 @@
  * `reason@queue/reason@queue`. So every delivery says by itself what it must be, to the octet.
  */
 import type { Entry, Exchange, MessageFormat } from "../src/broker/api.ts";
-import { emptyPublication } from "../src/broker/dead-letter.ts";
+import { emptyPublication } from "../src/broker/publication.ts";
 
 export const simFormatId = 200;
 

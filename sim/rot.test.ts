@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import type { Publication, PublishOutcome } from "../src/broker/api.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
-import { emptyPublication } from "../src/broker/dead-letter.ts";
+import { emptyPublication } from "../src/broker/publication.ts";
 import { DamageError } from "../src/log/log.ts";
 import type { MemoryDisk } from "../src/log/memory/memory-disk.ts";
 import { Chance } from "./chance.ts";

@@ -10,7 +10,7 @@
 import type { Entry, Queue, QueueSettings } from "../src/broker/api.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import { plainQueueSettings as plain } from "../src/broker/catalog/plain-queue.ts";
-import { emptyPublication } from "../src/broker/dead-letter.ts";
+import { emptyPublication } from "../src/broker/publication.ts";
 import type { Chance } from "./chance.ts";
 import { ensure } from "./cut.ts";
 import { batchBodyOf, bodyOf, simFormatId } from "./message.ts";

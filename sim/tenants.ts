@@ -8,7 +8,7 @@
 import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import { plainQueueSettings } from "../src/broker/catalog/plain-queue.ts";
-import { emptyPublication } from "../src/broker/dead-letter.ts";
+import { emptyPublication } from "../src/broker/publication.ts";
 import type { Chance } from "./chance.ts";
 import type { ModelQueue } from "./copies.ts";
 import { ensure } from "./cut.ts";

@@ -5,7 +5,7 @@
  * sense just now (a settlement with nothing leased) does nothing.
  */
 import type { Consumer, PublishOutcome, Publication, Receiver, Session, Settlement } from "../src/broker/api.ts";
-import { emptyPublication } from "../src/broker/dead-letter.ts";
+import { emptyPublication } from "../src/broker/publication.ts";
 import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import type { Chance } from "./chance.ts";

@@ -26,6 +26,7 @@ export { producerVerdict } from "./batch.ts";
 export type { CanonicalHeader, CanonicalMessage } from "./canonical.ts";
 export type { Death, DeathReason, MessageFormat, UnpackedMessage, UnpackTarget } from "./format.ts";
 export type { LiveChannels, LiveMessage, LiveSubscriber } from "./live.ts";
+export { emptyPublication } from "./publication.ts";
 export type {
   DeadLetterPolicy,
   DedupPolicy,

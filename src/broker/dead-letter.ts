@@ -11,30 +11,7 @@ import type { NamespaceState } from "./catalog/namespace-state.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
 import type { Core } from "./core.ts";
 import type { EntryCursor } from "./entry.ts";
-
-export function emptyPublication(exchange: Publication["exchange"]): Publication {
-  const nothing = Buffer.alloc(0);
-  return {
-    format: 0,
-    durable: false,
-    priority: 0,
-    ttlMs: -1,
-    deliverAtMs: 0,
-    key: undefined,
-    dedupId: undefined,
-    skipsHistory: false,
-    partition: -1,
-    exchange,
-    routingKey: "",
-    extraKeys: undefined,
-    head: nothing,
-    headStart: 0,
-    headEnd: 0,
-    body: nothing,
-    bodyStart: 0,
-    bodyEnd: 0,
-  };
-}
+import { emptyPublication } from "./publication.ts";
 
 /** A publication of a stored message, as it is. */
 export function publicationOf(entry: Entry, exchange: Publication["exchange"], routingKey: string): Publication {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CatalogObserver, Namespace } from "./api.ts";
-import { emptyPublication } from "./dead-letter.ts";
+import { emptyPublication } from "./publication.ts";
 import { Bottle, plainExchange, plainQueue } from "./test-broker.suite.ts";
 
 /** Queues, exchanges of all sorts, bindings, delayed messages and a history, in a namespace of its own. */

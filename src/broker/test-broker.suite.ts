@@ -31,7 +31,7 @@ import type {
 } from "./api.ts";
 import { openBroker, type RunningCore } from "./broker.ts";
 import type { CoreSettings } from "./core.ts";
-import { emptyPublication } from "./dead-letter.ts";
+import { emptyPublication } from "./publication.ts";
 import type { HeaderValue, Headers } from "./router/values.ts";
 
 export const untilSettled: Retention = { untilSettled: true, maxAgeMs: 0, maxBytes: 0, maxCount: 0, compact: false };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { partitionOfKey } from "../base/murmur2.ts";
 import type { Queue } from "./api.ts";
-import { emptyPublication } from "./dead-letter.ts";
+import { emptyPublication } from "./publication.ts";
 import { Bottle, forever, plainLog, plainQueue, testFormat } from "./test-broker.suite.ts";
 
 const topicOf = (bottle: Bottle, settings = plainQueue, count = 3): Queue =>

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { textOfBytes } from "../../src/base/byte-text.ts";
-import { emptyPublication } from "../../src/broker/dead-letter.ts";
+import { emptyPublication } from "../../src/broker/publication.ts";
 import { EntryCursor, entryBytesMax, writeEntry } from "../../src/broker/entry.ts";
 import type { Broker, Entry, MessageFormat } from "../../src/broker/api.ts";
 import { BatchBuilder } from "../../src/protocols/kafka/codec/batch-builder.ts";

@@ -4,7 +4,14 @@
  */
 
 import { putU32, putU64 } from "../../../base/bytes.ts";
-import type { CanonicalHeader, Entry, MessageFormat, Publication, UnpackedMessage } from "../../../broker/api.ts";
+import {
+  emptyPublication,
+  type CanonicalHeader,
+  type Entry,
+  type MessageFormat,
+  type Publication,
+  type UnpackedMessage,
+} from "../../../broker/api.ts";
 import { BatchBuilder } from "../codec/batch-builder.ts";
 import { BatchView } from "../codec/record-batch.ts";
 import { canonicalOfRecord, RecordHeaders } from "./record-canonical.ts";
@@ -22,7 +29,6 @@ const timestampMsMax = 0xffff_ffff_ffff;
 /** Keys are looked at, and batches made smaller, where compressed records become no more than this. */
 const plainBytesMax = 256 << 20;
 
-const nothing = Buffer.alloc(0);
 const view = new BatchView();
 const head = new RecordHead();
 const records = new SingleRecords();
@@ -107,24 +113,9 @@ export const batchFormat: MessageFormat = {
 };
 
 const plainMessage: UnpackedMessage & RecordParts = {
+  ...emptyPublication({ name: "" }),
   format: recordFormatId,
   durable: true,
-  priority: 0,
-  ttlMs: -1,
-  deliverAtMs: 0,
-  key: undefined,
-  dedupId: undefined,
-  skipsHistory: false,
-  partition: -1,
-  exchange: { name: "" },
-  routingKey: "",
-  extraKeys: undefined,
-  head: nothing,
-  headStart: 0,
-  headEnd: 0,
-  body: nothing,
-  bodyStart: 0,
-  bodyEnd: 0,
 };
 
 const propertyFields = {
@@ -163,9 +154,7 @@ export const recordFormat: MessageFormat = {
     const field = (propertyFields as Readonly<Record<string, (typeof propertyFields)[keyof typeof propertyFields]>>)[
       name
     ];
-    return field === undefined
-      ? undefined
-      : (headersIn(buffer, headStart, headEnd).fields[field] as string | undefined);
+    return field === undefined ? undefined : headersIn(buffer, headStart, headEnd).fields[field];
   },
 
   extraKeys: () => [],

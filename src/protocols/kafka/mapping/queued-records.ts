@@ -3,7 +3,13 @@
  * all of them or none. Priority, time to live and id for deduplication are taken from the headers that say them.
  */
 
-import type { Namespace, Publication, PublishOutcome, Queue } from "../../../broker/api.ts";
+import {
+  emptyPublication,
+  type Namespace,
+  type Publication,
+  type PublishOutcome,
+  type Queue,
+} from "../../../broker/api.ts";
 import type { BatchView } from "../codec/record-batch.ts";
 import { recordFormatId } from "./format.ts";
 import { RecordHeaders } from "./record-canonical.ts";
@@ -12,7 +18,6 @@ import { SingleRecords } from "./single-records.ts";
 
 const dedupHeader = Buffer.from("x-deduplication-header");
 const fieldPrefix = Buffer.from("amqp.");
-const nothing = Buffer.alloc(0);
 
 export class QueuedRecords {
   /** Of the batch that was opened. */
@@ -42,24 +47,12 @@ export class QueuedRecords {
   /** Appends what was opened to a partition of the topic. */
   publish(namespace: Namespace, topic: Queue, partition: number): void {
     const publication: Publication = {
+      ...emptyPublication(namespace.exchange("")!),
       format: recordFormatId,
       durable: true,
-      priority: 0,
-      ttlMs: -1,
-      deliverAtMs: 0,
-      key: undefined,
-      dedupId: undefined,
       skipsHistory: true,
       partition: topic.partitions.length === 1 ? -1 : partition,
-      exchange: namespace.exchange("")!,
       routingKey: topic.name,
-      extraKeys: undefined,
-      head: nothing,
-      headStart: 0,
-      headEnd: 0,
-      body: nothing,
-      bodyStart: 0,
-      bodyEnd: 0,
     };
     const targets = [topic];
     const records = this.#records;
@@ -89,8 +82,8 @@ export class QueuedRecords {
     const { head } = publication;
     this.#head.set(head, publication.headStart, publication.headEnd);
     const { fields, headers } = new RecordHeaders(head, this.#head.headersStart, this.#head.headersEnd);
-    publication.priority = (fields.priority as number | undefined) ?? 0;
-    publication.ttlMs = (fields.expirationMs as number | undefined) ?? -1;
+    publication.priority = fields.priority ?? 0;
+    publication.ttlMs = fields.expirationMs ?? -1;
     const id = headers.find(({ name }) => name === "x-deduplication-header")?.value;
     if (typeof id === "string" || typeof id === "number") publication.dedupId = String(id);
   }

@@ -12,7 +12,7 @@
  */
 
 import type { Identity } from "../../../auth/identity.ts";
-import type { Exchange, Publication, PublishOutcome } from "../../../broker/api.ts";
+import { emptyPublication, type Exchange, type Publication, type PublishOutcome } from "../../../broker/api.ts";
 import type { Channel } from "./channel.ts";
 import { ContentHeader, ContentParts, parseContentHeader, parsePublish, PublishPositions } from "./codec-hot.ts";
 import { exchangeDeclaration } from "../model/declaration.ts";
@@ -94,27 +94,9 @@ export class Publishing {
 
   constructor(channel: Channel) {
     this.#channel = channel;
-    this.#publication = {
-      format: amqpFormatId,
-      durable: false,
-      priority: 0,
-      ttlMs: -1,
-      deliverAtMs: 0,
-      key: undefined,
-      dedupId: undefined,
-      skipsHistory: false,
-      partition: -1,
-      // Set before each use.
-      exchange: undefined as unknown as Exchange,
-      routingKey: "",
-      extraKeys: undefined,
-      head: none,
-      headStart: 0,
-      headEnd: 0,
-      body: none,
-      bodyStart: 0,
-      bodyEnd: 0,
-    };
+    // The exchange is set before each use.
+    this.#publication = emptyPublication(undefined as unknown as Exchange);
+    this.#publication.format = amqpFormatId;
   }
 
   /** Takes the method frame's payload. False: it is malformed. */

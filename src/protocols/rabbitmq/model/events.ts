@@ -13,7 +13,15 @@
  * connection, or of the channel. The reason of a failed login is a text; the plug-in sends an array of its characters.
  */
 
-import type { BindingView, Broker, Exchange, Namespace, Publication, Queue } from "../../../broker/api.ts";
+import {
+  emptyPublication,
+  type BindingView,
+  type Broker,
+  type Exchange,
+  type Namespace,
+  type Publication,
+  type Queue,
+} from "../../../broker/api.ts";
 import type { PeerAddress } from "../../../server/protocol.ts";
 import { exchangeDeclaration, queueDeclaration } from "./declaration.ts";
 import { erlangBinary, erlangValue } from "./errors.ts";
@@ -100,7 +108,6 @@ type Values = Readonly<Record<string, string | number | boolean | FieldValue>>;
 export const internalUser = "rmq-internal";
 /** The virtual host in whose exchange all events are. */
 const eventVhost = "/";
-const noBytes = Buffer.alloc(0);
 
 /** In whose name something happens. */
 interface Actor {
@@ -350,24 +357,12 @@ export class Events {
     });
     const head = encodeProperties({ headers, deliveryMode: 2, timestamp: Math.floor(nowMs / 1000) });
     const publication: Publication = {
+      ...emptyPublication(namespace.exchange(eventExchange)!),
       format: amqpFormat.id,
       durable: true,
-      priority: 0,
-      ttlMs: -1,
-      deliverAtMs: 0,
-      key: undefined,
-      dedupId: undefined,
-      skipsHistory: false,
-      partition: -1,
-      exchange: namespace.exchange(eventExchange)!,
       routingKey,
-      extraKeys: undefined,
       head,
-      headStart: 0,
       headEnd: head.length,
-      body: noBytes,
-      bodyStart: 0,
-      bodyEnd: 0,
     };
     namespace.publish(publication, this.#outcome);
   }

@@ -8,7 +8,7 @@
  * Nothing here is fast: it is for finding out, and costs one look at a boolean as long as it is off.
  */
 
-import type { Entry, Namespace, Publication, Queue } from "../../../broker/api.ts";
+import { emptyPublication, type Entry, type Namespace, type Publication, type Queue } from "../../../broker/api.ts";
 import { longNumber, type Field, type FieldTable, type FieldValue } from "./field-table.ts";
 import { contentOf } from "./foreign-content.ts";
 import { amqpFormat } from "./format.ts";
@@ -128,23 +128,12 @@ function publish(namespace: Namespace, key: string, headers: FieldTable, body: B
   if (exchange === undefined) return;
   const head = encodeProperties({ headers });
   const publication: Publication = {
+    ...emptyPublication(exchange),
     format: amqpFormat.id,
-    durable: false,
-    priority: 0,
-    ttlMs: -1,
-    deliverAtMs: 0,
-    key: undefined,
-    dedupId: undefined,
-    skipsHistory: false,
-    partition: -1,
-    exchange,
     routingKey: cut(key),
-    extraKeys: undefined,
     head,
-    headStart: 0,
     headEnd: head.length,
     body,
-    bodyStart: 0,
     bodyEnd: body.length,
   };
   namespace.publish(publication, outcome);

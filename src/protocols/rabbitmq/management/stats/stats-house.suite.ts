@@ -1,6 +1,6 @@
 /** Statistics over a broker whose clock, disk and connections are the test's. */
 
-import type { Publication } from "../../../../broker/api.ts";
+import { emptyPublication, type Publication } from "../../../../broker/api.ts";
 import { amqpFormat } from "../../model/format.ts";
 import type { RabbitServer } from "../../model/server.ts";
 import { ChannelCounters, type LiveChannel, type LiveConnection } from "../../model/live.ts";
@@ -63,23 +63,13 @@ const noProperties = Buffer.from([0, 0]);
 function publish(house: ModelHouse, queue: string, body: string): void {
   const { namespace } = house.server.vhosts.find("/")!;
   const publication: Publication = {
+    ...emptyPublication(namespace.exchange("")!),
     format: amqpFormat.id,
     durable: true,
-    priority: 0,
-    ttlMs: -1,
-    deliverAtMs: 0,
-    key: undefined,
-    dedupId: undefined,
-    skipsHistory: false,
-    partition: -1,
-    exchange: namespace.exchange("")!,
     routingKey: queue,
-    extraKeys: undefined,
     head: noProperties,
-    headStart: 0,
     headEnd: noProperties.length,
     body: Buffer.from(body),
-    bodyStart: 0,
     bodyEnd: Buffer.byteLength(body),
   };
   namespace.publish(publication, { routed: 0, refused: false, ticket: 0 });

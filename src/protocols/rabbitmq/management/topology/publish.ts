@@ -3,7 +3,7 @@
  * and confirmed: the answer says whether it reached a queue, and comes when it is durable.
  */
 
-import type { Publication, PublishOutcome } from "../../../../broker/api.ts";
+import { emptyPublication, type Publication, type PublishOutcome } from "../../../../broker/api.ts";
 import { Fault, notFound, shownValue } from "../../model/errors.ts";
 import { fieldValue, type FieldTable } from "../../model/field-table.ts";
 import { tracePublish } from "../../model/firehose.ts";
@@ -57,23 +57,14 @@ function publish(call: VhostCall): Reply {
   const exchange = vhost.namespace.exchange(name);
   if (exchange === undefined) return publishFault(notFound("exchange", name, vhost.name));
   const publication: Publication = {
+    ...emptyPublication(exchange),
     format: amqpFormatId,
     durable: read.properties.deliveryMode === 2,
     priority: read.properties.priority ?? 0,
-    ttlMs: -1,
-    deliverAtMs: 0,
-    key: undefined,
-    dedupId: undefined,
-    skipsHistory: false,
-    partition: -1,
-    exchange,
     routingKey,
-    extraKeys: undefined,
     head: read.head,
-    headStart: 0,
     headEnd: read.head.length,
     body: payload,
-    bodyStart: 0,
     bodyEnd: payload.length,
   };
   const fault = checkPublish(callerOf(call), exchange, routingKey) ?? readHead(call, read.properties, publication);
