@@ -81,6 +81,9 @@ class InProcessBroker implements TestBroker {
     systemClock().defer(run);
   });
   #running: Assembled | undefined;
+  /** The end of the one that is running. */
+  #ending = Promise.withResolvers<void>();
+  #passing: Promise<void> = Promise.resolve();
   #ports: ReturnType<typeof openPorts> = { ports: {}, addresses: {} };
   #stopping: Promise<void> | undefined;
   readonly #namespaces = new Map<string, OpenNamespace>();
@@ -121,6 +124,7 @@ class InProcessBroker implements TestBroker {
   }
 
   async start(): Promise<void> {
+    this.#ending = Promise.withResolvers();
     this.#running = await assemble(this.#effective, {
       clock: this.#clock,
       logger: this.#logger,
@@ -132,14 +136,30 @@ class InProcessBroker implements TestBroker {
   }
 
   async advance(duration: string | number): Promise<void> {
-    const { core, protocols } = this.#assertRunning("advance");
+    const running = this.#assertRunning("advance");
     const ms = typeof duration === "number" ? duration : parseDuration(duration);
     if (ms === undefined) throw new RangeError(`advance: ${duration} is no duration, such as 15m or 1h30m`);
     if (this.#virtual === undefined) throw new Error("advance: this broker was started with the machine's clock");
-    // What clients have sent is read before it is judged who is silent.
-    await passTime(this.#virtual, core, 0, this.#news);
-    for (const kafka of [protocols.kafkaServer, ...this.#kafkaServers()]) this.#trial.membersAge(kafka, ms);
-    await passTime(this.#virtual, core, ms, this.#news);
+    // One behind the other, whoever asks.
+    const passing = this.#passing.then(() => this.#pass(running, this.#virtual!, ms));
+    this.#passing = passing.catch(() => undefined);
+    await passing;
+  }
+
+  async #pass({ core, protocols }: Assembled, virtual: VirtualClock, ms: number): Promise<void> {
+    const watched = {
+      news: () => this.#trial.sockets.events + this.#diskSteps,
+      isOver: () => this.#running?.core !== core,
+    };
+    const pass = async (): Promise<void> => {
+      // What clients have sent is read before it is judged who is silent.
+      await passTime(virtual, core, 0, watched);
+      for (const kafka of [protocols.kafkaServer, ...this.#kafkaServers()]) this.#trial.membersAge(kafka, ms);
+      await passTime(virtual, core, ms, watched);
+    };
+    // Of what waits for a dead broker nothing comes.
+    await Promise.race([pass(), this.#ending.promise]);
+    if (watched.isOver()) throw new Error("advance: the broker has crashed or was stopped meanwhile");
   }
 
   async namespace(name = `test-${++this.#namespaceCount}`): Promise<TestNamespace> {
@@ -185,6 +205,7 @@ class InProcessBroker implements TestBroker {
   async crash(): Promise<void> {
     const { core, ports, stopOwnWork } = this.#assertRunning("crash");
     this.#running = undefined;
+    this.#ending.resolve();
     // From here on nothing of it is written any more, whatever its parts do while they are taken down.
     core.abandon();
     this.#disk.crash();
@@ -221,14 +242,13 @@ class InProcessBroker implements TestBroker {
   async #stop(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
+    this.#ending.resolve();
     if (running !== undefined) {
       for (const { own } of this.#namespaces.values()) own?.stop();
       await stopAssembled(running);
     }
     this.faults.assertFired();
   }
-
-  readonly #news = (): number => this.#trial.sockets.events + this.#diskSteps;
 
   async #openData(): Promise<OpenedLog> {
     const fileBytesMax = this.#effective.values["journal.fileBytes"];

@@ -109,6 +109,20 @@ test("times that were set go on across a crash", async () => {
   assert.equal((await after.checkQueue("work")).messageCount, 0);
 });
 
+test("time that was passing when the broker crashed has stopped, and says so", async () => {
+  await using broker = await startBroker();
+  const channel = await channelOf(broker);
+  await channel.assertQueue("dead");
+  await channel.assertQueue("work", { messageTtl: 60_000, deadLetterExchange: "", deadLetterRoutingKey: "dead" });
+  await channel.consume("dead", () => void broker.crash(), { noAck: true });
+  channel.sendToQueue("work", Buffer.from("fatal"));
+  const [first, second] = [broker.advance("1h"), broker.advance("1m")];
+  await assert.rejects(first, /has crashed or was stopped meanwhile/);
+  await assert.rejects(second, /has crashed or was stopped meanwhile/);
+  await broker.recover();
+  await broker.advance("1m");
+});
+
 test("a stopped broker says so, and a second stop waits for the first", async () => {
   const broker = await startBroker();
   await Promise.all([broker.stop(), broker.stop()]);

@@ -15,33 +15,41 @@ const quietTurns = 5;
 /** Behind a timer of many, that has perhaps done nothing. What it has set off is news by then. */
 const glanceTurns = 2;
 
-/**
- * @param news a number that is another one after something has happened that the broker's tickets do not tell of: bytes that
- * came, a read of the disk.
- */
+export interface Watched {
+  /** Another number after something has happened that the broker's tickets do not tell of: bytes that came, a read of the disk. */
+  readonly news: () => number;
+  /** The broker is dead: time does not pass any more. */
+  readonly isOver: () => boolean;
+}
+
+const unwatched: Watched = { news: () => 0, isOver: () => false };
+
 export async function passTime(
   clock: VirtualClock,
   broker: Broker,
   ms: number,
-  news: () => number = () => 0,
+  watched: Watched = unwatched,
 ): Promise<void> {
-  await comeToRest(broker, news);
+  const { news } = watched;
+  await comeToRest(broker, watched);
   const endMs = clock.now() + ms;
   for (let nextMs = clock.nextTimerMs(); nextMs !== undefined && nextMs <= endMs; nextMs = clock.nextTimerMs()) {
+    if (watched.isOver()) return;
     const newsBefore = news();
     const ticketBefore = broker.ticket;
     clock.advance(Math.max(0, nextMs - clock.now()));
     for (let turn = 0; turn < glanceTurns; turn++) await nextTurn(broker);
-    if (news() !== newsBefore || broker.ticket !== ticketBefore) await comeToRest(broker, news);
+    if (news() !== newsBefore || broker.ticket !== ticketBefore) await comeToRest(broker, watched);
   }
+  if (watched.isOver()) return;
   clock.advance(endMs - clock.now());
-  await comeToRest(broker, news);
+  await comeToRest(broker, watched);
 }
 
-async function comeToRest(broker: Broker, news: () => number): Promise<void> {
+async function comeToRest(broker: Broker, { news, isOver }: Watched): Promise<void> {
   let seenNews = -1;
   let seenTicket = -1;
-  for (let quiet = 0; quiet < quietTurns; quiet++) {
+  for (let quiet = 0; quiet < quietTurns && !isOver(); quiet++) {
     await nextTurn(broker);
     const { ticket } = broker;
     if (broker.durableTicket < ticket) await new Promise<void>((resolve) => broker.whenDurable(ticket, resolve));
