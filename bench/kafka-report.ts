@@ -162,7 +162,8 @@ they measure the work, and small programs in bench/kafka-load where they do not.
   the broker is. The row with linger.ms=0 is about the brokers.
 - A group: Kafka waits 3 s for more members before the first assignment (group.initial.rebalance.delay.ms) and again as long as
   some come; Entrepot until none has come for 1 s (kafka.groupInitialRebalanceQuietMs), at most as long as Kafka. Who stays in a
-  group that one leaves learns of it by a heartbeat, each 3 s.
+  group that one leaves learns of it by the answer to a heartbeat, sent each 3 s: Kafka answers at once, so that most learn of it by
+  their next; Entrepot lets the answer wait until there is something to tell (kafka.groupHeartbeatHoldMaxMs).
 - Processor time is all of the broker's and of the client's, for each message; for Kafka's own tools with the client's start in it.
   Memory is the most that was resident. Kafka's heap is 1 GB (-Xms1G -Xmx1G), as in its own start script.`;
 
