@@ -26,7 +26,8 @@ A quarter of an hour without options: five pairs of each row, three points of ea
   --delayed N          messages (1000000)
   --only NAME          RabbitMQ or Entrepot
   --json FILE          where each run is appended as it ends (a file in the system's temporary directory)
-  --from FILE,...      measure nothing; make the page of what such files say
+  --from FILE,...      measure nothing; make the page of what such files say. A page has what was measured in one run, or in
+                       all of these
   --docs DIR           where performance.md and charts/ go (docs)      --no-write   print the page instead
   --dir DIR            where the brokers' data goes: choose a real disk, or the durable rows measure memory
   --main FILE          Entrepot, built (dist/main.js)

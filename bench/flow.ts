@@ -156,7 +156,7 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
   return measureFlow(await openLanes(shape, options, latencies), shape, options, latencies);
 }
 
-/** Measures lanes that are open, and closes them. */
+/** Measures lanes that are open, and closes them. Errors: nothing was confirmed, or nothing delivered, in the measured time. */
 export async function measureFlow(
   lanes: readonly OpenLane[],
   shape: FlowShape,
@@ -182,6 +182,8 @@ export async function measureFlow(
   const latencyUs = latencies.delivery.summary();
   const confirmUs = latencies.confirm.summary();
 
+  // A rate of nothing is no rate: whoever stood still for the whole time is said to have failed.
+  if (confirmed === 0 || received === 0) throw new Error(`nothing came through in ${round(elapsed, 1)} s`);
   const drainSeconds = await drain(lanes, shape.keepsBacklog === true ? 0 : shape.copies);
   watch.now();
   const written = diskWrittenBytes(options.dir) - writtenBefore;

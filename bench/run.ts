@@ -101,7 +101,7 @@ function kafkaMeasured(rawPaths: readonly string[]): KafkaMeasured | undefined {
 
 /** Makes the page and its charts; sections that were not measured this time stay as they are. */
 function write(options: BenchOptions, raw: RawRuns, rawPaths: readonly string[]): void {
-  console.log(ratesTable(raw));
+  if (raw.all.some(({ part }) => part === "rows")) console.log(ratesTable(raw));
   for (const fault of faults(raw)) console.log(`fault: ${fault}`);
   const path = join(options.docs, "performance.md");
   const old = existsSync(path) ? readFileSync(path, "utf8") : "";
