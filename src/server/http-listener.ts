@@ -8,11 +8,12 @@
  */
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Server as TlsServer } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../observe/log.ts";
 import { connectionsRefused, CountedWarning } from "./counted-warning.ts";
+import { listen, type ListenAt } from "./listen.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
 /**
@@ -47,7 +48,6 @@ const limits = {
 const headersMax = 200;
 /** How long a peer may neither send nor take anything. */
 const silenceMs = 120_000;
-const backlog = 1024;
 
 export class HttpListener {
   readonly name: string;
@@ -57,7 +57,7 @@ export class HttpListener {
   readonly #refusals: CountedWarning;
   readonly #unfollow: (() => void) | undefined;
   #handler: HttpHandler;
-  #address = { host: "", port: 0 };
+  #address: ListenAt = { host: "", port: 0 };
   #underWay = 0;
   #whenIdle: (() => void) | undefined;
   #isStopping = false;
@@ -89,19 +89,12 @@ export class HttpListener {
         ? createServer(settings)
         : process.getBuiltinModule("node:https").createServer({ ...settings, ...options.tls.serverOptions });
     const listener = new HttpListener(options, server);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once("error", reject);
-    server.listen({ host: options.host, port: options.port, backlog }, resolve);
-    await promise;
-    const { address, port } = server.address() as AddressInfo;
-    listener.#address = { host: address, port };
-    server.off("error", reject);
-    server.on("error", (error) => options.logger.error("a listener failed", { error }));
+    listener.#address = await listen(server, options, options.logger);
     return listener;
   }
 
   /** Where it listens, or listened. */
-  get address(): { readonly host: string; readonly port: number } {
+  get address(): ListenAt {
     return this.#address;
   }
 

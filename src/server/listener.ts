@@ -3,13 +3,14 @@
  * a full house is noticed by the newcomer and not by those inside. One timer ticks for all connections.
  */
 
-import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import type { Server as TlsServer, TLSSocket } from "node:tls";
 import type { CertificateLoginFrom } from "../auth/certificate-name.ts";
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import type { Logger } from "../observe/log.ts";
 import { ChunkPool } from "../wire/output.ts";
 import { connectionsRefused, CountedWarning } from "./counted-warning.ts";
+import { listen, type ListenAt } from "./listen.ts";
 import type { Protocol } from "./protocol.ts";
 import { FlushQueue, SocketPeer } from "./socket-peer.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
@@ -30,7 +31,6 @@ export interface ListenerOptions {
 }
 
 const tickMs = 1000;
-const backlog = 4096;
 
 export class Listener {
   readonly #options: ListenerOptions;
@@ -42,7 +42,7 @@ export class Listener {
   /** Raw sockets on which a handshake is under way, or was made. */
   readonly #unsecured = new Set<Socket>();
   readonly #unfollow: (() => void) | undefined;
-  #address = { host: "", port: 0 };
+  #address: ListenAt = { host: "", port: 0 };
   #timer: TimerHandle | undefined;
   #whenEmpty: (() => void) | undefined;
 
@@ -74,14 +74,7 @@ export class Listener {
         ? createServer(settings)
         : (await import("node:tls")).createServer({ ...settings, ...options.tls.serverOptions });
     const listener = new Listener(options, server);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once("error", reject);
-    server.listen({ host: options.host, port: options.port, backlog }, resolve);
-    await promise;
-    const { address, port } = server.address() as AddressInfo;
-    listener.#address = { host: address, port };
-    server.off("error", reject);
-    server.on("error", (error) => options.logger.error("a listener failed", { error }));
+    listener.#address = await listen(server, options, options.logger);
     listener.#setTimer();
     return listener;
   }
@@ -91,7 +84,7 @@ export class Listener {
   }
 
   /** Where it listens, or listened. */
-  get address(): { readonly host: string; readonly port: number } {
+  get address(): ListenAt {
     return this.#address;
   }
 
