@@ -117,17 +117,23 @@ export class CrashHouse {
     this.clock = clock;
     const small = { fileBytesMax: 1 << 20, aheadBytes: 1 << 16, stepBytes: 1 << 16 };
     const state: { core?: RunningCore } = {};
-    const opening = openBroker({
-      log: await openDiskLog(this.#disk, seededRandom(this.#seed), small),
-      clock,
-      random: seededRandom(this.#seed),
-      logger: silentLogger,
-      formats: [batchFormat, recordFormat],
-      settings: { bufferBytes: blockBytes, checkpointBytes: 1 << 17 },
-      fatal: (error) => {
-        throw error;
-      },
-    }).then((core) => (state.core = core));
+    const settings = { bufferBytes: blockBytes, checkpointBytes: 1 << 17 };
+    // The disk does what it is asked in turns, and so does not even open before some have been taken.
+    const opening = openDiskLog(this.#disk, seededRandom(this.#seed), small)
+      .then((log) =>
+        openBroker({
+          log,
+          clock,
+          random: seededRandom(this.#seed),
+          logger: silentLogger,
+          formats: [batchFormat, recordFormat],
+          settings,
+          fatal: (error) => {
+            throw error;
+          },
+        }),
+      )
+      .then((core) => (state.core = core));
     while (state.core === undefined) await this.turn();
     this.core = await opening;
     const authority = new Authority({
