@@ -107,6 +107,10 @@ export async function openKafka(broker: string, onFailure: (why: Error) => void)
   await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }] });
   await admin.disconnect();
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: batchesMax });
+  // A request that nobody answered is tried again by this client without a word: here it is told.
+  producer.on(producer.events.REQUEST_TIMEOUT, ({ payload }) => {
+    process.stderr.write(`no answer to ${payload.apiName} in ${payload.pendingDuration} ms\n`);
+  });
   await producer.connect();
   const stream = new KafkaStream(producer, onFailure);
   await stream.join(kafka);

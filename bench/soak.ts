@@ -69,11 +69,11 @@ function fail(why: Error): void {
   process.exit(1);
 }
 
-/** After the streams have stopped sending: until everything arrived, or for half a minute. */
+/** After the streams have stopped sending: until everything arrived, or for a minute and a half: longer than clients wait for an answer. */
 async function missingOf(streams: readonly PacedStream[]): Promise<number> {
   // A group that was handed partitions anew may have read some twice: that must not hide what another stream lacks.
   const missing = (): number => streams.reduce((sum, { sent, received }) => sum + Math.max(0, sent - received), 0);
-  for (let waited = 0; waited < 30 && missing() > 0; waited += 0.25) await seconds(0.25);
+  for (let waited = 0; waited < 90 && missing() > 0; waited += 0.25) await seconds(0.25);
   for (const { name, sent, acknowledged, received } of streams) {
     say(`${name}: ${sent} sent, ${acknowledged} acknowledged, ${received} received`);
   }
