@@ -15,6 +15,7 @@ const fields = {
   clockOffsetMs: [24, 8],
   roomBytes: [32, 8],
   seed: [40, 4],
+  lies: [44, 4],
   writes: [48, 8],
   refused: [56, 8],
   failedWrites: [64, 8],

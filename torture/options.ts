@@ -12,6 +12,8 @@ export interface Options {
   readonly directory: string | undefined;
   /** Shows the plan and ends. */
   readonly showsPlan: boolean;
+  /** What the broker is told to be synced is not: so it cannot keep its promise, and torture has to find that. */
+  readonly hasLyingDisk: boolean;
   /** Begins with this round of the seed. */
   readonly fromRound: number;
 }
@@ -28,13 +30,14 @@ Breaks a broker on purpose while clients of AMQP and Kafka write down what they 
   --round-seconds N  how long the load of a round lasts (40)
   --dir DIR          where to work, and to leave what was found (a new directory in that for temporary files)
   --plan             shows the first rounds' plans and ends
+  --lying-disk       what was synced is lost with the power as well: there have to be findings, or torture finds nothing
 `;
 
 export function optionsOf(words: readonly string[], seed: number): Options {
   const given = new Map<string, string>();
   for (let i = 0; i < words.length; i++) {
     const name = words[i]!;
-    if (name === "--plan") given.set(name, "yes");
+    if (name === "--plan" || name === "--lying-disk") given.set(name, "yes");
     else if (["--minutes", "--seed", "--round", "--faults", "--round-seconds", "--dir"].includes(name)) {
       const value = words[++i];
       if (value === undefined) throw new Error(`${name} needs a value`);
@@ -54,6 +57,7 @@ export function optionsOf(words: readonly string[], seed: number): Options {
     faults: faultsOf(given.get("--faults")),
     directory: given.get("--dir"),
     showsPlan: given.has("--plan"),
+    hasLyingDisk: given.has("--lying-disk"),
   };
 }
 

@@ -55,6 +55,7 @@ export class Run {
   async #onOneStage(deadline: number): Promise<void> {
     const directory = join(this.directory, `stage-${this.#round}`);
     const stage = await Stage.open(directory, this.#shim, new Chance(this.#options.seed));
+    stage.broker.control.set("lies", this.#options.hasLyingDisk ? 1 : 0);
     const before = this.findings;
     for (let hasEnded = false; !hasEnded && performance.now() < deadline;) {
       const result = await this.#oneRound(stage, deadline);

@@ -2,10 +2,14 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { optionsOf } from "./options.ts";
 import { faultKinds, planRound, showFault } from "./plan.ts";
+import { compileShim } from "./shim.ts";
 
 const minutes = Number(process.env["TORTURE_MINUTES"] ?? 0.4);
 const program = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -17,6 +21,16 @@ test("a seed draws the same plan each time, and another seed another one", () =>
   assert.notEqual(shown(1, 2), shown(2, 2));
   assert.notEqual(shown(1, 2), shown(1, 3));
   assert.ok(shown(1, 2).split("\n").length > 10);
+});
+
+test("a disk that lies about what it has synced is found out", { timeout: 240_000 }, (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "entrepot-lies-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  if ("why" in compileShim(directory)) return t.skip("there is no shim here");
+  const asked = ["--minutes", "0.1", "--round-seconds", "12", "--seed", "5", "--faults", "power", "--dir", directory];
+  const { status, stdout } = spawnSync(process.execPath, [program, ...asked, "--lying-disk"], { encoding: "utf8" });
+  assert.equal(status, 1, stdout);
+  assert.match(stdout, /^ {2}(lost|moved|stale|settled|unflagged|damaged)/m);
 });
 
 test("what cannot be asked for is refused in a sentence", () => {
