@@ -131,3 +131,17 @@ test("cleared timers leave nothing behind, and the others keep their order", () 
   );
   check.equal(clock.nextTimerMs(), undefined);
 });
+
+test("a timer fires though the machine's clock was set back, when it has waited for as long as it was to", async () => {
+  const { now } = Date;
+  const clock = systemClock();
+  const soon = new Promise<void>((resolve) => void clock.setTimer(now() + 40, resolve));
+  const setAt = clock.elapsedMs();
+  Date.now = () => now() - 7_200_000;
+  try {
+    await soon;
+  } finally {
+    Date.now = now;
+  }
+  check.ok(clock.elapsedMs() - setAt >= 30);
+});

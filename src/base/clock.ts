@@ -9,7 +9,10 @@
  * Times are whole milliseconds since 1970 (the form in which they are stored and sent). A timer has a point in time,
  * not a delay, for the same reason: what is kept on disk is when, not how long still. The system's timers fire at most
  * an hour late after the wall clock was set forward, since long ones are cut into pieces of that size; setTimeout
- * itself would count on, and overflows past 24.8 days.
+ * itself would count on, and overflows past 24.8 days. After the clock was set back, by more than a second, a timer fires when
+ * the time has passed that there was to wait when it was set, though its point in time has not come: most of them are
+ * for how long a peer may take, and a broker that neither gives up nor beats its heart until the clock has caught up would be
+ * worse than one that looks too early. So who has something due looks whether it is.
  */
 
 import { assert } from "./assert.ts";
@@ -22,7 +25,10 @@ export interface TimerHandle {
 export interface Clock {
   /** Milliseconds since 1970, whole. May go back when somebody sets the machine's clock. */
   now(): number;
-  /** Calls `run` once when `now()` has reached `atMs`; soon, but never at once, if that is past. */
+  /**
+   * Calls `run` once when `now()` has reached `atMs`; soon, but never at once, if that is past. Before it only where the
+   * machine's clock was set back meanwhile: then when as much time has passed as there was to wait.
+   */
   setTimer(atMs: number, run: () => void): TimerHandle;
   /** Calls `run` once after so long, a day at most, whatever the machine's clock is set to meanwhile: for another try. */
   setDelay(delayMs: number, run: () => void): TimerHandle;
@@ -35,15 +41,21 @@ export interface Clock {
 }
 
 const timerPieceMs = 3_600_000;
+/** So much sooner than it should setTimeout may fire, and so much may the clock be corrected, for which a timer waits. */
+const earlyMsMax = 10;
+const correctionMsMax = 1000;
 
 class SystemTimer implements TimerHandle {
   readonly atMs: number;
   readonly run: () => void;
+  /** When it will have waited for as long as there was to wait when it was set, by elapsedMs(). */
+  readonly waitedAtMs: number;
   timeout: NodeJS.Timeout | null = null;
 
   constructor(atMs: number, run: () => void) {
     this.atMs = atMs;
     this.run = run;
+    this.waitedAtMs = elapsedMs() + atMs - Date.now();
   }
 }
 
@@ -54,7 +66,9 @@ function arm(timer: SystemTimer): void {
 
 function fire(timer: SystemTimer): void {
   // setTimeout may fire up to a millisecond early against Date.now(): a promise is not kept early.
-  if (Date.now() < timer.atMs) return arm(timer);
+  const leftMs = timer.atMs - Date.now();
+  const hasWaited = elapsedMs() + earlyMsMax >= timer.waitedAtMs;
+  if (leftMs > 0 && !(hasWaited && leftMs > correctionMsMax)) return arm(timer);
   timer.timeout = null;
   timer.run();
 }

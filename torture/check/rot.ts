@@ -40,10 +40,12 @@ export class Rot {
   }
 
   excuses(sent: Sent): boolean {
-    const { send, batchEnd, partition } = sent;
+    const { send, offset, batchEnd, partition } = sent;
     const key = keyOf(send);
     if (this.#excused.has(key)) return true;
-    if (batchEnd >= 0) return this.#offsets.get(`${send.place}/${partition ?? 0}`)?.has(batchEnd) === true;
+    // A topic keeps batches as they came, a queue each message by itself.
+    const offsets = this.#offsets.get(`${send.place}/${partition ?? 0}`);
+    if (batchEnd >= 0) return offsets?.has(batchEnd) === true || offsets?.has(offset) === true;
     const left = this.#leftByPlace.get(send.place) ?? 0;
     if (left === 0) return false;
     this.#leftByPlace.set(send.place, left - 1);

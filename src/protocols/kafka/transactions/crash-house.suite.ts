@@ -98,10 +98,10 @@ export class CrashHouse {
     await this.quiet();
   }
 
-  /** The power goes, now. */
-  async crash(): Promise<void> {
+  /** The power goes, now; when it comes back the clock says `nowMs`. */
+  async crash(nowMs = this.clock.now()): Promise<void> {
     this.#disk = this.#disk.crash(seededRandom(this.#seed++), this.#later());
-    await this.#start(this.clock.now());
+    await this.#start(nowMs);
   }
 
   /** A list for each start: what the dead broker, and its disk, had still to do is never done. */

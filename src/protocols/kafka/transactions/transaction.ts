@@ -149,6 +149,14 @@ export function expire(state: TransactionState, nowMs: number): Step {
   return done({ ...next, phase: "CompleteAbort", updatedMs: nowMs }, endingOf(state, false, true));
 }
 
+/**
+ * As it counts at this time: one that began in the future began before the machine's clock was set back. It counts from
+ * now on, or it would stay open, and readers wait for it, for as long as the clock was ahead.
+ */
+export function begunBy(state: TransactionState, nowMs: number): TransactionState {
+  return state.startedMs > nowMs ? { ...state, startedMs: nowMs } : state;
+}
+
 /** From when on it takes too long, ms since 1970. */
 export function deadlineOf(state: TransactionState): number {
   return state.phase === "Ongoing" ? state.startedMs + state.timeoutMs : Infinity;

@@ -25,6 +25,7 @@ import { decide } from "./deciding.ts";
 import { Seats, type Seat } from "./seats.ts";
 import {
   checkProducer,
+  begunBy,
   deadlineOf,
   end,
   endAndGoOn,
@@ -70,7 +71,11 @@ export class Transactions {
     this.#newProducerId = () => options.producerIds.take();
     this.#seats = new Seats(options.broker, options.topics);
     this.#restore();
-    for (const { state } of this.#ongoing) this.#arm(deadlineOf(state));
+    const nowMs = options.broker.clock.now();
+    for (const seat of this.#ongoing) {
+      seat.state = begunBy(seat.state, nowMs);
+      this.#arm(deadlineOf(seat.state));
+    }
     this.#forgetIdleLater();
   }
 
@@ -231,6 +236,7 @@ export class Transactions {
     const nowMs = this.#options.broker.clock.now();
     let nextMs = Infinity;
     for (const seat of this.#ongoing) {
+      seat.state = begunBy(seat.state, nowMs);
       const deadlineMs = deadlineOf(seat.state);
       if (deadlineMs > nowMs) {
         nextMs = Math.min(nextMs, deadlineMs);
