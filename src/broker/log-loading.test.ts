@@ -21,3 +21,15 @@ test("who asks for more while they are told what came is not interrupted by othe
   const inTurn = ["first", "first has answered", "second", "third", "more of the first"];
   assert.deepEqual(heard, inTurn);
 });
+
+test("any number may wait for the same", async () => {
+  const bottle = await Bottle.open();
+  bottle.declareLog("log");
+  bottle.publish("log", "one");
+  await bottle.settle();
+  await bottle.evict();
+  let heard = 0;
+  for (let reader = 0; reader < 20_000; reader++) bottle.queue("log").load(0, () => heard++);
+  await bottle.settle();
+  assert.equal(heard, 20_000);
+});

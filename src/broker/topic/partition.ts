@@ -25,6 +25,7 @@ import { EntryCursor } from "../entry.ts";
 import { firstPageFrom, givePage, type Page, pageBytes, pageEntries, pagesIn, point, takePage } from "./page.ts";
 import { Runs } from "./runs.ts";
 import type { Transactions } from "./transactions.ts";
+import { type WaitingReader, WaitingReaders } from "./waiting-readers.ts";
 
 const loadBytes = 1 << 20;
 const loadEntries = 8192;
@@ -108,10 +109,7 @@ export class Partition {
   readonly #context: PartitionContext;
   readonly #cursor = new EntryCursor();
   #lastPage: Page | undefined;
-  #isLoading = false;
-  /** Somebody is told that what they waited for is there, and others will be when they have heard. */
-  #isTelling = false;
-  #waiting: { offset: number; isStray: boolean; done: (coveredEnd: number) => void }[] = [];
+  readonly #waiting = new WaitingReaders((reader) => this.#serve(reader));
 
   constructor(id: number, isDurable: boolean, context: PartitionContext) {
     this.id = id;
@@ -293,9 +291,7 @@ export class Partition {
     this.isDeleted = true;
     for (const page of [...this.pages.values()]) this.#dropPage(page, pageEntries);
     this.runs.clear();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { done } of waiting) done(this.next);
+    this.#waiting.tellAll(this.next);
   }
 
   /**
@@ -359,8 +355,7 @@ export class Partition {
    */
   load(offset: number, isStray: boolean, done: (coveredEnd: number) => void): void {
     if (this.isDeleted) return done(this.next);
-    this.#waiting.push({ offset, isStray, done });
-    if (!this.#isLoading && !this.#isTelling) this.#loadNext();
+    this.#waiting.wait({ offset, isStray, done });
   }
 
   /** About when the entry was appended, by the index in memory; undefined: it is in no segment. */
@@ -368,29 +363,27 @@ export class Partition {
     return offset < this.persistedEnd ? this.runs.timestampNear(offset) : undefined;
   }
 
-  #loadNext(): void {
-    const wanted = this.#waiting.shift();
-    if (wanted === undefined) return;
-    const { offset } = wanted;
-    if (this.look(offset, this.#cursor)) return this.#loaded(wanted, offset + 1);
+  /** Where what need not be read ends; undefined: it is read now. */
+  #serve(reader: WaitingReader): number | undefined {
+    const { offset, isStray } = reader;
+    if (this.look(offset, this.#cursor)) return offset + 1;
     const run = offset < this.persistedEnd ? this.runs.at(offset) : undefined;
-    if (run === undefined) return this.#loaded(wanted, Math.max(offset + 1, this.persistedEnd));
+    if (run === undefined) return Math.max(offset + 1, this.persistedEnd);
     // A run's first entry may hold offsets below its own.
     const firstHeld = run.meta.firstOffset - this.maxSpan + 1;
-    if (firstHeld > offset) return this.#loaded(wanted, firstHeld);
-    this.#isLoading = true;
-    const bytesMax = wanted.isStray ? strayBytes : loadBytes;
+    if (firstHeld > offset) return firstHeld;
     const { segments, cache } = this.#context;
     const allocate = (bytes: number): Buffer => cache.take(bytes);
     const done = (error: Error | undefined, span: Span | undefined): void => {
-      this.#isLoading = false;
       if (error !== undefined || span === undefined) return this.#context.diskFailed(error ?? new Error("no span"));
-      if (this.isDeleted) return this.#loaded(wanted, this.next);
+      if (this.isDeleted) return this.#waiting.came(reader, this.next);
       if (span.damage.length > 0) this.#context.damaged(this, span.damage);
       this.#install(span);
-      this.#loaded(wanted, Math.max(this.#coveredBy(span, run.meta), offset + 1));
+      this.#waiting.came(reader, Math.max(this.#coveredBy(span, run.meta), offset + 1));
     };
-    segments.read(run.meta, offset, bytesMax, wanted.isStray ? 32 : loadEntries, done, false, allocate);
+    const bytesMax = isStray ? strayBytes : loadBytes;
+    segments.read(run.meta, offset, bytesMax, isStray ? 32 : loadEntries, done, false, allocate);
+    return undefined;
   }
 
   /** What is below and not in memory, of what the span was read for, does not exist. */
@@ -400,13 +393,6 @@ export class Partition {
     let last = span.count === 0 ? -1 : span.offsets[span.count - 1]!;
     for (const { offset } of span.damage) if (offset !== undefined && offset > last) last = offset;
     return last + 1;
-  }
-
-  #loaded(wanted: { done: (coveredEnd: number) => void }, coveredEnd: number): void {
-    this.#isTelling = true;
-    wanted.done(coveredEnd);
-    this.#isTelling = false;
-    if (!this.#isLoading) this.#loadNext();
   }
 
   #install(span: Span): void {

@@ -1,0 +1,51 @@
+/**
+ * Who waits until entries of a partition are in memory: served in the order of asking, and told one after the other. A reader
+ * may ask for more while it is told of what came; nobody else hears of anything before it has done, for it is perhaps in the
+ * midst of an answer that others would write into. Ten thousand may wait for the same.
+ */
+
+export interface WaitingReader {
+  readonly offset: number;
+  /** It wants this one entry, not those behind it. */
+  readonly isStray: boolean;
+  /** What lies in [offset, coveredEnd) and is not in memory now does not exist. */
+  readonly done: (coveredEnd: number) => void;
+}
+
+export class WaitingReaders {
+  readonly #serve: (reader: WaitingReader) => number | undefined;
+  #waiting: WaitingReader[] = [];
+  /** Somebody is told, or waits for the disk. */
+  #isBusy = false;
+
+  /** @param serve answers the `coveredEnd` if nothing has to be read, and else calls `came()` when it is. */
+  constructor(serve: (reader: WaitingReader) => number | undefined) {
+    this.#serve = serve;
+  }
+
+  wait(reader: WaitingReader): void {
+    this.#waiting.push(reader);
+    if (!this.#isBusy) this.#goOn();
+  }
+
+  /** What was read for this one is in memory. */
+  came(reader: WaitingReader, coveredEnd: number): void {
+    reader.done(coveredEnd);
+    this.#goOn();
+  }
+
+  /** Nothing is there any more. */
+  tellAll(coveredEnd: number): void {
+    for (const { done } of this.#waiting.splice(0)) done(coveredEnd);
+  }
+
+  #goOn(): void {
+    this.#isBusy = true;
+    for (let reader = this.#waiting.shift(); reader !== undefined; reader = this.#waiting.shift()) {
+      const coveredEnd = this.#serve(reader);
+      if (coveredEnd === undefined) return;
+      reader.done(coveredEnd);
+    }
+    this.#isBusy = false;
+  }
+}
