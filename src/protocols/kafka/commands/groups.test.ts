@@ -408,3 +408,12 @@ test("other clients' heartbeats are answered at once, and those of one that gave
   again.call(apiVersions, 3, { clientSoftwareName: "apache-kafka-java", clientSoftwareVersion: "4.1.1" });
   assert.equal(again.call(heartbeat, 4, java.beat).errorCode, errorCode.NONE);
 });
+
+test("a heartbeat that waits when the broker stops is answered once, whatever comes behind it", async () => {
+  const { house, client, beat } = await aloneAs("apache-kafka-java");
+  client.ask(heartbeat, 4, beat);
+  house.server.stop();
+  assert.deepEqual(codesOf(client), [errorCode.NONE]);
+  client.ask(heartbeat, 4, beat);
+  assert.deepEqual(codesOf(client), [errorCode.NONE]);
+});

@@ -269,7 +269,7 @@ export class Groups {
   stop(): void {
     this.#isStopped = true;
     this.#retention.stop();
-    for (const held of this.#held) held.respond({ errorCode: errorCode.NONE });
+    for (const held of [...this.#held]) held.end();
     for (const { timer } of this.#seats.values()) if (timer !== undefined) this.#options.clock.clearTimer(timer);
   }
 

@@ -63,6 +63,8 @@ export class HeldHeartbeat {
   readonly #timer: TimerHandle;
   readonly #all: Set<HeldHeartbeat>;
   readonly #forgetClosing: () => void;
+  /** The broker stops: whoever kept it knows of it no more. */
+  readonly end: () => void;
 
   /** @param onOver the time is over, another request has come, or (`isAbandoned`) the connection has ended. */
   constructor(
@@ -76,6 +78,7 @@ export class HeldHeartbeat {
     this.#clock = clock;
     this.#all = all;
     this.#all.add(this);
+    this.end = () => onOver(false);
     this.#timer = clock.setDelay(forMs, () => onOver(false));
     this.#forgetClosing = call.connection.onClosed(() => onOver(true));
     call.waitUntilNext(() => onOver(false));
