@@ -30,7 +30,8 @@ export function* snapshotLines(stored: StoredSnapshot): Generator<string> {
   // In this order readSnapshotHead() finds what it looks for.
   const { seq, nextSegment, segments, ...rest } = stored;
   yield `${JSON.stringify(shortened({ format: 2, seq, nextSegment, segments, ...rest }, [], long))}\n`;
-  for (let next = long.shift(); next !== undefined; next = long.shift()) yield* linesOf(...next, long);
+  // It grows meanwhile; to take from its beginning would cost its length each time, and each partition may have a list.
+  for (const [path, list] of long) yield* linesOf(path, list, long);
 }
 
 /** The lines, some at a time, each asked for when the one before is written. `pause`: so that others have their turn. */
