@@ -72,8 +72,9 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   #hasProduced = false;
   #isAwaitingCommit = false;
   #isWriting = false;
-  /** It has asked for some. */
+  /** It has asked for some, and the request for which it did is there. */
   #hasRoom = false;
+  #isRoomUsed = false;
 
   constructor(server: KafkaServer, peer: Peer) {
     this.server = server;
@@ -107,6 +108,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   /** A request lies in the reader. */
   frame(): void {
     if (this.#isEnding) return;
+    this.#isRoomUsed = this.#hasRoom;
     const { buffer, end } = this.#frames;
     const start = this.#frames.start + sizeBytes;
     const { takeToken } = this.login;
@@ -263,9 +265,20 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   #makeRoom(): void {
     const bytes = this.#frames.keptBytes > 0 ? this.#framing.bytes : 0;
     if (bytes === 0 && !this.#hasRoom) return;
-    this.#hasRoom = bytes > 0;
     const { room, clock } = this.server;
-    if (!this.#isEnding && !room.take(this, bytes, clock.elapsedMs())) this.#intake.pause(pauses.crowded);
+    const nowMs = clock.elapsedMs();
+    if (this.#isRoomUsed) room.giveBack(this, nowMs);
+    this.#isRoomUsed = false;
+    this.#hasRoom = bytes > 0;
+    if (!this.#isEnding && !room.take(this, bytes, nowMs)) this.#intake.pause(pauses.crowded);
+  }
+
+  #isTooSlow(): boolean {
+    const { room, clock } = this.server;
+    if (!this.#intake.isPausedFor(pauses.congested))
+      return room.isTooSlow(this, this.#frames.keptBytes, clock.elapsedMs());
+    room.excuse(this, clock.elapsedMs());
+    return false;
   }
 
   roomMade(): void {
@@ -368,12 +381,11 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   tick(nowMs: number): void {
     if (this.#hasHeard || this.#calls.count > 0 || this.#intake.isStopped) this.#heardMs = nowMs;
     this.#hasHeard = false;
+    const isSlow = this.#hasRoom && this.#isTooSlow();
     if (this.#intake.isPausedFor(pauses.congested) && !this.server.broker.isCongested)
       this.#intake.resume(pauses.congested);
     const { idleMs, requireSasl } = this.server.settings;
-    const { room, clock } = this.server;
-    if (this.#hasRoom && room.isTooSlow(this, clock.elapsedMs()))
-      this.end("a large request of it comes too slowly, and others wait to send theirs");
+    if (isSlow) this.end("a large request of it comes too slowly, and others wait to send theirs");
     else if (idleMs > 0 && nowMs - this.#heardMs >= idleMs) this.end("it was idle for too long");
     else if (requireSasl && this.login.identity === undefined && nowMs - this.openedAtMs >= loginMsMax)
       this.end("the login took too long");

@@ -95,3 +95,62 @@ test("a large request that comes in pieces is handled as soon as it is whole, an
   const [answer] = client.take() as { response: { topics: { errorCode: number }[] } }[];
   assert.ok(answer!.response.topics.every((one) => one.errorCode === errorCode.UNKNOWN_TOPIC_OR_PARTITION));
 });
+
+test("who has promised much and stops has no longer for it than others", async () => {
+  const house = await KafkaHouse.open();
+  const stalled = [begun(house, 100 * mebi), begun(house, 100 * mebi)];
+  const sending = begun(house, 50 * mebi);
+  for (let mebibytes = 0; mebibytes < 2; mebibytes++) sending.raw(Buffer.alloc(mebi));
+  const next = begun(house, 100 * mebi);
+  const pass = (ms: number): void => {
+    house.clock.advance(ms);
+    for (const { connection } of [...stalled, sending, next]) connection.tick(house.clock.now());
+  };
+  pass(10_000);
+  assert.ok(stalled.every(({ isEnded }) => !isEnded));
+  pass(2);
+  assert.ok(stalled.every(({ isEnded }) => isEnded));
+  assert.equal(sending.isEnded, false);
+  stalled[0]!.destroy();
+  assert.equal(next.isReadingPaused, false);
+});
+
+test("who sends one request behind the other, all of one size, takes turns, and is not slow", async () => {
+  const house = await KafkaHouse.open();
+  const busy = house.client();
+  const topics = Array.from({ length: 20_000 }, (_, index) => ({ name: `t${index}` }));
+  const asked = { topics, allowAutoTopicCreation: false };
+  const [first, second] = [busy.requestBytes(metadata, 12, asked), busy.requestBytes(metadata, 12, asked)];
+  const half = first.length >> 1;
+  busy.raw(first.subarray(0, half));
+  const others = Array.from({ length: 3 }, () => begun(house, 100 * mebi));
+  assert.deepEqual(
+    [busy, ...others].map(({ isReadingPaused }) => isReadingPaused),
+    [false, false, false, true],
+  );
+  busy.raw(Buffer.concat([first.subarray(half), second.subarray(0, half)]));
+  assert.equal(busy.isReadingPaused, true, "the other was first");
+  house.clock.advance(9000);
+  others[0]!.destroy();
+  assert.deepEqual(
+    [busy, others[2]!].map(({ isReadingPaused }) => isReadingPaused),
+    [false, false],
+  );
+  begun(house, 100 * mebi);
+  house.clock.advance(9000);
+  busy.connection.tick(house.clock.now());
+  assert.equal(busy.isEnded, false);
+  busy.raw(second.subarray(half));
+  assert.equal(busy.take().length, 2);
+});
+
+test("time in which a connection is not read does not count against it", () => {
+  const room = new RequestRoom(mebi);
+  const [first, second] = [{ roomMade: (): void => undefined }, { roomMade: (): void => undefined }];
+  assert.equal(room.take(first, mebi, 0), true);
+  assert.equal(room.take(second, mebi, 0), false);
+  assert.deepEqual([room.isTooSlow(first, 0, 10_000), room.isTooSlow(first, 0, 10_001)], [false, true]);
+  assert.deepEqual([room.isTooSlow(first, 5000, 10_005), room.isTooSlow(first, 5000, 10_006)], [false, true]);
+  room.excuse(first, 60_000);
+  assert.deepEqual([room.isTooSlow(first, 0, 70_000), room.isTooSlow(first, 0, 70_001)], [false, true]);
+});

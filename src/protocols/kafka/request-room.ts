@@ -7,8 +7,10 @@
  * place for all of the request when its beginning is there. Without room it is not read on until its turn has come, in the
  * order of asking: the others that have a place have it for all that they want, so they are able to end.
  *
- * Who holds on to a place while others wait has time for it: ten seconds, and one more for each megabyte. Then its
- * connection is ended, since it is slower than anybody who means it.
+ * Who has a place while others wait has to use it: after ten seconds, a megabyte must have come for each further second.
+ * Else its connection is ended, since it is slower than anybody who means it. What counts is what came and not what was
+ * promised, or two clients that promise 100 MB and stop would keep all others waiting for two minutes. A place is for one
+ * request: with the next one its user waits behind those who came before.
  */
 
 /** A connection. */
@@ -19,7 +21,7 @@ export interface RoomUser {
 
 interface Place {
   readonly bytes: number;
-  readonly sinceMs: number;
+  sinceMs: number;
 }
 
 /** Of these there may be as many as connections. */
@@ -46,7 +48,7 @@ export class RequestRoom {
   /** A request of so many bytes has begun to come in; 0: none has. False: it waits. */
   take(user: RoomUser, bytes: number, nowMs: number): boolean {
     if (this.#placeOf.get(user)?.bytes === bytes) return true;
-    this.#giveBack(user, nowMs);
+    this.giveBack(user, nowMs);
     if (bytes <= smallBytes) return true;
     if (this.#waiting.size === 0 && this.#hasRoom(bytes)) {
       this.#place(user, bytes, nowMs);
@@ -59,15 +61,30 @@ export class RequestRoom {
   /** It has gone. */
   leave(user: RoomUser, nowMs: number): void {
     this.#waiting.delete(user);
-    this.#giveBack(user, nowMs);
+    this.giveBack(user, nowMs);
     this.#letIn(nowMs);
   }
 
-  /** Whether it has had its place for too long while others wait. */
-  isTooSlow(user: RoomUser, nowMs: number): boolean {
+  /** All of its request is there. */
+  giveBack(user: RoomUser, nowMs: number): void {
+    const place = this.#placeOf.get(user);
+    if (place === undefined) return;
+    this.#placeOf.delete(user);
+    this.#takenBytes -= place.bytes;
+    this.#letIn(nowMs);
+  }
+
+  /** It is not read just now, which is not its fault: its time begins anew. */
+  excuse(user: RoomUser, nowMs: number): void {
+    const place = this.#placeOf.get(user);
+    if (place !== undefined) place.sinceMs = nowMs;
+  }
+
+  /** Whether it has had its place for too long, while others wait, for the bytes that came. */
+  isTooSlow(user: RoomUser, cameBytes: number, nowMs: number): boolean {
     const place = this.#placeOf.get(user);
     if (place === undefined || this.#waiting.size === 0) return false;
-    return nowMs - place.sinceMs > placeMsLeast + place.bytes / bytesPerMs;
+    return nowMs - place.sinceMs > placeMsLeast + cameBytes / bytesPerMs;
   }
 
   #hasRoom(bytes: number): boolean {
@@ -77,14 +94,6 @@ export class RequestRoom {
   #place(user: RoomUser, bytes: number, sinceMs: number): void {
     this.#takenBytes += bytes;
     this.#placeOf.set(user, { bytes, sinceMs });
-  }
-
-  #giveBack(user: RoomUser, nowMs: number): void {
-    const place = this.#placeOf.get(user);
-    if (place === undefined) return;
-    this.#placeOf.delete(user);
-    this.#takenBytes -= place.bytes;
-    this.#letIn(nowMs);
   }
 
   #letIn(nowMs: number): void {
