@@ -10,6 +10,7 @@ import { KafkaObserver } from "./clients/kafka-observer.ts";
 import { KafkaProducer } from "./clients/kafka-producer.ts";
 import { KafkaTransactor } from "./clients/kafka-transactor.ts";
 import { KafkaTransformer } from "./clients/kafka-transformer.ts";
+import { PlatformaticProducer } from "./clients/platformatic-producer.ts";
 import type { Client } from "./clients/site.ts";
 import { Vandal } from "./clients/vandal.ts";
 
@@ -91,6 +92,8 @@ export function writersOf(places: Places): Client[] {
     new KafkaProducer(events, eventPartitions),
     new KafkaProducer(events, eventPartitions),
     new KafkaProducer(input, inputPartitions),
+    new PlatformaticProducer(input, inputPartitions),
+    new PlatformaticProducer(orders, 1),
     new KafkaTransactor(
       [
         { name: events, partitions: eventPartitions },
