@@ -24,7 +24,7 @@ interface Format {
   /** Newest version that is known here. */
   readonly version: number;
   /** Where a header keeps its version, as read in its 4 bytes from byte 4 on. */
-  versionOf(field: number): number;
+  readonly versionOf: (field: number) => number;
   /** Where the CRC of all before it stands. */
   readonly crcAt: number;
 }
