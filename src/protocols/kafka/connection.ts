@@ -38,6 +38,8 @@ const turnMsMax = 20;
 /** Before somebody has logged in who has to. */
 const loginRequestBytesMax = 524_288;
 const loginMsMax = 30_000;
+/** For a peer to take what was written to it before its connection was ended. */
+const lastWordsMsMax = 30_000;
 
 const header = new RequestHeader();
 
@@ -63,6 +65,8 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   #hasHeard = false;
   #why: string | undefined;
   #isEnding = false;
+  /** Of the clock that only goes forward. */
+  #endedMs = Infinity;
   /** Nothing more is handled before it is answered. */
   #awaited: PendingCall | undefined;
   /** The only one that is not answered, and is to be before the next is handled. */
@@ -379,6 +383,10 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   // The end
 
   tick(nowMs: number): void {
+    if (this.#isEnding) {
+      if (this.server.clock.elapsedMs() - this.#endedMs >= lastWordsMsMax) this.peer.destroy();
+      return;
+    }
     if (this.#hasHeard || this.#calls.count > 0 || this.#intake.isStopped) this.#heardMs = nowMs;
     this.#hasHeard = false;
     const isSlow = this.#hasRoom && this.#isTooSlow();
@@ -402,7 +410,11 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     if (this.#isEnding) return;
     this.#isEnding = true;
     this.#why = why;
+    const { room, clock } = this.server;
+    this.#endedMs = clock.elapsedMs();
     this.#intake.close();
+    // Not when it has closed: a peer that takes nothing may put that off. Later, since others are handled then.
+    if (this.#hasRoom) clock.defer(() => room.leave(this, clock.elapsedMs()));
     this.peer.end();
   }
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { errorCode } from "./codec/errors.ts";
 import { metadata } from "./commands/metadata.ts";
+import type { KafkaConnection } from "./connection.ts";
 import { KafkaHouse, type KafkaClient } from "./kafka-house.suite.ts";
 import { RequestRoom } from "./request-room.ts";
 
@@ -43,6 +44,8 @@ test("whatever is asked for, room is never taken twice, and everybody has a turn
     { numRuns: 300 },
   );
 });
+
+const isClosed = ({ connection }: KafkaClient): boolean => (connection as KafkaConnection).isClosed;
 
 /** A client that has sent the beginning of a request of so many bytes. */
 function begun(house: KafkaHouse, bytes: number): KafkaClient {
@@ -153,4 +156,19 @@ test("time in which a connection is not read does not count against it", () => {
   assert.deepEqual([room.isTooSlow(first, 5000, 10_005), room.isTooSlow(first, 5000, 10_006)], [false, true]);
   room.excuse(first, 60_000);
   assert.deepEqual([room.isTooSlow(first, 0, 70_000), room.isTooSlow(first, 0, 70_001)], [false, true]);
+});
+
+test("who has to go gives its room back, though it takes nothing that was written to it and so does not close", async () => {
+  const house = await KafkaHouse.open();
+  const stalled = [begun(house, 100 * mebi), begun(house, 100 * mebi)];
+  const next = begun(house, 100 * mebi);
+  house.clock.advance(10_002);
+  stalled[0]!.connection.tick(house.clock.now());
+  house.settle();
+  assert.deepEqual([stalled[0]!.isEnded, next.isReadingPaused], [true, false]);
+  assert.equal(isClosed(stalled[0]!), false);
+  house.clock.advance(30_000);
+  stalled[0]!.connection.tick(house.clock.now());
+  assert.equal(isClosed(stalled[0]!), true);
+  assert.equal(house.server.room.takenBytes, 200 * mebi + 8);
 });
