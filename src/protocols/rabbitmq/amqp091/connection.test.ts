@@ -150,6 +150,25 @@ test("a silent peer is cut off, first in the handshake, later by heartbeats", as
   assert.equal(client.isEnded, true);
 });
 
+test("nobody is dead, and heartbeats go out, when the machine's clock is set forth or back", async () => {
+  for (const byMs of [3 * 3_600_000, -3 * 3_600_000]) {
+    const house = await open();
+    const client = house.client();
+    client.connection.tick(house.clock.now());
+    client.take();
+    house.clock.jumpTo(house.clock.now() + byMs);
+    let heartbeats = 0;
+    for (let i = 0; i < 60; i++) {
+      house.clock.advance(1000);
+      client.connection.tick(house.clock.now());
+      heartbeats += client.output.bytes > 0 ? 1 : 0;
+      client.take();
+    }
+    assert.equal(client.isEnded, false);
+    assert.ok(heartbeats > 0);
+  }
+});
+
 test("a wrong password is answered later each time, and says no more than it must", async () => {
   const house = await open();
   for (const delayMs of [600, 1200]) {

@@ -108,7 +108,7 @@ export class AmqpConnection implements Connection, FrameHandler {
     this.peer = peer;
     this.address = peer.address;
     this.output = peer.output;
-    this.#liveness = new Liveness(hub.clock.now());
+    this.#liveness = new Liveness(hub.clock.elapsedMs());
     this.#intake = new Intake(peer, this.parser, this);
     this.#commitWait = new CommitWait(hub, this.#intake, this.output, () => this.flush());
     this.#blocking = new Blocking(this, this.#intake);
@@ -351,7 +351,7 @@ export class AmqpConnection implements Connection, FrameHandler {
   sendClose(fault: Fault, classId: number, methodId: number): void {
     this.state = "closed";
     this.why ??= fault.replyText;
-    this.#liveness.closing(this.hub.clock.now());
+    this.#liveness.closing(this.hub.clock.elapsedMs());
     const replyText = fitShortString(fault.replyText);
     this.send(0, "connection.close", { replyCode: fault.code, replyText, classId, methodId });
     this.#intake.finish();
@@ -390,7 +390,8 @@ export class AmqpConnection implements Connection, FrameHandler {
   tick(nowMs: number): void {
     this.channels.tick(nowMs);
     this.#slowReader.tick(nowMs);
-    const verdict = this.#liveness.tick(nowMs, this.#phase, this.heartbeatMs, this.#intake.isStopped);
+    const elapsedMs = this.hub.clock.elapsedMs();
+    const verdict = this.#liveness.tick(elapsedMs, this.#phase, this.heartbeatMs, this.#intake.isStopped);
     switch (verdict) {
       case "fine":
         return;

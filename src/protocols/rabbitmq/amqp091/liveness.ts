@@ -1,6 +1,7 @@
 /**
  * Is the peer alive, and does it know that we are: time-outs of the handshake, of heartbeats and of the end, decided at
- * ticks of about a second. Bytes only raise a flag, so that no clock is read per chunk.
+ * ticks of about a second. Bytes only raise a flag, so that no clock is read per chunk. All times are of a clock that only goes
+ * forward (Clock.elapsedMs): the machine's may be set, and neither peer is dead for that.
  *
  * As the specification and RabbitMQ have it, a heartbeat goes out when nothing else did for half the agreed interval,
  * and a peer that sent nothing for two intervals is dead. A peer whose socket we do not read is not blamed for it.
@@ -19,12 +20,12 @@ export class Liveness {
   #heardMs: number;
   #hasSent = true;
   #sentMs: number;
-  #closingSinceMs = 0;
+  #closingSinceMs = -1;
 
-  constructor(nowMs: number) {
-    this.#startedMs = nowMs;
-    this.#heardMs = nowMs;
-    this.#sentMs = nowMs;
+  constructor(elapsedMs: number) {
+    this.#startedMs = elapsedMs;
+    this.#heardMs = elapsedMs;
+    this.#sentMs = elapsedMs;
   }
 
   heard(): void {
@@ -36,22 +37,22 @@ export class Liveness {
   }
 
   /** We have said close: the peer's answer is waited for. */
-  closing(nowMs: number): void {
-    this.#closingSinceMs = nowMs;
+  closing(elapsedMs: number): void {
+    this.#closingSinceMs = elapsedMs;
   }
 
   /** @param intervalMs of heartbeats; 0: none. */
-  tick(nowMs: number, phase: "handshake" | "running" | "closing", intervalMs: number, isUnread: boolean): Verdict {
-    if (this.#hasHeard || isUnread) this.#heardMs = nowMs;
-    if (this.#hasSent) this.#sentMs = nowMs;
+  tick(elapsedMs: number, phase: "handshake" | "running" | "closing", intervalMs: number, isUnread: boolean): Verdict {
+    if (this.#hasHeard || isUnread) this.#heardMs = elapsedMs;
+    if (this.#hasSent) this.#sentMs = elapsedMs;
     this.#hasHeard = false;
     this.#hasSent = false;
-    if (phase === "handshake") return nowMs - this.#startedMs >= handshakeMsMax ? "handshake-too-long" : "fine";
+    if (phase === "handshake") return elapsedMs - this.#startedMs >= handshakeMsMax ? "handshake-too-long" : "fine";
     if (phase === "closing") {
-      return this.#closingSinceMs > 0 && nowMs - this.#closingSinceMs > closingMsMax ? "close-too-long" : "fine";
+      return this.#closingSinceMs >= 0 && elapsedMs - this.#closingSinceMs > closingMsMax ? "close-too-long" : "fine";
     }
     if (intervalMs === 0) return "fine";
-    if (nowMs - this.#heardMs > intervalMs * 2) return "dead";
-    return nowMs - this.#sentMs >= intervalMs / 2 - earlyMs ? "send-heartbeat" : "fine";
+    if (elapsedMs - this.#heardMs > intervalMs * 2) return "dead";
+    return elapsedMs - this.#sentMs >= intervalMs / 2 - earlyMs ? "send-heartbeat" : "fine";
   }
 }
