@@ -120,6 +120,10 @@ export class Group<Waiter> {
     return this.#metadataBytes;
   }
 
+  get assignmentBytes(): number {
+    return this.#assignmentBytes;
+  }
+
   /** Of that, of what they are assigned, and of what it costs to know them, and those who were given an id. */
   get keptBytes(): number {
     const known = this.members.size * memberBytes + this.pendingUntilMs.size * pendingBytes;
@@ -137,6 +141,12 @@ export class Group<Waiter> {
 
   get isOfConsumers(): boolean {
     return this.protocolType === "consumer";
+  }
+
+  /** Who comes by this id, or as this static member; undefined: nobody who is in it. */
+  claimant({ memberId, instanceId }: Pick<Member<Waiter>, "instanceId"> & { readonly memberId: string }) {
+    const isStatic = memberId === "" && instanceId !== undefined;
+    return this.members.get((isStatic ? this.memberIdByInstance.get(instanceId) : memberId) ?? "");
   }
 
   isLeader(memberId: string): boolean {

@@ -355,6 +355,7 @@ test("groups have a bound together: beyond it there are no new ones, and those t
 test("what members cost is bounded, though they say nothing", async () => {
   const bottle = await Bottle.open();
   const groups = groupsOf(bottle);
+  const known = await member(bottle, groups, "known");
   const codes = new Map<number, number>();
   const clientId = "c".repeat(30_000);
   for (let index = 0; index < 6000; index++) {
@@ -369,5 +370,19 @@ test("what members cost is bounded, though they say nothing", async () => {
   // 256 MB of 61 KB.
   const refused = codes.get(errorCode.COORDINATOR_NOT_AVAILABLE) ?? 0;
   assert.ok(refused > 1000 && refused < 2500, String(refused));
+  assert.equal(await member(bottle, groups, "known", { memberId: known }), known, "who is there goes on");
+  groups.stop();
+});
+
+test("what is kept of members is what there is of them: nothing when all groups are deleted", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const unheard = { respond: (): void => undefined };
+  for (let id = 0; id < 3; id++) groups.join("pending", { ...joining, needsMemberId: true }, unheard);
+  const memberId = await member(bottle, groups, "g");
+  assert.ok(groups.keptBytes > 0);
+  groups.leave("g", [{ memberId, instanceId: undefined, reason: "" }]);
+  for (const group of ["g", "pending"]) assert.equal(groups.delete(group), errorCode.NONE);
+  assert.equal(groups.keptBytes, 0);
   groups.stop();
 });

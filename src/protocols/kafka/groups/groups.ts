@@ -111,6 +111,11 @@ export class Groups {
     this.#restore();
   }
 
+  /** What the members of all groups say of themselves, are assigned, and cost. About. */
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
   /** Undefined: there is none. */
   find(groupId: string): SeatedGroup | undefined {
     const seat = this.#seats.get(groupId);
@@ -131,9 +136,8 @@ export class Groups {
     if (known === undefined && request.memberId !== "") {
       return waiter.respond(joinRefusal(request.memberId, errorCode.UNKNOWN_MEMBER_ID));
     }
-    const bytes =
-      memberBytes + request.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
-    if (this.#keptBytes + bytes > keptBytesMax || (known === undefined && !this.#hasRoomFor(groupId))) {
+    const moreBytes = memberBytesOf(request) - memberBytesOf(known?.group.claimant(request));
+    if (this.#isOver(moreBytes) || (known === undefined && !this.#hasRoomFor(groupId))) {
       return waiter.respond(joinRefusal(request.memberId, errorCode.COORDINATOR_NOT_AVAILABLE));
     }
     const seat = known ?? this.#seat(groupId);
@@ -155,7 +159,7 @@ export class Groups {
     let bytes = 0;
     for (const assignment of request.assignments.values()) bytes += assignment.length;
     if (bytes > assignedBytesMax) return waiter.respond(syncRefusal(errorCode.UNKNOWN_SERVER_ERROR));
-    if (bytes > 0 && this.#keptBytes + bytes > keptBytesMax) {
+    if (this.#isOver(bytes - seat.group.assignmentBytes)) {
       return waiter.respond(syncRefusal(errorCode.COORDINATOR_NOT_AVAILABLE));
     }
     this.#drive(seat, (nowMs) => syncGroup(seat.group, request, waiter, nowMs));
@@ -302,7 +306,17 @@ export class Groups {
   }
 
   #unseat(groupId: string): void {
-    if (this.#seats.delete(groupId)) this.#seatsBytes -= seatBytesOf(groupId);
+    const seat = this.#seats.get(groupId);
+    if (seat === undefined) return;
+    this.#seats.delete(groupId);
+    this.#seatsBytes -= seatBytesOf(groupId);
+    // Ids may have been given out that nobody has come back with.
+    this.#keptBytes -= seat.group.keptBytes;
+  }
+
+  /** Who asks for no more than it has goes on, however full it is. */
+  #isOver(moreBytes: number): boolean {
+    return moreBytes > 0 && this.#keptBytes + moreBytes > keptBytesMax;
   }
 
   /** One that has no offsets and was not heard of. */
@@ -368,6 +382,12 @@ export class Groups {
       clock.defer(() => this.#tick(seat));
     });
   }
+}
+
+/** Its names not counted; undefined: nobody. */
+function memberBytesOf(member: Pick<JoinRequest, "protocols"> | undefined): number {
+  if (member === undefined) return 0;
+  return memberBytes + member.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
 }
 
 function seatBytesOf(groupId: string): number {

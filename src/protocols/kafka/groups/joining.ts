@@ -51,11 +51,7 @@ function hasRoom<W>(group: Group<W>, request: JoinRequest): boolean {
   const bytes = request.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
   if (bytes > 0 && group.metadataBytes + bytes > metadataBytesMax) return false;
   if (group.state === "Empty") return true;
-  const memberId =
-    request.memberId === "" && request.instanceId !== undefined
-      ? group.memberIdByInstance.get(request.instanceId)
-      : request.memberId;
-  const member = memberId === undefined ? undefined : group.members.get(memberId);
+  const member = group.claimant(request);
   // While all have to join again, the last to do so are those who find no room.
   if (group.state === "PreparingRebalance") {
     return member?.joinWaiter !== undefined || group.awaitingJoinCount < membersMax;
