@@ -87,7 +87,10 @@ export class Broker {
       if (/^ready \{/m.test(output)) ready.resolve(true);
     });
     child.once("exit", () => ready.resolve(false));
-    const timer = setTimeout(() => ready.reject(new Error("the broker is not ready after a minute")), readyWithinMs);
+    const timer = setTimeout(
+      () => ready.reject(new LateStart("the broker is not ready after a minute")),
+      readyWithinMs,
+    );
     const isReady = await ready.promise.finally(() => clearTimeout(timer));
     if (isReady || this.#isStopped) return;
     throw new Error(`the broker did not start: ${String(child.exitCode ?? child.signalCode)}`);
@@ -125,7 +128,7 @@ export class Broker {
   /** Ends it, looks at how it ended, and starts it again after `downMs`. */
   async end(how: Ending, downMs: number, afterOps = 0): Promise<void> {
     const child = this.#child!;
-    const ended = child.exitCode === null && child.signalCode === null ? once(child, "exit") : Promise.resolve();
+    const ended = exitOf(child);
     if (how === "SIGKILL" || how === "SIGTERM") child.kill(how);
     else if (how === "power") {
       this.control.set("cutAfterOps", Math.max(1, afterOps));
@@ -148,6 +151,23 @@ export class Broker {
     if (isOver && !isAsAsked) this.#options.onFinding(`${how} ended the broker with ${String(exitCode ?? signalCode)}`);
     if (how === "disk" || how === "power") this.control.heal();
     await wait(downMs);
+    await this.#startAgain();
+  }
+
+  /** The power goes in the midst of a start, which then finds what an unfinished start has left. */
+  async cutWhileStarting(afterOps: number): Promise<void> {
+    this.#child!.kill("SIGKILL");
+    await exitOf(this.#child!);
+    this.control.set("cutAfterOps", afterOps);
+    await this.#start().catch((error: Error) => {
+      if (error instanceof LateStart) this.#options.onFinding(error.message);
+    });
+    // It may have come through with fewer steps.
+    this.control.set("cutNow", 1);
+    const child = this.#child!;
+    await exitOf(child);
+    if (child.signalCode === null) this.#options.onFinding(`a start ended with ${child.exitCode} when the power went`);
+    this.control.heal();
     await this.#startAgain();
   }
 
@@ -188,6 +208,12 @@ export class Broker {
     await ended.finally(() => clearTimeout(timer));
     return child.exitCode;
   }
+}
+
+class LateStart extends Error {}
+
+async function exitOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
 }
 
 async function freePort(): Promise<number> {

@@ -88,6 +88,11 @@ export class FaultRunner {
           control.set("seed", seed);
           await broker.end("power", forMs / 4, 1 + Math.floor(amount * amount * 300));
         }),
+      "power-at-start": () =>
+        this.#inTurn(async () => {
+          control.set("seed", seed);
+          await broker.cutWhileStarting(1 + Math.floor(amount * 40));
+        }),
       stop: () =>
         this.#inTurn(async () => {
           broker.signal("SIGSTOP");

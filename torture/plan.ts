@@ -8,6 +8,7 @@ const weights = {
   stop: 3,
   term: 2,
   power: 6,
+  "power-at-start": 2,
   full: 2,
   "write-error": 1,
   "read-error": 1,
@@ -26,7 +27,15 @@ export type FaultKind = keyof typeof weights;
 export const faultKinds = Object.keys(weights) as FaultKind[];
 
 /** Those that need the shim. */
-export const shimFaults: readonly FaultKind[] = ["power", "full", "write-error", "read-error", "slow", "clock"];
+export const shimFaults: readonly FaultKind[] = [
+  "power",
+  "power-at-start",
+  "full",
+  "write-error",
+  "read-error",
+  "slow",
+  "clock",
+];
 
 export interface PlannedFault {
   readonly atMs: number;
