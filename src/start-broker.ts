@@ -1,10 +1,10 @@
 /** The library's entry. */
 
-import { parseDuration, systemClock, VirtualClock } from "./base/clock.ts";
+import { systemClock, VirtualClock } from "./base/clock.ts";
 import { assemble, loggerFor, openData, openPorts, redriveIn, stopAssembled, type Assembled } from "./assembly.ts";
 import { settingsFor } from "./config/settings.ts";
 import type { RunningBroker, StartOptions } from "./config/start-options.ts";
-import { passTime } from "./testing/pass-time.ts";
+import { durationMs, passTime } from "./testing/pass-time.ts";
 
 export type { RunningBroker, StartOptions } from "./config/start-options.ts";
 
@@ -31,16 +31,10 @@ function running(assembled: Assembled, virtual: VirtualClock | undefined): Runni
     ...openPorts(assembled.ports),
     advance: async (duration) => {
       if (virtual === undefined) throw new Error("advance: this broker was not started with a virtual clock");
-      await passTime(virtual, core, durationMs(duration));
+      await passTime(virtual, core, durationMs("advance", duration));
     },
     redrive: (name, countMax = Infinity) => redriveIn(core, "/", name, countMax),
     reloadTls: assembled.ports.reloadTls,
     stop: () => (stopping ??= stopAssembled(assembled)),
   };
-}
-
-function durationMs(duration: string | number): number {
-  const ms = typeof duration === "number" ? duration : parseDuration(duration);
-  if (ms === undefined) throw new Error(`advance: ${duration} is no duration, such as 15m or 1h30m`);
-  return ms;
 }

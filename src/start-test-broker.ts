@@ -5,7 +5,7 @@
  * synced, as a real one does.
  */
 
-import { parseDuration, systemClock, VirtualClock, type Clock } from "./base/clock.ts";
+import { systemClock, VirtualClock, type Clock } from "./base/clock.ts";
 import { systemRandom } from "./base/random.ts";
 import {
   assemble,
@@ -16,6 +16,7 @@ import {
   type Assembled,
   type OpenedLog,
 } from "./assembly.ts";
+import type { RunningCore } from "./broker/broker.ts";
 import type { PortBeside } from "./broker-ports.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
 import { settingsFor, type EffectiveSettings } from "./config/settings.ts";
@@ -24,7 +25,7 @@ import { ForgetfulDisk } from "./log/memory/forgetful-disk.ts";
 import type { Logger } from "./observe/log.ts";
 import type { OwnNamespace } from "./protocols/registry.ts";
 import { BrokerTrial } from "./testing/broker-trial.ts";
-import { passTime } from "./testing/pass-time.ts";
+import { durationMs, passTime } from "./testing/pass-time.ts";
 import { plainPublishedBounds, type NextOptions, type PublishedMessage } from "./testing/published.ts";
 import type { Faults } from "./testing/faults.ts";
 import type { TestBroker, TestBrokerOptions, TestNamespace } from "./testing/test-options.ts";
@@ -67,6 +68,8 @@ interface OpenNamespace {
   own: OwnNamespace | undefined;
   port: PortBeside | undefined;
   portNumber: number;
+  /** Nobody was there to delete it: the next life of the broker does. */
+  isDoomed: boolean;
 }
 
 class InProcessBroker implements TestBroker {
@@ -85,6 +88,9 @@ class InProcessBroker implements TestBroker {
   #ending = Promise.withResolvers<void>();
   #passing: Promise<void> = Promise.resolve();
   #ports: ReturnType<typeof openPorts> = { ports: {}, addresses: {} };
+  /** What is left of a crash: its ports are free after it. */
+  #dying: Promise<void> = Promise.resolve();
+  #recovering: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   readonly #namespaces = new Map<string, OpenNamespace>();
   #namespaceCount = 0;
@@ -137,8 +143,7 @@ class InProcessBroker implements TestBroker {
 
   async advance(duration: string | number): Promise<void> {
     const running = this.#assertRunning("advance");
-    const ms = typeof duration === "number" ? duration : parseDuration(duration);
-    if (ms === undefined) throw new RangeError(`advance: ${duration} is no duration, such as 15m or 1h30m`);
+    const ms = durationMs("advance", duration);
     if (this.#virtual === undefined) throw new Error("advance: this broker was started with the machine's clock");
     // One behind the other, whoever asks.
     const passing = this.#passing.then(() => this.#pass(running, this.#virtual!, ms));
@@ -157,18 +162,30 @@ class InProcessBroker implements TestBroker {
       for (const kafka of [protocols.kafkaServer, ...this.#kafkaServers()]) this.#trial.membersAge(kafka, ms);
       await passTime(virtual, core, ms, watched);
     };
-    // Of what waits for a dead broker nothing comes.
-    await Promise.race([pass(), this.#ending.promise]);
-    if (watched.isOver()) throw new Error("advance: the broker has crashed or was stopped meanwhile");
+    await this.#unlessItEnds("advance", core, pass());
   }
 
-  async namespace(name = `test-${++this.#namespaceCount}`): Promise<TestNamespace> {
+  /** Of what waits for a dead broker nothing comes. */
+  async #unlessItEnds(what: string, core: RunningCore, run: Promise<void>): Promise<void> {
+    await Promise.race([run, this.#ending.promise]);
+    if (this.#running?.core !== core) throw new Error(`${what}: the broker has crashed or was stopped meanwhile`);
+  }
+
+  async namespace(wanted?: string): Promise<TestNamespace> {
     const { core, protocols } = this.#assertRunning("namespace");
-    if (protocols.rabbit.vhosts.find(name) !== undefined) throw new Error(`namespace: there is a namespace ${name}`);
-    const open: OpenNamespace = { own: undefined, port: undefined, portNumber: 0 };
+    const { vhosts } = protocols.rabbit;
+    const name = wanted ?? this.#freeName((taken) => vhosts.find(taken) !== undefined);
+    if (vhosts.find(name) !== undefined) throw new Error(`namespace: there is a namespace ${name}`);
+    const own = protocols.openNamespace(name, this.#user);
+    const open: OpenNamespace = { own, port: undefined, portNumber: 0, isDoomed: false };
     this.#namespaces.set(name, open);
-    open.own = protocols.openNamespace(name, this.#user);
-    await new Promise<void>((resolve) => core.whenDurable(core.ticket, resolve));
+    try {
+      await this.#unlessItEnds("namespace", core, durable(core));
+    } catch (error) {
+      // It may be there after all.
+      open.isDoomed = true;
+      throw error;
+    }
     let deleting: Promise<void> | undefined;
     const deleteOnce = (): Promise<void> => (deleting ??= this.#deleteNamespace(name, open));
     return {
@@ -181,6 +198,13 @@ class InProcessBroker implements TestBroker {
       delete: deleteOnce,
       [Symbol.asyncDispose]: deleteOnce,
     };
+  }
+
+  #freeName(isTaken: (name: string) => boolean): string {
+    for (;;) {
+      const name = `test-${++this.#namespaceCount}`;
+      if (!isTaken(name)) return name;
+    }
   }
 
   published(name: string, { namespace = "/" }: { readonly namespace?: string } = {}): readonly PublishedMessage[] {
@@ -203,31 +227,34 @@ class InProcessBroker implements TestBroker {
   }
 
   async crash(): Promise<void> {
-    const { core, ports, stopOwnWork } = this.#assertRunning("crash");
+    const running = this.#assertRunning("crash");
     this.#running = undefined;
     this.#ending.resolve();
     // From here on nothing of it is written any more, whatever its parts do while they are taken down.
-    core.abandon();
+    running.core.abandon();
     this.#disk.crash();
     this.#trial.sockets.cutAll();
     for (const { own } of this.#namespaces.values()) own?.stop();
-    await stopOwnWork();
-    await ports.drain(0);
-    await ports.close();
-    core.core.clock.stop();
-    core.core.schedule.stop();
+    this.#dying = takeDown(running);
+    await this.#dying;
   }
 
-  async recover(): Promise<void> {
+  recover(): Promise<void> {
+    return (this.#recovering ??= this.#recover().finally(() => (this.#recovering = undefined)));
+  }
+
+  async #recover(): Promise<void> {
     if (this.#stopping !== undefined) throw new Error("recover: the broker was stopped");
     if (this.#running !== undefined) throw new Error("recover: the broker has not crashed");
+    await this.#dying;
     this.#effective = { ...this.#effective, values: { ...this.#effective.values, ...this.#takenAddresses() } };
     await this.start();
     for (const [name, open] of this.#namespaces) {
       open.own = this.#running!.protocols.openNamespace(name, this.#user);
       const hadPort = open.port !== undefined;
       open.port = undefined;
-      if (hadPort) await this.#openKafka(open);
+      if (open.isDoomed) await this.#deleteNamespace(name, open);
+      else if (hadPort) await this.#openKafka(open);
     }
   }
 
@@ -240,10 +267,15 @@ class InProcessBroker implements TestBroker {
   }
 
   async #stop(): Promise<void> {
+    // Who asked for it hears of what it was.
+    await this.#recovering?.catch(() => undefined);
+    await this.#dying;
     const running = this.#running;
     this.#running = undefined;
     this.#ending.resolve();
     if (running !== undefined) {
+      // A clock that stands still would hold them for ever.
+      this.#trial.sockets.letAllGo();
       for (const { own } of this.#namespaces.values()) own?.stop();
       await stopAssembled(running);
     }
@@ -278,17 +310,19 @@ class InProcessBroker implements TestBroker {
   }
 
   async #deleteNamespace(name: string, open: OpenNamespace): Promise<void> {
-    this.#namespaces.delete(name);
-    const { own, port } = open;
-    open.own = undefined;
+    open.isDoomed = true;
     if (this.#running === undefined) return;
     const { core, protocols } = this.#running;
+    const { own, port } = open;
+    open.own = undefined;
     // Its connections go with it; who is told of what goes on in it is told before.
     protocols.rabbit.vhosts.delete(name);
     await port?.close();
     own?.stop();
     this.#trial.forgetNamespace(name);
-    await new Promise<void>((resolve) => core.whenDurable(core.ticket, resolve));
+    await Promise.race([durable(core), this.#ending.promise]);
+    // It may be there again after a crash; and somebody may have made one of its name meanwhile.
+    if (this.#running?.core === core && this.#namespaces.get(name) === open) this.#namespaces.delete(name);
   }
 
   #kafkaServers() {
@@ -296,7 +330,7 @@ class InProcessBroker implements TestBroker {
   }
 
   #assertRunning(what: string): Assembled {
-    if (this.#running !== undefined) return this.#running;
+    if (this.#running !== undefined && this.#stopping === undefined) return this.#running;
     throw new Error(
       `${what}: the broker ${this.#stopping === undefined ? "has crashed: call recover()" : "was stopped"}`,
     );
@@ -318,4 +352,17 @@ class InProcessBroker implements TestBroker {
     if (address !== undefined) return address;
     throw new ConfigurationError([`this broker does not listen for ${protocol}: name it in the option listen`]);
   }
+}
+
+function durable(core: RunningCore): Promise<void> {
+  return new Promise((resolve) => core.whenDurable(core.ticket, resolve));
+}
+
+/** The remains of a broker that has crashed. */
+async function takeDown({ core, ports, stopOwnWork }: Assembled): Promise<void> {
+  await stopOwnWork();
+  await ports.drain(0);
+  await ports.close();
+  core.core.clock.stop();
+  core.core.schedule.stop();
 }

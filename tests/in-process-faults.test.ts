@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect, type ChannelModel, type ConfirmChannel, type ConsumeMessage } from "amqplib";
 import { Kafka, logLevel, type Producer } from "kafkajs";
+import { offsetCommitRequest, offsetCommitResponse } from "../src/protocols/kafka/codec/messages/group-offsets.ts";
 import { startBroker, type TestBroker } from "../src/start-test-broker.ts";
+import { WireClient } from "./conformance/kafka/wire-client.ts";
 
 interface Amqp {
   readonly connection: ChannelModel;
@@ -168,6 +170,46 @@ test("a connection is cut at its publish, at its ack, or now, and only the one t
   await cut;
 });
 
+test("Kafka: the connection of a commit is cut before it counts", async () => {
+  await using broker = await startBroker();
+  const admin = new Kafka({ brokers: [broker.kafka], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: "orders" }] });
+  const offsetOf = async (): Promise<string | undefined> => {
+    const [topic] = await admin.fetchOffsets({ groupId: "workers", topics: ["orders"] });
+    return topic?.partitions[0]?.offset;
+  };
+  const commit = async (): Promise<boolean> => {
+    const client = await WireClient.open(broker.kafka);
+    const partitions = [{ partitionIndex: 0, committedOffset: 0, committedMetadata: null }];
+    const topics = [{ name: "orders", partitions }];
+    const asked = { groupId: "workers", memberId: "", topics };
+    const answer = await client.ask(offsetCommitRequest, offsetCommitResponse, 5, asked);
+    client.close();
+    return answer !== undefined;
+  };
+  broker.faults.cutAtAck({ name: "orders", protocol: "kafka" });
+  assert.equal(await commit(), false);
+  assert.equal(await offsetOf(), "-1");
+  assert.equal(await commit(), true);
+  assert.equal(await offsetOf(), "0");
+  await admin.disconnect();
+});
+
+test("a stop does not wait for answers that are delayed on a clock that stands still", async () => {
+  const broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  await channel.assertQueue("orders");
+  broker.faults.delayAnswers({ by: "30s" });
+  let isConfirmed = false;
+  channel.sendToQueue("orders", Buffer.from("slow"), {}, () => (isConfirmed = true));
+  await broker.nextPublished("orders");
+  const gone = closed(connection);
+  await broker.stop();
+  await gone;
+  assert.equal(isConfirmed, true);
+});
+
 test("answers that are delayed come when the time has passed", async () => {
   await using broker = await startBroker();
   const { connection, channel } = await amqp(broker);
@@ -221,6 +263,29 @@ test("what is published to an exchange is listed by it, and by the queues that i
     [["orders"], "new.be", "m", { h: 1 }, "c"],
   );
   assert.deepEqual(broker.published("orders"), [routed]);
+  await connection.close();
+});
+
+test("what chance has routed is listed by the queue that it reached", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  const queues = ["one", "two", "three"];
+  await channel.assertExchange("dice", "x-random");
+  for (const queue of queues) {
+    await channel.assertQueue(queue);
+    await channel.bindQueue(queue, "dice", "");
+  }
+  for (let count = 0; count < 50; count++) channel.publish("dice", "", Buffer.from(String(count)));
+  await channel.waitForConfirms();
+  for (const queue of queues) {
+    const there: string[] = [];
+    for (;;) {
+      const message = await channel.get(queue, { noAck: true });
+      if (message === false) break;
+      there.push(message.content.toString());
+    }
+    assert.deepEqual(texts(broker, queue), there);
+  }
   await connection.close();
 });
 

@@ -133,6 +133,47 @@ test("a stopped broker says so, and a second stop waits for the first", async ()
   await crashed.stop();
 });
 
+test("a recovery is one, however often it is asked for, waits for the crash, and is waited for by the stop", async () => {
+  const broker = await startBroker();
+  void broker.crash();
+  await Promise.all([broker.recover(), broker.recover()]);
+  await (await connect(broker.url)).close();
+  await broker.crash();
+  const recovering = broker.recover();
+  await broker.stop();
+  await recovering;
+  await assert.rejects(connect(broker.url), { code: "ECONNREFUSED" });
+});
+
+test("a transaction that a crash leaves open lists each of its messages once, when it is committed", async () => {
+  await using broker = await startBroker();
+  const kafka = new Kafka({ brokers: [broker.kafka], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 10 } });
+  const producer = kafka.producer({ idempotent: true, transactionalId: "mover", maxInFlightRequests: 1 });
+  await producer.connect();
+  const transaction = await producer.transaction();
+  await transaction.send({ topic: "orders", messages: [{ value: "before" }] });
+  await broker.crash();
+  await broker.recover();
+  await transaction.send({ topic: "orders", messages: [{ value: "after" }] });
+  assert.deepEqual(broker.published("orders"), []);
+  await transaction.commit();
+  const listed = await broker.nextPublished("orders", { count: 2 });
+  assert.deepEqual(
+    listed.map(({ text }) => text),
+    ["before", "after"],
+  );
+  assert.equal(broker.published("orders").length, 2);
+  await producer.disconnect();
+});
+
+test("a disk without an end is no number that an API cannot say", async () => {
+  await using broker = await startBroker({ listen: { http: 0 } });
+  const authorization = `Basic ${btoa("guest:guest")}`;
+  const answer = await fetch(`http://${broker.addresses["http"]}/api/nodes`, { headers: { authorization } });
+  const [node] = (await answer.json()) as { disk_free: unknown }[];
+  assert.equal(typeof node?.disk_free, "number");
+});
+
 test("more than is remembered of what was published is told, and not left out in silence", async () => {
   await using broker = await startBroker({ publishedMax: { messagesMax: 2 } });
   const channel = await channelOf(broker);

@@ -46,6 +46,56 @@ test("the same names in two namespaces are two queues, two topics, two groups", 
   assert.deepEqual(broker.published("orders"), []);
 });
 
+test("transactions of producers that have the same number in two namespaces are two", async () => {
+  await using broker = await startBroker();
+  const spaces = [await broker.namespace(), await broker.namespace()];
+  const open = spaces.map(async (namespace, index) => {
+    const producer = (await kafkaOf(namespace)).producer({ transactionalId: "mover", maxInFlightRequests: 1 });
+    await producer.connect();
+    const transaction = await producer.transaction();
+    await transaction.send({ topic: "orders", messages: [{ value: `kafka ${index}` }] });
+    return { producer, transaction };
+  });
+  const [first, second] = await Promise.all(open);
+  const listed = (): string[][] => spaces.map((one) => one.published("orders").map(({ text }) => text));
+  await first!.transaction.commit();
+  await broker.advance(0);
+  assert.deepEqual(listed(), [["kafka 0"], []]);
+  await second!.transaction.commit();
+  await broker.advance(0);
+  assert.deepEqual(listed(), [["kafka 0"], ["kafka 1"]]);
+  await first!.producer.disconnect();
+  await second!.producer.disconnect();
+});
+
+test("a namespace without a name has one that nobody has", async () => {
+  await using broker = await startBroker();
+  await using named = await broker.namespace("test-1");
+  await using unnamed = await broker.namespace();
+  assert.notEqual(unnamed.name, named.name);
+});
+
+test("a namespace that is deleted while the broker is dead is not there when it has recovered", async () => {
+  await using broker = await startBroker();
+  const namespace = await broker.namespace("mine");
+  await broker.crash();
+  await namespace.delete();
+  await broker.recover();
+  await assert.rejects(connect(namespace.url));
+  const again = await broker.namespace("mine");
+  await (await connect(again.url)).close();
+});
+
+test("a namespace that is being made when the broker crashes is refused, and its name is free afterwards", async () => {
+  await using broker = await startBroker();
+  const making = assert.rejects(broker.namespace("mine"), /has crashed or was stopped meanwhile/);
+  await broker.crash();
+  await making;
+  await broker.recover();
+  const again = await broker.namespace("mine");
+  await (await connect(again.url)).close();
+});
+
 test("a message crosses from Kafka to AMQP within a namespace", async () => {
   await using broker = await startBroker();
   await using namespace = await broker.namespace();

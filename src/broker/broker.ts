@@ -201,9 +201,9 @@ export class RunningCore implements Broker {
   #diskChecked(freeBytes: number): void {
     if (this.#isStopped) return;
     const { core } = this;
-    core.measures.diskFreeBytes = freeBytes;
-    // A disk without an end: of a test.
+    // A disk without an end: of a test. No API has a number for it.
     if (freeBytes === Infinity) return;
+    core.measures.diskFreeBytes = freeBytes;
     const spareBytes = freeBytes - core.settings.diskFreeBytesMin;
     // Let go a tenth above where they were held: at the edge itself, each message would turn it.
     this.#isShort = spareBytes < (this.#isShort ? core.settings.diskFreeBytesMin / 10 : 0);

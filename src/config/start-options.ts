@@ -37,7 +37,11 @@ export interface RunningBroker {
   readonly ports: Readonly<Record<string, number>>;
   /** Protocol to "HOST:PORT". */
   readonly addresses: Readonly<Record<string, string>>;
-  /** Moves a virtual clock on by a duration (`15m`, `1h30m`, or milliseconds) and waits for what comes of it. */
+  /**
+   * Moves a virtual clock on by a duration (`15m`, `1h30m`, or milliseconds) and waits for what comes of it. The network's
+   * time stays the machine's: heartbeats, waiting fetches, sessions of groups' members, be their connections gone or not.
+   * (`entrepot/testing` lets the gone ones go.)
+   */
   advance(duration: string | number): Promise<void>;
   /**
    * Moves ready messages of a dead-letter queue back to the queue in which each died first; those whose queue is gone, or

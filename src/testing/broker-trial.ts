@@ -77,6 +77,7 @@ export class BrokerTrial implements Trial, Tried {
   forgetNamespace(namespace: string): void {
     this.#viewByNamespace.get(namespace)?.forgetDefinitions();
     this.#viewByNamespace.delete(namespace);
+    this.#commands.forgetNamespace(namespace);
     this.published.forgetNamespace(namespace);
   }
 
@@ -88,7 +89,7 @@ export class BrokerTrial implements Trial, Tried {
   membersAge({ groups, clock }: KafkaServer, ms: number): void {
     for (const { group } of [...groups.all()]) {
       for (const member of [...group.members.values()]) {
-        if (member.expiresAtMs === Infinity || this.#commands.isAlive(member.id)) continue;
+        if (member.expiresAtMs === Infinity || this.sockets.hasMember(member.id)) continue;
         member.expiresAtMs -= ms;
         if (member.expiresAtMs > clock.elapsedMs()) continue;
         const { id: memberId, instanceId } = member;

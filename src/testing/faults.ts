@@ -5,9 +5,9 @@
  * never happened is a test that has tested nothing: `assertFired` says which, and a stop of the broker asks.
  */
 
-import { parseDuration } from "../base/clock.ts";
 import { errorCode } from "../protocols/kafka/codec/errors.ts";
 import type { Party } from "./party.ts";
+import { durationMs } from "./pass-time.ts";
 
 /** What a fault is about. What is left out is any. */
 export interface FaultFilter {
@@ -139,9 +139,7 @@ export class FaultList implements Faults {
   }
 
   delayAnswers(options: DelayOptions): Fault {
-    const { by } = options;
-    const ms = typeof by === "number" ? by : parseDuration(by);
-    if (ms === undefined) throw new RangeError(`delayAnswers: ${by} is no duration, such as 15m or 1h30m`);
+    const ms = durationMs("delayAnswers", options.by);
     return this.#ask("delayAnswers", { what: "delay", ms }, "publish", options);
   }
 

@@ -7,7 +7,7 @@
  * set off is durable and with the sockets.
  */
 
-import type { VirtualClock } from "../base/clock.ts";
+import { parseDuration, type VirtualClock } from "../base/clock.ts";
 import type { Broker } from "../broker/api.ts";
 
 /** Turns of the event loop without news: sockets are read in one, answered in the next, written to in the one after. */
@@ -20,6 +20,13 @@ export interface Watched {
   readonly news: () => number;
   /** The broker is dead: time does not pass any more. */
   readonly isOver: () => boolean;
+}
+
+/** Of `15m`, or of a number of milliseconds. @throws RangeError, in the name of `asked`, if that is no time that can pass. */
+export function durationMs(asked: string, duration: string | number): number {
+  const ms = typeof duration === "number" ? Math.round(duration) : parseDuration(duration);
+  if (ms !== undefined && ms >= 0 && Number.isSafeInteger(ms)) return ms;
+  throw new RangeError(`${asked}: ${duration} is no duration, such as 15m or 1h30m, nor a number of milliseconds`);
 }
 
 const unwatched: Watched = { news: () => 0, isOver: () => false };

@@ -1,6 +1,6 @@
 /**
  * Kafka's commands in a test suite's hands: what is produced and committed may go wrong, and what was produced is noted; of
- * members of groups it is remembered over which connection they spoke last. All other commands are as they are.
+ * members of groups it is remembered over which connections they speak. All other commands are as they are.
  */
 
 import { entryMessages } from "./entry-messages.ts";
@@ -12,7 +12,7 @@ import type { Tried } from "./tried.ts";
 import type { Queue } from "../broker/api.ts";
 import { errorCode, errorText, type ErrorName } from "../protocols/kafka/codec/errors.ts";
 import type { OffsetCommitRequest } from "../protocols/kafka/codec/messages/group-offsets.ts";
-import type { HeartbeatRequest, SyncGroupRequest } from "../protocols/kafka/codec/messages/groups.ts";
+import type { HeartbeatRequest, JoinGroupRequest, SyncGroupRequest } from "../protocols/kafka/codec/messages/groups.ts";
 import type { ProduceRequest } from "../protocols/kafka/codec/messages/produce.ts";
 import type { EndTxnRequest, TxnOffsetCommitRequest } from "../protocols/kafka/codec/messages/transactions.ts";
 import { BatchView } from "../protocols/kafka/codec/record-batch.ts";
@@ -29,12 +29,16 @@ interface Produced {
   readonly nextOffset: number;
 }
 
+/** Of one producer: what is durable of its transaction that is not decided. */
+interface Undecided {
+  readonly epoch: number;
+  readonly messages: PublishedMessage[];
+}
+
 export class TriedCommands {
   readonly #tried: Tried;
-  /** Of transactions that are not decided, by producer and epoch. */
-  readonly #undecided = new Map<string, PublishedMessage[]>();
-  /** By member: over which socket it spoke last. */
-  readonly #socketByMember = new Map<string, string>();
+  /** By namespace, for each numbers its producers from the same on, and by the producer's number. */
+  readonly #undecided = new Map<string, Map<number, Undecided>>();
 
   constructor(tried: Tried) {
     this.#tried = tried;
@@ -47,6 +51,7 @@ export class TriedCommands {
       OffsetCommit: (request: OffsetCommitRequest, call, go) => this.#commit(request, call, go),
       TxnOffsetCommit: (request: TxnOffsetCommitRequest, call, go) => this.#commit(request, call, go),
       EndTxn: (request: EndTxnRequest, call, go) => this.#endTransaction(request, call, go),
+      JoinGroup: (request: JoinGroupRequest, call, go) => this.#memberSpoke(request, call, go),
       Heartbeat: (request: HeartbeatRequest, call, go) => this.#memberSpoke(request, call, go),
       SyncGroup: (request: SyncGroupRequest, call, go) => this.#memberSpoke(request, call, go),
     };
@@ -57,14 +62,12 @@ export class TriedCommands {
     });
   }
 
-  /** Whether a member of a group could still send heartbeats. */
-  isAlive(memberId: string): boolean {
-    const socket = this.#socketByMember.get(memberId);
-    return socket !== undefined && this.#tried.sockets.isOpen(socket);
+  forgetNamespace(namespace: string): void {
+    this.#undecided.delete(namespace);
   }
 
   #memberSpoke({ memberId }: { readonly memberId: string }, call: Call, go: () => void): void {
-    this.#socketByMember.set(memberId, socketName(call.connection.address));
+    this.#tried.sockets.memberSpoke(memberId, socketName(call.connection.address));
     go();
   }
 
@@ -98,12 +101,21 @@ export class TriedCommands {
     const nowMs = server.broker.clock.now();
     const batch = heldBatch(bytes, batchFormatId, nextOffset, view.count, nowMs);
     const messages = entryMessages(server.broker, batch, topic).map((seen) => publishedMessage(seen, by, [topic]));
-    if (view.isTransactional) {
-      const name = `${view.producerId}:${view.producerEpoch}`;
-      this.#undecided.set(name, [...(this.#undecided.get(name) ?? []), ...messages]);
-      return;
-    }
-    server.broker.whenDurable(ticket, () => this.#add(messages));
+    const { isTransactional, producerId, producerEpoch } = view;
+    // What a crash loses is published again, by who was not told that it was.
+    server.broker.whenDurable(ticket, () => {
+      if (isTransactional) this.#undecidedOf(by.namespace, producerId, producerEpoch).push(...messages);
+      else this.#add(messages);
+    });
+  }
+
+  /** Of an epoch that is over nothing is decided any more: its transaction has timed out. */
+  #undecidedOf(namespace: string, producerId: number, epoch: number): PublishedMessage[] {
+    let byProducer = this.#undecided.get(namespace);
+    if (byProducer === undefined) this.#undecided.set(namespace, (byProducer = new Map()));
+    let undecided = byProducer.get(producerId);
+    if (undecided?.epoch !== epoch) byProducer.set(producerId, (undecided = { epoch, messages: [] }));
+    return undecided.messages;
   }
 
   #endTransaction(request: EndTxnRequest, { server }: Call, go: () => void): void {
@@ -112,10 +124,12 @@ export class TriedCommands {
     const wasOngoing = isOngoing();
     go();
     if (!wasOngoing || isOngoing()) return;
-    const name = `${producerId}:${producerEpoch}`;
-    const messages = this.#undecided.get(name) ?? [];
-    this.#undecided.delete(name);
-    if (committed) server.broker.whenDurable(server.broker.ticket, () => this.#add(messages));
+    const { namespace } = server.settings;
+    server.broker.whenDurable(server.broker.ticket, () => {
+      const messages = this.#undecidedOf(namespace, producerId, producerEpoch);
+      this.#undecided.get(namespace)?.delete(producerId);
+      if (committed) this.#add(messages);
+    });
   }
 
   #add(messages: readonly PublishedMessage[]): void {
@@ -125,7 +139,7 @@ export class TriedCommands {
   #commit(request: OffsetCommitRequest | TxnOffsetCommitRequest, call: Call, go: () => void): void {
     const { faults, sockets } = this.#tried;
     const by = partyOf(call);
-    this.#socketByMember.set(request.memberId, by.socket);
+    sockets.memberSpoke(request.memberId, by.socket);
     const names = request.topics.map((topic) => topicOf(topic, call));
     const fault = sockets.isCut(by.socket) ? lost : faults.take("ack", by, names);
     if (fault === undefined) return go();

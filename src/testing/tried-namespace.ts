@@ -35,7 +35,11 @@ export class TriedNamespace implements Namespace {
   }
 
   publish(publication: Publication, outcome: PublishOutcome): void {
-    const queues = publication.exchange.settings.delays ? [] : this.#inner.routesOf(publication);
+    const { delays, kind, dedup, historyLength } = publication.exchange.settings;
+    const queues = delays ? [] : this.#inner.routesOf(publication);
+    // Asked again, chance would choose another queue than the one that is noted.
+    const isDrawn = kind === "random" && !delays && dedup === undefined && historyLength === 0;
+    if (isDrawn) return this.publishTo(queues, publication, outcome);
     this.#publish(queues, publication, outcome, () => this.#inner.publish(publication, outcome));
   }
 

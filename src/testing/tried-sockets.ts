@@ -15,6 +15,8 @@ class TriedPeer implements Peer {
   readonly address: PeerAddress;
   readonly output: Output;
   isCut = false;
+  /** Of members of groups that have spoken over it. */
+  readonly members = new Set<string>();
   readonly #peer: Peer;
   #holds = 0;
   #isFlushWanted = false;
@@ -60,11 +62,23 @@ class TriedPeer implements Peer {
   hold(clock: Clock, ms: number): void {
     this.#holds++;
     clock.setTimer(clock.now() + ms, () => {
-      if (--this.#holds > 0 || this.isCut) return;
-      if (this.#isFlushWanted) this.#peer.flush();
-      if (this.#isEndWanted) this.#peer.end();
-      this.#isFlushWanted = false;
+      // They may have been let go before.
+      if (this.#holds === 0 || --this.#holds > 0) return;
+      this.#goOn();
     });
+  }
+
+  letGo(): void {
+    if (this.#holds === 0) return;
+    this.#holds = 0;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.isCut) return;
+    if (this.#isFlushWanted) this.#peer.flush();
+    if (this.#isEndWanted) this.#peer.end();
+    this.#isFlushWanted = false;
   }
 }
 
@@ -82,8 +96,14 @@ export class TriedSockets {
     return this.#bySocket.get(socket)?.isCut === true;
   }
 
-  isOpen(socket: string): boolean {
-    return this.#bySocket.get(socket)?.isCut === false;
+  memberSpoke(memberId: string, socket: string): void {
+    this.#bySocket.get(socket)?.members.add(memberId);
+  }
+
+  /** Whether a socket is open over which it has spoken. */
+  hasMember(memberId: string): boolean {
+    for (const { isCut, members } of this.#bySocket.values()) if (!isCut && members.has(memberId)) return true;
+    return false;
   }
 
   /** False: it has gone already. */
@@ -100,6 +120,11 @@ export class TriedSockets {
   /** What the broker says to it waits for so long. */
   hold(socket: string, clock: Clock, ms: number): void {
     this.#bySocket.get(socket)?.hold(clock, ms);
+  }
+
+  /** Nothing waits any more. */
+  letAllGo(): void {
+    for (const peer of this.#bySocket.values()) peer.letGo();
   }
 
   #open(protocol: Protocol, under: Peer): Connection {
