@@ -245,3 +245,28 @@ test("traffic that is consumed leaves a bounded journal behind, however long it 
   await bottle.crash();
   assert.equal(bottle.queue("q").readyCount, 0);
 });
+
+test("that there is memory again is told when what made it is over, so that who hears of it may publish", async () => {
+  const settings = { memoryHighBytes: 4 << 20, cacheBytes: 1 << 20, checkpointBytes: 1 << 30 };
+  const bottle = await Bottle.open({ settings, isVolatile: true });
+  bottle.declare("q");
+  bottle.declare("told");
+  let isPurging = false;
+  const heardWhilePurging: boolean[] = [];
+  bottle.broker.onPressure(({ memory }) => {
+    if (memory) return;
+    heardWhilePurging.push(isPurging);
+    bottle.publish("told", "go on");
+  });
+  for (let count = 0; count < 20; count++) {
+    bottle.publish("q", "", { body: Buffer.alloc(500_000) });
+    await bottle.settle();
+  }
+  assert.equal(bottle.broker.pressure.memory, true);
+  isPurging = true;
+  bottle.queue("q").purge();
+  isPurging = false;
+  await bottle.settle();
+  assert.deepEqual(heardWhilePurging, [false]);
+  assert.deepEqual(await bottle.drain("told"), ["go on"]);
+});

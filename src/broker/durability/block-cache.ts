@@ -15,10 +15,10 @@ const pooledMax = 64;
 export class BlockCache {
   /** Bytes of all buffers in use. */
   bytes = 0;
-  /** onLow is called when a release brings `bytes` to this or below it. */
+  /** onLow is called once when `bytes` goes below this. As onRoom, by who is in the midst of something. */
   lowBytes = 0;
   onLow: () => void = () => undefined;
-  /** onRoom is called once when a release brings `bytes` to this or below it. */
+  /** onRoom is called once when `bytes` goes down to this. */
   roomBytes = -1;
   onRoom: () => void = () => undefined;
   /** Size of a usual buffer. */
@@ -83,12 +83,19 @@ export class BlockCache {
     const buffer = this.#buffers[slot]!;
     this.#buffers[slot] = undefined;
     this.#freeSlots.push(slot);
-    this.bytes -= buffer.length;
-    if (this.bytes < this.lowBytes) this.onLow();
-    if (this.bytes <= this.roomBytes) {
-      this.roomBytes = -1;
-      this.onRoom();
-    }
     if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
+    this.less(buffer.length);
+  }
+
+  /** So much is not in use any more. */
+  less(bytes: number): void {
+    this.bytes -= bytes;
+    if (this.bytes < this.lowBytes) {
+      this.lowBytes = 0;
+      this.onLow();
+    }
+    if (this.bytes > this.roomBytes) return;
+    this.roomBytes = -1;
+    this.onRoom();
   }
 }

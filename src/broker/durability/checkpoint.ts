@@ -77,7 +77,8 @@ export class Checkpointer {
     this.#previousSeq = seq;
     this.#unnamedSegments = [...core.segments].filter(([, { total }]) => total === 0).map(([segment]) => segment);
     core.onCommitted = (): void => this.#check();
-    core.cache.onLow = (): void => this.#checkMemory();
+    // Later: whoever is let go on publishes, and something is being removed just now.
+    core.cache.onLow = (): void => core.clock.defer(() => this.#checkMemory());
   }
 
   /** Takes a checkpoint now; resolves when it is durable. */

@@ -485,7 +485,7 @@ export class Partition {
   #forgetPage(page: Page): void {
     this.pages.delete(page.base / pageEntries);
     if (this.#lastPage === page) this.#lastPage = undefined;
-    this.#context.cache.bytes -= pageBytes;
     givePage(page);
+    this.#context.cache.less(pageBytes);
   }
 }
