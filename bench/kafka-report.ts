@@ -9,7 +9,6 @@ import { median } from "./report.ts";
 export interface KafkaReport {
   readonly date: string;
   readonly version: string;
-  readonly pairs: number;
   readonly rows: readonly KafkaRow[];
 }
 
@@ -167,13 +166,20 @@ they measure the work, and small programs in bench/kafka-load where they do not.
 - Processor time is all of the broker's and of the client's, for each message; for Kafka's own tools with the client's start in it.
   Memory is the most that was resident. Kafka's heap is 1 GB (-Xms1G -Xmx1G), as in its own start script.`;
 
+/** "3", or "1 to 5" where rows have more and less. */
+function runsCount(rows: readonly KafkaRow[]): string {
+  const counts = rows.flatMap(({ runs }) => Object.values(runs).map(({ length }) => length));
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? `${most}` : `${least} to ${most}`;
+}
+
 export function kafkaText(report: KafkaReport): string {
   const rows = [...report.rows, memoryRow(report.rows)];
   const parts = [
     heading,
     `Written by \`npm run bench:kafka\`, which measures it again. ${report.date.slice(0, 10)}, ${cpus().length} × ` +
       `${cpus()[0]?.model.trim() ?? "unknown"}, Linux ${release()}, Node ${process.version}. Apache Kafka ${report.version}, KRaft, ` +
-      `one node, on the same machine over loopback, brokers in turn; medians of ${report.pairs} runs, and from where to where they go.`,
+      `one node, on the same machine over loopback, brokers in turn; medians of ${runsCount(report.rows)} runs, and from where to where they go.`,
     figuresTable(rows),
     images(report.rows),
     explanation,

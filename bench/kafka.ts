@@ -4,7 +4,10 @@
 //     npm run bench:kafka -- [--pairs 5] [--records 2000000] [--seconds 10] [--warm-up-seconds 5] [--large-gb 2]
 //                         [--rows produce-100b,start,...] [--json FILE] [--main dist/main.js] [--dir DIR] [--no-write]
 //
-// --dir is where the brokers' data goes; choose a real disk. The raw runs go to --json after each measurement.
+//     npm run bench:kafka -- --from a.json,b.json [--no-write]
+//
+// --dir is where the brokers' data goes; choose a real disk. The raw runs go to --json after each measurement, and --from makes
+// the section of what several runs have kept there; of a row that two of them have, the later file's.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,6 +32,7 @@ const { values } = parseArgs({
     producers: { ...text, default: "100" },
     rows: text,
     json: text,
+    from: text,
     main: { ...text, default: join(import.meta.dirname, "..", "dist", "main.js") },
     dir: text,
     "no-write": { type: "boolean", default: false },
@@ -38,7 +42,12 @@ const home = mkdtempSync(join(values.dir ?? tmpdir(), "entrepot-bench-kafka-"));
 const pairs = Number(values.pairs);
 
 function sectionOf(rows: readonly KafkaRow[]): string {
-  return kafkaText({ date: new Date().toISOString(), version: kafkaVersion, pairs, rows });
+  return kafkaText({ date: new Date().toISOString(), version: kafkaVersion, rows });
+}
+
+function kept(paths: readonly string[]): KafkaRow[] {
+  const rows = paths.flatMap((path) => JSON.parse(readFileSync(path, "utf8")) as KafkaRow[]);
+  return rows.filter((row, at) => rows.findLastIndex(({ id }) => id === row.id) === at);
 }
 
 function writeDocs(rows: readonly KafkaRow[], section: string): void {
@@ -62,7 +71,17 @@ for (const [signal, status] of [
   });
 }
 try {
-  const rows = await measureKafka({
+  const rows = values.from === undefined ? await measured() : kept(values.from.split(","));
+  const section = sectionOf(rows);
+  console.log(section);
+  if (!values["no-write"]) writeDocs(rows, section);
+} finally {
+  killAll();
+  rmSync(home, { recursive: true, force: true });
+}
+
+function measured(): Promise<KafkaRow[]> {
+  return measureKafka({
     pairs,
     records: Number(values.records),
     seconds: Number(values.seconds),
@@ -80,10 +99,4 @@ try {
       if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 1)}\n`);
     },
   });
-  const section = sectionOf(rows);
-  console.log(section);
-  if (!values["no-write"]) writeDocs(rows, section);
-} finally {
-  killAll();
-  rmSync(home, { recursive: true, force: true });
 }
