@@ -26,6 +26,7 @@ async function main(): Promise<number> {
   // kafkajs sets timers in the past.
   process.removeAllListeners("warning");
   const run = new Run(options, (line) => console.log(line));
+  process.on("uncaughtException", (error) => run.thrown(error));
   await run.all();
   return run.findings === 0 ? 0 : 1;
 }

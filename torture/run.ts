@@ -38,6 +38,12 @@ export class Run {
     if ("why" in shim && left.length > 0) say(`LEFT OUT: ${left.join(", ")}, since ${shim.why}`);
   }
 
+  /** A client library threw where nobody could catch it, as when it cannot read what it was answered. */
+  thrown(error: Error): void {
+    this.findings++;
+    this.#say(`  thrown: ${(error.stack ?? error.message).replaceAll(/\s*\n\s*/g, " | ")}`);
+  }
+
   async all(): Promise<void> {
     const { minutes, seed, fromRound } = this.#options;
     this.#say(`seed ${seed}, ${minutes} minutes, faults: ${this.#kinds.join(", ") || "none"}; in ${this.directory}`);
