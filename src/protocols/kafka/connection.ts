@@ -157,9 +157,9 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     const who = identity ?? (command.isOpen === true ? this.server.nobody : this.#enter(command));
     if (who === undefined) return;
     if (clientId !== this.clientId) this.clientId = clientId;
-    const { beforeNext } = this.#waiting ?? {};
+    const waiting = this.#waiting;
     this.#waiting = undefined;
-    beforeNext?.();
+    waiting?.beforeNext?.();
     const call = new PendingCall(this, command, version, correlationId, clientId, who);
     this.server.counters.requests[command.key]!++;
     this.server.counters.requestBytes[command.key]! += input.end - input.at;
