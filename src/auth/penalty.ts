@@ -1,6 +1,6 @@
 /**
  * Makes guessing passwords slow. Each failed login from an address doubles the time that the next failure from there
- * takes to be answered: half a second and a bit, then twice that, to half a minute at most; a success, or an hour without a failure, forgives.
+ * takes to be answered: half a second and a bit, then twice that, to eight seconds at most; a success, or an hour without a failure, forgives.
  *
  * Only the answer to a failure is delayed: a client with the right password never waits, though somebody behind the
  * same address guesses. The table is bounded; when it is full, the address that failed longest ago is forgotten.
@@ -12,7 +12,8 @@ interface Failures {
 }
 
 const firstMs = 600;
-const delayMsMax = 32_000;
+/** Less than the ten seconds after which brokers and clients give up a handshake: whoever mistypes hears why, and not that the network broke. */
+const delayMsMax = 8000;
 const forgetMs = 3_600_000;
 const addressesMax = 10_000;
 

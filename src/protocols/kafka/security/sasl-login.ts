@@ -26,8 +26,6 @@ export interface TokenAnswer {
 type Answer = (answer: TokenAnswer) => void;
 
 const nothing = Buffer.alloc(0);
-/** Clients that hear nothing for longer take it for a broken network, and try again for ever instead of saying what is wrong. */
-const answerMsMax = 8000;
 
 /** Mechanisms that are offered. */
 export function offeredMechanisms({ settings }: KafkaServer): readonly string[] {
@@ -125,7 +123,7 @@ function fail(
   const { clock, log, penalty } = server;
   const { address, login } = connection;
   const { mechanism } = login.exchange as SaslExchange;
-  const answeredAfterMs = Math.min(penalty.failed(address.remoteAddress, clock.now()), answerMsMax);
+  const answeredAfterMs = penalty.failed(address.remoteAddress, clock.now());
   const from = `${address.remoteAddress}:${address.remotePort}`;
   log.warn("a login was refused", {
     connection: from,

@@ -114,6 +114,17 @@ test("a refused login is logged with its reason and without its password", async
   assert.ok(!JSON.stringify(house.logged).includes("hunter2"));
 });
 
+test("however often logins failed before, the refusal is told before the handshake takes too long", async () => {
+  const house = await WireHouse.open();
+  for (let i = 0; i < 20; i++) house.peer().logIn({ user: "nobody" });
+  const mistyped = house.peer();
+  mistyped.logIn({ user: "guest", password: "hunter2" });
+  house.clock.advance(9000);
+  mistyped.connection.tick(house.clock.now());
+  assert.equal(mistyped.isEnded, false);
+  assert.equal(mistyped.take().at(-1)?.name, "connection.close");
+});
+
 test("a burst of refusals is counted rather than logged", async () => {
   const house = await WireHouse.open();
   for (let i = 0; i < 500; i++) house.peer().logIn({ user: "nobody" });

@@ -9,6 +9,8 @@ const scenario = family("connection");
 
 /** A connection that has received connection.start, without a line. */
 async function started(t: ScenarioContext): Promise<WireConnection> {
+  // A refusal is answered late, up to eight seconds when scenarios at the same time have logins refused as well.
+  t.patienceMs = 15_000;
   const connection = await t.tcp();
   connection.write(PROTOCOL_HEADER);
   await connection.channel(0).take();
