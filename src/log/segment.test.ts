@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { DamageError } from "./log.ts";
-import type { RunMeta, SegmentBuilder } from "./log.ts";
+import type { Disk, RunMeta, SegmentBuilder } from "./log.ts";
 import { MemoryDisk } from "./memory/memory-disk.ts";
 import { openSegments } from "./segment.ts";
 import { entriesOf, entryOf, readSpan } from "./test-blocks.ts";
@@ -30,6 +30,34 @@ async function twoRuns(disk: MemoryDisk, id: number, count: number): Promise<Run
   builder.endRun();
   return await builder.finish();
 }
+
+/** The same disk; `reads` of its files are counted. */
+function countReads(under: MemoryDisk): { disk: Disk; reads: () => number } {
+  let reads = 0;
+  const disk: Disk = {
+    list: () => under.list(),
+    rename: (from, to) => under.rename(from, to),
+    remove: (name) => under.remove(name),
+    syncDirectory: () => under.syncDirectory(),
+    freeBytes: () => under.freeBytes(),
+    async open(name, mode) {
+      const file = await under.open(name, mode);
+      return {
+        size: () => file.size(),
+        write: (...args) => file.write(...args),
+        sync: (done) => file.sync(done),
+        close: () => file.close(),
+        read(...args) {
+          reads++;
+          file.read(...args);
+        },
+      };
+    },
+  };
+  return { disk, reads: () => reads };
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 test("runs come back from the directory as they were answered", async () => {
   const disk = new MemoryDisk();
@@ -229,6 +257,29 @@ test("a run of lost entries is left out, named by offset, and what follows is re
     Array.from({ length: 10 }, (_, index) => (index + 11) * 3),
   );
   assert.equal(span.nextOffset, 93);
+});
+
+test("of a run that is read on, the disk is asked for what comes next before the reader asks", async () => {
+  const disk = new MemoryDisk();
+  const [run] = (await twoRuns(disk, 1, 1300)) as [RunMeta];
+  const counted = countReads(disk);
+  const segments = openSegments(counted.disk);
+  const first = await readSpan(segments, run, 0, { entriesMax: 100 });
+  await settled();
+  const readsBefore = counted.reads();
+  // As one asks who reads batches: from where the last entry ended, not from where the next one stands.
+  const second = await readSpan(segments, run, first.offsets[99]! + 1, { entriesMax: 100 });
+  assert.deepEqual(
+    entriesOf(second),
+    Array.from({ length: 100 }, (_, index) => expectedEntry((101 + index) * 3)),
+  );
+  await settled();
+  // One for the third span; the second had been read.
+  assert.equal(counted.reads() - readsBefore, 1);
+  await readSpan(segments, run, 3000, { entriesMax: 100 });
+  const readsAfterJump = counted.reads();
+  await settled();
+  assert.equal(counted.reads(), readsAfterJump, "one who jumps is not read ahead for");
 });
 
 test("a removed segment is gone, although it was being read", async () => {

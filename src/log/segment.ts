@@ -5,12 +5,15 @@
  * reads as is sensible. Entries of a run lie one behind the other unless they are shared with other runs, so that
  * mostly one read covers all; where what lies between them is more than what is wanted, it is several. Each payload is
  * verified before it is answered. Nothing is allocated for an entry: a span is four arrays and a buffer.
+ *
+ * Of a run that is read on, what comes next is asked of the disk before what came is verified and used (see read-ahead.ts).
  */
 
 import { assert } from "../base/assert.ts";
 import { crc32 } from "../base/crc.ts";
 import { ENTRY_TIMESTAMP_AT, DamageError } from "./log.ts";
 import type { Damage, Disk, RunMeta, SegmentStore, Span } from "./log.ts";
+import { ReadAhead, type Wanted } from "./read-ahead.ts";
 import { createSegment } from "./segment-builder.ts";
 import { SegmentFiles } from "./segment-files.ts";
 import type { OpenSegment } from "./segment-files.ts";
@@ -43,7 +46,7 @@ export function openSegments(disk: Disk): DiskSegments {
     create: (id) => createSegment(disk, id),
     open: (id) => files.with(id, (segment) => readDirectory(files, segment, id)),
     read(run, fromOffset, bytesMax, entriesMax, done, covering = false, allocate = newBuffer) {
-      void answer(reader.read(run, fromOffset, bytesMax, entriesMax, covering, allocate), done);
+      void answer(reader.read(run, { fromOffset, bytesMax, entriesMax, covering }, allocate), done);
     },
     offsetAtTime: (run, ms, fromOffset = 0) => reader.offsetAtTime(run, ms, fromOffset),
     async remove(id) {
@@ -136,27 +139,52 @@ interface Selection {
   damage: Damage[];
 }
 
+/** What the disk gave, not verified yet. */
+interface Fetched {
+  segment: OpenSegment;
+  selection: Selection;
+  groups: Group[];
+  /** Of each group, as far as its file reached. */
+  bytesRead: number[];
+  buffer: Buffer;
+}
+
 class SegmentReader {
   readonly #files: SegmentFiles;
   readonly #index: SegmentIndex;
+  readonly #ahead = new ReadAhead<Fetched>();
 
   constructor(files: SegmentFiles) {
     this.#files = files;
     this.#index = new SegmentIndex(files);
   }
 
-  read(
-    run: RunMeta,
-    fromOffset: number,
-    bytesMax: number,
-    entriesMax: number,
-    covering: boolean,
-    allocate: (bytes: number) => Buffer,
-  ): Promise<Span> {
-    assert(entriesMax > 0, "a read asks for entries");
+  async read(run: RunMeta, wanted: Wanted, allocate: (bytes: number) => Buffer): Promise<Span> {
+    assert(wanted.entriesMax > 0, "a read asks for entries");
+    const fetched = await (this.#ahead.take(run, wanted) ?? this.#fetch(run, wanted, allocate));
+    const { count, offsets, nextIndex, nextOffset } = fetched.selection;
+    const end = { lastOffset: count === 0 ? wanted.fromOffset - 1 : offsets[count - 1]!, nextOffset };
+    if (this.#ahead.isReadOn(run, wanted, end) && nextIndex < run.count) {
+      const next = wantedFrom(nextOffset, wanted.bytesMax, wanted.entriesMax);
+      this.#ahead.begin(run, end, next, () => this.#fetch(run, next, allocate));
+    }
+    return verified(run, fetched);
+  }
+
+  #fetch(run: RunMeta, wanted: Wanted, allocate: (bytes: number) => Buffer): Promise<Fetched> {
     return this.#files.with(run.segment, async (segment) => {
-      const selection = await this.#select(segment, run, fromOffset, bytesMax, entriesMax, covering);
-      return await this.#load(segment, run, selection, allocate);
+      const selection = await this.#select(segment, run, wanted);
+      const groups = groupsOf(selection);
+      let total = 0;
+      for (const group of groups) total += group.end - group.start;
+      const buffer = allocate(total);
+      const bytesRead: number[] = [];
+      let filled = 0;
+      for (const { start, end } of groups) {
+        bytesRead.push(await this.#files.read(segment.file, buffer, filled, end - start, start));
+        filled += end - start;
+      }
+      return { segment, selection, groups, bytesRead, buffer };
     });
   }
 
@@ -177,7 +205,7 @@ class SegmentReader {
   /** -1: no entry in [from, end) is of this time or later. */
   async #timeBySpans(run: RunMeta, from: number, end: number, ms: number): Promise<number> {
     for (let at = from; at < end;) {
-      const span = await this.read(run, at, timeSearchBytes, PAGE_ENTRIES, false, newBuffer);
+      const span = await this.read(run, wantedFrom(at, timeSearchBytes, PAGE_ENTRIES), newBuffer);
       for (let index = 0; index < span.count && span.offsets[index]! < end; index++) {
         if (isSince(span.buffer, span.positions[index]!, span.lengths[index]!, ms)) return span.offsets[index]!;
       }
@@ -195,7 +223,7 @@ class SegmentReader {
         const offset = entries.offset(index);
         const bytesRead = await this.#files.read(segment.file, head, 0, head.length, entries.position(index));
         if (!isSince(head, 0, Math.min(bytesRead, entries.length(index)), ms)) continue;
-        const { count, offsets } = await this.read(run, offset, 1, 1, false, newBuffer);
+        const { count, offsets } = await this.read(run, wantedFrom(offset, 1, 1), newBuffer);
         if (count === 1 && offsets[0] === offset) return offset;
       }
       return -1;
@@ -203,17 +231,12 @@ class SegmentReader {
   }
 
   forget(segment: number): void {
+    this.#ahead.forget(segment);
     this.#index.forget(segment);
   }
 
-  async #select(
-    segment: OpenSegment,
-    run: RunMeta,
-    fromOffset: number,
-    bytesMax: number,
-    entriesMax: number,
-    covering: boolean,
-  ): Promise<Selection> {
+  async #select(segment: OpenSegment, run: RunMeta, wanted: Wanted): Promise<Selection> {
+    const { fromOffset, bytesMax, entriesMax, covering } = wanted;
     const expected = Math.min(entriesMax, run.count, Math.ceil((bytesMax * run.count) / Math.max(1, run.bytes)) + 1);
     const selection = new GrowingSelection(Math.min(expected, indexPagesMax * PAGE_ENTRIES));
     let page = pageOf(run, fromOffset);
@@ -237,44 +260,38 @@ class SegmentReader {
     }
     return selection.end(run.count, run.lastOffset + 1);
   }
+}
 
-  async #load(
-    segment: OpenSegment,
-    run: RunMeta,
-    selection: Selection,
-    allocate: (bytes: number) => Buffer,
-  ): Promise<Span> {
-    const { offsets, positions, lengths, crcs, damage, nextIndex, nextOffset } = selection;
-    const groups = groupsOf(selection);
-    let total = 0;
-    for (const group of groups) total += group.end - group.start;
-    const buffer = allocate(total);
-    let filled = 0;
-    let good = 0;
-    let first = 0;
-    for (const { start, end, last } of groups) {
-      const bytesRead = await this.#files.read(segment.file, buffer, filled, end - start, start);
-      for (let index = first; index < last; index++) {
-        const position = positions[index]!;
-        const length = lengths[index]!;
-        const at = filled + position - start;
-        const isThere = position + length - start <= bytesRead;
-        if (isThere && crc32(buffer, at, at + length) === crcs[index]) {
-          offsets[good] = offsets[index]!;
-          positions[good] = at;
-          lengths[good] = length;
-          good++;
-        } else {
-          const offset = offsets[index]!;
-          const what = `the entry at offset ${offset} of partition ${run.partition} does not verify`;
-          damage.push({ file: segment.name, position, length, what, offset });
-        }
+function wantedFrom(fromOffset: number, bytesMax: number, entriesMax: number): Wanted {
+  return { fromOffset, bytesMax, entriesMax, covering: false };
+}
+
+/** Leaves out what is not what was written. */
+function verified(run: RunMeta, { segment, selection, groups, bytesRead, buffer }: Fetched): Span {
+  const { offsets, positions, lengths, crcs, damage, nextIndex, nextOffset } = selection;
+  let filled = 0;
+  let good = 0;
+  let index = 0;
+  for (const [number, { start, end, last }] of groups.entries()) {
+    for (; index < last; index++) {
+      const position = positions[index]!;
+      const length = lengths[index]!;
+      const at = filled + position - start;
+      const isThere = position + length - start <= bytesRead[number]!;
+      if (isThere && crc32(buffer, at, at + length) === crcs[index]) {
+        offsets[good] = offsets[index]!;
+        positions[good] = at;
+        lengths[good] = length;
+        good++;
+      } else {
+        const offset = offsets[index]!;
+        const what = `the entry at offset ${offset} of partition ${run.partition} does not verify`;
+        damage.push({ file: segment.name, position, length, what, offset });
       }
-      first = last;
-      filled += end - start;
     }
-    return { offsets, positions, lengths, count: good, buffer, nextIndex, nextOffset, damage };
+    filled += end - start;
   }
+  return { offsets, positions, lengths, count: good, buffer, nextIndex, nextOffset, damage };
 }
 
 /** The entry, as far as it is there, says that it is of this time or later. */
