@@ -12,9 +12,14 @@ export interface WaitingReader {
   readonly done: (coveredEnd: number) => void;
 }
 
+/** Served ones that are kept before they go together. */
+const chunk = 1024;
+
 export class WaitingReaders {
   readonly #serve: (reader: WaitingReader) => number | undefined;
-  #waiting: WaitingReader[] = [];
+  readonly #waiting: WaitingReader[] = [];
+  /** Those before it have been served. Taking each from the front would move all behind it. */
+  #next = 0;
   /** Somebody is told, or waits for the disk. */
   #isBusy = false;
 
@@ -36,16 +41,27 @@ export class WaitingReaders {
 
   /** Nothing is there any more. */
   tellAll(coveredEnd: number): void {
-    for (const { done } of this.#waiting.splice(0)) done(coveredEnd);
+    const left = this.#waiting.splice(0).slice(this.#next);
+    this.#next = 0;
+    for (const { done } of left) done(coveredEnd);
   }
 
   #goOn(): void {
     this.#isBusy = true;
-    for (let reader = this.#waiting.shift(); reader !== undefined; reader = this.#waiting.shift()) {
+    for (let reader = this.#take(); reader !== undefined; reader = this.#take()) {
       const coveredEnd = this.#serve(reader);
       if (coveredEnd === undefined) return;
       reader.done(coveredEnd);
     }
     this.#isBusy = false;
+  }
+
+  #take(): WaitingReader | undefined {
+    const reader = this.#waiting[this.#next++];
+    if (reader === undefined || this.#next === chunk) {
+      this.#waiting.splice(0, this.#next);
+      this.#next = 0;
+    }
+    return reader;
   }
 }
