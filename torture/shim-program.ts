@@ -2,9 +2,28 @@
 
 import fs from "node:fs";
 import { join } from "node:path";
+import { isMainThread, Worker, workerData } from "node:worker_threads";
 
 const [directory = "", ...steps] = process.argv.slice(2);
 const pageBytes = 4096;
+const placeBytes = 65_536;
+
+/** Until the power goes: the places of a file are written anew by a thread each, the next letter each time. */
+function race(path: string, places: number): void {
+  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_DSYNC);
+  const failed = (error: unknown): never => {
+    throw error;
+  };
+  for (let place = 0; place < places; place++)
+    new Worker(import.meta.filename, { workerData: { fd, place } }).once("error", failed);
+}
+
+function writeForEver({ fd, place }: { readonly fd: number; readonly place: number }): never {
+  for (let turn = 0; ; turn++) {
+    const letters = Buffer.alloc(placeBytes, 97 + (turn % 26));
+    fs.writeSync(fd, letters, 0, placeBytes, place * placeBytes);
+  }
+}
 
 function act(what: string, name: string, value: string): void {
   const path = join(directory, name);
@@ -39,11 +58,14 @@ function act(what: string, name: string, value: string): void {
       return fs.renameSync(path, join(directory, value));
     case "remove":
       return fs.unlinkSync(path);
+    case "race":
+      return race(path, Number(value));
     default:
       throw new Error(`unknown step: ${what}`);
   }
 }
 
+if (!isMainThread) writeForEver(workerData as { fd: number; place: number });
 for (const step of steps) {
   if (step === "clock") console.log(Date.now());
   else if (step === "cut") {

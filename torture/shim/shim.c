@@ -7,8 +7,8 @@
  * - Power is cut. What was written and not synced is remembered, with what stood there before; so are names that were
  *   made, renamed and removed since their directory was synced. At the cut a part of that, drawn by chance, is taken
  *   back: data by sectors of 512 bytes, names from the last back to any, as a file system with a journal of its metadata
- *   does. The write under way leaves some of its sectors, any of them and not the first ones. Then the process is gone.
- *   What a write to an O_DSYNC file or a sync has returned for is never taken back.
+ *   does. Writes under way, of all threads, leave some of their sectors, any of them and not the first ones. Then the
+ *   process is gone. What a write to an O_DSYNC file or a sync has returned for is never taken back.
  * - The disk is full: what makes a file longer than there is room for is written in part, or refused with ENOSPC; what
  *   lies within a file goes on. Removing files makes room.
  * - Writes, syncs and reads fail with EIO; writes and syncs take long; the wall clock is set forth and back.
@@ -82,6 +82,8 @@ static pthread_mutex_t books = PTHREAD_MUTEX_INITIALIZER;
 
 struct unsynced {
   struct unsynced *before;
+  int64_t serial;
+  int is_under_way; /* a write to an O_DSYNC file, which has not returned */
   dev_t dev;
   ino_t ino;
   int fd;
@@ -91,6 +93,7 @@ struct unsynced {
   unsigned char bytes[];
 };
 static struct unsynced *last_unsynced;
+static int64_t serials;
 
 enum change { CREATED, RENAMED, REMOVED };
 struct change_of_names {
@@ -147,6 +150,8 @@ static void revert_data(void) {
       control->reverted_sectors++;
     }
     struct stat64 now;
+    /* What has made the file longer behind a write under way may have returned. */
+    if (each->is_under_way) continue;
     if (fstat64(each->fd, &now) == 0 && now.st_size > each->size_before && chance(100) < share)
       real_ftruncate64(each->fd, each->size_before);
   }
@@ -174,7 +179,7 @@ static void tear(int fd, const void *bytes, size_t length, int64_t position) {
   }
 }
 
-/* Called without any lock. The caller's own write is torn, others have ended before. */
+/* Called without any lock. The caller's own write is torn, and so are those that have not returned to their callers. */
 static void cut_power(int fd, const void *bytes, size_t length, int64_t position) {
   pthread_rwlock_wrlock(&power);
   chance_state = (uint64_t)control->seed;
@@ -333,8 +338,10 @@ long syscall(long number, ...) {
 
 /* ---- writing ---- */
 
-static void remember_bytes(int fd, struct watched *file, size_t length, int64_t position) {
-  struct unsynced *entry = malloc(sizeof *entry + length);
+static struct unsynced *remember_bytes(int fd, struct watched *file, size_t length, int64_t position) {
+  /* Where there was nothing, a write under way may leave zeros. */
+  struct unsynced *entry = calloc(1, sizeof *entry + length);
+  entry->serial = ++serials;
   struct stat64 now;
   fstat64(fd, &now);
   entry->dev = file->dev;
@@ -349,23 +356,45 @@ static void remember_bytes(int fd, struct watched *file, size_t length, int64_t 
   entry->length = had < 0 ? 0 : (size_t)had;
   entry->before = last_unsynced;
   last_unsynced = entry;
+  return entry;
 }
 
-static void data_is_synced(struct watched *file, struct unsynced *upto) {
+static void forget(struct unsynced **at) {
+  struct unsynced *entry = *at;
+  *at = entry->before;
+  real_close(entry->fd);
+  free(entry);
+}
+
+static int64_t last_serial(void) {
+  pthread_mutex_lock(&books);
+  int64_t last = serials;
+  pthread_mutex_unlock(&books);
+  return last;
+}
+
+/* What was written up to then; other syncs may have ended meanwhile. */
+static void data_is_synced(struct watched *file, int64_t upto) {
   if (control->lies) return;
   pthread_mutex_lock(&books);
-  struct unsynced **at = &last_unsynced;
-  int is_older = 0;
-  while (*at) {
+  for (struct unsynced **at = &last_unsynced; *at;) {
     struct unsynced *each = *at;
-    if (each == upto) is_older = 1;
-    if (is_older && each->dev == file->dev && each->ino == file->ino) {
-      *at = each->before;
-      real_close(each->fd);
-      free(each);
-    } else at = &each->before;
+    int is_meant = each->serial <= upto && !each->is_under_way && each->dev == file->dev && each->ino == file->ino;
+    if (is_meant) forget(at);
+    else at = &each->before;
   }
   pthread_mutex_unlock(&books);
+}
+
+/* A write to an O_DSYNC file returns. A cut that waited for it came before, and found it under way. */
+static void write_returns(struct unsynced *entry) {
+  pthread_rwlock_rdlock(&power);
+  pthread_mutex_lock(&books);
+  struct unsynced **at = &last_unsynced;
+  while (*at != entry) at = &(*at)->before;
+  forget(at);
+  pthread_mutex_unlock(&books);
+  pthread_rwlock_unlock(&power);
 }
 
 static int is_disk_dead(int counts) {
@@ -383,6 +412,7 @@ static void slow_down(int32_t us) {
 static ssize_t write_watched(int fd, struct watched *file, const void *bytes, size_t length, int64_t position) {
   slow_down(control->slow_write_us);
   if (is_cut_due()) cut_power(fd, bytes, length, position);
+  struct unsynced *under_way = NULL;
   pthread_rwlock_rdlock(&power);
   ssize_t result = -1;
   control->writes++;
@@ -405,13 +435,21 @@ static ssize_t write_watched(int fd, struct watched *file, const void *bytes, si
     if (taken < grows) control->refused++;
   }
   int is_full = length == 0 && grows > 0;
-  if (!is_full && (!file->is_synced || control->lies)) remember_bytes(fd, file, length, position);
+  if (!is_full) {
+    struct unsynced *entry = remember_bytes(fd, file, length, position);
+    if (file->is_synced && !control->lies) {
+      under_way = entry;
+      entry->is_under_way = 1;
+      entry->length = length;
+    }
+  }
   pthread_mutex_unlock(&books);
   if (is_full) errno = ENOSPC;
   else result = real_pwrite64(fd, bytes, length, position);
 done:;
   int error = errno;
   pthread_rwlock_unlock(&power);
+  if (under_way) write_returns(under_way);
   errno = error;
   return result;
 }
@@ -479,7 +517,7 @@ static int sync_watched(int fd, int (*real)(int)) {
   if (is_cut_due()) cut_power(-1, NULL, 0, 0);
   pthread_rwlock_rdlock(&power);
   control->syncs++;
-  struct unsynced *upto = last_unsynced;
+  int64_t upto = last_serial();
   int result = -1;
   if (is_disk_dead(0)) {
     control->failed_writes++;
