@@ -232,6 +232,22 @@ test("a life of a broker leaves no memory, no handle and no descriptor", { timeo
   assert.ok(perLife < 50_000, `${Math.round(perLife)} bytes stay of each broker`);
 });
 
+test("a thousand starts and stops leave nothing", { timeout: 240_000 }, async () => {
+  const oneStart = async (): Promise<void> => {
+    const broker = await startBroker();
+    await broker.stop();
+  };
+  for (let cycle = 0; cycle < 100; cycle++) await oneStart();
+  const before = await holdings();
+  const cycles = 1000;
+  for (let cycle = 0; cycle < cycles; cycle++) await oneStart();
+  const after = await holdings();
+  assert.equal(after.handles, before.handles);
+  assert.equal(after.descriptors, before.descriptors);
+  const perCycle = (after.heapBytes - before.heapBytes) / cycles;
+  assert.ok(perCycle < 2000, `${Math.round(perCycle)} bytes stay of each broker`);
+});
+
 test("a namespace leaves nothing behind in a broker that goes on", { timeout: 120_000 }, async () => {
   await using broker = await startBroker();
   const oneNamespace = async (): Promise<void> => {
