@@ -7,6 +7,7 @@ import { parseBenchOptions } from "./bench-options.ts";
 import { readElements } from "./charts/read-elements.ts";
 import { curves, isMeasured } from "./growth.ts";
 import { House } from "./house.ts";
+import { missingPackages } from "./installed.ts";
 import type { LoadResult } from "./load-options.ts";
 import { stepsOf } from "./plan.ts";
 import { runSteps, secondsLeft, type Step } from "./progress.ts";
@@ -123,4 +124,15 @@ test("an unknown part, row or curve, and what is no number, are refused with wha
   assert.throws(() => parseBenchOptions(["--rows", "x"]), /known are durable-100b/);
   assert.throws(() => parseBenchOptions(["--pairs", "many"]), /--pairs many: a number is needed/);
   assert.deepEqual([...parseBenchOptions(["--full"]).parts].includes("delayed"), true);
+});
+
+test("a machine with no more than Java's runtime lacks what compiles the loads of Kafka's clients", () => {
+  assert.deepEqual(
+    missingPackages(() => true),
+    [],
+  );
+  assert.deepEqual(
+    missingPackages((need) => need === "rabbitmq" || need === "mvn"),
+    ["default-jdk-headless", "gcc", "libc6-dev", "librdkafka-dev"],
+  );
 });

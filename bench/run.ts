@@ -30,14 +30,14 @@ function say(line: string): void {
 function kindsOf(options: BenchOptions): BrokerKind[] {
   if (options.doesInstall) installMissing(say);
   const missing = missingPackages();
-  if (missing.length > 0) say(`What follows is left out for want of ${missing.join(", ")}. ${howToInstall(missing)}`);
+  if (missing.length > 0) say(`Not here: ${missing.join(", ")}. What needs them is left out. ${howToInstall(missing)}`);
   const kinds = [...(rabbit.version() === undefined ? [] : [rabbit]), builtEntrepot(options.main)];
   return kinds.filter(({ name }) => options.only === undefined || name === options.only);
 }
 
 /** The parts that can be measured here. */
 function partsOf(options: BenchOptions): Set<BenchPart> {
-  const hasMaven = hasProgram("java") && hasProgram("mvn");
+  const hasMaven = hasProgram("javac") && hasProgram("mvn");
   const needMaven: readonly BenchPart[] = ["perf-test", "kafka", "kafka-growth"];
   return new Set([...options.parts].filter((part) => hasMaven || !needMaven.includes(part)));
 }
