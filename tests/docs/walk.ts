@@ -115,6 +115,8 @@ export class Walk {
     const child = this.#terminals.get(name);
     if (child === undefined) return;
     this.#terminals.delete(name);
+    // A step has killed what ran there.
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const closed = once(child, "close");
     process.kill(-child.pid!, "SIGINT");
     await closed;

@@ -1,0 +1,70 @@
+/**
+ * The `console` blocks of README.md are typed as they stand, in a directory that looks like a clone: behind `$` a command, under
+ * it what it prints. `npm start` runs on in a terminal of its own, and is started anew where it is killed. dist/ is what
+ * `npm run build` has made.
+ */
+
+import { test } from "node:test";
+import * as check from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Step } from "./steps.ts";
+import { openNamespace, Walk } from "./walk.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const daemon = "npm start";
+
+function stepsOf(block: string): Step[] {
+  const typed = [...block.matchAll(/^\$ (.+?)(?: +#.*)?\n((?:(?!\$ ).*\n)*)/gm)];
+  return typed.map(([, text = "", shown = ""]): Step => {
+    const isDaemon = text === daemon;
+    // How long it took is another each time, and npm and the log say more than is shown.
+    const prints = shown.trim().replaceAll(/\d+ ms/g, "… ms");
+    return {
+      heading: "README.md",
+      line: readme.slice(0, readme.indexOf(`$ ${text}`)).split("\n").length,
+      kind: isDaemon ? "background" : "run",
+      text,
+      name: "broker",
+      isOnline: false,
+      status: 0,
+      prints: isDaemon ? `…${prints}…` : prints,
+    };
+  });
+}
+
+const has = (command: string, ...args: string[]): boolean => spawnSync(command, args).error === undefined;
+
+test("README.md: what it shows on the console is what comes of it", { timeout: 120_000 }, async (context) => {
+  if (!existsSync(join(root, "dist/main.js"))) return context.skip("there is no dist/: npm run build");
+  const [crossing = "", killing = "", ...more] = [...readme.matchAll(/^```console\n([\s\S]*?)^```$/gm)].map(
+    ([, block]) => block!,
+  );
+  check.equal(more.length, 0);
+  const namespace = await openNamespace();
+  if (namespace === undefined) return context.skip("no network namespace can be made here (unshare -n)");
+  const folder = mkdtempSync(join(tmpdir(), "entrepot-readme-"));
+  for (const name of ["dist", "docs", "node_modules", "package.json"])
+    symlinkSync(join(root, name), join(folder, name));
+  const walk = new Walk(folder, namespace, [dirname(process.execPath)]);
+  context.after(async () => {
+    await walk.end();
+    namespace.close();
+    rmSync(folder, { recursive: true });
+  });
+  const killSteps = stepsOf(killing);
+  check.equal(killSteps.filter(({ text }) => text === daemon).length, 2);
+  check.equal(killSteps.length, 5);
+  for (const step of killSteps) await walk.take(step);
+  if (!has("kcat", "-V") || !has("rabbitmqadmin", "--version")) {
+    context.diagnostic("there is no kcat, or no rabbitmqadmin: the second block was left out");
+    return;
+  }
+  const crossingSteps = stepsOf(crossing);
+  check.equal(crossingSteps.length, 2);
+  for (const step of crossingSteps) await walk.take(step);
+});
