@@ -60,3 +60,8 @@ test("there is a chart of memory, descriptors, disk and latency, and each is nam
     ["soak-memory.svg", "soak-descriptors.svg", "soak-disk.svg", "soak-latency.svg", "soak-rate.svg"],
   );
 });
+
+test("a rate that could not be held is told", () => {
+  check.doesNotMatch(soakText(soak(0)), /asked for/);
+  check.match(soakText({ ...soak(0), maximum: 25_000 }), /That is 0\.40 × the maximum: 12,500 were asked for/);
+});

@@ -81,17 +81,26 @@ export function verdictTable(verdicts: readonly Verdict[]): string {
   return [head, ...lines].join("\n");
 }
 
+/** A mean below this share of the rate that was asked for is told. */
+const heldShareMin = 0.97;
+
 export function soakText(soak: Soak): string {
   const { churn, samples, minutes, load, maximum } = soak;
   const rate = Math.round(samples.reduce((sum, sample) => sum + sample.rate, 0) / Math.max(1, samples.length));
   const number = (value: number): string => Math.round(value).toLocaleString("en-US");
+  const asked = load * maximum;
+  const short =
+    rate < asked * heldShareMin
+      ? ` That is ${(rate / maximum).toFixed(2)} × the maximum: ${number(asked)} were asked for, and a stream that has as much under ` +
+        "way as its window allows sends no more, so its latency is that of its own limit."
+      : "";
   const charts = figuresOf(soak).map(([name, { description }]) => `![${description}](charts/${name})`);
   return `${[
     heading,
     `Written by \`npm run soak\`, which measures it again. ${soak.date.slice(0, 10)}, ${cpus().length} × ` +
       `${cpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${release()}, Node ${process.version}.`,
     `${number(minutes)} minutes at ${load} × the maximum that this mix reached on this machine, load and broker together ` +
-      `(${number(maximum)} messages a second): ${number(rate)} messages a second, all durable, confirmed and consumed. The mix: ` +
+      `(${number(maximum)} messages a second): ${number(rate)} messages a second, all durable, confirmed and consumed.${short} The mix: ` +
       `${soak.streams.join("; ")}. A slow consumer, of either protocol, takes nothing for 10 s of each 30. Meanwhile ` +
       `${number(churn.connections)} connections came and went, a third of them without a good-bye, ${number(churn.queues)} queues of ` +
       `all types and ${number(churn.topics)} topics were declared, used and deleted, and ${number(churn.members)} members joined a ` +
