@@ -31,9 +31,11 @@ async function twoRuns(disk: MemoryDisk, id: number, count: number): Promise<Run
   return await builder.finish();
 }
 
-/** The same disk; `reads` of its files are counted. */
-function countReads(under: MemoryDisk): { disk: Disk; reads: () => number } {
+/** The same disk; `reads` of its files are counted, and those that are `failing` fail. `open` counts files that are open. */
+function countReads(under: MemoryDisk): { disk: Disk; reads: () => number; open: () => number; failing: Set<number> } {
   let reads = 0;
+  let open = 0;
+  const failing = new Set<number>();
   const disk: Disk = {
     list: () => under.list(),
     rename: (from, to) => under.rename(from, to),
@@ -42,19 +44,23 @@ function countReads(under: MemoryDisk): { disk: Disk; reads: () => number } {
     freeBytes: () => under.freeBytes(),
     async open(name, mode) {
       const file = await under.open(name, mode);
+      open++;
       return {
         size: () => file.size(),
         write: (...args) => file.write(...args),
         sync: (done) => file.sync(done),
-        close: () => file.close(),
+        close() {
+          open--;
+          return file.close();
+        },
         read(...args) {
-          reads++;
-          file.read(...args);
+          if (failing.has(++reads)) queueMicrotask(() => args[4](new Error("EIO"), 0));
+          else file.read(...args);
         },
       };
     },
   };
-  return { disk, reads: () => reads };
+  return { disk, reads: () => reads, open: () => open, failing };
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
@@ -280,6 +286,63 @@ test("of a run that is read on, the disk is asked for what comes next before the
   const readsAfterJump = counted.reads();
   await settled();
   assert.equal(counted.reads(), readsAfterJump, "one who jumps is not read ahead for");
+});
+
+test("a read that covers an offset between two entries is not answered with what was read ahead behind it", async () => {
+  const disk = new MemoryDisk();
+  const [run] = (await twoRuns(disk, 1, 1300)) as [RunMeta];
+  const segments = openSegments(disk);
+  const first = await readSpan(segments, run, 0, { entriesMax: 100 });
+  const last = first.offsets[99]!;
+  const covering = await readSpan(segments, run, last + 1, { entriesMax: 100, covering: true });
+  assert.equal(covering.offsets[0], last);
+});
+
+test("what failed when it was read ahead is read anew for who comes for it", async () => {
+  const disk = new MemoryDisk();
+  const [run] = (await twoRuns(disk, 1, 1300)) as [RunMeta];
+  const counted = countReads(disk);
+  const segments = openSegments(counted.disk);
+  // The index, the first span, the second.
+  counted.failing.add(3);
+  const first = await readSpan(segments, run, 0, { entriesMax: 100 });
+  await settled();
+  assert.equal(counted.reads(), 3);
+  const second = await readSpan(segments, run, first.nextOffset, { entriesMax: 100 });
+  assert.deepEqual([second.count, second.offsets[0]], [100, first.nextOffset]);
+});
+
+test("an entry of many megabytes does not wait in memory for one who may not come", async () => {
+  const disk = new MemoryDisk();
+  const builder = await openSegments(disk).create(1);
+  builder.beginRun(1);
+  const large = Buffer.alloc(5 << 20);
+  for (const [offset, entry] of [entryOf(1, 1), large, entryOf(3, 1)].entries())
+    builder.put(offset, 1, entry, 0, entry.length);
+  builder.endRun();
+  const [run] = (await builder.finish()) as [RunMeta];
+  const counted = countReads(disk);
+  const segments = openSegments(counted.disk);
+  await readSpan(segments, run, 0);
+  await settled();
+  assert.equal(counted.reads(), 2, "the index and the first");
+  const second = await readSpan(segments, run, 1);
+  assert.deepEqual([second.count, second.lengths[0]], [1, large.length]);
+});
+
+test("a read that ends after its segment was removed, or the store closed, opens nothing again", async () => {
+  for (const end of ["remove", "close"]) {
+    const disk = new MemoryDisk((run) => setImmediate(run));
+    const [run] = (await twoRuns(disk, 1, 1300)) as [RunMeta];
+    const counted = countReads(disk);
+    // As when the removal waits for a backup, or has not come to the file yet.
+    const segments = openSegments({ ...counted.disk, remove: async () => undefined });
+    const reading = readSpan(segments, run, 0, { entriesMax: 100 });
+    await (end === "remove" ? segments.remove(1) : segments.close());
+    assert.equal((await reading).count, 100);
+    for (let turn = 0; turn < 5; turn++) await settled();
+    assert.equal(counted.open(), 0, end);
+  }
 });
 
 test("a removed segment is gone, although it was being read", async () => {

@@ -6,14 +6,14 @@
  * mostly one read covers all; where what lies between them is more than what is wanted, it is several. Each payload is
  * verified before it is answered. Nothing is allocated for an entry: a span is four arrays and a buffer.
  *
- * Of a run that is read on, what comes next is asked of the disk before what came is verified and used (see read-ahead.ts).
+ * Of a run that is read on, what comes next is asked of the disk before its reader asks for it (see read-ahead.ts).
  */
 
 import { assert } from "../base/assert.ts";
 import { crc32 } from "../base/crc.ts";
 import { ENTRY_TIMESTAMP_AT, DamageError } from "./log.ts";
 import type { Damage, Disk, RunMeta, SegmentStore, Span } from "./log.ts";
-import { ReadAhead, type Wanted } from "./read-ahead.ts";
+import { aheadBytesMax, ReadAhead, type Wanted } from "./read-ahead.ts";
 import { createSegment } from "./segment-builder.ts";
 import { SegmentFiles } from "./segment-files.ts";
 import type { OpenSegment } from "./segment-files.ts";
@@ -62,7 +62,10 @@ export function openSegments(disk: Disk): DiskSegments {
       }
       return ids.sort((a, b) => a - b);
     },
-    close: () => files.close(),
+    close() {
+      reader.close();
+      return files.close();
+    },
   };
 }
 
@@ -161,31 +164,52 @@ class SegmentReader {
 
   async read(run: RunMeta, wanted: Wanted, allocate: (bytes: number) => Buffer): Promise<Span> {
     assert(wanted.entriesMax > 0, "a read asks for entries");
-    const fetched = await (this.#ahead.take(run, wanted) ?? this.#fetch(run, wanted, allocate));
+    const { forgets } = this.#ahead;
+    const fetched = await this.#fetch(run, wanted, allocate, this.#ahead.take(run, wanted));
     const { count, offsets, nextIndex, nextOffset } = fetched.selection;
     const end = { lastOffset: count === 0 ? wanted.fromOffset - 1 : offsets[count - 1]!, nextOffset };
-    if (this.#ahead.isReadOn(run, wanted, end) && nextIndex < run.count) {
+    if (this.#ahead.isReadOn(run, wanted, end) && nextIndex < run.count && this.#ahead.forgets === forgets) {
       const next = wantedFrom(nextOffset, wanted.bytesMax, wanted.entriesMax);
-      this.#ahead.begin(run, end, next, () => this.#fetch(run, next, allocate));
+      this.#ahead.begin(run, end, next, () => this.#fetchAhead(run, next, allocate));
     }
     return verified(run, fetched);
   }
 
-  #fetch(run: RunMeta, wanted: Wanted, allocate: (bytes: number) => Buffer): Promise<Fetched> {
+  /** The file stays open for what is `ahead`, too: that may come to nothing, and the segment be removed meanwhile. */
+  #fetch(
+    run: RunMeta,
+    wanted: Wanted,
+    allocate: (bytes: number) => Buffer,
+    ahead: Promise<Fetched | undefined> | undefined,
+  ): Promise<Fetched> {
+    return this.#files.with(
+      run.segment,
+      async (segment) =>
+        (await ahead) ?? (await this.#load(segment, await this.#select(segment, run, wanted), allocate)),
+    );
+  }
+
+  #fetchAhead(run: RunMeta, wanted: Wanted, allocate: (bytes: number) => Buffer): Promise<Fetched | undefined> {
     return this.#files.with(run.segment, async (segment) => {
       const selection = await this.#select(segment, run, wanted);
-      const groups = groupsOf(selection);
-      let total = 0;
-      for (const group of groups) total += group.end - group.start;
-      const buffer = allocate(total);
-      const bytesRead: number[] = [];
-      let filled = 0;
-      for (const { start, end } of groups) {
-        bytesRead.push(await this.#files.read(segment.file, buffer, filled, end - start, start));
-        filled += end - start;
-      }
-      return { segment, selection, groups, bytesRead, buffer };
+      // Only the first may be larger than what is asked for.
+      if (selection.count > 0 && selection.lengths[0]! > aheadBytesMax) return undefined;
+      return await this.#load(segment, selection, allocate);
     });
+  }
+
+  async #load(segment: OpenSegment, selection: Selection, allocate: (bytes: number) => Buffer): Promise<Fetched> {
+    const groups = groupsOf(selection);
+    let total = 0;
+    for (const group of groups) total += group.end - group.start;
+    const buffer = allocate(total);
+    const bytesRead: number[] = [];
+    let filled = 0;
+    for (const { start, end } of groups) {
+      bytesRead.push(await this.#files.read(segment.file, buffer, filled, end - start, start));
+      filled += end - start;
+    }
+    return { segment, selection, groups, bytesRead, buffer };
   }
 
   async offsetAtTime(run: RunMeta, ms: number, fromOffset: number): Promise<number> {
@@ -233,6 +257,10 @@ class SegmentReader {
   forget(segment: number): void {
     this.#ahead.forget(segment);
     this.#index.forget(segment);
+  }
+
+  close(): void {
+    this.#ahead.forget();
   }
 
   async #select(segment: OpenSegment, run: RunMeta, wanted: Wanted): Promise<Selection> {
