@@ -194,6 +194,7 @@ function endToEnd(id: string, how: string, bars: readonly Bar[], more: readonly 
   return {
     id,
     partitions: one,
+    hasCeiling: true,
     limit: "the rate that is asked for",
     figures: () => [
       { id: `${id}-p50`, title: `${title}: p50`, unit: "ms", bars },

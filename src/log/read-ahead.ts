@@ -1,6 +1,6 @@
 /**
- * What a run's reader will ask for next, asked of the disk before he does: while what he has got is sent, the disk reads
- * what is behind it. One who comes from where the last read of a run ended, or begins at its first
+ * What a run's reader will ask for next, asked of the disk before he does: while what he has got is verified and sent,
+ * the disk reads what is behind it. One who comes from where the last read of a run ended, or begins at its first
  * entry, is taken for one who reads on; one span is read ahead for him, of the size that he asked for before.
  *
  * So many spans are ahead at most, whoever reads: a reader for whom there is no room reads as if this were not here. What

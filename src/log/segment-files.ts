@@ -27,6 +27,8 @@ interface Slot {
 }
 
 export class SegmentFiles {
+  /** Reads that were asked for, ever. */
+  asked = 0;
   readonly #disk: Disk;
   /** Least recently used first. */
   readonly #slotById = new Map<number, Slot>();
@@ -53,6 +55,7 @@ export class SegmentFiles {
   }
 
   async read(file: DiskFile, buffer: Buffer, start: number, length: number, position: number): Promise<number> {
+    this.asked++;
     if (this.#reads === readsMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#reads++;
     try {

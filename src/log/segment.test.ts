@@ -282,6 +282,11 @@ test("of a run that is read on, the disk is asked for what comes next before the
   await settled();
   // One for the third span; the second had been read.
   assert.equal(counted.reads() - readsBefore, 1);
+  const third = second.offsets[99]! + 1;
+  const readsWhenDone = await new Promise<number>((resolve) => {
+    segments.read(run, third, 1 << 20, 100, () => resolve(counted.reads()));
+  });
+  assert.equal(readsWhenDone - readsBefore, 2, "the disk is asked for the fourth before the third is handed over");
   await readSpan(segments, run, 3000, { entriesMax: 100 });
   const readsAfterJump = counted.reads();
   await settled();

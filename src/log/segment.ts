@@ -72,6 +72,9 @@ export function openSegments(disk: Disk): DiskSegments {
 /** Of entries that are larger than this on average, a search for a time reads the heads alone. */
 const headsFromBytes = 4096;
 
+/** Microtasks from the beginning of a read until the disk is asked, and some more. */
+const askingStepsMax = 16;
+
 const newBuffer = (bytes: number): Buffer => Buffer.allocUnsafeSlow(bytes);
 
 async function answer(
@@ -171,8 +174,15 @@ class SegmentReader {
     if (this.#ahead.isReadOn(run, wanted, end) && nextIndex < run.count && this.#ahead.forgets === forgets) {
       const next = wantedFrom(nextOffset, wanted.bytesMax, wanted.entriesMax);
       this.#ahead.begin(run, end, next, () => this.#fetchAhead(run, next, allocate));
+      await this.#askedOnce();
     }
     return verified(run, fetched);
+  }
+
+  /** The disk is to read while this thread verifies: what was begun gets the steps that it takes until it asks. */
+  async #askedOnce(): Promise<void> {
+    const { asked } = this.#files;
+    for (let step = 0; step < askingStepsMax && this.#files.asked === asked; step++) await undefined;
   }
 
   /** The file stays open for what is `ahead`, too: that may come to nothing, and the segment be removed meanwhile. */
