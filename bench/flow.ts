@@ -45,11 +45,17 @@ export function queueArguments({ queueType }: LoadOptions): Table {
   return queueType === undefined ? {} : { "x-queue-type": queueType };
 }
 
+/** What is measured of a lane, whatever it speaks. */
+export interface MeasuredLane {
+  readonly publisher: Pick<Publisher, "published" | "confirmed" | "refused" | "allow" | "stop" | "isDone">;
+  readonly consumer: Pick<Consumer, "received" | "redelivered" | "disordered" | "settleRest">;
+  readonly peers: readonly Pick<Peer, "close">[];
+}
+
 /** A lane that runs. */
-export interface OpenLane {
+export interface OpenLane extends MeasuredLane {
   readonly publisher: Publisher;
   readonly consumer: Consumer;
-  readonly peers: readonly Pick<Peer, "close">[];
 }
 
 export interface Latencies {
@@ -57,7 +63,8 @@ export interface Latencies {
   readonly confirm: Histogram;
 }
 
-function fatal(why: Error): void {
+/** Ends a load whose figures would mean nothing. */
+export function fatal(why: Error): void {
   process.stderr.write(`${why.message}\n`);
   process.exit(1);
 }
@@ -126,17 +133,17 @@ async function openLanes(shape: FlowShape, options: LoadOptions, latencies: Late
   return lanes;
 }
 
-function sum(lanes: readonly OpenLane[], of: (lane: OpenLane) => number): number {
+function sum(lanes: readonly MeasuredLane[], of: (lane: MeasuredLane) => number): number {
   let total = 0;
   for (const lane of lanes) total += of(lane);
   return total;
 }
 
-const confirmedOf = (lane: OpenLane): number => lane.publisher.confirmed;
-const receivedOf = (lane: OpenLane): number => lane.consumer.received;
+const confirmedOf = (lane: MeasuredLane): number => lane.publisher.confirmed;
+const receivedOf = (lane: MeasuredLane): number => lane.consumer.received;
 
 /** Waits until every message published was delivered, or nothing has come for a while; answers how many seconds. */
-export async function drain(lanes: readonly OpenLane[], copies: number): Promise<number> {
+export async function drain(lanes: readonly MeasuredLane[], copies: number): Promise<number> {
   for (const lane of lanes) lane.publisher.stop();
   const startedMs = performance.now();
   while (performance.now() - startedMs < drainSecondsMax * 1000) {
@@ -158,7 +165,7 @@ export async function runFlow(shape: FlowShape, options: LoadOptions): Promise<L
 
 /** Measures lanes that are open, and closes them. Errors: nothing was confirmed, or nothing delivered, in the measured time. */
 export async function measureFlow(
-  lanes: readonly OpenLane[],
+  lanes: readonly MeasuredLane[],
   shape: FlowShape,
   options: LoadOptions,
   latencies: Latencies,

@@ -15,8 +15,10 @@ export interface LoadOptions {
   readonly window: number | undefined;
   readonly prefetch: number | undefined;
   readonly ackEvery: number;
-  /** Queues of a fan-out or topic scenario, or connections of the connections scenario. */
+  /** Queues of a fan-out or topic scenario, connections of the connections scenario, or producers of Kafka's. */
   readonly width: number | undefined;
+  /** Of a topic of Kafka's. */
+  readonly partitions: number;
   readonly bindings: number;
   readonly delayMinMs: number;
   readonly delayMaxMs: number;
@@ -26,7 +28,7 @@ export interface LoadOptions {
   readonly queueType: string | undefined;
   /** Of a backlog that others have filled before: the next message's number. */
   readonly firstSequence: number;
-  /** Of the plain process: deliveries of each message, and whether nothing is written. */
+  /** Deliveries of each message: of the plain process, and of Kafka's, where so many readers read all. Whether nothing is written. */
   readonly copies: number;
   readonly isTransient: boolean;
 }
@@ -45,7 +47,8 @@ export const usage = `load SCENARIO [options]
   --delay-min MS  --delay-max MS                --dir DIR      on the broker's disk (.)
   --queue-type TYPE    x-queue-type of durable queues
   --first N            the first message's number (0)
-  --copies N           (1)                      --transient    (of plain-bytes)`;
+  --copies N           (1)                      --transient    (of plain-bytes)
+  --partitions N       of Kafka's topic (1); there --width are producers, --copies readers, --messages held before (0)`;
 
 /** Reads the command line. Errors: an unknown option, or a value that is not a number where one is due. */
 export function parseLoadOptions(args: string[]): { scenario: string; options: LoadOptions } {
@@ -64,6 +67,7 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
       prefetch: text,
       "ack-every": text,
       width: text,
+      partitions: text,
       bindings: text,
       "delay-min": text,
       "delay-max": text,
@@ -93,6 +97,7 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
       prefetch: number("prefetch"),
       ackEvery: number("ack-every") ?? 1,
       width: number("width"),
+      partitions: number("partitions") ?? 1,
       bindings: number("bindings") ?? 10_000,
       delayMinMs: number("delay-min") ?? 20_000,
       delayMaxMs: number("delay-max") ?? 3_600_000,

@@ -34,6 +34,16 @@ export class WireReader {
   skip(bytes: number): void {
     this.at += bytes;
   }
+
+  /** Of what is left, for who reads it later than the buffer lasts. */
+  copy(): WireReader {
+    return new WireReader(Buffer.from(this.#buffer.subarray(this.at)));
+  }
+
+  /** What it reads, of which `at` is the next byte. */
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
 }
 
 /** A frame: its length, then what is written. */
