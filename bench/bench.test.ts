@@ -7,6 +7,7 @@ import { parseBenchOptions } from "./bench-options.ts";
 import { readElements } from "./charts/read-elements.ts";
 import { curves, isMeasured } from "./growth.ts";
 import { House } from "./house.ts";
+import { kafkaCurves, kafkaNames } from "./kafka-growth.ts";
 import { missingPackages } from "./installed.ts";
 import type { LoadResult } from "./load-options.ts";
 import { stepsOf } from "./plan.ts";
@@ -117,6 +118,44 @@ test("contestants take turns on a row, and a curve has no point that the machine
     [at(1000, "Entrepot", 1024), at(1000, "Entrepot", 2000), at(1000, "plain Node", 2000)],
     [false, true, false],
   );
+});
+
+test("Kafka's curves go to ten thousand where the machine has the files, with the plain process where it is another", () => {
+  const at = (id: string, x: number, name: string, files: number): boolean =>
+    isMeasured(
+      kafkaCurves.find((curve) => curve.id === id)!,
+      x,
+      name,
+      files,
+    );
+  for (const name of kafkaNames) {
+    assert.ok(at("connections", 10_000, name, 20_000), name);
+    assert.ok(!at("connections", 10_000, name, 10_000), name);
+    assert.ok(at("fanout", 1000, name, 2000), name);
+    assert.ok(at("partitions", 1, name, 1024) && at("backlog", 0, name, 1024), name);
+    const isPlain = name === "plain Node";
+    assert.equal(at("partitions", 10_000, name, 20_000) && at("backlog", 1e7, name, 20_000), !isPlain, name);
+  }
+  const options = parseBenchOptions(["--full", "--parts", "kafka-growth", "--curves", "fanout", "--growth-pairs", "3"]);
+  const plan = { ...options, parts: new Set(["kafka-growth" as const]), dir: "/nowhere", kinds: [] };
+  const steps = stepsOf(plan, new House("/nowhere"), new RawRuns(about));
+  const first = steps.slice(0, 11).map(({ title }) => title.replace("fanout at 1, ", ""));
+  assert.deepEqual(first, [...kafkaNames, ...kafkaNames, ...kafkaNames.slice(0, 3)]);
+});
+
+test("where the plain process is measured at the first point only, it stands for all", () => {
+  const raw = new RawRuns(about);
+  const growth = { part: "kafka-growth", id: "partitions" } as const;
+  for (const x of [1, 1000]) raw.add({ ...growth, x, name: "Entrepot", result: result(100_000 / x) });
+  raw.add({ ...growth, x: 1, name: "plain Node", result: result(200_000) });
+  const page = performanceText(raw);
+  assert.match(page, /\| 1 \| Entrepot \| 100,000 \| 50 % \|/);
+  assert.match(page, /\| 1k \| Entrepot \| 100 \| 0 % \|/);
+  assert.doesNotMatch(page, /was measured up to/);
+  for (const x of [1, 1000])
+    raw.add({ ...growth, id: "connections", x, name: "Entrepot", result: result(100_000 / x) });
+  raw.add({ ...growth, id: "connections", x: 1, name: "plain Node", result: result(200_000) });
+  assert.match(performanceText(raw), /plain Node was measured up to 1: .* open files .* \(1,024\)/);
 });
 
 test("an unknown part, row or curve, and what is no number, are refused with what is known", () => {

@@ -16,16 +16,18 @@ export interface Curve {
   readonly quick: readonly number[];
   readonly full: readonly number[];
   readonly args: (x: number) => readonly string[];
-  /** Of the plain process's load; absent: what grows is nothing to a process that moves bytes. */
+  /** Of the plain process's load under AMQP, which is another; absent: what grows is nothing to a process that moves bytes. */
   readonly plainArgs?: (x: number) => readonly string[];
+  /** The greatest point at which the plain process is measured: what grows on is nothing to it, and this point stands for those. */
+  readonly plainMax?: number;
   /** The greatest point at which RabbitMQ is measured. */
   readonly rabbitMax?: number;
   /** RabbitMQ is measured with quorum queues as well. */
   readonly hasQuorum?: boolean;
   /** Which latency is shown: of a backlog that of confirms, since its messages were published long ago. */
   readonly latency: "latencyUs" | "confirmUs";
-  /** Files that each process has open at `x` for what grows: connections, of which the plain process has two for one, or logs. */
-  readonly filesAt?: (x: number) => number;
+  /** Files that a process has open at `x` for what grows: connections, or logs. */
+  readonly filesAt?: (x: number, isPlain: boolean) => number;
   /** Seconds that setting up takes at `x` beside measuring, on a machine of today. */
   readonly setupSeconds: (x: number) => number;
 }
@@ -57,7 +59,8 @@ export const curves: readonly Curve[] = [
     args: some,
     plainArgs: (x) => [...some(x), "--window", String(windowOf(x, 1, 100))],
     latency: "latencyUs",
-    filesAt: (x) => x,
+    // The plain process has two connections where AMQP's load has one.
+    filesAt: (x, isPlain) => (isPlain ? 2 * x : x),
     setupSeconds: (x) => 1 + x / 200,
   },
   {
@@ -109,12 +112,13 @@ const otherFiles = 500;
 
 /** Whether `name` is measured at `x` on a machine where a process may open `filesMax` files. */
 export function isMeasured(
-  curve: Pick<Curve, "rabbitMax" | "filesAt">,
+  curve: Pick<Curve, "rabbitMax" | "plainMax" | "filesAt">,
   x: number,
   name: string,
   filesMax: number,
 ): boolean {
   if (name === "RabbitMQ" && curve.rabbitMax !== undefined && x > curve.rabbitMax) return false;
-  const each = name.startsWith("plain") ? 2 : 1;
-  return curve.filesAt === undefined || curve.filesAt(x) * each + otherFiles <= filesMax;
+  const isPlain = name.startsWith("plain");
+  if (isPlain && curve.plainMax !== undefined && x > curve.plainMax) return false;
+  return curve.filesAt === undefined || curve.filesAt(x, isPlain) + otherFiles <= filesMax;
 }

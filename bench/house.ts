@@ -31,7 +31,12 @@ export class House {
   }
 
   /** Runs a scenario of the load program against `kind`. Errors: as of `use`. */
-  measure(kind: BrokerKind, scenario: string, args: readonly string[], expectedSeconds: number): Promise<LoadResult> {
+  measure(
+    kind: Pick<BrokerKind, "start">,
+    scenario: string,
+    args: readonly string[],
+    expectedSeconds: number,
+  ): Promise<LoadResult> {
     const msMax = (graceSeconds + 5 * expectedSeconds) * 1000;
     return this.use(kind, (broker) => runLoad(broker, scenario, ["--dir", this.#dir, ...args], msMax));
   }

@@ -5,7 +5,7 @@
 // while others are measured: its controller must not think that it has died, and files of deleted topics must go soon.
 
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { accepts, freePorts, running, type RunningBroker, startEntrepot } from "./brokers.ts";
 import { seconds } from "./load-options.ts";
@@ -115,13 +115,17 @@ export const plainLog: KafkaContestant = { name: "plain Node process", isPlain: 
 async function startPlainLog(dir: string): Promise<RunningBroker> {
   mkdirSync(dir, { recursive: true });
   const program = join(import.meta.dirname, "plain-log.ts");
+  const file = join(dir, "ring");
   const startMs = performance.now();
-  const child = spawn(process.execPath, [program, "--file", join(dir, "ring")], {
+  const child = spawn(process.execPath, [program, "--file", file], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const line = await new Promise<string>((resolve, reject) => {
     child.once("exit", (code) => reject(new Error(`the plain Node process ended with ${code} while it started`)));
     child.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString().trim()));
   });
-  return running(child.pid!, line.slice("ready ".length), performance.now() - startMs);
+  return running(child.pid!, line.slice("ready ".length), performance.now() - startMs, () =>
+    // Gigabytes, of which each curve has its own.
+    rmSync(file, { force: true }),
+  );
 }

@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly width: number | undefined;
   /** Of a topic of Kafka's. */
   readonly partitions: number;
+  /** Messages that lie in that topic from before. */
+  readonly held: number;
   readonly bindings: number;
   readonly delayMinMs: number;
   readonly delayMaxMs: number;
@@ -48,7 +50,7 @@ export const usage = `load SCENARIO [options]
   --queue-type TYPE    x-queue-type of durable queues
   --first N            the first message's number (0)
   --copies N           (1)                      --transient    (of plain-bytes)
-  --partitions N       of Kafka's topic (1); there --width are producers, --copies readers, --messages held before (0)`;
+  --partitions N       of Kafka's topic (1)     --held N       messages in it before (0)`;
 
 /** Reads the command line. Errors: an unknown option, or a value that is not a number where one is due. */
 export function parseLoadOptions(args: string[]): { scenario: string; options: LoadOptions } {
@@ -68,6 +70,7 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
       "ack-every": text,
       width: text,
       partitions: text,
+      held: text,
       bindings: text,
       "delay-min": text,
       "delay-max": text,
@@ -98,6 +101,7 @@ export function parseLoadOptions(args: string[]): { scenario: string; options: L
       ackEvery: number("ack-every") ?? 1,
       width: number("width"),
       partitions: number("partitions") ?? 1,
+      held: number("held") ?? 0,
       bindings: number("bindings") ?? 10_000,
       delayMinMs: number("delay-min") ?? 20_000,
       delayMaxMs: number("delay-max") ?? 3_600_000,

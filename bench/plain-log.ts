@@ -263,6 +263,24 @@ const others: Record<number, { version: number; answer: (request: WireReader, an
       answer.i16(0).bytes(request.bytes());
     },
   },
+  19: {
+    version: 2, // CreateTopics: any topic is there
+    answer(request, answer) {
+      answer.i32(0).i32(1);
+      request.skip(4);
+      answer.text(request.text()).i16(0).text(null);
+    },
+  },
+  20: {
+    version: 1, // DeleteTopics
+    answer(request, answer) {
+      answer.i32(0).i32(1);
+      request.skip(4);
+      const name = request.text();
+      topics.delete(name);
+      answer.text(name).i16(0);
+    },
+  },
   22: { version: 0, answer: (_, answer) => void answer.i32(0).i16(0).i64(1).i16(0) }, // InitProducerId
 };
 

@@ -6,7 +6,7 @@ import { sequentialRate } from "./disk.ts";
 import { type Curve, curves, isMeasured, openFilesMax } from "./growth.ts";
 import type { House } from "./house.ts";
 import type { LoadResult } from "./load-options.ts";
-import { javaWarmUpSeconds, kafkaCurves, KafkaGrowth, kafkaNames } from "./kafka-growth.ts";
+import { kafkaContestants, kafkaCurves, kafkaWarmupSecondsLeast } from "./kafka-growth.ts";
 import { resolvePerfTest, runPerfTest } from "./perf-test.ts";
 import type { Step } from "./progress.ts";
 import type { Part, RawRun, RawRuns } from "./raw-runs.ts";
@@ -43,7 +43,7 @@ const startSeconds = { RabbitMQ: 7, other: 1 };
 /** Who is measured on a row, and how often: RabbitMQ, Entrepot, RabbitMQ's other kind of queues, and the limit. */
 interface Contestant {
   readonly name: string;
-  readonly kind: BrokerKind;
+  readonly kind: Pick<BrokerKind, "start">;
   readonly scenario: string;
   readonly args: readonly string[];
   readonly runs: number;
@@ -112,7 +112,7 @@ class Steps {
 const shownRate = (result: LoadResult): string =>
   `${numberOf(result, "rate").toLocaleString("en-US")}/s, limit: ${String(result["limit"])}`;
 
-function timing({ seconds, warmupSeconds }: Plan): string[] {
+function timing({ seconds, warmupSeconds }: Pick<Plan, "seconds" | "warmupSeconds">): string[] {
   return ["--seconds", String(seconds), "--warmup", String(warmupSeconds)];
 }
 
@@ -140,40 +140,35 @@ function turnsAt({ setupSeconds }: Pick<Curve, "setupSeconds">, x: number, { gro
   return setupSeconds(x) > longSetupSeconds ? Math.min(2, growthPairs) : growthPairs;
 }
 
-function addCurve(all: Steps, curve: Curve): void {
+/** Whose turn it is at a point. */
+type ContestantsAt = (x: number, turn: number) => Omit<Contestant, "runs">[];
+
+function addCurve(
+  all: Steps,
+  part: Part,
+  curve: Curve,
+  contestantsAt: ContestantsAt,
+  warmupSeconds: number = all.plan.warmupSeconds,
+): void {
   const { plan, house } = all;
   const filesMax = openFilesMax();
   const published = new Map<string, number>();
+  const time = timing({ ...plan, warmupSeconds });
   for (const x of plan.isFull ? curve.full : curve.quick) {
     for (let turn = 0; turn < turnsAt(curve, x, plan); turn++) {
-      const contestants: Omit<Contestant, "runs">[] = plan.kinds.map((kind) => ({
-        name: kind.name,
-        kind,
-        scenario: curve.scenario,
-        args: curve.args(x),
-      }));
-      const rabbit = plan.kinds.find(({ name }) => name === "RabbitMQ");
-      if (rabbit && curve.hasQuorum === true) {
-        const args = [...curve.args(x), "--queue-type", "quorum"];
-        contestants.push({ name: "RabbitMQ quorum", kind: rabbit, scenario: curve.scenario, args });
-      }
-      if (curve.plainArgs && turn === 0) {
-        const args = curve.plainArgs(x);
-        contestants.push(...plain.map((kind) => ({ name: "plain Node", kind, scenario: "plain-bytes", args })));
-      }
-      for (const { name, kind, scenario, args } of contestants) {
+      for (const { name, kind, scenario, args } of contestantsAt(x, turn)) {
         if (!isMeasured(curve, x, name, filesMax)) continue;
         const setup = curve.setupSeconds(x) * (name.startsWith("RabbitMQ") ? 4 : 1);
-        const expected = plan.seconds + plan.warmupSeconds + overheadSeconds + setup;
+        const expected = plan.seconds + warmupSeconds + overheadSeconds + setup;
         const measure = async (): Promise<LoadResult> => {
           const first = ["--first", String(published.get(name) ?? 0)];
           // Taken back where the run fails: the broker that knew them is then gone.
           published.delete(name);
-          const result = await house.measure(kind, scenario, [...timing(plan), ...first, ...args], expected);
+          const result = await house.measure(kind, scenario, [...time, ...first, ...args], expected);
           published.set(name, numberOf(result, "publishedEver"));
           return result;
         };
-        all.add({ part: "growth", id: curve.id, x, name }, expected, measure, shownRate);
+        all.add({ part, id: curve.id, x, name }, expected, measure, shownRate);
       }
     }
   }
@@ -181,24 +176,38 @@ function addCurve(all: Steps, curve: Curve): void {
   all.pause("brokers end", () => house.close());
 }
 
+function amqpContestantsAt(plan: Plan, curve: Curve): ContestantsAt {
+  const rabbit = plan.kinds.find(({ name }) => name === "RabbitMQ");
+  return (x, turn) => {
+    const { scenario } = curve;
+    const args = curve.args(x);
+    const found = plan.kinds.map((kind): Omit<Contestant, "runs"> => ({ name: kind.name, kind, scenario, args }));
+    if (rabbit && curve.hasQuorum === true)
+      found.push({ name: "RabbitMQ quorum", kind: rabbit, scenario, args: [...args, "--queue-type", "quorum"] });
+    if (curve.plainArgs && turn === 0) {
+      const plainArgs = curve.plainArgs(x);
+      found.push(...plain.map((kind) => ({ name: "plain Node", kind, scenario: "plain-bytes", args: plainArgs })));
+    }
+    return found;
+  };
+}
+
+/** The best of so many runs of the plain process stands for it. */
+const kafkaPlainRuns = 2;
+
 function addKafkaCurves(all: Steps): void {
-  const { plan, house } = all;
-  const filesMax = openFilesMax();
-  const growth = new KafkaGrowth(plan.dir, plan.main, house);
-  const names = kafkaNames.filter((name) => plan.only === undefined || name === plan.only);
+  const { plan } = all;
+  const warmupSeconds = Math.max(kafkaWarmupSecondsLeast, plan.warmupSeconds);
+  const contestants = kafkaContestants(plan.dir, plan.main).filter(
+    ({ name }) => plan.only === undefined || name === plan.only,
+  );
   for (const curve of kafkaCurves) {
     if (plan.curves?.includes(curve.id) === false) continue;
-    for (const x of plan.isFull ? curve.full : curve.quick) {
-      for (let turn = 0; turn < turnsAt(curve, x, plan); turn++) {
-        for (const name of names) {
-          if (!isMeasured(curve, x, name, filesMax)) continue;
-          const expected = plan.seconds + javaWarmUpSeconds + overheadSeconds + curve.setupSeconds(x);
-          const measure = (): Promise<LoadResult> => growth.measure(name, curve.shapeAt(x), plan);
-          all.add({ part: "kafka-growth", id: curve.id, x, name }, expected, measure, shownRate);
-        }
-      }
-    }
-    all.pause("brokers end", () => house.close());
+    const contestantsAt: ContestantsAt = (x, turn) =>
+      contestants
+        .filter(({ isPlain }) => !isPlain || turn < kafkaPlainRuns)
+        .map((kind) => ({ name: kind.name, kind, scenario: curve.scenario, args: curve.args(x) }));
+    addCurve(all, "kafka-growth", curve, contestantsAt, warmupSeconds);
   }
 }
 
@@ -279,7 +288,10 @@ export function stepsOf(plan: Plan, house: House, raw: RawRuns): Step[] {
   }
   if (parts.has("rows")) addRows(all);
   if (parts.has("growth")) {
-    for (const curve of curves) if (plan.curves?.includes(curve.id) !== false) addCurve(all, curve);
+    for (const curve of curves) {
+      if (plan.curves?.includes(curve.id) === false) continue;
+      addCurve(all, "growth", curve, amqpContestantsAt(plan, curve));
+    }
   }
   if (parts.has("kafka-growth")) addKafkaCurves(all);
   if (parts.has("latency")) addLatency(all);

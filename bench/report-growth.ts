@@ -4,13 +4,14 @@ import { figure } from "./charts/figure.ts";
 import type { LinePanel, Point, Series } from "./charts/line-panel.ts";
 import { shortNumber } from "./charts/scale.ts";
 import { type Curve, curves } from "./growth.ts";
+import { kafkaVersion } from "./kafka-brokers.ts";
 import { kafkaCurves, kafkaNames } from "./kafka-growth.ts";
 import type { LoadResult } from "./load-options.ts";
 import type { Part, RawRuns } from "./raw-runs.ts";
 import { count, limitText, medianOf, ms, table } from "./report-tables.ts";
 import { numberOf } from "./run-load.ts";
 
-type Shown = Pick<Curve, "id" | "title" | "xTitle" | "xUnit" | "latency" | "full">;
+type Shown = Pick<Curve, "id" | "title" | "xTitle" | "xUnit" | "latency" | "full" | "plainMax">;
 
 /** The curves of one protocol. */
 interface Family {
@@ -44,14 +45,24 @@ const kafka: Family = {
   curves: kafkaCurves,
   names: kafkaNames,
   prefix: "kafka-growth",
-  heading: "How it grows under Kafka's clients",
-  subtitle: "Kafka's Java client, idempotent, acks=all, tail read by consumers",
+  heading: "How it grows under Kafka's protocol",
+  subtitle: "idempotent producers, acks=all, tail read by consumers; sockets and requests made by hand",
   explanation:
-    "One Java process produces and reads what it produces at the tail (bench/kafka-load/Growth.java), with the clients' defaults. At most " +
-    "10,000 messages, or 16 MB, are not acknowledged at once. Processor time is for each delivery. Kafka as it comes answers when a " +
-    "message is in the page cache; with flush.messages=1, and Entrepot, when it is on the disk. A Kafka client has threads and buffers " +
-    "of its own, so that a process holds a thousand of them and not ten thousand.",
+    "One Node thread produces, and reads what it produces at the tail (bench/kafka-flow.ts): each producer and each consumer is a socket, " +
+    `and its requests are made by hand, of the oldest versions that Kafka ${kafkaVersion} serves (Produce 3, Fetch 4; of several ` +
+    "partitions Fetch 7 with a session). A client of Kafka's has threads and megabytes of its own, so that ten thousand do not fit into a machine; the tables " +
+    "against Apache Kafka are about the real clients. A producer is idempotent, with acks=all, and has at most five requests under way, " +
+    "each of one batch of at most 16 KB of messages, as Java's client has it; to several partitions the same messages in as many " +
+    "batches. At most 10,000 messages, or 16 MB, are under way (sent, and not yet acknowledged and read by all; times the " +
+    "consumers, where there are several), and each of many producers has its share: of a hundred, five requests of 20 messages; of ten " +
+    "thousand, one of one. Every answer is checked: error codes, offsets without a gap, the length of each batch. Processor time is for " +
+    "each delivery. Kafka as it comes answers when a message is in the page cache; with flush.messages=1, Entrepot and the plain Node " +
+    "process, when it is on the disk. Each curve begins with fresh brokers, and their memory is the most up to that point. The plain " +
+    "Node process (bench/plain-log.ts) writes the same bytes to a file and serves them from it, under the same load; its rate is the " +
+    "better of two runs. Of partitions and held messages it knows nothing: there its first point stands for all.",
 };
+
+const plainName = "plain Node";
 
 type Value = (run: LoadResult) => number;
 
@@ -69,6 +80,19 @@ function xsOf(raw: RawRuns, { part }: Family, curve: Shown, name: string): numbe
   return [...new Set(xs)].toSorted((a, b) => a - b);
 }
 
+/** Of the plain process: those at `x`, or those that stand for them. */
+function plainRuns(raw: RawRuns, { part }: Family, { id, plainMax }: Shown, x: number): readonly LoadResult[] {
+  return raw.of(part, id, plainName, Math.min(x, plainMax ?? x));
+}
+
+/** Where the plain process's line goes: also to where its last point stands for others. */
+function plainXs(raw: RawRuns, family: Family, curve: Shown): number[] {
+  const own = xsOf(raw, family, curve, plainName);
+  if (own.length === 0 || curve.plainMax === undefined) return own;
+  const all = family.names.flatMap((name) => xsOf(raw, family, curve, name));
+  return [...new Set(all)].toSorted((a, b) => a - b);
+}
+
 /** A median, and how far the runs go; of the plain process the best, whose ways to write differ. */
 function pointOf(runs: readonly LoadResult[], x: number, value: Value, isPlain: boolean): Point {
   const values = runs.map(value).filter((each) => Number.isFinite(each));
@@ -79,10 +103,13 @@ function pointOf(runs: readonly LoadResult[], x: number, value: Value, isPlain: 
 
 function seriesOf(raw: RawRuns, family: Family, curve: Shown, value: Value, suffix = "", hasPlain = false): Series[] {
   return family.names.flatMap((name) => {
-    const isPlain = name === "plain Node";
-    const xs = isPlain && !hasPlain ? [] : xsOf(raw, family, curve, name);
+    const isPlain = name === plainName;
+    if (isPlain && !hasPlain) return [];
+    const xs = isPlain ? plainXs(raw, family, curve) : xsOf(raw, family, curve, name);
     if (xs.length === 0) return [];
-    const points = xs.map((x) => pointOf(raw.of(family.part, curve.id, name, x), x, value, isPlain));
+    const runsAt = (x: number): readonly LoadResult[] =>
+      isPlain ? plainRuns(raw, family, curve, x) : raw.of(family.part, curve.id, name, x);
+    const points = xs.map((x) => pointOf(runsAt(x), x, value, isPlain));
     return [{ name: `${name}${suffix}`, points, isDashed: isPlain || suffix === " p99" }];
   });
 }
@@ -164,15 +191,15 @@ function tableOf(raw: RawRuns, family: Family, curve: Shown): string {
   const body = family.names.flatMap((name) =>
     xsOf(raw, family, curve, name).map((x) => {
       const runs = raw.of(family.part, curve.id, name, x);
-      const plain = Math.max(0, ...raw.of(family.part, curve.id, "plain Node", x).map(rate));
+      const plain = Math.max(0, ...plainRuns(raw, family, curve, x).map(rate));
       const middle = (value: Value): number => medianOf(runs.map(value));
-      const best = name === "plain Node" ? plain : middle(rate);
+      const best = name === plainName ? plain : middle(rate);
       const latency = (part: string): string => ms(middle((run) => numberOf(run, curve.latency, part)));
       return [
         shortNumber(x, curve.xUnit),
         name,
         count(best),
-        plain > 0 && name !== "plain Node" ? `${Math.round((best / plain) * 100)} %` : "–",
+        plain > 0 && name !== plainName ? `${Math.round((best / plain) * 100)} %` : "–",
         `${latency("p50")} / ${latency("p99")}`,
         middle(cpuUs).toFixed(2),
         count(middle(rssMb)),
@@ -193,6 +220,7 @@ function notMeasured(raw: RawRuns, family: Family, curve: Shown): string {
   );
   if (said.length > 0) return said.join("\n");
   const ends = family.names.flatMap((name) => {
+    if (name === plainName && curve.plainMax !== undefined) return [];
     const last = xsOf(raw, family, curve, name).at(-1);
     return last === undefined ? [] : [{ name, last }];
   });

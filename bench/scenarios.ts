@@ -9,6 +9,7 @@ import { delayed } from "./delayed.ts";
 import { type FlowShape, type Lane, queueArguments, runFlow } from "./flow.ts";
 import { growthScenarios } from "./growth-scenarios.ts";
 import { type LoadOptions, type LoadResult, round } from "./load-options.ts";
+import { kafkaFlow } from "./kafka-flow.ts";
 import { Peer } from "./peer.ts";
 import { plainBytes } from "./plain-load.ts";
 
@@ -28,6 +29,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "delayed-1m": delayed,
   ...growthScenarios,
   "plain-bytes": plainBytes,
+  "kafka-flow": kafkaFlow,
 };
 
 function shapeOf(options: LoadOptions, given: Partial<FlowShape>): FlowShape {

@@ -27,7 +27,6 @@ public final class Load {
         case "tail" -> Tail.run(load);
         case "transform" -> Transform.run(load);
         case "group" -> GroupOfMany.run(load);
-        case "growth" -> Growth.run(load);
         default -> throw new IllegalArgumentException("no load is called " + args[0]);
       }
       System.out.println(load.json());
