@@ -95,6 +95,7 @@ test("the plain process answers the same load", async () => {
     const uri = line.toString().trim().slice("ready ".length);
     assert.deepEqual(await flowed(uri, { width: 20 }, 2000), [0, 0]);
     assert.deepEqual(await flowed(uri, { copies: 10 }, 200), [0, 0]);
+    assert.deepEqual(await flowed(uri, { partitions: 300 }, 5000), [0, 0]);
   } finally {
     const isGone = once(child, "exit");
     child.kill("SIGKILL");

@@ -38,7 +38,6 @@ export const kafkaCurves: readonly Curve[] = [
     quick: [1, 100, 1000],
     full: [1, 10, 100, 1000, 10_000],
     args: (x) => ["--partitions", String(x)],
-    plainMax: 1,
     // A partition of Kafka's has a log open; its indexes are mapped.
     filesAt: (x) => x,
     setupSeconds: (x) => 1 + x / 200,

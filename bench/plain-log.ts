@@ -1,6 +1,6 @@
 // What a plain Node process can do that only moves the bytes: it takes Kafka's Produce requests from a socket, writes their
 // batches with O_DSYNC into one preallocated file (all that wait in one write), answers, and serves Fetch from that file.
-// No checks, no definitions, no recovery, one partition to each topic, one member to each group. So its figures are the ceiling of
+// No checks, no definitions, no recovery, one partition to each topic but for who asks for more, one member to each group. So its figures are the ceiling of
 // any broker in Node under the same client, and show where the client is the limit.
 //
 //     node bench/plain-log.ts --file FILE [--mb 2048]        prints `ready HOST:PORT`
@@ -18,8 +18,8 @@ const ringBytes = Number(values.mb) * 2 ** 20;
 preallocate();
 const file = openSync(path, constants.O_RDWR | constants.O_DSYNC);
 
-/** The batches of a topic, by number. Places count on around the ring. */
-class Topic {
+/** The batches of a partition, by number. Places count on around the ring. */
+class Partition {
   readonly firstOffsets: number[] = [];
   readonly places: number[] = [];
   readonly sizes: number[] = [];
@@ -27,27 +27,28 @@ class Topic {
   endOffset = 0;
   nextOffset = 0;
   onDisk = 0;
+  readonly followers = new Set<Session>();
 }
 
 interface Pending {
-  readonly topic: Topic;
+  readonly partition: Partition;
   readonly batch: Buffer;
   readonly baseOffset: number;
   readonly records: number;
   readonly answered: () => void;
 }
 
-const topics = new Map<string, Topic>();
+const topics = new Map<string, Partition[]>();
 let place = 0;
 let waiting: Pending[] = [];
 let isWriting = false;
 const sleepers = new Set<() => void>();
 let port = 0;
 
-function topicOf(name: string): Topic {
-  const topic = topics.get(name) ?? new Topic();
-  topics.set(name, topic);
-  return topic;
+function partitionOf(name: string, index: number): Partition {
+  const partitions = topics.get(name) ?? [];
+  topics.set(name, partitions);
+  return (partitions[index] ??= new Partition());
 }
 
 /** Reads an array of topics with an array of something in each, and writes the same shape. */
@@ -67,14 +68,14 @@ function produce(request: WireReader, answer: WireWriter, send: () => void): voi
     if (--undone === 0) send();
   };
   eachPartition(request, answer, (name) => {
-    const topic = topicOf(name);
     const index = request.i32();
+    const partition = partitionOf(name, index);
     const batch = request.bytes();
     const records = batch.readInt32BE(57);
-    batch.writeBigInt64BE(BigInt(topic.nextOffset));
-    answer.i32(index).i16(0).i64(topic.nextOffset).i64(-1);
-    waiting.push({ topic, batch, baseOffset: topic.nextOffset, records, answered });
-    topic.nextOffset += records;
+    batch.writeBigInt64BE(BigInt(partition.nextOffset));
+    answer.i32(index).i16(0).i64(partition.nextOffset).i64(-1);
+    waiting.push({ partition, batch, baseOffset: partition.nextOffset, records, answered });
+    partition.nextOffset += records;
     undone++;
   });
   answer.i32(0);
@@ -100,10 +101,10 @@ function writeWaiting(): void {
   const bytes = group.reduce((sum, { batch }) => sum + batch.length, 0);
   if (place % ringBytes > ringBytes - bytes) place += ringBytes - (place % ringBytes);
   let at = place;
-  for (const { topic, batch, baseOffset } of group) {
-    topic.firstOffsets.push(baseOffset);
-    topic.places.push(at);
-    topic.sizes.push(batch.length);
+  for (const { partition, batch, baseOffset } of group) {
+    partition.firstOffsets.push(baseOffset);
+    partition.places.push(at);
+    partition.sizes.push(batch.length);
     at += batch.length;
   }
   const start = place % ringBytes;
@@ -113,9 +114,10 @@ function writeWaiting(): void {
     if (error !== null) throw error;
     isWriting = false;
     writeWaiting();
-    for (const { topic, baseOffset, records, answered } of group) {
-      topic.endOffset = baseOffset + records;
-      topic.onDisk++;
+    for (const { partition, baseOffset, records, answered } of group) {
+      partition.endOffset = baseOffset + records;
+      partition.onDisk++;
+      for (const follower of partition.followers) follower.ready.add(partition);
       answered();
     }
     for (const wake of sleepers) wake();
@@ -123,16 +125,37 @@ function writeWaiting(): void {
 }
 
 /** The number of the batch that holds `offset`, or -1: there is none on disk, or no longer. */
-function batchWith(topic: Topic, offset: number): number {
-  if (offset >= topic.endOffset) return -1;
+function batchWith(partition: Partition, offset: number): number {
+  if (offset >= partition.endOffset) return -1;
   let low = 0;
-  let high = topic.onDisk - 1;
+  let high = partition.onDisk - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (topic.firstOffsets[middle]! <= offset) low = middle;
+    if (partition.firstOffsets[middle]! <= offset) low = middle;
     else high = middle - 1;
   }
   return low;
+}
+
+/** Answers a partition from `offset` on. Returns the bytes of its batches; 1 where the answer is that they are gone. */
+function readInto(
+  answer: WireWriter,
+  partition: Partition,
+  index: number,
+  offset: number,
+  bytesMax: number,
+  hasLogStart: boolean,
+): number {
+  const first = batchWith(partition, offset);
+  const isGone = first >= 0 && partition.places[first]! < place - ringBytes;
+  const bytes = first < 0 || isGone ? 0 : runFrom(partition, first, bytesMax);
+  const code = isGone || offset > partition.endOffset ? 1 : 0;
+  answer.i32(index).i16(code).i64(partition.endOffset).i64(partition.endOffset);
+  if (hasLogStart) answer.i64(0);
+  answer.i32(0).i32(bytes);
+  if (bytes > 0)
+    answer.read(bytes, (into, at) => readSync(file, into, at, bytes, partition.places[first]! % ringBytes));
+  return bytes + code;
 }
 
 function fetch(request: WireReader, answer: WireWriter, send: () => void): void {
@@ -149,22 +172,19 @@ function fetch(request: WireReader, answer: WireWriter, send: () => void): void 
     answer.at = answerStart;
     answer.i32(0);
     eachPartition(request, answer, (name) => {
-      const topic = topicOf(name);
       const index = request.i32();
       const offset = request.i64();
-      const bytesMax = Math.min(left, request.i32());
-      const first = batchWith(topic, offset);
-      const isGone = first >= 0 && topic.places[first]! < place - ringBytes;
-      const bytes = first < 0 || isGone ? 0 : runFrom(topic, first, bytesMax);
-      const code = isGone || offset > topic.endOffset ? 1 : 0;
-      answer.i32(index).i16(code).i64(topic.endOffset).i64(topic.endOffset).i32(0).i32(bytes);
-      if (bytes > 0)
-        answer.read(bytes, (into, at) => readSync(file, into, at, bytes, topic.places[first]! % ringBytes));
-      found += bytes + code;
+      const bytes = readInto(answer, partitionOf(name, index), index, offset, Math.min(left, request.i32()), false);
+      found += bytes;
       left -= bytes;
     });
     return found > 0;
   };
+  sendWhen(fill, msMax, send);
+}
+
+/** Sends when `fill` has found something, or after `msMax` what it has made of nothing. */
+function sendWhen(fill: () => boolean, msMax: number, send: () => void): void {
   if (fill() || msMax === 0) return send();
   const finish = (): void => {
     clearTimeout(timer);
@@ -178,13 +198,73 @@ function fetch(request: WireReader, answer: WireWriter, send: () => void): void 
   sleepers.add(wake);
 }
 
+/** What a connection fetches of one topic by Fetch 7: it tells what has changed, and is answered what is new. */
+class Session {
+  /** They have more than was asked for last. */
+  readonly ready = new Set<Partition>();
+  readonly #wanted = new Map<
+    Partition,
+    { readonly index: number; readonly offset: number; readonly bytesMax: number }
+  >();
+  #name = "";
+
+  fetch(request: WireReader, answer: WireWriter, send: () => void): void {
+    request.skip(4);
+    const msMax = request.i32();
+    request.skip(4 + 4 + 1 + 4);
+    if (request.i32() === 0) this.end();
+    this.#change(request);
+    const start = answer.at;
+    const fill = (): boolean => {
+      answer.at = start;
+      return this.#fill(answer);
+    };
+    sendWhen(fill, msMax, send);
+  }
+
+  #change(request: WireReader): void {
+    for (let topics = request.i32(); topics > 0; topics--) {
+      this.#name = request.text();
+      for (let left = request.i32(); left > 0; left--) {
+        const index = request.i32();
+        const offset = request.i64();
+        request.skip(8);
+        const partition = partitionOf(this.#name, index);
+        this.#wanted.set(partition, { index, offset, bytesMax: request.i32() });
+        partition.followers.add(this);
+        if (partition.endOffset > offset) this.ready.add(partition);
+      }
+    }
+  }
+
+  /** Who asks for what is told its new offset before it is given more. */
+  #fill(answer: WireWriter): boolean {
+    const { size } = this.ready;
+    answer.i32(0).i16(0).i32(1);
+    if (size === 0) answer.i32(0);
+    else answer.i32(1).text(this.#name).i32(size);
+    for (const partition of this.ready) {
+      const { index, offset, bytesMax } = this.#wanted.get(partition)!;
+      readInto(answer, partition, index, offset, bytesMax, true);
+    }
+    this.ready.clear();
+    return size > 0;
+  }
+
+  end(): void {
+    for (const partition of this.#wanted.keys()) partition.followers.delete(this);
+    this.#wanted.clear();
+    this.ready.clear();
+  }
+}
+
 /** Bytes of the batches from `first` on that lie together: at least one batch. */
-function runFrom(topic: Topic, first: number, bytesMax: number): number {
-  let bytes = topic.sizes[first]!;
-  for (let next = first + 1; next < topic.onDisk && bytes + topic.sizes[next]! <= bytesMax; next++) {
-    if (topic.places[next]! !== topic.places[next - 1]! + topic.sizes[next - 1]!) break;
-    if (topic.places[next]! % ringBytes === 0) break;
-    bytes += topic.sizes[next]!;
+function runFrom(partition: Partition, first: number, bytesMax: number): number {
+  let bytes = partition.sizes[first]!;
+  for (let next = first + 1; next < partition.onDisk && bytes + partition.sizes[next]! <= bytesMax; next++) {
+    if (partition.places[next]! !== partition.places[next - 1]! + partition.sizes[next - 1]!) break;
+    if (partition.places[next]! % ringBytes === 0) break;
+    bytes += partition.sizes[next]!;
   }
   return bytes;
 }
@@ -202,7 +282,7 @@ const others: Record<number, { version: number; answer: (request: WireReader, an
           .i32(index)
           .i16(0)
           .i64(-1)
-          .i64(isEarliest ? 0 : topicOf(name).endOffset);
+          .i64(isEarliest ? 0 : partitionOf(name, index).endOffset);
       });
     },
   },
@@ -284,6 +364,7 @@ const others: Record<number, { version: number; answer: (request: WireReader, an
   22: { version: 0, answer: (_, answer) => void answer.i32(0).i16(0).i64(1).i16(0) }, // InitProducerId
 };
 
+/** Fetch 7 is not told of: with it Kafka's clients would ask for sessions, which the rows of bench/kafka-work.ts need not. */
 function apiVersions(version: number, answer: WireWriter): void {
   const told: [number, number][] = [
     [0, 3],
@@ -301,12 +382,14 @@ class Connection {
   readonly #socket: Socket;
   readonly #queue: { answer: WireWriter; isDone: boolean }[] = [];
   #rest: Buffer = Buffer.alloc(0);
+  #session: Session | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#session?.end());
   }
 
   #receive(chunk: Buffer): void {
@@ -332,6 +415,7 @@ class Connection {
       while (this.#queue[0]?.isDone === true) this.#socket.write(this.#queue.shift()!.answer.frame());
     };
     if (api === 0) return produce(request, slot.answer, send);
+    if (api === 1 && version === 7) return (this.#session ??= new Session()).fetch(request, slot.answer, send);
     if (api === 1) return fetch(request, slot.answer, send);
     if (api === 18) apiVersions(version, slot.answer);
     else others[api]!.answer(request, slot.answer);

@@ -59,7 +59,7 @@ const kafka: Family = {
     "each delivery. Kafka as it comes answers when a message is in the page cache; with flush.messages=1, Entrepot and the plain Node " +
     "process, when it is on the disk. Each curve begins with fresh brokers, and their memory is the most up to that point. The plain " +
     "Node process (bench/plain-log.ts) writes the same bytes to a file and serves them from it, under the same load; its rate is the " +
-    "better of two runs. Of partitions and held messages it knows nothing: there its first point stands for all.",
+    "better of two runs. What a topic holds from before is nothing to it: there its first point stands for all.",
 };
 
 const plainName = "plain Node";
