@@ -17,6 +17,7 @@ export const api = {
   createTopics: [19, 2],
   deleteTopics: [20, 1],
   initProducerId: [22, 0],
+  createPartitions: [37, 0],
 } as const;
 
 /** Of a request: after its length, key and version. */

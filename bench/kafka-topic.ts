@@ -13,6 +13,8 @@ const unknownTopic = 3;
 const waitSecondsMax = 120;
 const triesPerSecond = 50;
 const timeoutMs = 60_000;
+/** Kafka's controller refuses a request that makes more than 10,000 records of metadata, of which the topic is one. */
+const partitionsAtOnce = 5000;
 
 interface Asked<Result> {
   readonly code: number;
@@ -37,12 +39,24 @@ async function untilDone<Result>(
 export async function createTopic(control: KafkaPeer, topic: string, partitions: number): Promise<void> {
   await untilDone("the topic was not made", busy, async (tries) => {
     const answer = await control.ask(api.createTopics, (request) => {
-      request.i32(1).text(topic).i32(partitions).i16(1).i32(0).i32(0).i32(timeoutMs).i8(0);
+      request.i32(1).text(topic).i32(Math.min(partitions, partitionsAtOnce)).i16(1).i32(0).i32(0).i32(timeoutMs).i8(0);
     });
     // Who was told to ask again may have been heard.
     return { code: codeBehindName(answer, tries > 1 ? topicExists : 0), result: undefined };
   });
+  for (let have = partitionsAtOnce; have < partitions; have += partitionsAtOnce)
+    await addPartitions(control, topic, Math.min(partitions, have + partitionsAtOnce));
   await endOffsets(control, topic, partitions);
+}
+
+/** Up to `count`. */
+async function addPartitions(control: KafkaPeer, topic: string, count: number): Promise<void> {
+  await untilDone("partitions were not added", [...busy, unknownTopic], async () => {
+    const answer = await control.ask(api.createPartitions, (request) => {
+      request.i32(1).text(topic).i32(count).i32(-1).i32(timeoutMs).i8(0);
+    });
+    return { code: codeBehindName(answer, 0), result: undefined };
+  });
 }
 
 /** Errors: refused. */

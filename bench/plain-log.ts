@@ -351,6 +351,14 @@ const others: Record<number, { version: number; answer: (request: WireReader, an
       answer.text(request.text()).i16(0).text(null);
     },
   },
+  37: {
+    version: 0, // CreatePartitions: any partition is there
+    answer(request, answer) {
+      answer.i32(0).i32(1);
+      request.skip(4);
+      answer.text(request.text()).i16(0).text(null);
+    },
+  },
   20: {
     version: 1, // DeleteTopics
     answer(request, answer) {
