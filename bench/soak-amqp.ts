@@ -20,6 +20,8 @@ export interface PacedStream {
   readonly latency: Histogram;
   /** So many may have been sent in all. */
   allow(total: number): void;
+  /** Nothing is sent any more, whatever was allowed. */
+  stop(): void;
   /** The consumer stops, or goes on; a fast one does not heed it. */
   setPaused(isPaused: boolean): void;
   close(): Promise<void>;
@@ -59,6 +61,7 @@ export async function openFast(uri: string, options: LoadOptions): Promise<Paced
     },
     latency,
     allow: (total) => allowTotal(publisher, total),
+    stop: () => publisher.stop(),
     setPaused: () => undefined,
     async close() {
       for (const peer of peers) await peer.close();
@@ -112,6 +115,7 @@ export async function openSlow(uri: string, onFailure: (why: Error) => void): Pr
     },
     latency,
     allow: (total) => allowTotal(publisher, total),
+    stop: () => publisher.stop(),
     setPaused(isPaused) {
       state.isPaused = isPaused;
       settle();

@@ -10,7 +10,8 @@ import type { PacedStream } from "./soak-amqp.ts";
 const topic = "soak-log";
 const partitions = 4;
 const bodyBytes = 500;
-const batchMessages = 100;
+/** So many that its share of the mix fits through the batches under way. */
+const batchMessages = 250;
 /** Batches under way; an idempotent producer of this client's has one request a partition. */
 const batchesMax = 4;
 
@@ -42,6 +43,7 @@ class KafkaStream implements PacedStream {
   received = 0;
   #total = 0;
   #underWay = 0;
+  #isStopped = false;
   #isEnding = false;
   readonly #producer: Producer;
   readonly #onFailure: (why: Error) => void;
@@ -64,8 +66,12 @@ class KafkaStream implements PacedStream {
 
   allow(total: number): void {
     this.#total = total;
-    while (this.#total - this.sent >= batchMessages && this.#underWay < batchesMax && !this.#isEnding)
+    while (this.#total - this.sent >= batchMessages && this.#underWay < batchesMax && !this.#isStopped)
       void this.#send();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
   }
 
   setPaused(isPaused: boolean): void {

@@ -1,11 +1,12 @@
 // Drives the streams at a rate that is set, and finds the most that they reach together: the rate grows by a quarter each few
-// seconds until that brings no more messages.
+// seconds until that brings no more messages; of the most that a step brought, what is held for longer is the maximum.
 
 import { seconds } from "./load-options.ts";
 import { slowPauseSeconds, slowRoundSeconds, type PacedStream } from "./soak-amqp.ts";
 
 const tickMs = 10;
 const stepSeconds = 4;
+const heldSeconds = 20;
 const firstRate = 4000;
 const growth = 1.25;
 const rateMax = 2_000_000;
@@ -38,7 +39,10 @@ export class Pace {
 
   stop(): void {
     clearInterval(this.#timer);
-    for (const stream of this.#streams) stream.setPaused(false);
+    for (const stream of this.#streams) {
+      stream.stop();
+      stream.setPaused(false);
+    }
   }
 
   #tick(): void {
@@ -54,24 +58,28 @@ export class Pace {
   }
 }
 
-/** Messages a second that were reached. Tells of each step. */
+/** Messages a second that were reached for some time. Tells of each step. */
 export async function findMaximum(pace: Pace, say: (line: string) => void): Promise<number> {
   let best = 0;
   let inVain = 0;
-  for (let wanted = firstRate; wanted < rateMax; wanted *= growth) {
+  const reach = async (wanted: number, forSeconds: number): Promise<number> => {
     pace.rate = wanted;
     // The first second belongs to the rate before.
     await seconds(1);
     const before = pace.acknowledged;
     const beganMs = performance.now();
-    await seconds(stepSeconds);
+    await seconds(forSeconds);
     const reached = ((pace.acknowledged - before) * 1000) / (performance.now() - beganMs);
     say(`looking for the maximum: asked for ${Math.round(wanted)}/s, reached ${Math.round(reached)}/s`);
+    return Math.min(reached, wanted);
+  };
+  for (let wanted = firstRate; wanted < rateMax; wanted *= growth) {
+    const reached = await reach(wanted, stepSeconds);
     const isBetter = reached > best * betterMin;
-    best = Math.max(best, Math.min(reached, wanted));
+    best = Math.max(best, reached);
     inVain = isBetter ? 0 : inVain + 1;
     // One or two may be a checkpoint, or somebody else on this machine.
     if (inVain === 3) break;
   }
-  return best;
+  return await reach(best, heldSeconds);
 }

@@ -341,6 +341,23 @@ test("a full disk refuses an append and leaves the journal as it was; the same a
   assert.deepEqual([seqsOf(found), found.damage], [[1, 2, 3], []]);
 });
 
+test("a block that is longer than a file is tried again in the file that it was refused in", async () => {
+  const inner = new MemoryDisk();
+  let writes = 0;
+  const disk = judged(inner, () => (++writes < 4 ? failure("ENOSPC") : undefined));
+  const { journal } = await readBack(disk);
+  const length = bareFiles.fileBytesMax + 5000;
+  for (let attempt = 1; attempt < 4; attempt++) {
+    await assert.rejects(appendBlock(journal, payloadOf(1, length)), { code: "ENOSPC" });
+  }
+  await appendBlock(journal, payloadOf(1, length));
+  await appendBlock(journal, payloadOf(2));
+  await journal.close();
+  assert.equal((await journalNames(inner)).length, 2);
+  const found = await readBack(inner);
+  assert.deepEqual([seqsOf(found), found.damage], [[1, 2], []]);
+});
+
 test("space that could not be prepared costs nothing but its speed", async () => {
   const inner = new MemoryDisk();
   let refused = 0;

@@ -142,7 +142,8 @@ class DiskJournal implements Journal {
     const { first } = this.#files.at(-1)!;
     const isBehindRotation = seq >= this.#rotateSeq && first < this.#rotateSeq;
     if (this.#isTailFull && first < seq && this.#spares.count > 0) return false;
-    return !isBehindRotation && tail.position + this.#padded <= this.#options.fileBytesMax;
+    // One that is longer than a file by itself, and was refused there, has this one to itself.
+    return !isBehindRotation && (tail.position === 0 || tail.position + this.#padded <= this.#options.fileBytesMax);
   }
 
   async #writeToNewFile(seq: number): Promise<void> {

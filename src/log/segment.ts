@@ -182,7 +182,7 @@ class SegmentReader {
   /** The disk is to read while this thread verifies: what was begun gets the steps that it takes until it asks. */
   async #askedOnce(): Promise<void> {
     const { asked } = this.#files;
-    for (let step = 0; step < askingStepsMax && this.#files.asked === asked; step++) await undefined;
+    for (let step = 0; step < askingStepsMax && this.#files.asked === asked; step++) await Promise.resolve();
   }
 
   /** The file stays open for what is `ahead`, too: that may come to nothing, and the segment be removed meanwhile. */
