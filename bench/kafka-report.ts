@@ -156,7 +156,7 @@ client and librdkafka with their defaults (acks=all; idempotent), Kafka's own Pr
 they measure the work, and small programs in bench/kafka-load where they do not. Each topic has one partition unless it says otherwise.
 
 - The plain Node process only moves the bytes from a socket to a synced file, all that wait in one write, and back: what any broker
-  in Node could reach, and, where it is no faster than the brokers, the client is the limit.
+  in Node could reach, and, where it is no faster than the brokers, the client is the limit ([what holds the figures back](performance-limits.md)).
 - End to end: with the defaults of Kafka 4's client a message waits up to 5 ms for others (linger.ms=5), 2.5 ms in the middle, whoever
   the broker is. The row with linger.ms=0 is about the brokers.
 - A group: Kafka waits 3 s for more members before the first assignment (group.initial.rebalance.delay.ms) and again as long as

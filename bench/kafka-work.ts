@@ -255,7 +255,8 @@ export const works: readonly Work[] = [
   {
     id: "catch-up-librdkafka",
     partitions: one,
-    figures: () => rate("catch-up-librdkafka", "the same, librdkafka", atLeast(1)),
+    figures: ({ largeGb }) =>
+      rate("catch-up-librdkafka", `catch up on ${largeGb} GB of 1 KB, cold, librdkafka`, atLeast(1)),
     prepare: (bench) => runRdkafka(bench, "produce", largeCount(bench.amounts), largeBytes),
     measure: async (bench) => {
       dropCaches();
