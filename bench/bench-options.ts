@@ -8,21 +8,22 @@ import { kafkaCurves } from "./kafka-growth.ts";
 import type { Part } from "./raw-runs.ts";
 import { rows } from "./rows.ts";
 
+const rowIds = rows.map(({ id }) => id);
 const curveIds = [...new Set([...curves, ...kafkaCurves].map(({ id }) => id))];
 
 export const usage = `npm run bench -- [options]
-A quarter of an hour without options: five pairs of each row, three points of each curve of AMQP, three rows of Kafka.
+Ten minutes without options: five pairs of the rows that say most, and three points of a curve.
 
-  --full               all points of all curves, five pairs everywhere (two of points that take
-                       half a minute to set up), longer runs, all rows of Kafka
+  --full               hours: all rows, all points of all curves, five pairs everywhere (two of
+                       points that take half a minute to set up), longer runs
   --parts LIST         disk,rows,growth,latency,start,backlog,delayed,perf-test,kafka,kafka-growth
-                       (all; delayed and kafka-growth with --full only)
-  --rows LIST          some of ${rows.map(({ id }) => id).join(", ")}
+                       (all; perf-test, delayed and kafka-growth with --full only)
+  --rows LIST          some of ${rowIds.join(", ")}
   --curves LIST        some of ${curveIds.join(", ")}
   --kafka-rows LIST    some of those in bench/kafka-work.ts
   --pairs N            runs of each row (5)           --growth-pairs N  runs of each point of a curve (1; full: 5)
   --seconds N          measured in a run (1; full: 3) --warmup N        before it (0.5; full: 1)
-  --backlog N          messages (10000000)            --backlog-rabbitmq N (200000; full: 1000000)
+  --backlog N          messages (10000000)            --backlog-rabbitmq N (100000; full: 1000000)
   --delayed N          messages (1000000)
   --only NAME          RabbitMQ or Entrepot
   --json FILE          where each run is appended as it ends (a file in the system's temporary directory)
@@ -72,11 +73,15 @@ export interface BenchOptions {
   readonly asksForHelp: boolean;
 }
 
-/** Those that take long. */
-const fullParts: readonly BenchPart[] = ["delayed", "kafka-growth"];
+/** Those that take long, or say little that others do not. */
+const fullParts: readonly BenchPart[] = ["delayed", "kafka-growth", "perf-test"];
 
-/** Those that a few minutes are enough for. */
-const quickKafkaRows = ["produce-100b", "end-to-end", "start"];
+/** What is measured unless somebody names something else, or asks for all. */
+const quick = {
+  rows: ["durable-100b", "transient-100b", "durable-1k", "connections-200"],
+  curves: ["size"],
+  kafkaRows: ["produce-100b"],
+};
 
 const repository = join(import.meta.dirname, "..");
 const text = { type: "string" } as const;
@@ -113,32 +118,28 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   const isFull = values.full;
   const number = (
     name: "pairs" | "growth-pairs" | "seconds" | "warmup" | "backlog" | "backlog-rabbitmq" | "delayed",
-    otherwise: number,
+    unlessGiven: number,
   ): number => {
-    const value = values[name] === undefined ? otherwise : Number(values[name]);
+    const value = values[name] === undefined ? unlessGiven : Number(values[name]);
     if (!(value >= 0)) throw new Error(`--${name} ${values[name]}: a number is needed`);
     return value;
   };
-  const kafkaRows = values["kafka-rows"]?.split(",");
+  const otherwise = isFull ? undefined : quick;
   return {
     isFull,
     parts: new Set(
       listOf("parts", values.parts, allParts) ?? allParts.filter((part) => isFull || !fullParts.includes(part)),
     ),
-    rows: listOf(
-      "rows",
-      values.rows,
-      rows.map(({ id }) => id),
-    ),
-    curves: listOf("curves", values.curves, curveIds),
-    kafkaRows: kafkaRows ?? (isFull ? undefined : quickKafkaRows),
+    rows: listOf("rows", values.rows, rowIds) ?? otherwise?.rows,
+    curves: listOf("curves", values.curves, curveIds) ?? otherwise?.curves,
+    kafkaRows: values["kafka-rows"]?.split(",") ?? otherwise?.kafkaRows,
     pairs: Math.max(1, number("pairs", 5)),
     growthPairs: Math.max(1, number("growth-pairs", isFull ? 5 : 1)),
     seconds: number("seconds", isFull ? 3 : 1),
     warmupSeconds: number("warmup", isFull ? 1 : 0.5),
     backlog: {
       Entrepot: number("backlog", 10_000_000),
-      RabbitMQ: number("backlog-rabbitmq", isFull ? 1_000_000 : 200_000),
+      RabbitMQ: number("backlog-rabbitmq", isFull ? 1_000_000 : 100_000),
     },
     delayed: number("delayed", 1_000_000),
     only: values.only,

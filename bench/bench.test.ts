@@ -10,6 +10,7 @@ import { House } from "./house.ts";
 import { kafkaCurves, kafkaNames } from "./kafka-growth.ts";
 import { missingPackages } from "./installed.ts";
 import type { LoadResult } from "./load-options.ts";
+import { summaryIn } from "./perf-test.ts";
 import { stepsOf } from "./plan.ts";
 import { runSteps, secondsLeft, type Step } from "./progress.ts";
 import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
@@ -43,6 +44,14 @@ function example(): RawRuns {
     raw.add({ ...growth, x, name: "Entrepot", result: result(1e7 / x) });
   }
   raw.add({ part: "backlog", id: "backlog", name: "Entrepot", result: { messages: 10_000_000, drainRate: 5 } });
+  const summary = { sentRate: 60_000, receivedRate: 60_000, latencyUs: { p50: 1000, p99: 2000 } };
+  for (const receivedRate of [50_000, 60_000])
+    raw.add({
+      part: "perf-test",
+      id: "perf-test",
+      name: "Entrepot",
+      result: { ...summary, receivedRate, confirmUs: summary.latencyUs },
+    });
   return raw;
 }
 
@@ -63,6 +72,22 @@ test("the page has a section and a chart for all that was measured, each well-fo
   assert.match(page, /### With the size of a message/);
   assert.doesNotMatch(page, /### With the number of connections|## Delayed|NaN|undefined|Infinity/);
   assert.match(page, /\| messages of 100 B, persistent, confirmed \| 10,000,000 \|/);
+  assert.match(page, /\| Entrepot \| 2 \| 60,000 \| 55,000 \(50,000 to 60,000\) \| 1.00 \/ 2.00 \|/);
+});
+
+test("what PerfTest prints is read, and what is no summary is an error", () => {
+  const printed = `id: bench, sending rate avg: 22631 msg/s
+id: bench, receiving rate avg: 22615 msg/s
+id: bench, consumer latency min/median/75th/95th/99th 584/21366/28243/38435/47826 µs
+id: bench, confirm latency min/median/75th/95th/99th 2406/36254/44813/60770/75902 µs
+`;
+  assert.deepEqual(summaryIn(printed), {
+    sentRate: 22_631,
+    receivedRate: 22_615,
+    latencyUs: { p50: 21_366, p99: 47_826 },
+    confirmUs: { p50: 36_254, p99: 75_902 },
+  });
+  assert.throws(() => summaryIn("connection refused"), /sending rate.*connection refused/s);
 });
 
 test("a fault of any run, and a run that failed, are said", () => {

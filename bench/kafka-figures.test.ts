@@ -16,7 +16,8 @@ const idle: Shares = {
 };
 
 test("the limit is a thread before it is the machine, and the machine before the disk", () => {
-  assert.equal(limitOf(idle, 2), "latency × window");
+  const far = "latency × window (client's thread 10 %, broker's 10 %, disk 10 %, 0.5 of 2 cores)";
+  assert.equal(limitOf(idle, 2), far);
   assert.equal(limitOf({ ...idle, disk: 0.9 }, 2), "the disk (busy 90 %)");
   const full = { ...idle, machine: 1.95, broker: 0.5, client: 1.2, disk: 0.9 };
   assert.equal(limitOf(full, 2), "all 2 cores (client 1.2, broker 0.5, others 0.3)");

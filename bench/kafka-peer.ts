@@ -72,6 +72,16 @@ export class KafkaPeer {
     });
   }
 
+  /** Opens a connection for `run`. Errors: no connection; those of `run`. */
+  static async with<Result>(address: string, run: (peer: KafkaPeer) => Promise<Result>): Promise<Result> {
+    const peer = await KafkaPeer.open(address);
+    try {
+      return await run(peer);
+    } finally {
+      peer.close();
+    }
+  }
+
   /** The frame belongs to the socket until its answer is there. */
   send(frame: Buffer): void {
     frame.writeInt32BE(++this.#sent, correlationAt);

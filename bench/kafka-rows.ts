@@ -9,9 +9,10 @@ import { join } from "node:path";
 import { diskWrittenBytes } from "./broker-usage.ts";
 import type { RunningBroker } from "./brokers.ts";
 import { apacheKafka, entrepotForKafka, type KafkaContestant, plainLog, resolveKafka } from "./kafka-brokers.ts";
+import { KafkaPeer } from "./kafka-peer.ts";
 import { prepareStart, startToAcknowledged } from "./kafka-start.ts";
 import { compileLoads, type KafkaTools } from "./kafka-tools.ts";
-import { createTopic, deleteTopics } from "./kafka-topics.ts";
+import { createTopic, deleteTopic } from "./kafka-topic.ts";
 import { limitOf, peakMemoryMb, resetPeakMemory } from "./kafka-usage.ts";
 import {
   type Amounts,
@@ -141,9 +142,11 @@ async function measureOnce(
 ): Promise<{ outcome: Outcome; usage: KafkaUsage }> {
   const broker = await enter(seat);
   const bench: Bench = { tools, amounts: options, target: { broker, dir: options.home }, topic };
-  if (isNew && !seat.contestant.isPlain) {
-    await createTopic(broker.uri, topic, work.partitions(options));
-    if (work.hasTarget) await createTopic(broker.uri, `${topic}-to`, 1);
+  if (isNew) {
+    await KafkaPeer.with(broker.uri, async (peer) => {
+      await createTopic(peer, topic, work.partitions(options));
+      if (work.hasTarget) await createTopic(peer, `${topic}-to`, 1);
+    });
   }
   if (isNew) await work.prepare?.(bench);
   const writtenBefore = diskWrittenBytes(options.home);
@@ -166,8 +169,12 @@ async function leave(seat: Seat, work: Work, topic: string | undefined): Promise
   const { broker, contestant } = seat;
   if (broker?.isAlive() !== true) return;
   try {
-    if (topic !== undefined && !contestant.isPlain)
-      await deleteTopics(broker.uri, work.hasTarget ? [topic, `${topic}-to`] : [topic]);
+    if (topic !== undefined) {
+      await KafkaPeer.with(broker.uri, async (peer) => {
+        await deleteTopic(peer, topic);
+        if (work.hasTarget) await deleteTopic(peer, `${topic}-to`);
+      });
+    }
   } catch (error) {
     process.stderr.write(`${contestant.name} keeps ${topic}: ${(error as Error).message}\n`);
   }

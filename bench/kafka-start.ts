@@ -6,7 +6,8 @@ import { connect } from "node:net";
 import { BatchBuilder } from "../src/protocols/kafka/codec/batch-builder.ts";
 import { freePorts } from "./brokers.ts";
 import type { KafkaContestant } from "./kafka-brokers.ts";
-import { createTopic } from "./kafka-topics.ts";
+import { KafkaPeer } from "./kafka-peer.ts";
+import { createTopic } from "./kafka-topic.ts";
 import { WireReader, WireWriter } from "./plain-wire.ts";
 
 const topic = "started";
@@ -71,7 +72,7 @@ export function firstAcknowledged(port: number, signal: AbortSignal): Promise<vo
 /** Makes the topic, so that later starts find it. */
 export async function prepareStart(contestant: KafkaContestant, dir: string): Promise<void> {
   const broker = await contestant.start(dir);
-  await createTopic(broker.uri, topic, 1);
+  await KafkaPeer.with(broker.uri, (peer) => createTopic(peer, topic, 1));
   await broker.stop();
 }
 

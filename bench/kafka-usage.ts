@@ -107,18 +107,20 @@ export function workingShares(moments: readonly Moment[]): Shares | undefined {
 const busyShareMin = 0.85;
 const coresShareMin = 0.92;
 
-/** Which resource was the limit, in words. */
+/** Which resource was the limit, in words; where none was, how far each was from it. */
 export function limitOf(shares: Shares, cores = cpus().length): string {
   const percent = (share: number): string => `${Math.round(share * 100)} %`;
-  if (shares.clientThread >= busyShareMin) return `a client's thread (${percent(shares.clientThread)})`;
-  if (shares.brokerThread >= busyShareMin) return `a broker's thread (${percent(shares.brokerThread)})`;
-  if (shares.machine >= cores * coresShareMin) {
-    const others = Math.max(0, shares.machine - shares.broker - shares.client);
+  const { clientThread, brokerThread, disk, machine } = shares;
+  if (clientThread >= busyShareMin) return `a client's thread (${percent(clientThread)})`;
+  if (brokerThread >= busyShareMin) return `a broker's thread (${percent(brokerThread)})`;
+  if (machine >= cores * coresShareMin) {
+    const others = Math.max(0, machine - shares.broker - shares.client);
     const parts = `client ${shares.client.toFixed(1)}, broker ${shares.broker.toFixed(1)}, others ${others.toFixed(1)}`;
     return `all ${cores} cores (${parts})`;
   }
-  if (shares.disk >= busyShareMin) return `the disk (busy ${percent(shares.disk)})`;
-  return "latency × window";
+  if (disk >= busyShareMin) return `the disk (busy ${percent(disk)})`;
+  const parts = `client's thread ${percent(clientThread)}, broker's ${percent(brokerThread)}, disk ${percent(disk)}`;
+  return `latency × window (${parts}, ${machine.toFixed(1)} of ${cores} cores)`;
 }
 
 /** Lets the peak of resident memory be counted anew; where that is not allowed, it is that since the start. */

@@ -180,6 +180,7 @@ function manyProducers(id: string, how: string, keys: "yes" | "no", bars: readon
   return {
     id,
     partitions: ({ partitions }) => partitions,
+    hasCeiling: true,
     figures: ({ partitions, producers }) =>
       rate(id, `${producers} producers, ${partitions.toLocaleString("en-US")} partitions, 100 B, ${how}`, bars),
     measure: (bench) => {

@@ -1,7 +1,7 @@
 // What a plain Node process can do that only moves the bytes: it takes Kafka's Produce requests from a socket, writes their
 // batches with O_DSYNC into one preallocated file (all that wait in one write), answers, and serves Fetch from that file.
-// No checks, no definitions, no recovery, one partition to each topic but for who asks for more, one member to each group. So its figures are the ceiling of
-// any broker in Node under the same client, and show where the client is the limit.
+// No checks, no recovery, any topic is there, one member to each group. So its figures are the ceiling of any broker in Node under the
+// same client, and show where the client is the limit.
 //
 //     node bench/plain-log.ts --file FILE [--mb 2048]        prints `ready HOST:PORT`
 //
@@ -39,6 +39,8 @@ interface Pending {
 }
 
 const topics = new Map<string, Partition[]>();
+/** Of topics that have more partitions than one. */
+const partitionCounts = new Map<string, number>();
 let place = 0;
 let waiting: Pending[] = [];
 let isWriting = false;
@@ -269,6 +271,15 @@ function runFrom(partition: Partition, first: number, bytesMax: number): number 
   return bytes;
 }
 
+/** Of requests that begin with one topic's name and number of partitions. */
+function growTopic(request: WireReader, answer: WireWriter): void {
+  answer.i32(0).i32(1);
+  request.skip(4);
+  const name = request.text();
+  partitionCounts.set(name, request.i32());
+  answer.text(name).i16(0).text(null);
+}
+
 /** The rest that Kafka's clients ask for before they produce or consume. Each in the one version that is told of. */
 const others: Record<number, { version: number; answer: (request: WireReader, answer: WireWriter) => void }> = {
   2: {
@@ -291,8 +302,10 @@ const others: Record<number, { version: number; answer: (request: WireReader, an
     answer(request, answer) {
       answer.i32(0).i32(1).i32(1).text("127.0.0.1").i32(port).text(null).text("plain-log").i32(1);
       for (let left = answer.count(Math.max(0, request.i32())); left > 0; left--) {
-        answer.i16(0).text(request.text()).i8(0).i32(1);
-        answer.i16(0).i32(0).i32(1).i32(1).i32(1).i32(1).i32(1);
+        const name = request.text();
+        const count = partitionCounts.get(name) ?? 1;
+        answer.i16(0).text(name).i8(0).i32(count);
+        for (let index = 0; index < count; index++) answer.i16(0).i32(index).i32(1).i32(1).i32(1).i32(1).i32(1);
       }
     },
   },
@@ -344,20 +357,12 @@ const others: Record<number, { version: number; answer: (request: WireReader, an
     },
   },
   19: {
-    version: 2, // CreateTopics: any topic is there
-    answer(request, answer) {
-      answer.i32(0).i32(1);
-      request.skip(4);
-      answer.text(request.text()).i16(0).text(null);
-    },
+    version: 2, // CreateTopics
+    answer: growTopic,
   },
   37: {
-    version: 0, // CreatePartitions: any partition is there
-    answer(request, answer) {
-      answer.i32(0).i32(1);
-      request.skip(4);
-      answer.text(request.text()).i16(0).text(null);
-    },
+    version: 0, // CreatePartitions
+    answer: growTopic,
   },
   20: {
     version: 1, // DeleteTopics
@@ -366,6 +371,7 @@ const others: Record<number, { version: number; answer: (request: WireReader, an
       request.skip(4);
       const name = request.text();
       topics.delete(name);
+      partitionCounts.delete(name);
       answer.text(name).i16(0);
     },
   },
@@ -385,11 +391,57 @@ function apiVersions(version: number, answer: WireWriter): void {
   for (const [key, only] of told) answer.i16(key).i16(only).i16(only);
 }
 
+const wideBytesMin = 64 << 10;
+const wideBytes = 2 << 20;
+/** For frames that come in many chunks: the system's pages for new memory cost more than filling them does. */
+const wideBuffers: Buffer[] = [];
+
+/** Cuts what comes into frames, and copies only what does not lie within one chunk, each byte once. */
+class Frames {
+  readonly #head = Buffer.alloc(4);
+  /** The head, or the frame that it announces. */
+  #part: Buffer = this.#head;
+  #filled = 0;
+  #wide: Buffer | undefined;
+
+  /** `take` is given a frame, and the buffer to give back to `wideBuffers` when it is done with. */
+  receive(chunk: Buffer, take: (frame: Buffer, wide: Buffer | undefined) => void): void {
+    for (let at = 0; at < chunk.length;) {
+      if (this.#part === this.#head && this.#filled === 0 && chunk.length - at >= 4) {
+        const end = at + 4 + chunk.readInt32BE(at);
+        if (end <= chunk.length) {
+          take(chunk.subarray(at + 4, end), undefined);
+          at = end;
+          continue;
+        }
+      }
+      const copied = chunk.copy(this.#part, this.#filled, at);
+      at += copied;
+      this.#filled += copied;
+      if (this.#filled === this.#part.length) this.#partIsFull(take);
+    }
+  }
+
+  #partIsFull(take: (frame: Buffer, wide: Buffer | undefined) => void): void {
+    const part = this.#part;
+    this.#filled = 0;
+    if (part === this.#head) {
+      const bytes = part.readInt32BE(0);
+      const isWide = bytes >= wideBytesMin && bytes <= wideBytes;
+      this.#wide = isWide ? (wideBuffers.pop() ?? Buffer.allocUnsafeSlow(wideBytes)) : undefined;
+      this.#part = this.#wide?.subarray(0, bytes) ?? Buffer.allocUnsafe(bytes);
+      return;
+    }
+    this.#part = this.#head;
+    take(part, this.#wide);
+  }
+}
+
 /** Answers in the order of the requests, as Kafka does. */
 class Connection {
   readonly #socket: Socket;
   readonly #queue: { answer: WireWriter; isDone: boolean }[] = [];
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #frames = new Frames();
   #session: Session | undefined;
 
   constructor(socket: Socket) {
@@ -401,18 +453,10 @@ class Connection {
   }
 
   #receive(chunk: Buffer): void {
-    const input = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    let at = 0;
-    while (input.length - at >= 4) {
-      const end = at + 4 + input.readInt32BE(at);
-      if (end > input.length) break;
-      this.#handle(new WireReader(input.subarray(at + 4, end)));
-      at = end;
-    }
-    this.#rest = input.subarray(at);
+    this.#frames.receive(chunk, (frame, wide) => this.#handle(new WireReader(frame), wide));
   }
 
-  #handle(request: WireReader): void {
+  #handle(request: WireReader, wide: Buffer | undefined): void {
     const api = request.i16();
     const version = request.i16();
     const slot = { answer: new WireWriter().i32(request.i32()), isDone: false };
@@ -420,6 +464,7 @@ class Connection {
     if (api !== 0 || acksOf(request) !== 0) this.#queue.push(slot);
     const send = (): void => {
       slot.isDone = true;
+      if (wide !== undefined) wideBuffers.push(wide);
       while (this.#queue[0]?.isDone === true) this.#socket.write(this.#queue.shift()!.answer.frame());
     };
     if (api === 0) return produce(request, slot.answer, send);

@@ -75,7 +75,7 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
         records: 2_000_000,
         seconds: 10,
         warmUpSeconds: 5,
-        largeGb: 2,
+        largeGb: 10,
         groupMembers: 100,
         partitions: 1000,
         producers: 100,
