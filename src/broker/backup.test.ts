@@ -232,3 +232,32 @@ test("no copy is made of what is in memory, on a full disk, or by a broker that 
   await bottle.stop();
   await refused;
 });
+
+test("a copy that would lack a part of the journal is refused", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  for (let i = 0; i < 2; i++) {
+    bottle.publish("q", "a");
+    await bottle.settle();
+    await bottle.checkpoint();
+  }
+  bottle.publish("q", "b");
+  await bottle.settle();
+  // What is behind the older checkpoint only is not read at a start.
+  await bottle.crash();
+  const checkpoints = (await bottle.disk.list()).filter((name) => name.startsWith("checkpoint")).sort();
+  assert.equal(checkpoints.length, 2);
+  const rot = (name: string): void => {
+    const bytes = Buffer.from(bottle.disk.bytesOf(name));
+    bytes[40]! ^= 1;
+    bottle.disk.plant(name, bytes);
+  };
+  rot(checkpoints[1]!);
+  await assert.rejects(until(bottle, bottle.broker.backup(new DiskSink())), { code: "ECANCELED" });
+  rot(checkpoints[0]!);
+  await assert.rejects(until(bottle, bottle.broker.backup(new DiskSink())), { code: "EDAMAGED" });
+  await bottle.checkpoint();
+  const sink = new DiskSink();
+  await until(bottle, bottle.broker.backup(sink));
+  assert.equal((await restore(bottle, sink.disk)).queue("q").readyCount, 3);
+});

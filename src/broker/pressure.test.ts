@@ -270,3 +270,29 @@ test("that there is memory again is told when what made it is over, so that who 
   assert.deepEqual(heardWhilePurging, [false]);
   assert.deepEqual(await bottle.drain("told"), ["go on"]);
 });
+
+test("a checkpoint that finds no room for its due times leaves nothing behind of what it had written", async () => {
+  const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 0 } });
+  bottle.declare("q");
+  bottle.publish("q", "later", { delayMs: 10_000 });
+  await bottle.settle();
+  const { disk } = bottle;
+  const segments = async (): Promise<string[]> => (await disk.list()).filter((name) => name.startsWith("segment"));
+  const rename = disk.rename.bind(disk);
+  disk.rename = async (from, to) => {
+    await rename(from, to);
+    // The entries are written, the due times are not begun.
+    if (to.startsWith("segment")) disk.bytesMax = disk.bytesUsed();
+  };
+  await bottle.checkpoint();
+  assert.equal(bottle.broker.pressure.disk, true);
+  assert.deepEqual(await segments(), []);
+  disk.rename = rename;
+  disk.bytesMax = Number.MAX_SAFE_INTEGER;
+  await bottle.advance(3000);
+  assert.equal(bottle.broker.pressure.disk, false);
+  assert.equal((await segments()).length, 2);
+  await bottle.crash();
+  await bottle.advance(10_000);
+  assert.deepEqual(await bottle.drain("q"), ["later"]);
+});

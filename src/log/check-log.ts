@@ -114,7 +114,7 @@ export function openLogToRead(disk: Disk, found: (damage: readonly Damage[]) => 
         return newest;
       },
       write: refuse,
-      removeBelow: refuse,
+      removeOthers: refuse,
     },
     segments: {
       ...segments,

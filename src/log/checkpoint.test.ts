@@ -51,17 +51,17 @@ test("a checkpoint under another one's name is damage", async () => {
   assert.deepEqual([found.id, found.faults.length], [1, 1]);
 });
 
-test("old checkpoints are removed, and two always stay", async () => {
+test("all checkpoints go but those that are to stay, newer ones too", async () => {
   const disk = new MemoryDisk();
   const store = openCheckpoints(disk);
   for (let id = 1; id <= 5; id++) await store.write(id, chunks(`${id}`));
-  await store.removeBelow(3);
-  assert.equal((await disk.list()).length, 3);
-  await store.removeBelow(99);
+  await store.removeOthers([2, 4, 9]);
   assert.deepEqual((await disk.list()).toSorted(), [
+    "checkpoint-0000000000000002.ckpt",
     "checkpoint-0000000000000004.ckpt",
-    "checkpoint-0000000000000005.ckpt",
   ]);
+  await store.removeOthers([2]);
+  assert.deepEqual(await newest(disk), { id: 2, text: "2!", faults: [] });
 });
 
 test("a crash while a checkpoint is written leaves the one before, and no draft after the next start", async () => {

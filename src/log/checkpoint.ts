@@ -24,7 +24,6 @@ export const checkpointVersion = 2;
 /** Its bytes are others, which the core knows too. */
 const versionMin = 1;
 const headerBytes = 32;
-const keptMinUsual = 2;
 const namePattern = /^checkpoint-(\d{16})\.ckpt$/;
 
 export const checkpointName = (id: number): string => `checkpoint-${String(id).padStart(16, "0")}.ckpt`;
@@ -42,9 +41,8 @@ export function openCheckpoints(disk: Disk): CheckpointStore {
       }
       return { id: 0, damage };
     },
-    async removeBelow(id, keptMin = keptMinUsual) {
-      const old = (await checkpointIds(disk)).slice(keptMin);
-      for (const one of old) if (one < id) await disk.remove(checkpointName(one));
+    async removeOthers(kept) {
+      for (const id of await checkpointIds(disk)) if (!kept.includes(id)) await disk.remove(checkpointName(id));
     },
   };
 }

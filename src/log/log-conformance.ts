@@ -71,7 +71,7 @@ function testInOneLife(name: string, open: () => Promise<LogUnderTest>): void {
     assert.deepEqual(await log.segments.list(), []);
     assert.ok((await log.freeBytes()) > 0);
     await log.checkpoints.write(1, [Buffer.from("state")]);
-    await log.checkpoints.removeBelow(1);
+    await log.checkpoints.removeOthers([1]);
   });
 
   over("a segment is written, read, and removed", async ({ log }) => {

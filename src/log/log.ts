@@ -154,8 +154,8 @@ export interface CheckpointStore {
   write(id: number, pieces: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void>;
   /** The newest that verifies. Newer ones that do not are in `damage`; id 0: there is none. */
   readNewest(): Promise<{ id: number; bytes: Buffer; damage: Damage[] } | { id: 0; damage: Damage[] }>;
-  /** The two newest stay, or as many as `keptMin` says, whatever the id. */
-  removeBelow(id: number, keptMin?: number): Promise<void>;
+  /** All but these go: which of them are whole is not to be told from their numbers. */
+  removeOthers(kept: readonly number[]): Promise<void>;
 }
 
 /** A partition's entries in one segment, in offset order. Numbers of a run that stay in memory. */

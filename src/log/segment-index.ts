@@ -114,7 +114,8 @@ export class SegmentIndex {
   async #verify(segment: OpenSegment, run: RunMeta, page: number, buffer: Buffer, at: number): Promise<IndexPage> {
     const entries = pageEntriesOf(run.count, page);
     const base = run.fences[page]!;
-    const body = buffer.subarray(at + PAGE_HEADER_BYTES, at + pageLength(entries));
+    // Copied: what is kept of one page must not keep what was read with it.
+    const body = Buffer.from(buffer.subarray(at + PAGE_HEADER_BYTES, at + pageLength(entries)));
     const isSound =
       buffer.readUInt32BE(at + 28) === pageCrc(buffer, at, entries) &&
       readU64(buffer, at) === base &&

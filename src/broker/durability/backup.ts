@@ -12,7 +12,7 @@
  * The checkpoint comes last: without it, a copy that was cut short says so when it is started.
  */
 import { assert } from "../../base/assert.ts";
-import type { LogCopying } from "../../log/log.ts";
+import { DamageError, type LogCopying } from "../../log/log.ts";
 import type { BackupReport, BackupSink } from "../backup-sink.ts";
 import type { Core } from "../core.ts";
 import { readSnapshotHead } from "./stored-snapshot.ts";
@@ -104,10 +104,15 @@ export class Backups {
     await new Promise<void>((resolve) => commit.whenDurable(commit.ticket, resolve));
     const newest = await log.checkpoints.readNewest();
     for (const one of newest.damage) core.logger.error("the data directory is damaged", { ...one });
+    // A start on the copy would refuse it, too.
+    if (newest.id === 0 && newest.damage.length > 0) throw new DamageError(newest.damage);
     const snapshot = newest.id === 0 ? undefined : readSnapshotHead((newest as { bytes: Buffer }).bytes);
     // After the checkpoint was read: what it was taken at the end of is durable, and in these.
     const journal = commit.journal.extents();
-    const from = journal.findLastIndex(({ first }) => first <= (snapshot?.seq ?? 1));
+    const seq = snapshot?.seq ?? 1;
+    const from = journal.findLastIndex(({ first }) => first <= seq);
+    const isWhole = from === journal.length - 1 || (from >= 0 && journal[from]!.bytes > 0);
+    if (!isWhole) throw overtaken(seq);
     const files = await this.#segmentFiles(copying, snapshot?.segments ?? []);
     files.push(...journal.slice(Math.max(0, from)).filter(({ bytes }) => bytes > 0));
     if (snapshot !== undefined) {
@@ -129,6 +134,14 @@ export class Backups {
     }
     return files;
   }
+}
+
+/** Newer checkpoints were taken while this one was read, or are damaged. */
+function overtaken(seq: number): Error {
+  return refusal(
+    "ECANCELED",
+    `no backup: the journal is not kept any more from block ${seq} on, as its checkpoint needs it`,
+  );
 }
 
 function fullDisk(): Error {

@@ -12,7 +12,8 @@
  * While a disk is short of space, checkpoints are taken before their time: what consumers settle is given back to the disk
  * only by them, and producers who are held back write no journal that would bring one about. When not even a record of the
  * journal, or a checkpoint, finds room any more, the predecessor is given up with what only it needs: a broker that nothing
- * can be taken from would stay full for ever. The one that is left was written, or verified at the start, by this process.
+ * can be taken from would stay full for ever. The one that is left was written, or verified at the start, by this process: not
+ * simply the newest of the directory, which may be the one that the start found damaged.
  */
 import type { TimerHandle } from "../../base/clock.ts";
 import type { RunMeta, SegmentBuilder, Span } from "../../log/log.ts";
@@ -47,6 +48,8 @@ interface Rewritten {
 
 export class Checkpointer {
   #id: number;
+  /** The newest checkpoint that is known to be whole; 0: there is none. */
+  #whole: number;
   #nextSegment: number;
   #isRunning = false;
   #isWanted = false;
@@ -72,7 +75,7 @@ export class Checkpointer {
   constructor(core: Core, id: number, nextSegment: number, seq: number) {
     this.#core = core;
     this.#gathering = new Gathering(core);
-    this.#id = id;
+    this.#id = this.#whole = id;
     this.#nextSegment = nextSegment;
     this.#previousSeq = seq;
     this.#unnamedSegments = [...core.segments].filter(([, { total }]) => total === 0).map(([segment]) => segment);
@@ -201,6 +204,7 @@ export class Checkpointer {
     const timerId = this.#nextSegment++;
     let builder: SegmentBuilder | undefined;
     let timerBuilder: SegmentBuilder | undefined;
+    let isInUse = false;
     try {
       builder = await core.log.segments.create(id);
       const rewritten = await this.#copy(builder, partitions);
@@ -211,6 +215,7 @@ export class Checkpointer {
         await core.schedule.writeRuns(timerBuilder, timers, () => this.#pause());
         timerMetas = await timerBuilder.finish();
       }
+      isInUse = true;
       this.#register(id, metas, builder.bytes);
       this.#register(timerId, timerMetas, timerBuilder?.bytes ?? 0);
       this.#adopt(metas, partitions, rewritten);
@@ -224,6 +229,8 @@ export class Checkpointer {
       }
       await builder?.abort();
       await timerBuilder?.abort();
+      // One that was finished has its name already, and nobody else knows of it.
+      if (!isInUse) for (const segment of [id, timerId]) await core.log.segments.remove(segment);
       throw error;
     }
   }
@@ -422,7 +429,7 @@ export class Checkpointer {
     const { log, commit, segments, fatal } = this.#core;
     const giveUp = async (): Promise<void> => {
       // In this order: a checkpoint that is there has all it needs.
-      await log.checkpoints.removeBelow(Infinity, 1);
+      await log.checkpoints.removeOthers([this.#whole]);
       await commit.journal.trim(this.#previousSeq);
       for (const segment of this.#unnamedSegments.splice(0)) {
         await log.segments.remove(segment);
@@ -437,9 +444,9 @@ export class Checkpointer {
   async #publish(snapshot: ReturnType<typeof snapshotOf>, inUse: readonly number[], firstSeq: number): Promise<void> {
     const core = this.#core;
     // Those in use at the moment of the snapshot, and not those in use now: what has fired since is in no journal.
-    const named = inUse.filter((segment) => core.segments.has(segment));
-    const unnamed = [...core.segments.keys()].filter((segment) => !named.includes(segment));
-    const stored = { ...snapshot, seq: firstSeq, nextSegment: this.#nextSegment, segments: named };
+    const named = new Set(inUse.filter((segment) => core.segments.has(segment)));
+    const unnamed = [...core.segments.keys()].filter((segment) => !named.has(segment));
+    const stored = { ...snapshot, seq: firstSeq, nextSegment: this.#nextSegment, segments: [...named] };
     // Messages that are left out were settled meanwhile: that has to be durable first, or a crash would know of neither.
     await new Promise<void>((resolve) => core.commit.whenDurable(core.commit.ticket, resolve));
     await this.#givingUp;
@@ -454,11 +461,13 @@ export class Checkpointer {
   async #replaceNewest(stored: StoredSnapshot, unnamed: number[], firstSeq: number): Promise<void> {
     const core = this.#core;
     const id = ++this.#id;
+    const before = this.#whole;
     const pieces = snapshotPieces(stored, () => (this.#isSliceOver() ? this.#pause() : undefined));
     await core.log.checkpoints.write(id, pieces);
+    this.#whole = id;
     await core.commit.journal.trim(this.#previousSeq);
     this.#previousSeq = firstSeq;
-    await core.log.checkpoints.removeBelow(id - 1);
+    await core.log.checkpoints.removeOthers([id, before]);
     // What the checkpoint before this one did not name either is nobody's any more.
     for (const segment of this.#unnamedSegments) {
       await core.log.segments.remove(segment);

@@ -9,7 +9,7 @@
 import type { TimerHandle } from "../../base/clock.ts";
 import type { Core } from "../core.ts";
 import { entryMark } from "../entry.ts";
-import type { EntryPlace } from "../topic/partition.ts";
+import { type EntryPlace, moveEntries } from "../topic/page.ts";
 
 const sparseBelow = 0.25;
 const againMs = 1000;
@@ -59,7 +59,7 @@ export class Gathering {
     const { cache, queueById, commit } = this.#core;
     const liveBytes = new Float64Array(cache.slotCount);
     for (const { partition } of queueById.values()) {
-      partition.moveEntries((slot, _position, length) => void (liveBytes[slot]! += length));
+      moveEntries(partition.pages, (slot, _position, length) => void (liveBytes[slot]! += length));
     }
     const kept = [commit.slot, commit.sideSlot];
     const sharedPlaces = new Map<number, EntryPlace>();
@@ -82,6 +82,6 @@ export class Gathering {
       place.slot = moved.slot;
       place.position = moved.position;
     };
-    for (const { partition } of queueById.values()) partition.moveEntries(move);
+    for (const { partition } of queueById.values()) moveEntries(partition.pages, move);
   }
 }

@@ -70,3 +70,27 @@ export function point(
   words[at + 2] = length;
   words[at + 3] = bodyLength;
 }
+
+/** Where an entry lies: block buffer and position in it. *Reused.* */
+export interface EntryPlace {
+  slot: number;
+  position: number;
+}
+
+/** Tells where each entry lies; the answer is where it lies from now on. Recompacts block buffers. */
+export function moveEntries(
+  pages: ReadonlyMap<number, Page>,
+  move: (slot: number, position: number, length: number, place: EntryPlace) => void,
+): void {
+  const place: EntryPlace = { slot: 0, position: 0 };
+  for (const { words } of pages.values()) {
+    for (let at = 0; at < words.length; at += 4) {
+      if (words[at] === 0) continue;
+      place.slot = words[at]! - 1;
+      place.position = words[at + 1]!;
+      move(place.slot, place.position, words[at + 2]!, place);
+      words[at] = place.slot + 1;
+      words[at + 1] = place.position;
+    }
+  }
+}

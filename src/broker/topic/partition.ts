@@ -34,12 +34,6 @@ const pagesAhead = 64;
 /** A read for one message in the middle of nowhere: not worth a megabyte. */
 const strayBytes = 1 << 14;
 
-/** Where an entry lies: block buffer and position in it. *Reused.* */
-export interface EntryPlace {
-  slot: number;
-  position: number;
-}
-
 /** One who wants to know that more entries can be read. */
 export interface Wakeable {
   wake(): void;
@@ -109,6 +103,8 @@ export class Partition {
   readonly #context: PartitionContext;
   readonly #cursor = new EntryCursor();
   #lastPage: Page | undefined;
+  /** It was left empty as the last one: it goes when there is another behind it. */
+  #idlePage: Page | undefined;
   readonly #waiting = new WaitingReaders((reader) => this.#serve(reader));
 
   constructor(id: number, isDurable: boolean, context: PartitionContext) {
@@ -246,10 +242,19 @@ export class Partition {
     const from = Math.max(start, this.persistedEnd);
     const written = Math.min(end, this.checkpointWritten);
     if (from < written) this.checkpointRemoved += liveIn(from, written);
+    this.#dropRange(start, end);
+  }
+
+  /** The owner has given up what it kept until now: what is gone goes. `liveIn` says how many of a range are not gone. */
+  removeGone(liveIn: (start: number, end: number) => number): void {
+    this.runs.recount(liveIn);
     for (const page of [...this.pages.values()]) {
-      const low = Math.max(start - page.base, 0);
-      const high = Math.min(end - page.base, pageEntries);
-      for (let i = low; i < high; i++) if (page.words[i * 4] !== 0) this.#drop(page, i * 4);
+      for (let i = 0; i < pageEntries; i++) {
+        const offset = page.base + i;
+        if (page.words[i * 4] === 0 || !this.isGone(offset, 1)) continue;
+        if (offset >= this.persistedEnd && offset < this.checkpointWritten) this.checkpointRemoved++;
+        this.#drop(page, i * 4);
+      }
     }
   }
 
@@ -261,13 +266,10 @@ export class Partition {
   /** Everything below `offset` goes. */
   trimTo(offset: number): void {
     if (offset <= this.first) return;
-    const from = Math.floor(this.first / pageEntries);
+    const from = this.first - (this.first % pageEntries);
     this.first = Math.min(offset, this.next);
     this.stableEnd = Math.max(this.stableEnd, this.first);
-    for (const page of pagesIn(this.pages, from, Math.floor((this.first - 1) / pageEntries))) {
-      const end = Math.min(this.first - page.base, pageEntries);
-      for (let i = 0; i < end; i++) if (page.words[i * 4] !== 0) this.#drop(page, i * 4);
-    }
+    this.#dropRange(from, this.first);
     this.runs.trimTo(this.first);
     this.fleeting.removeBelow(this.first);
   }
@@ -304,25 +306,11 @@ export class Partition {
       this.#dropPage(page, Math.min(pageEntries, this.persistedEnd - base));
   }
 
-  /** Tells where each entry in memory lies; the answer is where it lies from now on. Recompacts block buffers. */
-  moveEntries(move: (slot: number, position: number, length: number, place: EntryPlace) => void): void {
-    const place: EntryPlace = { slot: 0, position: 0 };
-    for (const page of this.pages.values()) {
-      const { words } = page;
-      for (let at = 0; at < words.length; at += 4) {
-        if (words[at] === 0) continue;
-        place.slot = words[at]! - 1;
-        place.position = words[at + 1]!;
-        move(place.slot, place.position, words[at + 2]!, place);
-        words[at] = place.slot + 1;
-        words[at + 1] = place.position;
-      }
-    }
-  }
-
   /** A checkpoint has put everything that lived below `end` into `metas`; all but `removed` of it still lives. */
   persisted(metas: readonly RunMeta[], end: number, removed: number): void {
     this.runs.addAll(metas, removed);
+    // It may have been trimmed meanwhile.
+    this.runs.trimTo(this.first);
     this.persistedEnd = end;
     this.tailBytes -= this.snapshotBytes;
     this.#endSnapshot();
@@ -444,8 +432,8 @@ export class Partition {
     let page = this.pageOf(offset);
     if (page === undefined) {
       const number = Math.floor(offset / pageEntries);
-      const before = this.pages.get(number - 1);
-      if (before?.live === 0) this.#forgetPage(before); // It was left empty as the last one, which it is no more.
+      const idle = this.#idlePage;
+      if (idle?.live === 0 && idle.base + pageEntries <= this.next) this.#forgetPage(idle);
       page = takePage(number * pageEntries);
       this.pages.set(number, page);
       this.#lastPage = page;
@@ -455,6 +443,15 @@ export class Partition {
     point(page.words, at, slot, position, length, bodyLength);
     page.live++;
     this.#context.cache.retain(slot);
+  }
+
+  /** Drops from memory the entries that end in [start, end). */
+  #dropRange(start: number, end: number): void {
+    for (const page of pagesIn(this.pages, Math.floor(start / pageEntries), Math.floor((end - 1) / pageEntries))) {
+      const low = Math.max(start - page.base, 0);
+      const high = Math.min(end - page.base, pageEntries);
+      for (let i = low; i < high; i++) if (page.words[i * 4] !== 0) this.#drop(page, i * 4);
+    }
   }
 
   #drop(page: Page, at: number): void {
@@ -467,7 +464,9 @@ export class Partition {
     this.#context.cache.release(page.words[at]! - 1);
     page.words[at] = 0;
     // The last page stays while appends go to it: taking it again for each message would cost more than it holds.
-    if (--page.live === 0 && page.base + pageEntries <= this.next) this.#forgetPage(page);
+    if (--page.live > 0) return;
+    if (page.base + pageEntries <= this.next) this.#forgetPage(page);
+    else this.#idlePage = page;
   }
 
   /** Drops the page's first `entries` from memory, and the page with the last of them. */
@@ -485,6 +484,7 @@ export class Partition {
   #forgetPage(page: Page): void {
     this.pages.delete(page.base / pageEntries);
     if (this.#lastPage === page) this.#lastPage = undefined;
+    if (this.#idlePage === page) this.#idlePage = undefined;
     givePage(page);
     this.#context.cache.less(pageBytes);
   }

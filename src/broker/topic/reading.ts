@@ -9,6 +9,7 @@
  * turn, however many blocks became durable in it.
  */
 import { RangeSet } from "../../base/range-set.ts";
+import { DamageError, type RunMeta } from "../../log/log.ts";
 import type { Entry } from "../api.ts";
 import type { Core, Dispatchable } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
@@ -116,10 +117,11 @@ export class Reading implements Wakeable, Dispatchable {
     const partition = this.#partition;
     const entry = this.#entry;
     const { first, persistedEnd, visibleEnd } = partition;
-    // Runs come and go while a segment is searched.
-    for (const { meta } of [...partition.runs.list]) {
-      if (meta.lastTimestamp < timeMs || meta.lastOffset < first) continue;
-      const end = await this.#core.log.segments.offsetAtTime(meta, timeMs, first);
+    // Runs come and go while a segment is searched: what is next is looked up each time.
+    for (let run = partition.runs.at(first); run !== undefined; run = partition.runs.at(run.meta.lastOffset + 1)) {
+      const { meta } = run;
+      if (meta.lastTimestamp < timeMs) continue;
+      const end = await this.#searchRun(meta, timeMs, first);
       if (end <= meta.lastOffset) return Math.max(await this.#baseOf(end), partition.first);
     }
     for (let at = Math.max(first, persistedEnd); at < visibleEnd; at = entry.offset + 1) {
@@ -128,6 +130,17 @@ export class Reading implements Wakeable, Dispatchable {
       if (entry.timestampMs >= timeMs) return Math.max(entry.baseOffset, partition.first);
     }
     return visibleEnd;
+  }
+
+  /** Where the first entry of that time or later ends; behind the run: none is there. What is damaged does not count. */
+  async #searchRun(meta: RunMeta, timeMs: number, first: number): Promise<number> {
+    try {
+      return await this.#core.log.segments.offsetAtTime(meta, timeMs, first);
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error;
+      this.#core.damaged(this.#partition, error.damage);
+      return meta.lastOffset + 1;
+    }
   }
 
   /** Where the entry that ends here begins. It is in a segment. */

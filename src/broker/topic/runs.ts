@@ -23,9 +23,10 @@ export class Runs {
     return this.list.reduce((sum, run) => sum + run.meta.bytes, 0);
   }
 
-  /** Adds a run in its place. */
+  /** Adds a run in its place, unless nothing of it lives: nothing would ever take that off the list. */
   add(meta: RunMeta, live: number): void {
     assert(live <= meta.count, "a run holds no more than was written");
+    if (live <= 0) return this.#segmentShrank(meta.segment, meta.count);
     const { list } = this;
     let at = list.length;
     while (at > 0 && list[at - 1]!.meta.firstOffset > meta.firstOffset) at--;
@@ -33,14 +34,14 @@ export class Runs {
     if (live < meta.count) this.#segmentShrank(meta.segment, meta.count - live);
   }
 
-  /** Adds what all but the first `removed` entries of still live. */
+  /**
+   * Adds what all but `removed` entries of still live. Of several runs, which offsets that lie far apart make, it is not known
+   * whose those are: each counts for whole, until it is written anew or the next start counts, unless nothing is left of any.
+   */
   addAll(metas: readonly RunMeta[], removed: number): void {
-    let left = removed;
-    for (const meta of metas) {
-      const gone = Math.min(left, meta.count);
-      left -= gone;
-      this.add(meta, meta.count - gone);
-    }
+    const count = metas.reduce((sum, meta) => sum + meta.count, 0);
+    const gone = metas.length === 1 || removed >= count ? removed : 0;
+    for (const meta of metas) this.add(meta, meta.count - Math.min(gone, meta.count));
   }
 
   /** `metas` take the place of `run`, which was written anew without what had gone. */

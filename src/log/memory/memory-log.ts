@@ -16,7 +16,7 @@ export function createMemoryLog(defer: (run: () => void) => void): Log {
   const checkpoints: CheckpointStore = {
     write: async () => undefined,
     readNewest: async () => ({ id: 0, damage: [] }),
-    removeBelow: async () => undefined,
+    removeOthers: async () => undefined,
   };
   return {
     journalOpen: async (fromSeq) => ({ journal: new VolatileJournal(fromSeq, defer), damage: [] }),
