@@ -250,6 +250,7 @@ function definitionsOf(core: Core): Definitions {
       let values = core.definitions.get(kind);
       if (values === undefined) core.definitions.set(kind, (values = new Map()));
       values.set(name, value);
+      // The record goes first: what cannot be written down is not kept either, or no checkpoint could be taken any more.
       core.define({ op: "put", kind, name, value });
     },
     remove(kind, name): void {

@@ -141,6 +141,20 @@ test("definitions outlive a crash and a checkpoint: exchanges, bindings with arg
   assert.deepEqual(await bottle.drain("q"), ["m"]);
 });
 
+test("a definition that cannot be written down is not kept either", async () => {
+  const bottle = await Bottle.open();
+  const { definitions } = bottle.broker;
+  const endless: unknown[] = [];
+  endless.push(endless);
+  definitions.put("user", "guest", { tags: [] });
+  assert.throws(() => definitions.put("user", "guest", endless), /circular/);
+  assert.deepEqual(definitions.get("user", "guest"), { tags: [] });
+  await bottle.settle();
+  await bottle.checkpoint();
+  await bottle.crash();
+  assert.deepEqual(bottle.broker.definitions.get("user", "guest"), { tags: [] });
+});
+
 test("an atomic group is whole or absent after a crash, also when it spans many blocks", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q");

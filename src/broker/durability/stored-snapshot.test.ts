@@ -39,6 +39,15 @@ test("whatever the state is, it is read as it was, list by list", () => {
   );
 });
 
+test("what the journal could write down at whatever depth, a checkpoint can", () => {
+  const depth = 4000;
+  const deep = JSON.parse("[".repeat(depth) + "]".repeat(depth)) as unknown;
+  const definitions = [{ op: "put", kind: "parameter", name: "deep", value: deep }];
+  const stored = { ...empty, definitions } as unknown as StoredSnapshot;
+  // Compared as text: deepEqual itself would recur.
+  assert.equal(JSON.stringify(readSnapshot(bytesOf(stored)).definitions), JSON.stringify(definitions));
+});
+
 test("no line is long, and lists are asked for their elements one after the other", () => {
   let asked = 0;
   const producers = {

@@ -17,6 +17,8 @@ import type { StoredSnapshot } from "./snapshot.ts";
 const shortMax = 64;
 /** Characters of a line, about. */
 const lineLength = 1 << 17;
+/** Below so many levels stands only what somebody defined: it is written as the journal wrote it, however deep it goes. */
+const levelsMax = 100;
 const newline = 10;
 /** Written at once. */
 const pieceBytes = 1 << 20;
@@ -102,7 +104,7 @@ function* linesOf(path: Path, list: Iterable<unknown>, long: [Path, Iterable<unk
 
 /** The value without the elements of long lists, which are noted with their places. */
 function shortened(value: unknown, path: Path, long: [Path, Iterable<unknown>][]): unknown {
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || path.length >= levelsMax) return value;
   if (Array.isArray(value)) {
     if (value.length <= shortMax) return value.map((element, index) => shortened(element, [...path, index], long));
     long.push([path, value]);

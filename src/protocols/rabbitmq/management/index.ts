@@ -19,6 +19,8 @@ import type { Pace } from "../../../server/http/pace.ts";
 import { runInSlices, type Turns } from "../../../server/http/slices.ts";
 import { RouteTable, type RouteMatch } from "../../../server/http/route-table.ts";
 import { shortStringBytesMax } from "../model/errors.ts";
+import { nestingMax } from "../model/field-table.ts";
+import { isTooDeep } from "../model/json-table.ts";
 import type { RabbitServer } from "../model/server.ts";
 import { checkAccess, foreignPage } from "./access.ts";
 import { loginFailed, Logins, realm, type Credentials } from "./logins.ts";
@@ -41,6 +43,8 @@ export interface ManagementOptions {
 
 const prefix = "/api";
 const bodyBytesMaxDefault = 1_000_000;
+/** Room for any table. What is parsed has no limit of its own, and what is kept of it is written down by functions that recur. */
+const bodyLevelsMax = 2 * nestingMax;
 
 const commonHeaders = {
   "cache-control": "no-cache",
@@ -251,5 +255,7 @@ function parseBody(text: string): Body | Reply {
     return badRequest(text);
   }
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isObject ? { body: value as JsonObject, raw: noBytes } : badRequest("not_json");
+  if (!isObject) return badRequest("not_json");
+  if (isTooDeep(value, bodyLevelsMax)) return badRequest("The body is nested too deep.");
+  return { body: value as JsonObject, raw: noBytes };
 }

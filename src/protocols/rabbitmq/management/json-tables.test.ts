@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seededRandom } from "../../../base/random.ts";
+import { openDiskLog } from "../../../log/disk-log.ts";
+import { ForgetfulDisk } from "../../../log/memory/forgetful-disk.ts";
 import { ManagementHouse } from "./management-house.suite.ts";
 
 test("a table that AMQP could not say is refused", async () => {
@@ -16,4 +19,33 @@ test("a table that AMQP could not say is refused", async () => {
   const deep: unknown = JSON.parse("[".repeat(70) + "]".repeat(70));
   const nested = await house.ask<{ reason: string }>("PUT", "/queues/%2F/q", { body: { arguments: { deep } } });
   assert.deepEqual([nested.status, nested.json.reason], [400, "Tables are nested 64 times at most."]);
+});
+
+test("a value that is nested without end is refused, and the next checkpoint is taken", async () => {
+  const log = await openDiskLog(new ForgetfulDisk(setImmediate), seededRandom(1), { fileBytesMax: 1 << 20 });
+  const house = await ManagementHouse.open({}, log);
+  const nested = (depth: number): string => `${"[".repeat(depth)}1${"]".repeat(depth)}`;
+  const set = (path: string, value: string) =>
+    house.ask<{ reason: string }>("PUT", path, { body: `{"value":${value}}` });
+  for (const depth of [150, 4000, 100_000]) {
+    const upstream = `{"uri":${nested(depth)}}`;
+    const answers = [
+      await set("/global-parameters/deep", nested(depth)),
+      await set("/parameters/federation-upstream/%2F/deep", upstream),
+    ];
+    for (const { status, json } of answers) {
+      assert.deepEqual([status, json.reason], [400, "The body is nested too deep."], String(depth));
+    }
+  }
+  const { status, json } = await set("/global-parameters/deep", nested(62));
+  assert.deepEqual([status, json.reason], [400, "The value is nested too deep."]);
+  assert.equal((await house.ask("GET", "/global-parameters/deep")).status, 404);
+
+  // As deep as can be: what is exported can be imported again.
+  assert.equal((await set("/global-parameters/deep", nested(61))).status, 201);
+  const { text } = await house.ask("GET", "/definitions");
+  assert.ok(text.includes(nested(61)));
+  assert.equal((await house.ask("POST", "/definitions", { body: text })).status, 204);
+  await house.core.checkpoint();
+  await house.core.stop();
 });

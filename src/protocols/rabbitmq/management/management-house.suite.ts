@@ -4,6 +4,7 @@ import { VirtualClock } from "../../../base/clock.ts";
 import { seededRandom } from "../../../base/random.ts";
 import { Authority, plainAuthSettings } from "../../../auth/authority.ts";
 import { openBroker, type RunningCore } from "../../../broker/broker.ts";
+import type { Log } from "../../../log/log.ts";
 import { createMemoryLog } from "../../../log/memory/memory-log.ts";
 import { silentLogger, type LogFields } from "../../../observe/log.ts";
 import type { Answerer, HttpPeer } from "../../../server/http/http-handler.ts";
@@ -58,11 +59,12 @@ export class ManagementHouse {
     this.#answer = createAnswerer(this.server, options);
   }
 
-  static async open(options: ManagementOptions = {}): Promise<ManagementHouse> {
+  /** @param log if not one that forgets. */
+  static async open(options: ManagementOptions = {}, log?: Log): Promise<ManagementHouse> {
     // Deferred work runs by itself: an answer comes when it is durable.
     const clock = new VirtualClock(undefined, setImmediate);
     const core = await openBroker({
-      log: createMemoryLog((run) => clock.defer(run)),
+      log: log ?? createMemoryLog((run) => clock.defer(run)),
       clock,
       random: seededRandom(7),
       logger: silentLogger,

@@ -77,8 +77,8 @@ export class Parameters {
     if (faults !== undefined) return faults;
     const names = this.#namesOf(component, vhost);
     if (names.has(name) && JSON.stringify(names.get(name)) === JSON.stringify(value)) return undefined;
-    names.set(name, value);
     this.#broker.definitions.put(kind, keyOf(component, vhost, name), value);
+    names.set(name, value);
     if (isAnnounced(component)) this.#events.emit("parameter.set", { vhost, component, name, value });
     this.#componentByName.get(component)?.changed?.(vhost, name, value);
     return undefined;

@@ -1,6 +1,8 @@
 /** Runtime parameters, global parameters, and the name of the cluster, which is one of them. */
 
 import { clusterName, setClusterName } from "../../model/cluster.ts";
+import { nestingMax } from "../../model/field-table.ts";
+import { isTooDeep } from "../../model/json-table.ts";
 import type { Parameter } from "../../model/parameters.ts";
 import { visibleVhosts } from "../access.ts";
 import { missingFields } from "../body-fields.ts";
@@ -9,6 +11,9 @@ import { badRequest, done, objectNotFound, put, vhostNotFound, type Reply } from
 import type { Call, JsonObject, Route, VhostCall } from "../route.ts";
 import { inVhost } from "../topology/queues.ts";
 import { escaped } from "./escaped.ts";
+
+/** In exported definitions a value stands in a list of objects; what is exported is to be imported again. */
+const valueLevelsMax = nestingMax - 3;
 
 export const parameterRoutes: readonly Route[] = [
   {
@@ -139,9 +144,15 @@ function withParameter(call: Call, run: (call: VhostCall, parameter: Parameter) 
   });
 }
 
+/** Undefined: it has one. */
+function wrongValue(body: JsonObject): Reply | undefined {
+  if (isTooDeep(body["value"], valueLevelsMax)) return badRequest("The value is nested too deep.");
+  return missingFields(body, ["value"]);
+}
+
 function setParameter({ server, vhost, params, body, identity }: VhostCall): Reply {
-  const missing = missingFields(body, ["value"]);
-  if (missing !== undefined) return missing;
+  const wrongBody = wrongValue(body);
+  if (wrongBody !== undefined) return wrongBody;
   const { component = "", name = "" } = params;
   const isNew = server.parameters.find(vhost.name, component, name) === undefined;
   const wrong = server.parameters.set(vhost.name, component, name, body["value"], identity);
@@ -149,8 +160,8 @@ function setParameter({ server, vhost, params, body, identity }: VhostCall): Rep
 }
 
 function setGlobal({ server, params, body }: Call): Reply {
-  const missing = missingFields(body, ["value"]);
-  if (missing !== undefined) return missing;
+  const wrongBody = wrongValue(body);
+  if (wrongBody !== undefined) return wrongBody;
   const name = params["name"] ?? "";
   const isNew = server.parameters.global(name) === undefined;
   server.parameters.setGlobal(name, body["value"]);
