@@ -4,7 +4,7 @@ import { test } from "node:test";
 import * as check from "node:assert/strict";
 import { spawn, spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,6 +56,61 @@ test("start prints ready and its addresses as its only line, accepts there, and 
   } finally {
     child.kill("SIGKILL");
     rmSync(data, { recursive: true });
+  }
+});
+
+/** Until a connection that speaks no AMQP is hung up on, which the log tells of. */
+async function speakNonsense(port: number): Promise<void> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  socket.end("GET / HTTP/1.1\r\n\r\n");
+  socket.resume();
+  await once(socket, "close");
+}
+
+for (const lost of ["a reader that has gone", "a full disk"]) {
+  const noDevice = lost === "a full disk" && !existsSync("/dev/full") && "needs a device that is always full";
+  test(`a log that cannot be written, for ${lost}, disturbs nobody`, { skip: noDevice }, async () => {
+    const full = noDevice === false && lost === "a full disk" ? openSync("/dev/full", "w") : undefined;
+    const args = ["start", "--memory", "--listen", "amqp=127.0.0.1:0", "--set", "log.level=debug"];
+    const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", full ?? "pipe"] });
+    const exited = once(child, "exit") as Promise<[number | null]>;
+    try {
+      const [line] = (await Promise.race([once(createInterface(child.stdout!), "line"), exited])) as [string];
+      const port = Number(/"127\.0\.0\.1:(\d+)"/.exec(line)?.[1]);
+      child.stderr?.destroy();
+      for (let round = 0; round < 5; round++) await speakNonsense(port);
+      check.ok(await accepts(port));
+      child.kill("SIGTERM");
+      const [status] = await exited;
+      check.equal(status, 0);
+    } finally {
+      child.kill("SIGKILL");
+      if (full !== undefined) closeSync(full);
+    }
+  });
+}
+
+test("output goes into a pipe to its end, and output that is not taken is a failure", () => {
+  const directory = mkdtempSync(join(tmpdir(), "entrepot-output-"));
+  const file = join(directory, "entrepot.yaml");
+  const sites = Array.from({ length: 15_000 }, (_, number) => `https://site-${number}.example.com`);
+  writeFileSync(file, `management.corsOrigins: ${sites.join(",")}\n`);
+  try {
+    const { status, stdout, stderr } = run("config", "--json", "--config", file);
+    check.equal(status, 0, stderr);
+    const shown = JSON.parse(stdout) as Record<string, { readonly value: string }>;
+    check.ok(shown["management.corsOrigins"]?.value.includes("https://site-14999.example.com"));
+    if (!existsSync("/dev/full")) return;
+    const full = openSync("/dev/full", "w");
+    const refused = spawnSync(process.execPath, [program, "config"], {
+      encoding: "utf8",
+      stdio: ["ignore", full, "pipe"],
+    });
+    closeSync(full);
+    check.deepEqual([refused.status, /output was not taken: .*ENOSPC/.test(refused.stderr)], [1, true]);
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 });
 
