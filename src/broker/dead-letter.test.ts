@@ -295,6 +295,39 @@ test("retry: a key waits with its message, also over a restart", async () => {
   assert.deepEqual(other.bodies, ["b1", "a1", "a2"]);
 });
 
+test("a long redrive lets others have their turns, and ends where its queue does", async () => {
+  const bottle = await withDead({ ttlMs: 1000 });
+  bottle.publishAll(
+    "q",
+    Array.from({ length: 2000 }, (_, number) => String(number)),
+  );
+  await bottle.advance(1000);
+  const q = bottle.queue("q");
+  q.configure({ ...q.settings, ttlMs: -1 });
+  assert.equal(await bottle.redrive("dead", 0), 0);
+  assert.deepEqual([q.readyCount, bottle.queue("dead").readyCount], [0, 2000]);
+
+  const begin = (countMax: number) => {
+    const redriving = { moved: -1 };
+    void bottle.broker.redrive(bottle.queue("dead"), countMax).then((moved) => (redriving.moved = moved));
+    return redriving;
+  };
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const first = begin(1000);
+  await turn();
+  assert.equal(first.moved, -1, "a thousand messages were moved in one turn of the event loop");
+  await bottle.settle();
+  assert.equal(first.moved, 1000);
+
+  const second = begin(Infinity);
+  await turn();
+  bottle.ns.deleteQueue(bottle.queue("dead"));
+  await bottle.settle();
+  assert.ok(second.moved > 0 && second.moved < 1000, `moved: ${second.moved}`);
+  assert.equal(q.readyCount, 1000 + second.moved);
+  assert.equal(bottle.fatal, undefined);
+});
+
 test("redrive takes the dead back to where they first died, and leaves the others", async () => {
   const bottle = await withDead({ ttlMs: 1000 });
   bottle.declare("lost", { ttlMs: 1000, deadLetter: { exchange: "", routingKey: "dead" } });
