@@ -90,6 +90,35 @@ test("permissions decide about queues and exchanges, whatever the tags", async (
   assert.equal(await ask("POST", "/queues/%2F/mine/get", wish), 200);
 });
 
+test("what is gone, or not allowed any more, when the body comes is not done", async () => {
+  const house = await ManagementHouse.open();
+  house.addUser("ann", []);
+  house.addUser("eve", ["policymaker"]);
+  await house.ask("PUT", "/vhosts/v");
+  const { promise: comes, resolve: come } = Promise.withResolvers<void>();
+  let waiting = 0;
+  const bodyComes = (): Promise<void> => {
+    waiting++;
+    return comes;
+  };
+  const permission = { configure: ".*", write: ".*", read: ".*" };
+  const ask = (target: string, body: unknown, user = "guest") => house.ask("PUT", target, { body, bodyComes, user });
+  const asked = [
+    ask("/permissions/v/ann", permission),
+    ask("/queues/v/q", {}),
+    ask("/policies/%2F/p", { pattern: ".*", definition: { "max-length": 1 } }, "eve"),
+  ];
+  while (waiting < asked.length) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal((await house.ask("DELETE", "/vhosts/v")).status, 204);
+  house.server.authority.permissions.clear("eve", "/");
+  come();
+  const statuses = (await Promise.all(asked)).map(({ status }) => status);
+  assert.deepEqual(statuses, [400, 404, 401]);
+  await house.ask("PUT", "/vhosts/v");
+  assert.equal(house.server.authority.permissions.find("ann", "v"), undefined);
+  assert.equal((await house.ask("GET", "/policies/%2F/p")).status, 404);
+});
+
 test("a wrong password is answered late, and later each time", async () => {
   const house = await ManagementHouse.open();
   for (const holdMs of [600, 1200]) {

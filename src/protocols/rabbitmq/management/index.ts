@@ -1,7 +1,7 @@
 /**
- * RabbitMQ's management API, on any HTTP listener: finds the route, asks who it is, checks that they may, reads the body, runs
- * the handler, waits until what it changed is durable, and answers. In this order, so that who may not do a thing learns
- * nothing of it, and nobody who is not known makes the broker read a large body.
+ * RabbitMQ's management API, on any HTTP listener: finds the route, asks who it is, checks that they may, reads the body, checks
+ * again, runs the handler, waits until what it changed is durable, and answers. In this order, so that who may not do a thing
+ * learns nothing of it, and nobody who is not known makes the broker read a large body.
  */
 
 import type { Identity } from "../../../auth/identity.ts";
@@ -143,13 +143,16 @@ class Dispatcher {
     const identity = route.access === "anyone" ? nobody : await this.#identify(request);
     if ("status" in identity) return identity;
     const params = found.params(route);
-    const vhost = this.#vhostOf(params, request);
-    const refusal = checkAccess(route.access, identity, vhost);
+    const refusal = checkAccess(route.access, identity, this.#vhostOf(params, request));
     if (refusal !== undefined) return refusal;
     const longName = route.method === "PUT" ? longNameOf(params) : undefined;
     if (longName !== undefined) return longName;
     const body = await readBody(request, route);
     if ("status" in body) return body;
+    // A body takes its time: what is there by now counts, and what is allowed.
+    const vhost = this.#vhostOf(params, request);
+    const lateRefusal = checkAccess(route.access, identity, vhost);
+    if (lateRefusal !== undefined) return lateRefusal;
     const call: Call = {
       server: this.#server,
       identity,

@@ -18,6 +18,8 @@ export interface Asked {
   readonly password?: string;
   /** An object to be sent as JSON, or what is sent as it is. */
   readonly body?: unknown;
+  /** Called when the body is asked for, which comes when this is over. */
+  readonly bodyComes?: () => Promise<unknown>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly peer?: Partial<HttpPeer>;
 }
@@ -92,7 +94,10 @@ export class ManagementHouse {
       query: new URLSearchParams(query),
       peer: { ...local, ...peer },
       header: (name) => headers[name.toLowerCase()],
-      body: async (bytesMax) => (bytes.length > bytesMax ? "too-large" : bytes),
+      body: async (bytesMax) => {
+        await asked.bodyComes?.();
+        return bytes.length > bytesMax ? "too-large" : bytes;
+      },
     });
     const text = typeof answer.body === "function" ? "" : textOf(answer.body);
     const type = answer.headers?.["content-type"];
