@@ -9,6 +9,8 @@ export interface Reply {
   readonly value?: unknown;
   /** To be sent as JSON, made piece by piece while it is sent. */
   readonly list?: LazyList;
+  /** A JSON array of what is JSON already. */
+  readonly elements?: readonly string[];
   /** An object whose lists are long: to be sent as JSON, made piece by piece like a list. */
   readonly fields?: Readonly<Record<string, unknown>>;
   /** To be sent as it is. */
@@ -63,11 +65,12 @@ const pieceCharactersMin = 32_768;
 const piecePartsMax = 256;
 const jsonHeaders = { "content-type": "application/json" };
 
-export function httpAnswer({ status, value, list, fields, text, stream, headers }: Reply): HttpAnswer {
+export function httpAnswer({ status, value, list, elements, fields, text, stream, headers }: Reply): HttpAnswer {
   if (stream !== undefined) return { status, headers: { ...headers }, body: stream };
   if (text !== undefined) return { status, headers: { ...headers }, body: text };
   const json = { status, headers: { ...jsonHeaders, ...headers } };
   if (list !== undefined) return { ...json, body: gathered(listTexts(list)) };
+  if (elements !== undefined) return { ...json, body: gathered(arrayOf(elements)) };
   if (fields !== undefined) return { ...json, body: gathered(fieldTexts(fields)) };
   if (value === undefined) return { status, headers: { ...headers } };
   return { ...json, body: JSON.stringify(value) };
@@ -110,10 +113,18 @@ function* fieldTexts(fields: Readonly<Record<string, unknown>>): Iterable<string
   yield separator === "{" ? "{}" : "}";
 }
 
-function* arrayTexts(items: Iterable<unknown>): Iterable<string> {
+function arrayTexts(items: Iterable<unknown>): Iterable<string> {
+  return arrayOf(jsonOf(items));
+}
+
+function* jsonOf(items: Iterable<unknown>): Iterable<string> {
+  for (const item of items) yield JSON.stringify(item);
+}
+
+function* arrayOf(texts: Iterable<string>): Iterable<string> {
   let separator = "[";
-  for (const item of items) {
-    yield separator + JSON.stringify(item);
+  for (const text of texts) {
+    yield separator + text;
     separator = ",";
   }
   yield separator === "[" ? "[]" : "]";

@@ -2,9 +2,12 @@
  * Getting messages over HTTP: for a look, some at a time. A session takes them one by one, and when all are there settles them as
  * `ackmode` says: only then, or the next would be the one that was just given back. A session that ends gives back the rest.
  *
- * A message of 100 MB in a list of a hundred is more than anybody reads: past a bound of bytes, an answer holds no more messages.
+ * A message of 100 MB in a list of a hundred is more than anybody reads: past a bound, an answer holds no more messages. What
+ * counts is the text that it is, properties and all. Messages in memory are there at once, so the turn of the event loop is
+ * given back now and then: a million of them would else be one turn.
  */
 
+import type { Clock } from "../../../../base/clock.ts";
 import type { Broker, Entry, Queue, Session } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import { Fault, notFound, resource } from "../../model/errors.ts";
@@ -13,7 +16,7 @@ import { contentOf } from "../../model/foreign-content.ts";
 import { readableQueue } from "../../model/queues.ts";
 import { ensureWorkQueue, isTopic, readyCountOf, subscriptionOf } from "../../model/work-queue.ts";
 import { integerField, isReply, missingFields } from "../body-fields.ts";
-import { badRequest, reply, type Reply } from "../reply.ts";
+import { badRequest, type Reply } from "../reply.ts";
 import type { Route, VhostCall } from "../route.ts";
 import { propertiesJson } from "./properties-json.ts";
 import { inVhost } from "./queues.ts";
@@ -22,8 +25,14 @@ import { accessRefused, callerOf, channelFaultReply, tracedWay } from "./refusal
 const ackModes = ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"] as const;
 type AckMode = (typeof ackModes)[number];
 
-/** Of payloads in one answer. */
-const answerBytesMax = 50_000_000;
+/** Of one answer, but for its last message. */
+const answerCharactersMax = 50_000_000;
+/** Of one payload. No text can be longer than half a gigabyte; JSON may write a character as six, base64 three bytes as four. */
+const textBytesMax = 80_000_000;
+const base64BytesMax = 380_000_000;
+/** After so much the turn is given back. */
+const sliceMessages = 128;
+const sliceMs = 3;
 
 export const getRoutes: readonly Route[] = [
   {
@@ -58,8 +67,10 @@ async function get(call: VhostCall): Promise<Reply> {
     if (vhost.record.isTracing) traceDelivery(tracedWay(call), queue, entry, isRedelivered);
   };
   const session = server.broker.createSession();
+  const source: Source = { broker: server.broker, clock: server.clock, session, queue, isWanted: true };
+  call.peer.whenGone(() => (source.isWanted = false));
   try {
-    return reply(await takeAll({ broker: server.broker, session, queue }, wish, trace));
+    return { status: 200, elements: await takeAll(source, wish, trace) };
   } finally {
     session.close();
   }
@@ -93,54 +104,74 @@ type Trace = (entry: Entry, isRedelivered: boolean) => void;
 /** Where messages are taken from, and by what. */
 interface Source {
   readonly broker: Broker;
+  readonly clock: Clock;
   readonly session: Session;
   readonly queue: Queue;
+  /** Somebody still waits for the answer. */
+  isWanted: boolean;
 }
 
-async function takeAll(source: Source, wish: Wish, trace: Trace): Promise<unknown[]> {
-  const { session } = source;
+/** The messages, each as JSON. */
+async function takeAll(source: Source, wish: Wish, trace: Trace): Promise<string[]> {
+  const { session, clock, queue } = source;
   const { ackMode } = wish;
   const noAck = ackMode === "ack_requeue_false";
-  const taken: Taken[] = [];
-  let bytes = 0;
-  while (taken.length < wish.count && bytes < answerBytesMax) {
+  const pause = pauses(clock);
+  const texts: string[] = [];
+  const leases: number[] = [];
+  let characters = 0;
+  while (texts.length < wish.count && characters < answerCharactersMax) {
     const message = await take(source, noAck, wish, trace);
     if (message === undefined) break;
-    taken.push(message);
-    bytes += message.json.payload.length;
+    texts.push(message.text);
+    leases.push(message.lease);
+    characters += message.text.length;
+    await pause();
+    // A queue that has gone meanwhile would not answer.
+    if (!source.isWanted || queue.namespace.queue(queue.name) !== queue) break;
   }
-  for (const { lease } of taken) {
-    // A message that was looked at is no failed attempt; one that was rejected is dead.
-    if (ackMode === "ack_requeue_true" || ackMode === "reject_requeue_true") session.settle(lease, false, "release");
-    else if (!noAck) session.settle(lease, false, "reject");
+  if (noAck) return texts;
+  // A message that was looked at is no failed attempt; one that was rejected is dead.
+  const settlement = ackMode === "reject_requeue_false" ? "reject" : "release";
+  for (const lease of leases) {
+    session.settle(lease, false, settlement);
+    await pause();
   }
-  return taken.map(({ json }) => json);
+  return texts;
+}
+
+/** To be called after each message: a promise when it is time for others. */
+function pauses(clock: Clock): () => Promise<void> | undefined {
+  let count = 0;
+  let fromMs = clock.elapsedMs();
+  return () => {
+    if (++count % sliceMessages !== 0 && clock.elapsedMs() - fromMs < sliceMs) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    clock.defer(() => {
+      fromMs = clock.elapsedMs();
+      resolve();
+    });
+    return promise;
+  };
 }
 
 interface Taken {
   readonly lease: number;
-  readonly json: { readonly payload: string };
+  readonly text: string;
 }
 
-function take(
-  { broker, session, queue }: Source,
-  noAck: boolean,
-  wish: Wish,
-  trace: Trace,
-): Promise<Taken | undefined> {
+function take(source: Source, noAck: boolean, wish: Wish, trace: Trace): Promise<Taken | undefined> {
+  const { broker, session, queue } = source;
   const { promise, resolve } = Promise.withResolvers<Taken | undefined>();
   session.get(
     queue,
     noAck,
     (lease, entry, isRedelivered) => {
+      if (entry === undefined) return resolve(undefined);
       const messageCount = readyCountOf(queue);
-      if (entry !== undefined) trace(entry, isRedelivered);
-      resolve(
-        entry && {
-          lease,
-          json: { ...messageJson(broker, entry, isRedelivered, messageCount), ...payloadJson(entry, wish) },
-        },
-      );
+      trace(entry, isRedelivered);
+      const shown = { ...messageJson(broker, entry, isRedelivered, messageCount), ...payloadJson(entry, wish) };
+      resolve({ lease, text: JSON.stringify(shown) });
     },
     subscriptionOf(queue),
   );
@@ -168,8 +199,8 @@ function shownProperties(head: Buffer): unknown {
 
 function payloadJson(entry: Entry, { isAlwaysBase64, truncate }: Wish) {
   const { buffer, bodyStart, bodyEnd } = entry;
-  const bytes = buffer.subarray(bodyStart, Math.min(bodyEnd, bodyStart + truncate));
-  const text = isAlwaysBase64 ? undefined : textOf(bytes);
+  const bytes = buffer.subarray(bodyStart, Math.min(bodyEnd, bodyStart + truncate, bodyStart + base64BytesMax));
+  const text = isAlwaysBase64 || bytes.length > textBytesMax ? undefined : textOf(bytes);
   return text === undefined
     ? { payload: bytes.toString("base64"), payload_encoding: "base64" }
     : { payload: text, payload_encoding: "string" };
