@@ -63,7 +63,7 @@ export function parseAddress(text: string): BrokerAddress | AddressFault {
     return parts(isTls, login, place[1]!.replace(/^\[|\]$/g, ""), place[2] ?? "", path, readQuery(query));
   } catch (error) {
     if (error instanceof AddressFault) return error;
-    if (error instanceof URIError) return new AddressFault(`{unterminated_entity,"${text}"}`);
+    if (error instanceof URIError) return new AddressFault(`{unterminated_entity,"${unreadable(text)}"}`);
     throw error;
   }
 }
@@ -149,4 +149,11 @@ function tlsOf(query: ReadonlyMap<string, string>): DialTls {
 export function withoutCredentials(text: string): string {
   const match = /^([a-z][a-z0-9+.-]*:\/\/)(?:[^/?#]*@)?([^?#]*)/is.exec(text);
   return match === null ? text.replace(/:\/\/[^@/]*@/g, "://") : `${match[1]}${match[2]}`;
+}
+
+/** What is no address, as it may be shown: a password may hold whatever makes it none. */
+export function unreadable(text: string): string {
+  const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*:(?:\/\/)?)?([^?#]*)/is.exec(text) ?? [];
+  if (rest.includes("@")) return scheme + rest.slice(rest.lastIndexOf("@") + 1);
+  return text.includes("@") ? scheme : scheme + rest;
 }

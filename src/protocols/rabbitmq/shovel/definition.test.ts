@@ -50,6 +50,21 @@ test("what is wrong is said in RabbitMQ's words", () => {
 test("an address that cannot be read is refused without its password", () => {
   const [fault] = faults({ ...least, "src-uri": "http://user:secret@host/" });
   check.equal(fault, '"http://host/" not a valid URI: {{unexpected_uri_scheme,"http"},"http://host/"}');
+  for (const uri of [
+    "amqp://u:secret%@h",
+    "amqp://secret:secret%ss@h/%zz?password=s%ecret",
+    "amqp://u:secret/1%@h",
+    "amqp://u:secret?1@h",
+    "amqp://h:x?password=a@secret",
+    "amqp:secret%@h",
+    "secret%:@h",
+  ]) {
+    for (const side of ["src-uri", "dest-uri"]) {
+      const [wrong = ""] = faults({ ...least, [side]: uri });
+      check.match(wrong, /not a valid URI/, uri);
+      check.doesNotMatch(wrong, /secret/, uri);
+    }
+  }
 });
 
 test("who may not enter a virtual host of this broker may not set a shovel there", () => {

@@ -20,7 +20,7 @@ import {
   type JsonObject,
   type ParameterCheck,
 } from "../model/parameter-checks.ts";
-import { AddressFault, parseAddress, withoutCredentials } from "./address.ts";
+import { AddressFault, parseAddress, unreadable } from "./address.ts";
 
 export type AckMode = "on-confirm" | "on-publish" | "no-ack";
 
@@ -97,7 +97,7 @@ function areUris(mayEnter: MayEnter): ParameterCheck {
 function uriFault(uri: string, mayEnter: MayEnter): string | undefined {
   const address = parseAddress(uri);
   if (address instanceof AddressFault) {
-    const shown = `"${withoutCredentials(uri)}"`;
+    const shown = `"${unreadable(uri)}"`;
     return `${shown} not a valid URI: {${address.reason},${shown}}`;
   }
   return address.remote === undefined ? mayEnter(address.vhost) : undefined;
