@@ -51,6 +51,30 @@ test("sizes and durations in any number survive being shown", () => {
   );
 });
 
+test("a text that looks like a number stays as it is written, and a number may be written in YAML's ways", async () => {
+  const yaml = [
+    "auth.defaultUser: 007",
+    "auth.defaultPassword: 0123456",
+    "management.corsOrigins: [1e5, TRUE, 12345678901234567890, on]",
+    "amqp.channelMax: 0x10",
+    "journal.fileBytes: 1e8",
+    "data.inMemory: True",
+  ];
+  await withFile(yaml.join("\n"), async (config) => {
+    const { values } = await settingsFor({ config });
+    check.equal(values["auth.defaultUser"], "007");
+    check.equal(values["auth.defaultPassword"], "0123456");
+    check.deepEqual(values["management.corsOrigins"], ["1e5", "TRUE", "12345678901234567890", "on"]);
+    check.deepEqual([values["amqp.channelMax"], values["journal.fileBytes"]], [16, 100_000_000]);
+    check.equal(values["data.inMemory"], true);
+  });
+  for (const password of ["1e5", "12345678901234567890", "TRUE", "1.50", "-0"]) {
+    await withFile(`auth: { defaultPassword: ${password} }`, async (config) => {
+      check.equal((await settingsFor({ config })).values["auth.defaultPassword"], password);
+    });
+  }
+});
+
 test("without anything given, the defaults hold", async () => {
   const { values, shown } = await settingsFor({});
   check.equal(values["journal.fileBytes"], 64 * 1024 * 1024);

@@ -44,13 +44,16 @@ export async function readYamlFile(path: string): Promise<Given[]> {
       isSeq(node) &&
       node.items.every((item) => isScalar(item) && typeof item.value !== "object")
     ) {
-      given.push({ key: prefix, text: JSON.stringify(node.toJSON().map(String)), place });
+      const texts = node.items.map((item) => (isScalar(item) ? asWritten(item) : ""));
+      given.push({ key: prefix, text: JSON.stringify(texts), place });
     } else if (prefix === "") {
       if (node !== null) problems.push(`${path}: is not a map of options, such as "log.level: debug"`);
     } else {
       const value: unknown = isScalar(node) ? node.value : undefined;
       if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
-        given.push({ key: prefix, text: String(value), place });
+        const text = asWritten(node as Scalar);
+        // A number that only YAML knows how to write (0x10, 1e5) is one, where a number is wanted.
+        given.push({ key: prefix, text: takes(prefix, text) ? text : String(value), place });
       } else {
         problems.push(`${place}: ${prefix} has no single value`);
       }
@@ -59,6 +62,20 @@ export async function readYamlFile(path: string): Promise<Given[]> {
   walk(document.contents, "", path);
   if (problems.length > 0) throw new ConfigurationError(problems);
   return given;
+}
+
+interface Scalar {
+  readonly value: unknown;
+  readonly source?: string;
+}
+
+/** What is a number or a boolean to YAML may be a text here: a password of digits begins with its zeros. */
+function asWritten({ value, source }: Scalar): string {
+  return typeof value === "string" ? value : (source ?? String(value));
+}
+
+function takes(key: string, text: string): boolean {
+  return !Object.hasOwn(options, key) || options[key as OptionKey].kind.read(text) !== undefined;
 }
 
 /** Whether all that stands below this key is one value. */
