@@ -163,7 +163,7 @@ test("a webhook that fails is tried again, in order; one that refuses is given u
     return status;
   };
   const { bottle, logged } = await watch([{ name: "deep", metric: "depth", above: 0, targets: ["ops"] }], post, [
-    { name: "ops", url: "https://user:secret@host/hook", headers: { authorization: "secret" } },
+    { name: "ops", url: "https://host/hook", headers: { authorization: "secret" } },
   ]);
   bottle.declare("q");
   for (let round = 0; round < 2; round++) {
@@ -214,6 +214,7 @@ test("what is wrong with rules is said with its place", () => {
     return Array.isArray(read) ? (read as string[]) : [];
   };
   const rule = { name: "r", metric: "depth", above: 1 };
+  const hook = { name: "w", url: "https://x/a?b" };
   const cases: [unknown, RegExp][] = [
     [[], /alerts: is no map/],
     [{ rule: [] }, /alerts: there is no rule; it has every, rules, webhooks/],
@@ -229,8 +230,29 @@ test("what is wrong with rules is said with its place", () => {
     [{ rules: [rule, rule] }, /two rules are called r/],
     [{ webhooks: [{ name: "w", url: "ftp://x" }] }, /webhooks\[0\]: url is no address/],
     [{ webhooks: [{ name: "log", url: "http://x" }] }, /has no name of its own/],
+    [{ webhooks: [hook, { ...hook, url: "https://y" }] }, /^alerts.webhooks: two webhooks are called w$/],
+    [
+      { webhooks: [{ ...hook, url: "https://u:secret@x" }] },
+      /^alerts.webhooks\[0\]: url has a user or a password in it/,
+    ],
+    [{ webhooks: [{ ...hook, url: "https://u@x" }] }, /url has a user or a password/],
+    ...["no name", "", "näme", "Content-Length", "expect", "Upgrade"].map((header): [unknown, RegExp] => [
+      { webhooks: [{ ...hook, headers: { [header]: "1" } }] },
+      new RegExp(`headers: ${header} cannot be sent`),
+    ]),
+    ...["secret\r\nx: y", "secret\0", "secret€"].map((value): [unknown, RegExp] => [
+      { webhooks: [{ ...hook, headers: { authorization: value } }] },
+      /^alerts.webhooks\[0\]: headers: authorization cannot be sent with such a name or value$/,
+    ]),
   ];
-  for (const [given, expected] of cases) check.match(faultsOf(given).join("\n"), expected);
+  for (const [given, expected] of cases) {
+    const told = faultsOf(given).join("\n");
+    check.match(told, expected);
+    check.doesNotMatch(told, /secret/);
+  }
+  const headers = { authorization: "Bearer a.b-c/d=", "X_Api-Key": "ä \t~", "content-type": "text/plain" };
+  check.deepEqual(faultsOf({ webhooks: [{ ...hook, headers }] }), []);
+  check.ok(new Request(hook.url, { headers }), "what is taken can be sent");
 });
 
 function byText(a: string, b: string): number {

@@ -90,11 +90,14 @@ export function readAlerts(given: unknown): AlertSettings | readonly string[] {
   const rules = listOf(given["rules"], "alerts.rules", faults).flatMap((each, at) =>
     readRule(each, `alerts.rules[${at}]`, targets, faults),
   );
-  const names = rules.map(({ name }) => name);
-  for (const name of new Set(names.filter((each, at) => names.indexOf(each) !== at))) {
-    faults.push(`alerts.rules: two rules are called ${name}`);
-  }
+  for (const name of namedTwice(rules)) faults.push(`alerts.rules: two rules are called ${name}`);
+  for (const name of namedTwice(webhooks)) faults.push(`alerts.webhooks: two webhooks are called ${name}`);
   return faults.length > 0 ? faults : { everyMs: everyMs ?? 0, rules, webhooks };
+}
+
+function namedTwice(things: readonly { readonly name: string }[]): Iterable<string> {
+  const names = things.map(({ name }) => name);
+  return new Set(names.filter((each, at) => names.indexOf(each) !== at));
 }
 
 function readRule(given: unknown, place: string, targets: ReadonlySet<string>, faults: string[]): Rule[] {
@@ -155,9 +158,16 @@ function readWebhook(given: unknown, place: string, faults: string[]): WebhookTa
   if (typeof name !== "string" || name === "" || name === logTarget) faults.push(`${place}: has no name of its own`);
   if (typeof url !== "string" || !/^https?:\/\/[^/]/.test(url) || !URL.canParse(url)) {
     faults.push(`${place}: url is no address that begins with http:// or https://`);
+  } else if (new URL(url).username !== "" || new URL(url).password !== "") {
+    // No request can be made of it.
+    faults.push(`${place}: url has a user or a password in it; who it is to be goes into the header authorization`);
   }
   if (!isMap(headers) || Object.values(headers).some((value) => typeof value !== "string")) {
     faults.push(`${place}: headers is no map from names to texts`);
+  } else {
+    // The value may be a secret.
+    const wrong = Object.entries(headers).filter(([header, value]) => !isHeader(header, value as string));
+    for (const [header] of wrong) faults.push(`${place}: headers: ${header} cannot be sent with such a name or value`);
   }
   const timeoutMs = durationOf(given["timeout"] ?? "10s");
   if (timeoutMs === undefined || timeoutMs === 0) faults.push(`${place}: timeout is no duration, such as 10s`);
@@ -170,6 +180,21 @@ function readWebhook(given: unknown, place: string, faults: string[]): WebhookTa
       timeoutMs: timeoutMs ?? 0,
     },
   ];
+}
+
+/** Of the connection itself, and no caller's to set. */
+const ownHeaders: readonly string[] = [
+  "connection",
+  "content-length",
+  "expect",
+  "keep-alive",
+  "transfer-encoding",
+  "upgrade",
+];
+
+function isHeader(name: string, value: string): boolean {
+  const isOwn = ownHeaders.includes(name.toLowerCase());
+  return !isOwn && /^[\w!#$%&'*+.^`|~-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 }
 
 function figure(metric: Rule["metric"], given: unknown): number | undefined {
