@@ -130,6 +130,31 @@ test("a pass over many objects is cut into slices, and one after the other ends"
   it.stats.sampler.stop();
 });
 
+test("rates go on when the clock was set back", async () => {
+  const it = await openStatsHouse();
+  const { sampler } = it.stats;
+  const queue = it.house.declare("orders");
+  const publish = async (): Promise<void> => {
+    for (let count = 0; count < 10; count++) it.publish("orders", "x");
+    await it.advance(5000);
+  };
+  sampler.start();
+  await it.advance(5000);
+  await publish();
+  assert.equal(sampler.viewOf(queue).rate(publishRate), 2);
+  it.house.clock.jumpTo(it.house.clock.now() - 3_600_000);
+  // The machine's timers fire when as much time has passed as there was to wait; this clock's wait for theirs.
+  sampler.start();
+  await it.advance(5000);
+  assert.equal(sampler.viewOf(queue).rate(publishRate), 0);
+  await publish();
+  assert.equal(sampler.viewOf(queue).rate(publishRate), 2);
+  const fields: Record<string, { rate: number }> = {};
+  sampler.viewOfAll.add(fields, totalMeasures.lengths, () => 0, undefined);
+  assert.equal(fields["messages_details"]?.rate, 2);
+  sampler.stop();
+});
+
 test("in rates mode none there are totals and no rates", async () => {
   const it = await openStatsHouse({ ratesMode: "none" });
   const queue = it.house.declare("orders");

@@ -164,6 +164,8 @@ export class Sampler {
   #run(): void {
     const atMs = Math.floor(this.#clock.now() / this.intervalMs) * this.intervalMs;
     const totals = new Totals(this.#departed);
+    // Somebody has set the clock back: what was noted is of a time that is still to come.
+    if (atMs < this.#passes.lastMs) this.forget();
     this.#pass++;
     const steps = this.#walk(totals, atMs);
     const slice = (): void => {
