@@ -12,6 +12,8 @@ import type { BlockCache } from "./block-cache.ts";
 
 /** Spans that are remembered: they may have been emptied by their readers long ago. */
 const spansMax = 4096;
+/** Of so many pages at least it is not asked which of them are gone. */
+const pagesMin = 4096;
 /** Whoever asked for a span looks at it in the next turn or so: the newest stay, or two who read in turn would starve. */
 const spansMin = 16;
 
@@ -26,8 +28,10 @@ export class Eviction {
   readonly #cache: BlockCache;
   readonly #bytesMax: number;
   /** Pages of the tail that segments hold. */
-  readonly #pages: { partition: Partition; base: number }[] = [];
+  #pages: { partition: Partition; base: number }[] = [];
   #pagesFrom = 0;
+  /** When there are so many it is asked which are gone: those of short queues go by themselves. */
+  #pagesMax = pagesMin;
   readonly #spans: LoadedSpan[] = [];
   #spansFrom = 0;
   #spanBytes = 0;
@@ -41,6 +45,12 @@ export class Eviction {
   /** Of this page more is in segments now. */
   offer(partition: Partition, base: number): void {
     this.#pages.push({ partition, base });
+    if (this.#pages.length - this.#pagesFrom > this.#pagesMax) this.#forgetGone();
+  }
+
+  /** Pages that may be dropped some day. */
+  get pageCount(): number {
+    return this.#pages.length - this.#pagesFrom;
   }
 
   /** Entries were read back into the pages at these bases; their buffer holds so many bytes. */
@@ -68,6 +78,24 @@ export class Eviction {
       else if (this.#pagesFrom < this.#pages.length) this.#dropPage();
       else return;
     }
+  }
+
+  /** Of a page that was offered more than once the last time counts. */
+  #forgetGone(): void {
+    const seen = new Map<Partition, Set<number>>();
+    const kept: { partition: Partition; base: number }[] = [];
+    for (let i = this.#pages.length - 1; i >= this.#pagesFrom; i--) {
+      const { partition, base } = this.#pages[i]!;
+      if (partition.isDeleted || partition.pageOf(base) === undefined) continue;
+      let bases = seen.get(partition);
+      if (bases === undefined) seen.set(partition, (bases = new Set()));
+      if (bases.has(base)) continue;
+      bases.add(base);
+      kept.push(this.#pages[i]!);
+    }
+    this.#pages = kept.toReversed();
+    this.#pagesFrom = 0;
+    this.#pagesMax = Math.max(pagesMin, kept.length * 2);
   }
 
   #dropSpan(): void {

@@ -55,3 +55,25 @@ test("ten million settled behind one straggler cost little and are done at once"
   set.add(0);
   assert.deepEqual([set.floor, set.above], [10_000_001, 0]);
 });
+
+test("a page goes when the floor leaves it, whatever way it goes", () => {
+  const set = new SettledSet();
+  // Two in the wrong order, and the rest of the page one by one; with and without others settled far ahead.
+  for (const ahead of [0, 1]) {
+    const from = set.floor;
+    if (ahead === 1) set.add(from + 1_000_000);
+    for (let page = 0; page < 100; page++) {
+      const start = from + page * 1024;
+      set.add(start + 1);
+      for (let offset = start; offset < start + 1024; offset++) if (offset !== start + 1) set.add(offset);
+      assert.ok(set.pageCount <= 1 + ahead, `${set.pageCount} pages behind page ${page}`);
+    }
+  }
+  // The gaps are settled at once.
+  set.addRange(set.floor, set.floor + 2_000_000);
+  set.add(set.floor + 1);
+  set.add(set.floor);
+  assert.equal(set.pageCount, 1);
+  set.addRange(set.floor, set.floor + 10_000);
+  assert.equal(set.pageCount, 0);
+});

@@ -2,6 +2,7 @@
  * Which offsets of a partition are done with: everything below `floor`, and a bitmap of what was settled out of order
  * above it. Settling in order costs a compare and an increment; out of order a bit in a page of 1,024. A page whose bits
  * are all set costs nothing but its number, so ten million messages settled behind one straggler are ten thousand numbers.
+ * A page goes when the floor leaves it, also where that went over its last bits one by one.
  */
 const pageBits = 1024;
 const pageWords = pageBits / 32;
@@ -29,6 +30,11 @@ export class SettledSet {
     return (page.words[bit >>> 5]! & (1 << (bit & 31))) !== 0;
   }
 
+  /** Pages in memory. */
+  get pageCount(): number {
+    return this.#pages.size;
+  }
+
   /** The first offset from `offset` on that is not in the set. */
   endFrom(offset: number): number {
     let at = Math.max(offset, this.floor);
@@ -43,6 +49,7 @@ export class SettledSet {
   add(offset: number): boolean {
     if (offset === this.floor) {
       this.floor++;
+      if (this.#pages.size > 0 && this.floor % pageBits === 0) this.#pages.delete(this.floor / pageBits - 1);
       if (this.above > 0) this.#absorb();
       return true;
     }
@@ -63,6 +70,7 @@ export class SettledSet {
     if (from >= end) return 0;
     if (from === this.floor && this.above === 0) {
       this.floor = end;
+      this.#pages.clear();
       return end - from;
     }
     let added = 0;
