@@ -42,7 +42,8 @@ export class ConsistentHashMatcher<D> implements Matcher<D> {
   readonly #header: string | undefined;
   readonly #property: string | undefined;
   readonly #contenderByDestination = new Map<D, Contender<D>>();
-  #contenders: readonly Contender<D>[] = [];
+  /** All of them; undefined: they changed since the last match. */
+  #contenders: readonly Contender<D>[] | undefined = [];
 
   constructor(options: MatcherOptions) {
     this.#header = options.hashHeader;
@@ -56,7 +57,7 @@ export class ConsistentHashMatcher<D> implements Matcher<D> {
     if (contender === undefined) {
       contender = new Contender(binding);
       this.#contenderByDestination.set(binding.destination, contender);
-      this.#contenders = Array.from(this.#contenderByDestination.values());
+      this.#contenders = undefined;
     }
     contender.bindings.push(binding);
     contender.weight = weightOf(must(contender.bindings[0], "just added"));
@@ -72,13 +73,13 @@ export class ConsistentHashMatcher<D> implements Matcher<D> {
     if (oldest !== undefined) contender.weight = weightOf(oldest);
     else {
       this.#contenderByDestination.delete(binding.destination);
-      this.#contenders = Array.from(this.#contenderByDestination.values());
+      this.#contenders = undefined;
     }
     this.size--;
   }
 
   match(input: RouteInput, visit: (destination: D) => void): void {
-    const contenders = this.#contenders;
+    const contenders = (this.#contenders ??= Array.from(this.#contenderByDestination.values()));
     if (contenders.length === 0) return;
     const keyHash = textHash(this.#textToHash(input));
     let best = contenders[0] as Contender<D>;

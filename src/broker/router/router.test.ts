@@ -272,3 +272,25 @@ suite("the graph", () => {
     changes(() => router.removeExchange("d"));
   });
 });
+
+suite("one change", () => {
+  test("takes away all bindings of an exchange, or to a queue, however many they are", () => {
+    const router = newRouter();
+    for (const name of ["from", "middle"]) router.addExchange(name, "direct", {});
+    for (let i = 0; i < 50; i++) {
+      router.bind("from", { exchange: "middle" }, `in ${i}`, {});
+      router.bind("middle", { queue: a }, `out ${i}`, {});
+      router.bind("from", { queue: b }, `${i}`, {});
+    }
+    const from = router.exchange("from")!;
+    assert.deepEqual(namesByKey(router, from, "in 1"), []);
+    assert.deepEqual(namesByKey(router, from, "1"), ["b"]);
+    let { version } = router;
+    assert.equal(router.removeQueue(b).length, 50);
+    assert.equal(router.version, ++version);
+    assert.deepEqual(namesByKey(router, from, "1"), []);
+    assert.equal(router.removeExchange("middle").length, 100);
+    assert.equal(router.version, ++version);
+    assert.deepEqual(router.bindingsFrom("from"), []);
+  });
+});

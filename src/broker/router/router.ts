@@ -102,7 +102,7 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     const exchange = new Exchange<Q>(this.#nextId++, name, kind, options, matcher, this);
     this.#exchangeByName.set(name, exchange);
     if (exchange.alternate !== undefined) this.#usersOf(exchange.alternate).add(exchange);
-    this.#forget(exchange);
+    this.#forget([exchange]);
     return exchange;
   }
 
@@ -110,7 +110,8 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
   removeExchange(name: string): RemovedBinding<Q>[] {
     const exchange = this.#existing(name);
     const removed: RemovedBinding<Q>[] = [];
-    this.#forget(exchange);
+    // All that lead to it are forgotten with it.
+    this.#forget([exchange]);
     for (const edge of exchange.edgeByIdentity.values()) removed.push(this.#cut(edge));
     for (const edge of exchange.incoming) removed.push(this.#cut(edge));
     this.#exchangeByName.delete(name);
@@ -129,7 +130,7 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     target.incoming.add(edge);
     if (target.role === "queue") this.#targetByQueue.set(target.queue, target);
     from.matcher.add(edge);
-    this.#forget(from);
+    this.#forget([from]);
     return "bound";
   }
 
@@ -143,6 +144,7 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     if (from === undefined || target === undefined) return "absent";
     const edge = from.edgeByIdentity.get(identityOf(target, key, args));
     if (edge === undefined) return "absent";
+    this.#forget([from]);
     this.#cut(edge);
     return "unbound";
   }
@@ -166,6 +168,7 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
   removeQueue(queue: Q): RemovedBinding<Q>[] {
     const target = this.#targetByQueue.get(queue);
     if (target === undefined) return [];
+    this.#forget(Array.from(target.incoming, ({ source }) => source));
     return Array.from(target.incoming, (edge) => this.#cut(edge));
   }
 
@@ -208,7 +211,7 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
   alternateChanged(exchange: Exchange<Q>, before: string | undefined): void {
     if (before !== undefined) this.#leaveAlternate(exchange, before);
     if (exchange.alternate !== undefined) this.#usersOf(exchange.alternate).add(exchange);
-    this.#forget(exchange);
+    this.#forget([exchange]);
   }
 
   #computeByKey(exchange: Exchange<Q>, routingKey: string): readonly Q[] | undefined {
@@ -244,17 +247,17 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     return scope;
   }
 
-  /** Drops what is remembered of an exchange that changes, and of all from which it can be reached. */
-  #forget(changed: Exchange<Q>): void {
+  /** Drops what is remembered of exchanges that change, and of all from which they can be reached: one walk for all. */
+  #forget(changed: readonly Exchange<Q>[]): void {
     this.version++;
     const walk = ++this.#walk;
-    const reached = [changed];
-    changed.reachedBy = walk;
+    const reached: Exchange<Q>[] = [];
     const reach = (exchange: Exchange<Q>): void => {
       if (exchange.reachedBy === walk) return;
       exchange.reachedBy = walk;
       reached.push(exchange);
     };
+    changed.forEach(reach);
     for (const exchange of reached) {
       exchange.scope = "unknown";
       exchange.answer = undefined;
@@ -265,9 +268,9 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     }
   }
 
+  /** Its source was forgotten. */
   #cut(edge: Edge<Q>): RemovedBinding<Q> {
     const { source, destination } = edge;
-    this.#forget(source);
     source.matcher.remove(edge);
     source.edgeByIdentity.delete(edge.identity);
     destination.incoming.delete(edge);
