@@ -277,6 +277,7 @@ class Reader {
     if (/^\[[:.=][^\]]*[:.=]\]/.test(this.#text.slice(start)))
       throw this.#fault("POSIX named classes are supported only within a class", start);
     let source = this.#take("^") ? "[^" : "[";
+    let isAfterClass = false;
     for (let isFirst = true; ; isFirst = false) {
       if (this.#at >= this.#text.length) throw this.#fault("missing terminating ] for character class", start);
       const [posix, negation, name] = this.#match(/\[:(\^?)(\w+):\]/y) ?? [];
@@ -284,6 +285,7 @@ class Reader {
         const members = posixClasses[name!];
         if (members === undefined || negation !== "") throw this.#fault("unknown POSIX class name");
         source += members;
+        isAfterClass = true;
         continue;
       }
       const at = this.#at;
@@ -291,21 +293,20 @@ class Reader {
       if (character === "]" && !isFirst) return `${source}]`;
       if (character === "\\") {
         if (this.#at >= this.#text.length) throw this.#fault("\\ at end of pattern", at);
+        isAfterClass = /[dDwWsShpP]/.test(this.#peek());
         source += this.#escapedCharacter(at, true);
-      } else if (character === "-") {
-        source += this.#dash(source, isFirst);
       } else {
-        source += setLiteral(character);
+        source += character === "-" ? this.#dash(isFirst || isAfterClass) : setLiteral(character);
+        isAfterClass = false;
       }
     }
   }
 
-  /** A dash that makes a range stays; one that stands for itself is escaped. */
-  #dash(before: string, isFirst: boolean): string {
+  /** A dash that makes a range stays; one that stands for itself, as beside a class of characters, is escaped. */
+  #dash(hasNoStart: boolean): string {
     const isLast = this.#peek() === "]";
-    const isAfterClass = /\\[dDwWsS]$|-.$/.test(before) && /\\[dDwWsS]$/.test(before);
     const isBeforeClass = /^(?:\\[dDwWsShpP]|\[:)/.test(this.#text.slice(this.#at, this.#at + 2));
-    return isFirst || isLast || isAfterClass || isBeforeClass ? "\\-" : "-";
+    return hasNoStart || isLast || isBeforeClass ? "\\-" : "-";
   }
 
   #peek(): string {

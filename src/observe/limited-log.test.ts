@@ -19,3 +19,16 @@ test("a burst of warnings is fifty lines, a count of the rest, and no line is lo
   log.warn("denied", { i: 4000 });
   assert.equal(lines.length, 52);
 });
+
+test("a clock that is set back makes no period longer", () => {
+  const lines: string[] = [];
+  const clock = new VirtualClock(10_000_000, (run) => run());
+  const warn = (message: string): void => void lines.push(message);
+  const log = new LimitedLog({ ...silentLogger, warn }, clock);
+  for (let i = 0; i < 60; i++) log.warn("denied", {});
+  clock.jumpTo(clock.now() - 3_600_000);
+  clock.advance(1000);
+  assert.equal(lines.length, 51);
+  for (let i = 0; i < 60; i++) log.warn("denied", {});
+  assert.equal(lines.length, 101);
+});

@@ -33,7 +33,7 @@ export class LimitedLog {
   }
 
   #mayWrite(level: "info" | "warn", message: string): boolean {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.elapsedMs();
     if (nowMs - this.#periodStartedMs >= periodMs) {
       this.#periodStartedMs = nowMs;
       this.#lines.info = 0;
@@ -41,7 +41,7 @@ export class LimitedLog {
     }
     if (this.#lines[level]++ < linesMax[level]) return true;
     // The timer that tells of them is set with the first.
-    if (this.#leftOutByMessage.size === 0) this.#clock.setTimer(nowMs + periodMs, () => this.#tell());
+    if (this.#leftOutByMessage.size === 0) this.#clock.setDelay(periodMs, () => this.#tell());
     this.#leftOutByMessage.set(message, (this.#leftOutByMessage.get(message) ?? 0) + 1);
     return false;
   }
