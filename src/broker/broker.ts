@@ -247,11 +247,11 @@ function definitionsOf(core: Core): Definitions {
     get: (kind, name) => core.definitions.get(kind)?.get(name),
     entries: (kind) => core.definitions.get(kind) ?? [],
     put(kind, name, value): void {
+      // The record goes first: what cannot be written down is not kept either, or no checkpoint could be taken any more.
+      core.define({ op: "put", kind, name, value });
       let values = core.definitions.get(kind);
       if (values === undefined) core.definitions.set(kind, (values = new Map()));
       values.set(name, value);
-      // The record goes first: what cannot be written down is not kept either, or no checkpoint could be taken any more.
-      core.define({ op: "put", kind, name, value });
     },
     remove(kind, name): void {
       if (core.definitions.get(kind)?.delete(name) === true) core.define({ op: "remove", kind, name });
