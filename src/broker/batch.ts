@@ -44,14 +44,15 @@ export interface Batch extends Produced {
 export const producerVerdict = {
   /** To be appended. */
   next: -1,
-  /** Something between it and the last one is missing, or it does not begin at 0 where it should. */
+  /**
+   * Something between it and the last one is missing, or it does not begin at 0 where it should, or it is before what is known:
+   * whether it was ever appended nobody can say.
+   */
   outOfOrder: -2,
   /** A newer epoch of this producer is known. */
   fenced: -3,
-  /** It was appended once, so long ago that it is not known where. */
-  longPast: -4,
   /** Its producer has a transaction open here, and it is not a part of it. */
-  notInTransaction: -5,
+  notInTransaction: -4,
 } as const;
 
 /** A transaction that has messages in a partition and is not decided. */

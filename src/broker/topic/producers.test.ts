@@ -5,7 +5,7 @@ import { producerVerdict } from "../batch.ts";
 import { Producers } from "./producers.ts";
 
 const sequences = 2 ** 31;
-const { next, outOfOrder, fenced, longPast } = producerVerdict;
+const { next, outOfOrder, fenced } = producerVerdict;
 
 const of = (
   producerEpoch: number,
@@ -36,7 +36,7 @@ class Plain {
     if (sequence === expected) return next;
     const same = own.findLast((batch) => batch.sequence === sequence && batch.count === count);
     if (same === undefined) return outOfOrder;
-    return own.indexOf(same) >= own.length - 5 ? same.offset : longPast;
+    return own.indexOf(same) >= own.length - 5 ? same.offset : outOfOrder;
   }
 }
 
@@ -108,6 +108,7 @@ test("a newer epoch begins at 0 and fences the older; who is unknown may begin a
   assert.equal(producers.check(of(3, 17, 2), 0, false), 100);
   assert.equal(producers.check(of(3, 17, 1), 0, false), outOfOrder);
   assert.equal(producers.check(of(3, 18, 2), 0, false), outOfOrder);
+  assert.equal(producers.check(of(3, 15, 2), 0, false), outOfOrder, "nobody knows that it was ever here");
   assert.equal(producers.check(of(4, 19, 1), 0, false), outOfOrder);
   assert.equal(producers.check(of(4, 0, 1), 0, false), next);
   producers.ended(1, 4, 0);

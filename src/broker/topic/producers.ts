@@ -5,6 +5,8 @@
  * is next if it goes on where the last one ended; it is a duplicate if it is one of the five, to the message; anything
  * else is out of order. A newer epoch begins at 0, an older one is fenced. Who is not known (it is new, or was idle for so
  * long that it was forgotten) may begin anywhere: its numbers are as good as any. Sequences go from 0 to 2^31 - 1 and round.
+ * Rejected: to take what lies before all that is known for something appended long ago. Of somebody who began anywhere it may
+ * be what was refused before that, and who hears of a duplicate believes that it is there.
  *
  * State is a row of numbers, however many producers there are: 160 bytes each, and a place in a map. Rows lie in pages. A
  * checkpoint, which has to have all as they are at one moment, takes hold of the pages and writes them down later: a page
@@ -92,7 +94,7 @@ export class Producers {
     if (sequence < 0) return producerVerdict.next;
     if (producerEpoch > epoch) return sequence === 0 ? producerVerdict.next : producerVerdict.outOfOrder;
     if (sequence === sequenceAfter(lastSequence(page, at), 1)) return producerVerdict.next;
-    return checkOlder(page, at, sequence, sequenceAfter(sequence, count - 1));
+    return offsetOf(page, at, sequence, sequenceAfter(sequence, count - 1)) ?? producerVerdict.outOfOrder;
   }
 
   /** A batch was appended. */
@@ -230,17 +232,13 @@ function lastSequence(page: Float64Array, at: number): number {
   return page[at + knownAt] === 0 ? -1 : page[at + batchesAt + page[at + newestAt]! * batchWords]!;
 }
 
-function checkOlder(page: Float64Array, at: number, first: number, last: number): number {
-  let oldest = -1;
+/** Of the batch with these sequences, if it is known. */
+function offsetOf(page: Float64Array, at: number, first: number, last: number): number | undefined {
   for (let i = 0; i < page[at + knownAt]!; i++) {
     const batch = batchAt(page, at, i);
-    const start = sequenceAfter(page[batch]!, 1 - page[batch + 1]!);
-    if (page[batch] === last && start === first) return page[batch + 2]!;
-    if (oldest < 0) oldest = start;
+    if (page[batch] === last && sequenceAfter(last, 1 - page[batch + 1]!) === first) return page[batch + 2]!;
   }
-  // As many behind as ahead: which it is, is told by half of the circle.
-  const isBelow = oldest >= 0 && distance(last, oldest) > 0 && distance(last, oldest) < sequences / 2;
-  return isBelow && distance(first, last) < sequences / 2 ? producerVerdict.longPast : producerVerdict.outOfOrder;
+  return undefined;
 }
 
 function pageText(page: Float64Array): string {
@@ -272,9 +270,4 @@ function firstVerdict({ beginsAtZero, sequence }: Produced): number {
 /** The sequence `steps` behind another; -1, none, is before 0. */
 function sequenceAfter(sequence: number, steps: number): number {
   return (sequence + steps + sequences) % sequences;
-}
-
-/** Steps from one to the other, upwards. */
-function distance(from: number, to: number): number {
-  return (to - from + sequences) % sequences;
 }

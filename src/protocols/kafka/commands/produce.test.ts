@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { plainQueue } from "../../../broker/test-broker.suite.ts";
 import { BatchBuilder } from "../codec/batch-builder.ts";
 import { compressions } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
@@ -131,6 +132,51 @@ test("a numbered batch that comes twice is there once; one that leaves a gap, or
   assert.equal(send(client, numbered(6)).errorCode, errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER);
   assert.equal(send(client, numbered(0, 1)).baseOffset, 4);
   assert.equal(send(client, numbered(4)).errorCode, errorCode.INVALID_PRODUCER_EPOCH);
+});
+
+test("what lies before all that is known of a producer is out of order, and not a duplicate: nobody can say that it is there", async () => {
+  const { client } = await withTopic();
+  const { producerId } = client.call(initProducerId, 3, { transactionalId: null, transactionTimeoutMs: 0 });
+  const numbered = (baseSequence: number): Buffer =>
+    batchOf(["a", "b"], { producerId, producerEpoch: 0, baseSequence });
+  // Who is not known may begin anywhere.
+  assert.equal(send(client, numbered(10)).baseOffset, 0);
+  assert.equal(send(client, numbered(0)).errorCode, errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER);
+  assert.equal(send(client, numbered(12)).baseOffset, 2);
+});
+
+test("a numbered batch for which there was no room is waited for: those behind it do not go in before it", async () => {
+  const { house, client } = await withTopic();
+  const queue = house.core
+    .namespace("/")!
+    .createQueue("q", { ...plainQueue, maxLength: 3, overflow: "reject-publish" }, {});
+  const next = (): ((values: readonly string[], baseSequence: number, producerEpoch?: number) => Buffer) => {
+    const { producerId } = client.call(initProducerId, 3, { transactionalId: null, transactionTimeoutMs: 0 });
+    return (values, baseSequence, producerEpoch = 0) => batchOf(values, { producerId, producerEpoch, baseSequence });
+  };
+  const full = next();
+  const sendTo = (records: Buffer): number => send(client, records, { name: "q" }).errorCode;
+  assert.equal(sendTo(batchOf(["x"])), errorCode.NONE);
+  assert.equal(sendTo(full(["a", "b", "c"], 0)), errorCode.KAFKA_STORAGE_ERROR);
+  assert.equal(sendTo(full(["d"], 3)), errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER);
+  // Whoever has given up goes on in a new epoch.
+  assert.equal(sendTo(full(["e"], 0, 1)), errorCode.NONE);
+  queue.purge();
+  const again = next();
+  const short = (isShort: boolean): void => house.core.core.setPressure("memory", isShort);
+  short(true);
+  assert.equal(sendTo(again(["b"], 1)), errorCode.KAFKA_STORAGE_ERROR);
+  assert.equal(sendTo(again(["a"], 0)), errorCode.KAFKA_STORAGE_ERROR);
+  short(false);
+  for (const sequence of [1, 2]) assert.equal(sendTo(again(["?"], sequence)), errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER);
+  assert.equal(sendTo(again(["a"], 0)), errorCode.NONE);
+  // It is there: when it has heard so, what lies behind it goes in.
+  short(true);
+  assert.equal(sendTo(again(["a"], 0)), errorCode.KAFKA_STORAGE_ERROR);
+  short(false);
+  assert.equal(sendTo(again(["a"], 0)), errorCode.NONE);
+  assert.equal(sendTo(again(["b"], 1)), errorCode.NONE);
+  assert.equal(queue.readyCount, 2);
 });
 
 test("numbers of producers are not given twice", async () => {

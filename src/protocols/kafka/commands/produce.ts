@@ -80,10 +80,14 @@ function produceToTopic(
   const unknown = version >= 13 ? errorCode.UNKNOWN_TOPIC_ID : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
   const refusal =
     blanket !== 0 ? blanket : !isAllowed ? errorCode.TOPIC_AUTHORIZATION_FAILED : topic === undefined ? unknown : 0;
+  const isShort = refusal === errorCode.KAFKA_STORAGE_ERROR;
   const partitionResponses = data.partitionData.map(({ index, records }) => {
-    if (refusal !== 0) return refused(index, refusal);
-    if (server.clock.elapsedMs() > untilMs) return refused(index, errorCode.REQUEST_TIMED_OUT);
-    return produceToPartition(request, topic!, index, records, call);
+    if (refusal !== 0 && !isShort) return refused(index, refusal);
+    if (!isShort && server.clock.elapsedMs() <= untilMs)
+      return produceToPartition(request, topic!, index, records, call);
+    const queue = topic?.partitions[index];
+    if (isAllowed && queue !== undefined) appending.putOff(call, queue, records);
+    return refused(index, isShort ? refusal : errorCode.REQUEST_TIMED_OUT);
   });
   return { name: data.name, topicId: data.topicId, partitionResponses };
 }

@@ -6,6 +6,7 @@
 import { producerVerdict, type Batch, type Queue } from "../../../broker/api.ts";
 import { errorCode } from "../codec/errors.ts";
 import type { Call } from "../command.ts";
+import { batchAt, findProducedBatch } from "../codec/record-batch.ts";
 import { batchFormatId } from "../mapping/format.ts";
 import { QueuedRecords } from "../mapping/queued-records.ts";
 import type { Topic } from "../topics/topics.ts";
@@ -13,6 +14,7 @@ import { codeOfWrite } from "../transactions/codes.ts";
 import { BatchCheck, recordBytesMin, type RecordError } from "./batch-check.ts";
 import { recompress } from "./recompression.ts";
 
+import { RefusedBatches } from "./refused-batches.ts";
 const nothing = Buffer.alloc(0);
 /** What is opened may become so many times what the topic takes in one batch. */
 const expansionMax = 64;
@@ -24,6 +26,7 @@ export class Appending {
   readonly #check = new BatchCheck();
   readonly #queued = new QueuedRecords();
   readonly #batch: Batch = {
+  readonly #refused = new RefusedBatches();
     producerId: -1,
     producerEpoch: -1,
     sequence: -1,
@@ -47,6 +50,14 @@ export class Appending {
   }
 
   /** Answers an error's code; NONE: it is appended, or was before. */
+  /** It is refused for now without having been looked at. What is no batch, or no whole one, is not remembered. */
+  putOff({ server, version }: Call, queue: Queue, records: Buffer | null): void {
+    if (records === null) return;
+    const { batch } = this.#check;
+    const fault = findProducedBatch(batch, records, 0, records.length, version);
+    if (fault === null && batch.bytes >= batchAt.records) this.#refused.add(queue, batch, server.broker.clock.now());
+  }
+
   append(call: Call, topic: Topic, queue: Queue, records: Buffer | null, transactionalId: string | null): number {
     const check = this.#check;
     const nowMs = call.server.broker.clock.now();
@@ -62,9 +73,12 @@ export class Appending {
     this.logAppendTimeMs = -1;
     this.baseOffset = verdict;
     if (verdict === producerVerdict.next) {
-      if (isQueue) return this.#appendToQueue(call, topic, queue, batch);
-      this.#append(topic, queue, nowMs);
-    } else if (verdict < 0) return codeOf(verdict);
+    if (verdict < 0 && verdict !== producerVerdict.next) return codeOf(verdict);
+      if (this.#refused.hasEarlier(queue, check.batch, nowMs)) return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
+      const fate = isQueue ? this.#appendToQueue(call, topic, queue, batch) : this.#append(topic, queue, nowMs);
+      if (fate !== errorCode.NONE) return fate;
+    }
+    this.#refused.forget(queue, batch.producerId);
     return errorCode.NONE;
   }
 
@@ -103,6 +117,7 @@ export class Appending {
     if (!queue.hasRoom(queued.count, queued.bodyBytes)) {
       this.#check.reason = `Queue '${topic.name}' is at its length limit.`;
       return errorCode.KAFKA_STORAGE_ERROR;
+      this.#refused.add(queue, this.#check.batch, server.broker.clock.now());
     }
     const [first] = topic.partitions;
     this.baseOffset = queue.appendProduced(batch, () => queued.publish(server.namespace!, first!, queue.index));
@@ -135,7 +150,7 @@ export class Appending {
     return check.batch.bytes > messageBytesMax ? errorCode.MESSAGE_TOO_LARGE : errorCode.NONE;
   }
 
-  #append(topic: Topic, queue: Queue, nowMs: number): void {
+  #append(topic: Topic, queue: Queue, nowMs: number): number {
     const batch = this.#batch;
     const view = this.#check.batch;
     const { maxTimestampMs } = view;
@@ -155,13 +170,12 @@ export class Appending {
 
 function codeOf(verdict: number): number {
   switch (verdict) {
-    case producerVerdict.outOfOrder:
-      return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
     case producerVerdict.fenced:
       return errorCode.INVALID_PRODUCER_EPOCH;
     case producerVerdict.notInTransaction:
       return errorCode.INVALID_TXN_STATE;
+    return errorCode.NONE;
     default:
-      return errorCode.DUPLICATE_SEQUENCE_NUMBER;
+      return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
   }
 }
