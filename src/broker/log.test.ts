@@ -210,14 +210,69 @@ test("history ends by number and bytes too, and never takes what is not settled"
 });
 
 test("a history that is switched on later keeps what is settled from then on", async () => {
+  for (const isInSegment of [false, true]) {
+    const bottle = await Bottle.open();
+    const queue = bottle.ns.createQueue("q", plainQueue, {});
+    bottle.publishAll("q", ["0", "1"]);
+    await bottle.settle();
+    if (isInSegment) await bottle.evict();
+    assert.equal((await bottle.get("q"))?.body, "0");
+    queue.configure({ ...plainQueue, retention: { ...untilSettled, maxCount: 100 } });
+    assert.equal((await bottle.get("q"))?.body, "1");
+    assert.deepEqual(await read(bottle, "q", "first"), ["1"]);
+    await bottle.crash();
+    assert.deepEqual(await read(bottle, "q", "first"), ["1"]);
+  }
+});
+
+test("a history that is switched off is given back, but for what is not settled", async () => {
+  for (const crashesAfter of [false, true]) {
+    for (const held of [[], ["3", "1500"]]) {
+      const bottle = await Bottle.open();
+      const queue = bottle.declare("q", { retention: { ...untilSettled, maxAgeMs: 60_000 } });
+      const taker = bottle.consume("q");
+      // The first half is in a segment, the rest in memory.
+      for (const from of [0, 1000]) {
+        bottle.publishAll("q", numbers(from, from + 1000));
+        await bottle.settle();
+        if (from === 0) await bottle.evict();
+      }
+      for (const delivery of taker.deliveries) if (!held.includes(delivery.body)) taker.accept(delivery);
+      await bottle.settle();
+      queue.configure({ ...queue.settings, retention: untilSettled });
+      await bottle.settle();
+      if (crashesAfter) await bottle.crash();
+      const { partition } = [...bottle.broker.core.queueById.values()][0]!;
+      const inMemory = numbers(0, 2000).filter((body) => partition.entryLength(Number(body)) > 0);
+      assert.deepEqual(
+        inMemory,
+        held.filter((body) => Number(body) >= 1000),
+      );
+      for (let i = 0; i < 4; i++) await bottle.checkpoint();
+      const segments = (await bottle.disk.list()).filter((name) => name.startsWith("segment"));
+      const bytes = segments.reduce((sum, name) => sum + bottle.disk.bytesOf(name).length, 0);
+      assert.ok(bytes < (held.length === 0 ? 1 : 2000), `${bytes} bytes in segments`);
+      await bottle.crash();
+      assert.deepEqual(await bottle.drain("q"), held);
+      assert.deepEqual(await read(bottle, "q", "first"), []);
+    }
+  }
+});
+
+test("who asks for a time is not kept from what is there by a segment that is missing", async () => {
   const bottle = await Bottle.open();
-  const queue = bottle.ns.createQueue("q", plainQueue, {});
-  bottle.publishAll("q", ["0", "1"]);
-  await bottle.settle();
-  assert.equal((await bottle.get("q"))?.body, "0");
-  queue.configure({ ...plainQueue, retention: { ...untilSettled, maxCount: 100 } });
-  assert.equal((await bottle.get("q"))?.body, "1");
-  assert.deepEqual(await read(bottle, "q", "first"), ["1"]);
+  bottle.declareLog("log");
+  const start = bottle.clock.now();
+  for (const body of ["0", "1", "2"]) {
+    bottle.publish("log", body);
+    await bottle.advance(1000);
+    await bottle.evict();
+  }
+  const [first] = (await bottle.disk.list()).filter((name) => name.startsWith("segment")).sort();
+  await bottle.disk.remove(first!);
+  assert.deepEqual(await read(bottle, "log", { timeMs: start }), ["1", "2"]);
+  assert.ok(bottle.logged.some((line) => line.includes("the segment is missing")));
+  assert.equal(bottle.fatal, undefined);
 });
 
 test("an exchange that keeps history hands its last messages to each queue that is bound", async () => {

@@ -187,8 +187,11 @@ export class QueueState implements Queue, Wakeable {
 
   #reconfigure(settings: QueueSettings): void {
     const before = this.settings;
+    const { subscription } = this;
+    const keptHistory = subscription?.keepsHistory;
     this.settings = settings;
-    this.subscription?.configure(settings);
+    subscription?.configure(settings);
+    if (subscription?.keepsHistory !== keptHistory) this.#forgetHistory();
     // Of what is counted by another measure from now on, nothing was begun.
     if (settings.expiresMs !== before.expiresMs) {
       this.#expiry = this.#clear(this.#expiry);
@@ -373,6 +376,15 @@ export class QueueState implements Queue, Wakeable {
     this.#trimTo(Math.min(to, partition.visibleEnd));
   }
 
+  /** What was settled before history is kept is none, and what was when it is not any more, neither. */
+  #forgetHistory(): void {
+    const { partition } = this;
+    const { settled, keepsHistory } = this.subscription!;
+    // Recovery: what the journal says.
+    if (!this.#core.isRecovering) this.#trimTo(Math.min(settled.floor, partition.visibleEnd));
+    if (!keepsHistory) partition.removeGone((start, end) => end - start - settled.countIn(start, end));
+  }
+
   #trimTo(first: number): void {
     const { partition } = this;
     if (first <= partition.first) return;
@@ -454,15 +466,14 @@ export class QueueState implements Queue, Wakeable {
       over -= meta.bytes;
       end = meta.lastOffset + 1;
     }
-    let base = end;
-    for (; over > 0 && end < partition.visibleEnd; end++) {
-      const length = partition.entryLength(end);
-      if (length === 0 && partition.maxSpan > 1) continue;
-      if (over < length) return base;
+    while (over > 0) {
+      const last = partition.firstEndingFrom(end, partition.visibleEnd);
+      const length = partition.entryLength(last);
+      if (last === partition.visibleEnd || over < length) return end;
       over -= length;
-      base = end + 1;
+      end = last + 1;
     }
-    return base;
+    return end;
   }
 
   #endOverAge(beforeMs: number): number {
