@@ -241,9 +241,43 @@ test("messages of a transaction count when it is committed and go when it is abo
   await bottle.advance(130_000);
   assert.deepEqual(await bases(), [8]);
   assert.deepEqual(await read(bottle, "log"), ["8:a=3", "9:b=3", "10:c=3"]);
-  assert.equal(log.abortedTransactions(0, log.visibleEnd).length, 1);
-  await bottle.checkpoint();
-  assert.deepEqual(log.abortedTransactions(0, log.visibleEnd), [], "what nothing is left of is forgotten");
+  for (let round = 0; round < 2; round++) {
+    assert.deepEqual(log.abortedTransactions(0, log.visibleEnd), [], "what nothing is left of is not told");
+    await bottle.checkpoint();
+  }
+});
+
+test("readers hear of an aborted transaction as long as its end is there, and no longer: they would drop what its producer commits later", async () => {
+  const bottle = await Bottle.open();
+  const retention = { ...plainLog.retention, compact: true, deleteRetentionMs: 60_000 };
+  bottle.ns.createQueue("log", { ...plainLog, retention }, {});
+  const aborted = (): [number, number][] => {
+    const log = bottle.queue("log");
+    return log.abortedTransactions(0, log.visibleEnd).map(({ producerId, firstOffset }) => [producerId, firstOffset]);
+  };
+  const by = { producerId: 5, producerEpoch: 0, sequence: 0, count: 1, isTransactional: true };
+  const body = batchBody([{ delta: 0, key: "x", body: "x=1", transaction: 5 }]);
+  const control = Buffer.from("0000control 5");
+  const made = { format: testFormat.id, timestampMs: 0, bodyStart: 0 };
+  bottle.queue("log").appendBatch({ ...by, ...made, body, bodyEnd: body.length });
+  // Of somebody else, in its midst: it stays for good.
+  append(bottle, bottle.queue("log"), "a=1");
+  const marker = { ...nobody, ...made, producerId: 5, producerEpoch: 0, count: 1 };
+  bottle.queue("log").endTransaction(5, 0, false, { ...marker, body: control, bodyEnd: control.length });
+  await bottle.advance(2000);
+  assert.deepEqual(aborted(), [[5, 0]]);
+  await bottle.advance(70_000);
+  assert.deepEqual(aborted(), [[5, 0]], "the end stays, since something is left between it and the begin");
+  // The first pass after a start does not see the begin any more, which is superseded.
+  await bottle.crash();
+  await bottle.advance(2000);
+  assert.deepEqual(aborted(), [[5, 0]]);
+  await bottle.advance(70_000);
+  for (const round of ["at once", "after a checkpoint", "after a crash"]) {
+    assert.deepEqual(await readBatches(bottle, "log"), ["1-1: a=1"]);
+    assert.deepEqual(aborted(), [], round);
+    await (round === "at once" ? bottle.checkpoint() : bottle.crash());
+  }
 });
 
 test("what is younger than the lag stays, whatever came after it", async () => {

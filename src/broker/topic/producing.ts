@@ -116,8 +116,12 @@ export class Producing {
   }
 
   aborted(start: number, end: number): readonly AbortedTransaction[] {
-    this.transactions.trim(this.#queue.partition.first);
-    return this.transactions.aborted(start, end);
+    const { partition, compaction } = this.#queue;
+    this.transactions.trim(partition.first);
+    const found = this.transactions.aborted(start, end);
+    if (compaction === undefined) return found;
+    // Who is told of one looks for its end, and drops what its producer sent until then: an end that has gone is not to come.
+    return found.filter(({ lastOffset }) => !compaction.superseded.has(lastOffset));
   }
 
   *views(): Iterable<ProducerView> {

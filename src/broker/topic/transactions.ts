@@ -147,9 +147,9 @@ export class Transactions {
     this.#countLasts(0);
   }
 
-  /** Of a compacted log, which is not trimmed: what nothing is left of, its end included, is forgotten. */
+  /** Of a compacted log, which is not trimmed: a transaction whose end has gone, which is the last of it, is forgotten. */
   prune(isGone: (start: number, end: number) => boolean): void {
-    const kept = this.#aborted.filter(({ firstOffset, lastOffset }) => !isGone(firstOffset, lastOffset + 1));
+    const kept = this.#aborted.filter(({ lastOffset }) => !isGone(lastOffset, lastOffset + 1));
     if (kept.length === this.#aborted.length) return;
     this.#aborted = kept;
     this.#lastOffsets.length = 0;
