@@ -209,6 +209,22 @@ test("a log is stable up to its first open transaction; aborted ones are listed 
   );
 });
 
+test("a transaction in a log is aborted at once, however many offsets its batches say that they span", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  const countMax = 0x7fff_ffff;
+  log.appendBatch(batchOf("x", produced(1, 0, countMax)));
+  log.appendBatch(batchOf("x", produced(1, countMax, countMax)));
+  await bottle.settle();
+  const fromMs = performance.now();
+  assert.equal(log.endTransaction(1, 0, false, batchOf("end", produced(1, -1))), 2 * countMax);
+  const tookMs = performance.now() - fromMs;
+  await bottle.settle();
+  assert.equal(log.stableEnd, 2 * countMax + 1);
+  assert.equal(log.abortedTransactions(0, 1).length, 1);
+  assert.ok(tookMs < 1000, `${tookMs} ms`);
+});
+
 test("a queue that keeps history shows what was committed to those who read it, and nothing of what was aborted", async () => {
   const bottle = await Bottle.open();
   const queue = bottle.declare("q", { retention: { ...plainQueue.retention, maxCount: 100 } });

@@ -104,7 +104,9 @@ export class Producing {
     this.producers.ended(producerId, producerEpoch, this.#core.now());
     const ended = this.#end(producerId, isCommitted, markerOffset);
     if (ended === undefined) return markerOffset;
-    if (!isCommitted) forEachOffset(ended, (offset) => this.#queue.subscription?.undecided.abort(offset));
+    // A log leaves it where it is, for readers to pass over; and a batch may say that it spans millions of offsets.
+    if (!isCommitted && subscription !== undefined)
+      forEachOffset(ended, (offset) => subscription.undecided.abort(offset));
     const decided = (): void => this.#decided(ended, isCommitted);
     if (partition.isDurable || marker !== undefined) this.#core.onceDurable(decided);
     else decided();
