@@ -22,7 +22,7 @@ import type { LiveChannels } from "./live.ts";
 
 export type { BackupReport, BackupSink } from "./backup-sink.ts";
 export type { AbortedTransaction, Batch, OpenTransaction, PartitionReading, Produced } from "./batch.ts";
-export { producerVerdict } from "./batch.ts";
+export { batchEndMax, producerVerdict } from "./batch.ts";
 export type { CanonicalHeader, CanonicalMessage } from "./canonical.ts";
 export type { Death, DeathReason, MessageFormat, UnpackedMessage, UnpackTarget } from "./format.ts";
 export type { LiveChannels, LiveMessage, LiveSubscriber } from "./live.ts";

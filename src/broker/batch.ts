@@ -40,6 +40,9 @@ export interface Batch extends Produced {
   bodyEnd: number;
 }
 
+/** So far logs take batches. Above are offsets for single messages and for ends of transactions: an offset has 48 bits. */
+export const batchEndMax = 2 ** 48 - 2 ** 32;
+
 /** What checkProducer() says of a batch that is not the next one; 0 and above: it is there already, from this offset on. */
 export const producerVerdict = {
   /** To be appended. */

@@ -103,6 +103,34 @@ test("a batch is written once and whole, or not at all", async () => {
   assert.equal(bottle.queue("log").nextOffset, 10);
 });
 
+test("a batch for which there are no offsets left is not written, and what is there is found again after a crash", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  log.appendBatch(batchOf("first", 10, 0));
+  await bottle.settle();
+  // As hundreds of thousands of batches would have it that say that they are two thousand million messages each.
+  const base = 2 ** 48 - 10;
+  for (const { partition, name } of bottle.broker.core.queueById.values()) if (name === "log") partition.next = base;
+  const numbered = { producerId: 1, producerEpoch: 0, sequence: 0 };
+  const tooMany = batchOf("too many", 10, 0);
+  for (const batch of [tooMany, { ...tooMany, ...numbered }])
+    assert.throws(() => log.appendBatch(batch), /the offsets of a batch fit/);
+  assert.equal(log.appendBatch({ ...batchOf("last", 9, 0), ...numbered }), base);
+  await bottle.settle();
+  for (let round = 0; round < 2; round++) {
+    const queue = bottle.queue("log");
+    const found: string[] = [];
+    for (const from of [0, base])
+      queue.read(from, queue.visibleEnd, ({ buffer, bodyStart, bodyEnd, baseOffset }) => {
+        found.push(`${baseOffset}: ${buffer.toString("utf8", bodyStart + 4, bodyEnd)}`);
+        return false;
+      });
+    assert.deepEqual(found, ["0: first", `${base}: last`]);
+    assert.equal(queue.nextOffset, 2 ** 48 - 1);
+    await bottle.crash();
+  }
+});
+
 test("who follows a partition is told once when there is more, and when it is gone", async () => {
   const bottle = await Bottle.open();
   const log = bottle.declareLog("log");

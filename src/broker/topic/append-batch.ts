@@ -7,10 +7,13 @@ import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
 import { appendedBatch } from "../subscription/scan.ts";
 import { batchHeadBytes, writeBatchEntry, writeU48 } from "../entry.ts";
+import type { Partition } from "./partition.ts";
 
 /** An entry record with one target, up to the entry. */
 const recordBytes = 17;
 const countMax = 0x7fff_ffff;
+/** Offsets have 48 bits where they are stored; the greatest stands for none there. */
+const offsetMax = 2 ** 48 - 1;
 /**
  * Producers say what time it is. One whose clock is wrong must not keep entries from growing old for as long as it likes:
  * what comes from further ahead ages, and is found, as if it were of this time.
@@ -22,12 +25,18 @@ export function batchRecordBytes({ bodyStart, bodyEnd }: Batch): number {
   return recordBytes + batchHeadBytes + bodyEnd - bodyStart;
 }
 
+/** One that did not fit would be stored as another, and nothing that came after it could be read back. */
+export function assertOffsets({ next }: Partition, count: number): void {
+  assert(next + count <= offsetMax, "the offsets of a batch fit where they are stored");
+}
+
 /** Answers the offset of its first message. */
 export function appendBatch(core: Core, queue: QueueState, batch: Batch): number {
   const { partition, subscription } = queue;
   const { count } = batch;
   assert(subscription === undefined, "only logs hold batches");
   assert(count > 0 && count <= countMax, "a batch holds messages");
+  assertOffsets(partition, count);
   const { commit } = core;
   const nowMs = core.now();
   const timestampMs = Math.max(0, Math.min(batch.timestampMs, nowMs + aheadMsMax));

@@ -18,7 +18,7 @@ import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
 import { readU48, writeU48 } from "../entry.ts";
-import { appendBatch, batchRecordBytes } from "./append-batch.ts";
+import { appendBatch, assertOffsets, batchRecordBytes } from "./append-batch.ts";
 import { Producers } from "./producers.ts";
 import { type Transaction, Transactions, type TransactionsJson } from "./transactions.ts";
 
@@ -62,6 +62,7 @@ export class Producing {
   appendBatch(batch: Batch): number {
     assert(this.check(batch) === producerVerdict.next, "a batch is appended when its turn has come");
     const { partition } = this.#queue;
+    assertOffsets(partition, batch.count);
     // Room for all of it: the record and the batch must not come to lie in different blocks.
     if (partition.isDurable) this.#core.commit.reserve(producedBytes + batchRecordBytes(batch));
     const base = partition.next;

@@ -234,6 +234,16 @@ test("a compacted topic looks into no more compressed records than a batch could
   assert.equal(send(client, compressed(143)).errorCode, errorCode.MESSAGE_TOO_LARGE);
 });
 
+test("a batch for which the partition has no offsets left is refused", async () => {
+  const { house, client } = await withTopic();
+  for (const { partition, name } of house.core.core.queueById.values())
+    if (name === "t") partition.next = 2 ** 48 - 2 ** 32 - 3;
+  const refused = send(client, batchOf(["a", "b", "c", "d"]));
+  assert.equal(refused.errorCode, errorCode.INVALID_RECORD);
+  assert.match(refused.errorMessage!, /no offsets left/);
+  assert.equal(send(client, batchOf(["a", "b", "c"])).baseOffset, 2 ** 48 - 2 ** 32 - 3);
+});
+
 test("times far ahead are refused", async () => {
   const { house, client } = await withTopic();
   const now = house.core.clock.now();

@@ -3,18 +3,19 @@
  * numbers batches is answered as Kafka does it: what was appended before is not appended again, and its offset is told.
  */
 
-import { producerVerdict, type Batch, type Queue } from "../../../broker/api.ts";
+import { batchEndMax, producerVerdict, type Batch, type Queue } from "../../../broker/api.ts";
+import { compressions } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
-import type { Call } from "../command.ts";
 import { batchAt, findProducedBatch } from "../codec/record-batch.ts";
+import type { Call } from "../command.ts";
 import { batchFormatId } from "../mapping/format.ts";
 import { QueuedRecords } from "../mapping/queued-records.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
-import { BatchCheck, recordBytesMin, type RecordError } from "./batch-check.ts";
+import { BatchCheck, isWalkable, recordBytesMin, type RecordError } from "./batch-check.ts";
 import { recompress } from "./recompression.ts";
-
 import { RefusedBatches } from "./refused-batches.ts";
+
 const nothing = Buffer.alloc(0);
 /** What is opened may become so many times what the topic takes in one batch. */
 const expansionMax = 64;
@@ -25,8 +26,8 @@ export class Appending {
   logAppendTimeMs = -1;
   readonly #check = new BatchCheck();
   readonly #queued = new QueuedRecords();
-  readonly #batch: Batch = {
   readonly #refused = new RefusedBatches();
+  readonly #batch: Batch = {
     producerId: -1,
     producerEpoch: -1,
     sequence: -1,
@@ -49,7 +50,6 @@ export class Appending {
     return this.#check.recordErrors;
   }
 
-  /** Answers an error's code; NONE: it is appended, or was before. */
   /** It is refused for now without having been looked at. What is no batch, or no whole one, is not remembered. */
   putOff({ server, version }: Call, queue: Queue, records: Buffer | null): void {
     if (records === null) return;
@@ -58,13 +58,14 @@ export class Appending {
     if (fault === null && batch.bytes >= batchAt.records) this.#refused.add(queue, batch, server.broker.clock.now());
   }
 
+  /** Answers an error's code; NONE: it is appended, or was before. */
   append(call: Call, topic: Topic, queue: Queue, records: Buffer | null, transactionalId: string | null): number {
     const check = this.#check;
     const nowMs = call.server.broker.clock.now();
     const code = check.judge(records ?? nothing, call.version, topic.limits, nowMs);
     if (code !== errorCode.NONE) return code;
     const isQueue = queue.settings.mode !== "offset";
-    const fault = isQueue ? this.#openForQueue(topic, queue) : this.#compress(topic);
+    const fault = isQueue ? this.#openForQueue(topic, queue) : this.#prepareForLog(topic, queue);
     if (fault !== errorCode.NONE) return fault;
     const refusal = check.batch.isTransactional ? this.#enterTransaction(call, topic, queue, transactionalId) : 0;
     if (refusal !== errorCode.NONE) return refusal;
@@ -72,8 +73,8 @@ export class Appending {
     const verdict = batch.producerId < 0 ? producerVerdict.next : queue.checkProducer(batch);
     this.logAppendTimeMs = -1;
     this.baseOffset = verdict;
-    if (verdict === producerVerdict.next) {
     if (verdict < 0 && verdict !== producerVerdict.next) return codeOf(verdict);
+    if (verdict === producerVerdict.next) {
       if (this.#refused.hasEarlier(queue, check.batch, nowMs)) return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
       const fate = isQueue ? this.#appendToQueue(call, topic, queue, batch) : this.#append(topic, queue, nowMs);
       if (fate !== errorCode.NONE) return fate;
@@ -116,8 +117,8 @@ export class Appending {
     const queued = this.#queued;
     if (!queue.hasRoom(queued.count, queued.bodyBytes)) {
       this.#check.reason = `Queue '${topic.name}' is at its length limit.`;
-      return errorCode.KAFKA_STORAGE_ERROR;
       this.#refused.add(queue, this.#check.batch, server.broker.clock.now());
+      return errorCode.KAFKA_STORAGE_ERROR;
     }
     const [first] = topic.partitions;
     this.baseOffset = queue.appendProduced(batch, () => queued.publish(server.namespace!, first!, queue.index));
@@ -137,15 +138,25 @@ export class Appending {
     return batch;
   }
 
-  /** As the topic wants it, which may make it too large. */
-  #compress({ limits }: Topic): number {
+  /** Compressed as the topic wants it, which may make it too large. */
+  #prepareForLog({ limits }: Topic, queue: Queue): number {
     const { compression, messageBytesMax } = limits;
     const check = this.#check;
+    // Nobody has counted what is compressed: it takes as many offsets as it says.
+    if (queue.nextOffset + check.batch.count > batchEndMax) {
+      check.reason = "The partition has no offsets left for so many records.";
+      return errorCode.INVALID_RECORD;
+    }
     if (compression === undefined) return errorCode.NONE;
+    const isOpened = check.batch.compression !== compressions.none && compression.kind === compressions.none;
     const fault = recompress(check.batch, compression, messageBytesMax * expansionMax);
     if (fault !== undefined) {
       check.reason = fault.reason;
       return errorCode.CORRUPT_MESSAGE;
+    }
+    if (isOpened && !isWalkable(check.batch)) {
+      check.reason = "the records do not fill their batch";
+      return errorCode.INVALID_RECORD;
     }
     return check.batch.bytes > messageBytesMax ? errorCode.MESSAGE_TOO_LARGE : errorCode.NONE;
   }
@@ -165,6 +176,7 @@ export class Appending {
     batch.bodyEnd = view.end;
     this.baseOffset = queue.appendBatch(batch);
     batch.body = nothing;
+    return errorCode.NONE;
   }
 }
 
@@ -174,7 +186,6 @@ function codeOf(verdict: number): number {
       return errorCode.INVALID_PRODUCER_EPOCH;
     case producerVerdict.notInTransaction:
       return errorCode.INVALID_TXN_STATE;
-    return errorCode.NONE;
     default:
       return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
   }

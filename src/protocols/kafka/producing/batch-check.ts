@@ -129,8 +129,8 @@ const expansionMax = 64;
 /** Its length, attributes, time, offset, key, value and headers take an octet each. */
 export const recordBytesMin = 7;
 
-/** They are as many, and as long, as the batch says. */
-function isWalkable(batch: BatchView): boolean {
+/** Of one that is not compressed: they are as many, and as long, as the batch says. */
+export function isWalkable(batch: BatchView): boolean {
   const { buffer, end, start } = batch;
   let at = start + batchAt.records;
   for (let left = batch.count; left > 0; left--) {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Malformed } from "../../../wire/input.ts";
 import { compressions } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
-import { BatchView } from "../codec/record-batch.ts";
+import { batchAt, BatchView } from "../codec/record-batch.ts";
 import { createTopics } from "../commands/create-topics.ts";
 import { fetch } from "../commands/fetch.ts";
 import { produce } from "../commands/produce.ts";
@@ -72,6 +72,29 @@ test("a topic has its batches in the compression that it asks for, and consumers
   assert.equal(view.crc, view.computedCrc());
   recompress(view, wanted(compressions.none), bytesMax);
   assert.deepEqual(view.buffer.subarray(61), plain.subarray(61));
+});
+
+test("records that are stored open are looked at, also when they came compressed", async () => {
+  const client = await openTopic({ "compression.type": "uncompressed" });
+  const packed = (change: (batch: Buffer) => void): Buffer => {
+    const batch = batchOf(values);
+    change(batch);
+    const view = new BatchView().set(batch, 0);
+    recompress(view, wanted(compressions.gzip), bytesMax);
+    return view.buffer;
+  };
+  const isOneTooFew = (batch: Buffer): void => {
+    batch.writeInt32BE(1, batchAt.lastOffsetDelta);
+    batch.writeInt32BE(2, batchAt.count);
+  };
+  assert.equal(send(client, packed(isOneTooFew)), errorCode.INVALID_RECORD);
+  assert.equal(
+    send(
+      client,
+      packed(() => undefined),
+    ),
+    errorCode.NONE,
+  );
 });
 
 test("a batch that the topic's compression makes too large is refused", async () => {
