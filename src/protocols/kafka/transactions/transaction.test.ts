@@ -58,10 +58,25 @@ test("who goes on when the epochs have run out gets a new id, and the same one i
 });
 
 test("a time-out in the last epoch fences it, and the next epoch is under a new id", () => {
-  const late = expire({ ...fresh, producerEpoch: 32_766, phase: "Ongoing", startedMs: nowMs }, nowMs);
+  const late = expire({ ...fresh, producerEpoch: 32_766, phase: "Ongoing", startedMs: nowMs }, newId, nowMs);
   assert.deepEqual(late.ending, { producerId: 5, producerEpoch: 32_767, isCommitted: false });
-  const step = done(takeOver(late.state, undefined, 1000, newId, nowMs));
-  assert.deepEqual([step.state.producerId, step.state.producerEpoch], [6, 0]);
+  const step = done(takeOver(late.state, undefined, 1000, () => 7, nowMs));
+  assert.deepEqual([step.state.producerId, step.state.producerEpoch], [6, 1]);
+});
+
+test("who goes on after a time-out in its last epoch is given the new id, and never the epoch that fenced it", () => {
+  const by = { producerId: 5, producerEpoch: 32_766 };
+  const late = expire({ ...fresh, producerEpoch: 32_766, phase: "Ongoing", startedMs: nowMs }, newId, nowMs).state;
+  const gotId = done(takeOver(late, by, 1000, () => 7, nowMs));
+  const gotEnd = done(endAndGoOn(late, by, false, () => 7, nowMs));
+  for (const { state, ending } of [gotId, gotEnd]) {
+    assert.deepEqual([state.producerId, state.producerEpoch], [6, 0]);
+    assert.equal(ending, undefined, "it was aborted before");
+  }
+  assert.equal(
+    endAndGoOn(late, by, true, () => 7, nowMs),
+    errorCode.INVALID_TXN_STATE,
+  );
 });
 
 test("whatever is asked in whatever order: epochs never go back, nobody is in one that was another's, and only who has the present one commits", () => {
@@ -91,6 +106,7 @@ test("whatever is asked in whatever order: epochs never go back, nobody is in on
           assert.equal(step.ending.producerId, before.producerId);
           assert.ok(step.ending.producerEpoch >= before.producerEpoch && step.ending.producerEpoch <= 32_767);
         }
+        assert.ok(state.producerEpoch <= 32_766, "the last epoch is nobody's");
         if (what === "expire") continue;
         const now = { producerId: state.producerId, producerEpoch: state.producerEpoch };
         if (what !== "join" && what !== "end") {
@@ -98,7 +114,6 @@ test("whatever is asked in whatever order: epochs never go back, nobody is in on
           assert.ok(!others.some((each) => each.producerEpoch === now.producerEpoch), "an epoch is one client's");
           names[who] = now;
         }
-        assert.ok(now.producerEpoch <= 32_766, "the last epoch is nobody's");
       }
     }),
   );
@@ -123,6 +138,6 @@ function act(
     case "endAndGoOn":
       return endAndGoOn(state, by, isCommitted, nextId, nowMs);
     default:
-      return state.phase === "Ongoing" ? expire(state, nowMs) : errorCode.INVALID_TXN_STATE;
+      return state.phase === "Ongoing" ? expire(state, nextId, nowMs) : errorCode.INVALID_TXN_STATE;
   }
 }

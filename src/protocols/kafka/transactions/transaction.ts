@@ -143,10 +143,9 @@ export function endAndGoOn(
  * It has taken too long: it is aborted, and what its producer sends from now on is refused. Unless somebody took over, the
  * producer may go on, by asking for an end or for its number, as if it had not got the answer in which it was told the epoch.
  */
-export function expire(state: TransactionState, nowMs: number): Step {
-  const { producerEpoch } = state;
-  const next = { ...state, producerEpoch: producerEpoch + 1, lastEpoch: producerEpoch };
-  return done({ ...next, phase: "CompleteAbort", updatedMs: nowMs }, endingOf(state, false, true));
+export function expire(state: TransactionState, newProducerId: () => number, nowMs: number): Step {
+  const next = nextEpoch({ ...state, phase: "CompleteAbort", updatedMs: nowMs }, newProducerId);
+  return done(next, endingOf(state, false, true));
 }
 
 /**

@@ -243,7 +243,7 @@ export class Transactions {
         continue;
       }
       this.#tell("a transaction is aborted: it took too long", seat);
-      this.#take(seat, expire(seat.state, nowMs));
+      this.#take(seat, expire(seat.state, this.#newProducerId, nowMs));
     }
     this.#arm(nextMs);
   }
