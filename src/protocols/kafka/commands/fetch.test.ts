@@ -162,6 +162,43 @@ test("a fetch waits for its bytes, and for its time at most", async () => {
   assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0: 3+1"]);
 });
 
+test("a fetch waits for no more bytes than it may have", async () => {
+  const { client } = await open();
+  for (const value of ["x", "y"]) send(client, [value.repeat(500)]);
+  assert.deepEqual(get(client, [{}], { wait: 50_000, min: 5000, max: 900 }).partitions, ["0: 0+1"]);
+  for (let i = 0; i < 5; i++) send(client, ["x".repeat(900_000)]);
+  const wide = { wait: 50_000, min: 30_000_000, max: 50_000_000 };
+  assert.deepEqual(get(client, [{ offset: 2, max: 50_000_000 }], wide).partitions, ["0: 2+1 3+1 4+1 5+1"]);
+});
+
+test("a fetch that is answered while it looks for what is missing follows nothing afterwards", async () => {
+  const { house, client } = await open();
+  send(client, ["a"]);
+  const { partition } = [...house.core.core.queueById.values()].find(({ name }) => name === "t")!;
+  // What lies between is nowhere, as if a crash had taken it.
+  partition.next += 20;
+  send(client, ["b"]);
+  const followers = partition.readers.size;
+  assert.deepEqual(get(client, [{ offset: 1 }], { wait: 50_000, min: 100_000 }).partitions, ["0:"]);
+  assert.equal(partition.readers.size, followers);
+});
+
+test("a session goes on with a topic that is made anew before its answer is written", async () => {
+  const { house, client } = await open(2);
+  const producer = house.client();
+  for (let i = 0; i < 2; i++) send(producer, ["x".repeat(800_000)], 1);
+  const { sessionId: session } = get(client, [{}], { epoch: 0 });
+  // More than a socket takes: the answers behind it wait for the client to read.
+  client.ask(fetch, 11, request([{ partition: 1, max: 4_000_000 }], { max: 4_000_000 }));
+  client.ask(fetch, 11, request([], { session, epoch: 1, wait: 50_000 }));
+  producer.call(deleteTopics, 5, { topicNames: ["t"], timeoutMs: 1000 });
+  producer.call(createTopics, 5, { topics: [{ name: "t", numPartitions: 2, replicationFactor: 1 }] });
+  assert.equal(client.take().length, 2);
+  client.ask(fetch, 11, request([], { session, epoch: 2, wait: 50_000 }));
+  send(producer, ["a"]);
+  assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0: 0+1"]);
+});
+
 test("a fetch that waits is answered when its topic goes", async () => {
   const { house, client } = await open();
   client.ask(fetch, 11, request([{}], { wait: 50_000 }));

@@ -12,6 +12,8 @@ import { FetchPartition } from "../fetching/fetch-partition.ts";
 import type { FetchSession } from "../fetching/fetch-session.ts";
 import { WaitingFetch, type FetchLimits } from "../fetching/waiting-fetch.ts";
 
+/** More than this goes with no answer, whatever the client allows: it is memory of ours until the client has read it. */
+const answerBytesMax = 4_194_304;
 const noSession = -1;
 const newSession = 0;
 
@@ -112,6 +114,9 @@ function keyOf(name: string, id: string, index: number): string {
 }
 
 function limitsOf(request: FetchRequest): FetchLimits {
-  const { maxWaitMs, minBytes, maxBytes, isolationLevel } = request;
+  const { maxWaitMs, isolationLevel } = request;
+  const maxBytes = Math.min(request.maxBytes, answerBytesMax);
+  // As Kafka: more than it may have is not waited for.
+  const minBytes = Math.min(request.minBytes, maxBytes);
   return { maxWaitMs, minBytes, maxBytes, isCommittedOnly: isolationLevel === 1 };
 }

@@ -13,8 +13,6 @@ import { FetchAnswer } from "./fetch-answer.ts";
 import type { FetchPartition, PartitionOwner } from "./fetch-partition.ts";
 import type { FetchSession } from "./fetch-session.ts";
 
-/** More than this goes with no answer, whatever the client allows: it is memory of ours until the client has read it. */
-const answerBytesMax = 4_194_304;
 /** What was loaded may be gone again, where memory is short. */
 const loadsMax = 3;
 
@@ -22,6 +20,7 @@ const answer = new FetchAnswer();
 
 export interface FetchLimits {
   readonly maxWaitMs: number;
+  /** At most maxBytes. */
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly isCommittedOnly: boolean;
@@ -71,7 +70,11 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
       this.#finish();
       return;
     }
-    if (this.#load()) return this.#follow();
+    if (this.#load()) {
+      // Where there is nothing to be read from disk it may be answered by now.
+      if (!this.#isDone) this.#follow();
+      return;
+    }
     if (maxWaitMs <= 0) return this.#finish();
     this.#follow();
     this.#timer = server.clock.setTimer(server.clock.now() + maxWaitMs, () => this.#timeIsOver());
@@ -158,10 +161,12 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
     const { isCommittedOnly, maxBytes } = this.#limits;
     const { server, identity } = this.#call;
     const session = this.#session;
-    answer.begin(Math.min(maxBytes, answerBytesMax), server.foreignEntries);
+    answer.begin(maxBytes, server.foreignEntries);
     const served: FetchPartition[] = [];
     for (const partition of this.#partitions) {
       partition.resolve(server, identity);
+      // What it has found may be another topic than the one that it followed.
+      if (session !== undefined) partition.follow(session);
       const bytes = answer.add(partition, isCommittedOnly, this.#isFull || session === undefined);
       if (session === undefined) continue;
       if (bytes > 0) served.push(partition);
