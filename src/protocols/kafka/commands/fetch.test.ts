@@ -374,6 +374,22 @@ test("records are deleted up to an offset that is there", async () => {
   assert.deepEqual(get(client, [{ offset: 1 }]).partitions, ["0: error 1"]);
 });
 
+test("records of a topic whose cleanup policy has delete can be deleted, whatever it retains; of one that has not, they cannot", async () => {
+  const { client } = await open();
+  const cut = (name: string, configs: Record<string, string>): number => {
+    const texts = Object.entries(configs).map(([config, value]) => ({ name: config, value }));
+    client.call(createTopics, 7, { topics: [{ name, numPartitions: 1, replicationFactor: 1, configs: texts }] });
+    const topicData = [{ name, partitionData: [{ index: 0, records: batchOf(["k=v", "k=w"]) }] }];
+    client.call(produce, 9, { acks: 1, timeoutMs: 1000, topicData });
+    const topics = [{ name, partitions: [{ partitionIndex: 0, offset: 1 }] }];
+    return client.call(deleteRecords, 2, { topics }).topics[0]!.partitions[0]!.errorCode;
+  };
+  const keepsAll = { "retention.ms": "-1", "retention.bytes": "-1" };
+  assert.equal(cut("both", { "cleanup.policy": "compact,delete", ...keepsAll }), errorCode.NONE);
+  assert.equal(cut("deleted", { "cleanup.policy": "delete", ...keepsAll }), errorCode.NONE);
+  assert.equal(cut("compacted", { "cleanup.policy": "compact", "retention.ms": "1000" }), errorCode.POLICY_VIOLATION);
+});
+
 test("there is one epoch of leadership, and it ends at the end", async () => {
   const { client } = await open();
   send(client, ["a", "b"]);
