@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ChunkPool, Output } from "../../../wire/output.ts";
-import { writeMethod } from "./codec.ts";
 import { tableOf, fieldValue, plainTable, type FieldTable } from "../model/field-table.ts";
-import { protocolHeader, publishFrames, WireHouse } from "./wire-house.suite.ts";
+import {
+  methodFrame,
+  onChannel,
+  protocolHeader,
+  publishFrames,
+  WireHouse,
+  type WireClient,
+} from "./wire-house.suite.ts";
 
 const open = WireHouse.open;
 
@@ -62,6 +67,29 @@ test("any cut of the bytes gives the same conversation", async () => {
   }
 });
 
+test("messages of several channels that are interleaved keep their heads, however their bytes are cut", async () => {
+  const house = await open();
+  const client = house.client();
+  for (const channel of [2, 3]) client.send(channel, "channel.open", { outOfBand: "" });
+  client.declare("q");
+  client.take();
+  const body = "body";
+  const messages = [1, 2, 3].map((channel) =>
+    onChannel(channel, publishFrames("q", body, { correlationId: `of ${channel}` })),
+  );
+  const bodyAt = -(body.length + 8);
+  const bytes = Buffer.concat([
+    ...messages.map((message) => message.subarray(0, bodyAt)),
+    ...messages.map((message) => message.subarray(bodyAt)),
+  ]);
+  for (let cut = 1; cut < bytes.length; cut++) {
+    client.raw(bytes.subarray(0, cut));
+    client.raw(bytes.subarray(cut));
+    const ids = [1, 2, 3].map(() => client.get("q")?.properties?.correlationId);
+    assert.deepEqual(ids, ["of 1", "of 2", "of 3"], `cut at ${cut}`);
+  }
+});
+
 test("a returned message comes before its confirm", async () => {
   const house = await open();
   const client = house.client();
@@ -75,7 +103,8 @@ test("closing the channel is answered when what it published is durable", async 
   const client = house.client();
   client.declare("q");
   client.take();
-  client.connection.receive(Buffer.concat([publishFrames("q", "one", { deliveryMode: 2 }), closeChannel()]));
+  const close = methodFrame(1, "channel.close", { replyCode: 200, replyText: "", classId: 0, methodId: 0 });
+  client.connection.receive(Buffer.concat([publishFrames("q", "one", { deliveryMode: 2 }), close]));
   assert.equal(client.output.bytes, 0);
   assert.deepEqual(client.names(), ["channel.close-ok"]);
 });
@@ -369,12 +398,6 @@ test("a death is recorded as RabbitMQ records it", async () => {
   );
 });
 
-function bind(client: ReturnType<WireHouse["client"]>, queue: string, exchange: string, routingKey: string): void {
+function bind(client: WireClient, queue: string, exchange: string, routingKey: string): void {
   client.send(1, "queue.bind", { ticket: 0, queue, exchange, routingKey, noWait: false, arguments: [] });
-}
-
-function closeChannel(): Buffer {
-  const output = new Output(new ChunkPool());
-  writeMethod(output, 1, "channel.close", { replyCode: 200, replyText: "", classId: 0, methodId: 0 });
-  return Buffer.concat(output.take());
 }

@@ -236,6 +236,8 @@ export class AmqpConnection implements Connection, FrameHandler {
     // A refused message's content, or what follows it.
     if (channel.state === "closing") return;
     if (type === frameTypes.header && channel.expected === "header") {
+      // Messages of two channels are interleaved: the other one's head is watched no longer.
+      if (this.#midContent !== channel) this.#midContent?.keepHead();
       this.#midContent = channel;
       this.#refuseIf(channel, channel.takeHeader(buffer, start, end, isStable), publishId);
       this.#hasPublished = true;
@@ -244,8 +246,6 @@ export class AmqpConnection implements Connection, FrameHandler {
     } else {
       this.#refuseContent(channel);
     }
-    // Messages of two channels are interleaved: this one's head is not the one that is watched.
-    if (this.#midContent !== channel && channel.expected === "body") channel.keepHead();
   }
 
   #dispatch(channel: Channel, method: Method): void {

@@ -167,7 +167,7 @@ export class WireClient implements Peer {
 
   resumeReading(): void {
     this.isReadingPaused = false;
-    while (!this.isReadingPaused && this.#waiting.length > 0) this.connection.receive(this.#waiting.shift()!);
+    while (!this.isReadingPaused && this.#waiting.length > 0) this.#arrive(this.#waiting.shift()!);
   }
 
   end(): void {
@@ -185,8 +185,15 @@ export class WireClient implements Peer {
   raw(bytes: Buffer): void {
     if (this.isEnded) return;
     if (this.isReadingPaused) this.#waiting.push(bytes);
-    else this.connection.receive(bytes);
+    else this.#arrive(bytes);
     this.#house.settle();
+  }
+
+  /** As from a socket: the chunk's memory is used again as soon as it was received. */
+  #arrive(bytes: Buffer): void {
+    const chunk = Buffer.from(bytes);
+    this.connection.receive(chunk);
+    chunk.fill(0xff);
   }
 
   send<N extends MethodName>(channel: number, name: N, args: MethodArguments<N>): void {
@@ -271,6 +278,19 @@ export class WireClient implements Peer {
     const bytes = Buffer.concat(this.#requests.take());
     this.raw(bytes);
   }
+}
+
+export function methodFrame<N extends MethodName>(channel: number, name: N, args: MethodArguments<N>): Buffer {
+  const output = new Output(pool);
+  writeMethod(output, channel, name, args);
+  return Buffer.concat(output.take());
+}
+
+/** The same frames on another channel. */
+export function onChannel(channel: number, frames: Buffer): Buffer {
+  const moved = Buffer.from(frames);
+  for (let at = 0; at < moved.length; at += moved.readUInt32BE(at + 3) + 8) moved.writeUInt16BE(channel, at + 1);
+  return moved;
 }
 
 /** The frames of a publish on channel 1. */
