@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bottle } from "./test-broker.suite.ts";
+import { Bottle, plainQueue } from "./test-broker.suite.ts";
 
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i));
 
@@ -225,6 +225,23 @@ test("get takes one message at a time, sees what was published just before, and 
   assert.equal(await bottle.get("q"), undefined);
   session.settle(held.lease, false, "release");
   assert.deepEqual([(await bottle.get("q"))?.isRedelivered, bottle.queue("q").readyCount], [true, 0]);
+});
+
+test("a get whose session is closed while it waits is answered with nothing, and takes nothing", async () => {
+  const bottle = await Bottle.open();
+  const queues = [bottle.declare("q"), bottle.ns.createQueue("parts", plainQueue, {}, 2)];
+  await bottle.settle();
+  for (const queue of queues) {
+    for (const body of ["a", "b"]) bottle.publish(queue.name, body);
+    const session = bottle.broker.createSession();
+    const answers: unknown[] = [];
+    session.get(queue, false, (_lease, entry) => void answers.push(entry));
+    session.close();
+    await bottle.settle();
+    assert.deepEqual(answers, [undefined]);
+    const { readyCount, leasedCount, counters } = queue;
+    assert.deepEqual([readyCount, leasedCount, counters.getEmpty], [2, 0, 0]);
+  }
 });
 
 test("keyed: one message of a key at a time and in order, keys beside each other", async () => {

@@ -63,7 +63,7 @@ export function getOne(
   const next = (at: number): void => {
     const candidate = candidates[at] ?? first;
     candidate.get(session, noAck, (lease, entry, isRedelivered, returns, failures) => {
-      if (entry !== undefined || at + 1 >= candidates.length)
+      if (entry !== undefined || at + 1 >= candidates.length || session.isClosed)
         return done(lease, entry, isRedelivered, returns, failures);
       counters.getEmpty--;
       next(at + 1);

@@ -347,7 +347,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       const { visibleEnd } = this.partition;
       if (offset < 0 && !session.isClosed && (end > visibleEnd || this.ready.peek(this.undecided.end) >= 0)) return;
       this.#gets.shift();
-      if (session.isClosed) continue;
+      // Somebody may wait for the answer, though it cannot be a message any more.
+      if (session.isClosed) {
+        done(0, undefined, false, 0, 0);
+        continue;
+      }
       if (offset < 0) {
         this.counters.getEmpty++;
         done(0, undefined, false, 0, 0);

@@ -3,7 +3,7 @@
  * session of the broker, whose lease numbers are the delivery tags.
  *
  * A channel is `starting` until channel.open, and `closing` from the broker's channel.close until the client's close-ok;
- * what comes meanwhile is read and dropped, as the specification asks.
+ * what comes meanwhile is read and dropped, as the specification asks. One that has ended with its connection is `closing`, too.
  */
 
 import { textOfBytes } from "../../../base/byte-text.ts";
@@ -304,16 +304,17 @@ export class Channel implements ReplyTarget, LiveChannel {
   refuse(fault: Fault, classId: number, methodId: number, logged: LogFields = {}): void {
     logChannelRefused(this.connection, this.number, fault, logged);
     this.release();
-    this.state = "closing";
     const closing = { replyCode: fault.code, replyText: fitShortString(fault.replyText), classId, methodId };
     this.connection.send(this.number, "channel.close", closing);
   }
 
-  /** Gives back what it holds of the broker. */
+  /** Gives back what it holds of the broker. From now on it is closing: what still waited for something finds that. */
   release(): void {
     const { shown, hub } = this.connection;
     const { events } = hub;
     const consumers = [...this.consumerByTag.values()];
+    const wasRunning = this.state === "running";
+    this.state = "closing";
     this.takeNoReplies();
     this.transaction?.rollback();
     this.transaction = undefined;
@@ -324,7 +325,7 @@ export class Channel implements ReplyTarget, LiveChannel {
     this.expected = "method";
     this.session.close();
     for (const consumer of consumers) events.consumerDeleted(this, consumer);
-    if (this.state !== "running") return;
+    if (!wasRunning) return;
     hub.server.live.channelClosed(shown!, this);
     events.channelClosed(this);
   }

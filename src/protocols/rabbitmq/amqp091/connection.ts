@@ -174,10 +174,10 @@ export class AmqpConnection implements Connection, FrameHandler {
     });
   }
 
-  /** Sends a reply when all that was done until now is durable. */
+  /** Sends a reply when all that was done until now is durable; a channel that was closed meanwhile gets none. */
   reply<N extends MethodName>(channel: number, name: N, args: MethodArguments<N>): void {
     this.whenDurable(this.hub.broker.ticket, () => {
-      this.send(channel, name, args);
+      if (this.channels.find(channel)?.state === "running") this.send(channel, name, args);
       this.#runAfterReply();
     });
   }
@@ -250,7 +250,10 @@ export class AmqpConnection implements Connection, FrameHandler {
 
   #dispatch(channel: Channel, method: Method): void {
     if (waitsForPublished(method.name) && this.publishedTicket > this.hub.broker.durableTicket) {
-      this.whenDurable(this.publishedTicket, () => this.#dispatch(channel, method));
+      // Who was ended meanwhile asks for nothing any more.
+      this.whenDurable(this.publishedTicket, () => {
+        if (this.state === "running") this.#dispatch(channel, method);
+      });
       return;
     }
     const handle = (): Fault | undefined => handleOnChannel(channel, method);

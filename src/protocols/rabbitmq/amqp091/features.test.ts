@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fieldValue, plainTable, tableOf, type FieldValue } from "../model/field-table.ts";
-import { publishFrames, WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
+import type { Channel } from "./channel.ts";
+import {
+  methodFrame,
+  onChannel,
+  publishFrames,
+  WireHouse,
+  type Received,
+  type WireClient,
+} from "./wire-house.suite.ts";
 
 const open = WireHouse.open;
 
@@ -78,6 +86,58 @@ test("what was taken one by one, or by a consumer that has left, is to be settle
   house.clock.advance(50_000);
   assert.match(closedFor(leaver), /Timeout value used: 50000 ms/);
   assert.equal(house.client().get("slow")?.args["redelivered"], true);
+});
+
+/** The client's only channel, as the broker has it. */
+function channelOf(house: WireHouse): Channel {
+  const [shown] = house.server.live.all();
+  const [channel] = shown!.channels();
+  return channel as Channel;
+}
+
+/** Its number may be opened again, and what is asked there is answered. */
+function checkReopened(client: WireClient): void {
+  client.send(1, "channel.close-ok", {});
+  client.send(1, "channel.open", { outOfBand: "" });
+  client.declare("other");
+  assert.deepEqual(client.names(), ["channel.open-ok", "queue.declare-ok"]);
+}
+
+test("a channel that times out while a reply waits for the disk is not answered any more", async () => {
+  const house = await open();
+  const client = house.client();
+  const flags = { passive: false, durable: true, exclusive: false, autoDelete: false, noWait: false };
+  client.connection.receive(methodFrame(1, "queue.declare", { ticket: 0, queue: "q", ...flags, arguments: [] }));
+  channelOf(house).leaseTimedOut(60_000, {});
+  assert.deepEqual(client.names(), ["channel.close"]);
+  checkReopened(client);
+});
+
+test("a get that waits when its channel times out holds back nobody", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("q");
+  client.take();
+  const channel = channelOf(house);
+  house.client().connection.receive(publishFrames("q", "m", { deliveryMode: 2 }));
+  client.connection.receive(methodFrame(1, "basic.get", { ticket: 0, queue: "q", noAck: false }));
+  channel.leaseTimedOut(60_000, {});
+  assert.deepEqual(client.names(), ["channel.close"]);
+  checkReopened(client);
+  assert.equal(client.get("q")?.body, "m");
+});
+
+test("a get that waits when its connection goes writes nothing", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("q");
+  client.take();
+  house.client().connection.receive(publishFrames("q", "m", { deliveryMode: 2 }));
+  client.connection.receive(methodFrame(1, "basic.get", { ticket: 0, queue: "q", noAck: false }));
+  client.destroy();
+  house.settle();
+  assert.equal(client.output.bytes, 0);
+  assert.equal(house.client().get("q")?.args["redelivered"], false);
 });
 
 test("a quorum queue delays what is returned, a little more each time", async () => {

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tableOf } from "../model/field-table.ts";
 import { plainVhost } from "../model/vhosts.ts";
-import { WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
+import type { AmqpConnection } from "./connection.ts";
+import { methodFrame, publishFrames, WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
 
 /** A broker with a virtual host `v` and a user `u` who may do there what the patterns say. */
 async function tenancy(configure = "", write = "", read = ""): Promise<{ house: WireHouse; user: WireClient }> {
@@ -209,4 +210,32 @@ test("an operator closes a connection with a reason", async () => {
   user.send(0, "connection.close-ok", {});
   user.destroy();
   assert.equal(house.server.live.countInVhost("v"), 0);
+});
+
+test("a channel that waited to be closed when its connection was ended is counted once, and not answered", async () => {
+  const { house, user } = await tenancy(".*", ".*", ".*");
+  user.declare("q");
+  user.take();
+  const close = methodFrame(1, "channel.close", { replyCode: 200, replyText: "", classId: 0, methodId: 0 });
+  user.connection.receive(Buffer.concat([publishFrames("q", "m", { deliveryMode: 2 }), close]));
+  for (const shown of house.server.live.all()) shown.close("Closed via management plugin");
+  assert.deepEqual(user.names(), ["connection.close"]);
+  assert.equal(house.server.live.channelCountOfUser("u"), 0);
+});
+
+test("an exclusive queue that goes by itself is forgotten, in old virtual hosts and in new ones", async () => {
+  const { house, user } = await tenancy(".*", ".*", ".*");
+  for (const client of [house.client(), user]) {
+    const { exclusiveQueues } = client.connection as AmqpConnection;
+    const exclusive = { ...flags, exclusive: true };
+    client.send(1, "queue.declare", { ticket: 0, queue: "used", ...exclusive, autoDelete: true, arguments: [] });
+    const expires = tableOf({ "x-expires": 1000 });
+    client.send(1, "queue.declare", { ticket: 0, queue: "unused", ...exclusive, arguments: expires });
+    assert.deepEqual([exclusiveQueues.size, house.server.ownerByQueue.size], [2, 2]);
+    client.consume("used");
+    client.send(1, "basic.cancel", { consumerTag: "c", noWait: false });
+    assert.deepEqual([exclusiveQueues.size, house.server.ownerByQueue.size], [1, 1]);
+    house.clock.advance(2000);
+    assert.deepEqual([exclusiveQueues.size, house.server.ownerByQueue.size], [0, 0]);
+  }
 });

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
 import { allAlgorithms, readPemKey } from "../../../auth/oauth2/signing-keys.ts";
-import { WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
+import { defaultVhost, plainVhost } from "../model/vhosts.ts";
+import { methodFrame, publishFrames, WireHouse, type Received, type WireClient } from "./wire-house.suite.ts";
 
 const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
@@ -42,10 +43,11 @@ async function arrived(client: WireClient): Promise<Received[]> {
   throw new Error("nothing came");
 }
 
-async function loggedIn(): Promise<{ house: WireHouse; client: WireClient }> {
+async function loggedIn(vhost = defaultVhost): Promise<{ house: WireHouse; client: WireClient }> {
   const house = await WireHouse.open({}, { backends: ["internal", "oauth2"], tokens });
+  if (vhost !== defaultVhost) house.server.vhosts.create(vhost, plainVhost);
   const client = house.peer();
-  client.logIn({ user: "whoever", password: tokenOf(house, "ann", 60) });
+  client.logIn({ user: "whoever", password: tokenOf(house, "ann", 60), vhost });
   const received = [...(await arrived(client)), ...(await arrived(client))];
   assert.deepEqual(
     received.map(({ name }) => name),
@@ -102,4 +104,16 @@ test("who logged in by password stays who they are, whatever they send", async (
   client.send(0, "connection.update-secret", { newSecret: "anything", reason: "" });
   client.declare("q");
   assert.deepEqual(client.names(), ["connection.update-secret-ok", "queue.declare-ok"]);
+});
+
+test("what waited for a publish is not done any more when the virtual host has gone meanwhile", async () => {
+  const { house, client } = await loggedIn("v");
+  client.declare("q");
+  client.take();
+  const flags = { passive: false, durable: true, exclusive: false, autoDelete: false, noWait: false };
+  const declare = methodFrame(1, "queue.declare", { ticket: 0, queue: "new", ...flags, arguments: [] });
+  client.connection.receive(Buffer.concat([publishFrames("q", "m", { deliveryMode: 2 }), declare]));
+  house.server.vhosts.delete("v");
+  assert.deepEqual(client.names(), ["connection.close"]);
+  assert.equal(house.server.live.channelCountOfUser("ann"), 0);
 });
