@@ -433,11 +433,7 @@ export class AmqpConnection implements Connection, FrameHandler {
   release(): void {
     this.channels.release();
     this.#commitWait.clear();
-    for (const queue of this.exclusiveQueues) {
-      this.server.ownerByQueue.delete(queue);
-      if (!queue.isDeleted) queue.namespace.deleteQueue(queue);
-    }
-    this.exclusiveQueues.clear();
+    for (const queue of this.exclusiveQueues) queue.namespace.deleteQueue(queue);
   }
 
   /** Sends what is pending, then closes the socket. */

@@ -14,11 +14,13 @@ import { erlangString, Fault, lockedQueue, resource } from "./errors.ts";
 import type { RabbitServer } from "./server.ts";
 import type { Vhost } from "./vhosts.ts";
 
-/** Who asks for something to be done in a virtual host: an AMQP connection, or an HTTP request. It owns its exclusive queues. */
+/** Who asks for something to be done in a virtual host: an AMQP connection, or an HTTP request. */
 export interface Caller {
   readonly server: RabbitServer;
   readonly user: Identity;
   readonly virtualHost: Vhost;
+  /** That it owns, each for as long as the queue is there; undefined: it does not stay, and can own none. */
+  readonly exclusiveQueues?: Set<Queue>;
 }
 
 /** Why the user may not, if so. */

@@ -69,7 +69,10 @@ function declareNamed(caller: Caller, name: string, declaration: QueueDeclaratio
     checkNewQueue(declaration, name, vhost);
   if (fault !== undefined) return fault;
   const queue = namespace.createQueue(name, queueSettings(declaration), keptForm(declaration));
-  if (declaration.exclusive) caller.server.ownerByQueue.set(queue, caller);
+  if (declaration.exclusive) {
+    caller.server.ownerByQueue.set(queue, caller);
+    caller.exclusiveQueues?.add(queue);
+  }
   return { queue, isNew: true };
 }
 
@@ -184,7 +187,6 @@ export function deleteQueue(caller: Caller, name: string, asked: DeleteCondition
   const fault = checkOwner(caller, queue) ?? checkDelete(queue, asked, caller.virtualHost.name);
   if (fault !== undefined) return fault;
   const messageCount = queueDeclaration(queue).type === "stream" && !isTopic(queue) ? 0 : readyCountOf(queue);
-  caller.server.ownerByQueue.delete(queue);
   namespace.deleteQueue(queue);
   return { messageCount };
 }

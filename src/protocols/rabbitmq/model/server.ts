@@ -7,7 +7,7 @@ import type { Alerts } from "../../../alerts/alerts.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Authority } from "../../../auth/authority.ts";
 import type { AuthChange } from "../../../auth/changes.ts";
-import type { Broker, Pressure, Queue } from "../../../broker/api.ts";
+import type { Broker, Namespace, Pressure, Queue } from "../../../broker/api.ts";
 import { LimitedLog } from "../../../observe/limited-log.ts";
 import type { Logger } from "../../../observe/log.ts";
 import type { OpenPort } from "../../../server/protocol.ts";
@@ -17,6 +17,7 @@ import type { ForeignTopics } from "./foreign-topics.ts";
 import { LiveConnections } from "./live.ts";
 import { MessageSizes } from "./message-sizes.ts";
 import { Parameters } from "./parameters.ts";
+import type { Caller } from "./permissions.ts";
 import { Policies } from "./policies.ts";
 import { VhostLimits } from "./vhost-limits.ts";
 import type { Trial } from "../../trial.ts";
@@ -53,6 +54,8 @@ export interface RequestCount {
 export const spokenProduct = "RabbitMQ";
 export const spokenVersion = "3.10.8";
 
+const nothing = (): void => undefined;
+
 export class RabbitServer {
   readonly broker: Broker;
   readonly authority: Authority;
@@ -70,8 +73,8 @@ export class RabbitServer {
   readonly vhostLimits: VhostLimits;
   readonly live = new LiveConnections();
   readonly messageSizes = new MessageSizes();
-  /** Exclusive queues, and the connections that declared them. */
-  readonly ownerByQueue = new Map<Queue, object>();
+  /** Exclusive queues, and the connections that declared them. One that is deleted, by whomever, goes by itself. */
+  readonly ownerByQueue = new Map<Queue, Caller>();
   /** Set right after it was made, for they need its protocols. */
   shovels: Shovels | undefined;
   /** Kafka's, for definitions; set right after its protocol was made. */
@@ -105,7 +108,11 @@ export class RabbitServer {
     registerFederation(this.parameters);
     this.nodeName = `entrepot@${options.broker.id}`;
     this.startedAtMs = options.clock.now();
-    this.vhosts.observe({ vhostDeleting: ({ name }) => this.#vhostDeleting(name) });
+    for (const { namespace } of this.vhosts.all()) this.#forgetDeletedQueues(namespace);
+    this.vhosts.observe({
+      vhostCreated: ({ namespace }) => this.#forgetDeletedQueues(namespace),
+      vhostDeleting: ({ name }) => this.#vhostDeleting(name),
+    });
     this.authority.observe((change) => this.#authChanged(change));
     this.broker.onPressure((pressure) => this.#pressureChanged(pressure));
   }
@@ -113,6 +120,20 @@ export class RabbitServer {
   /** A name that nobody can guess: `prefix` and 132 bits. */
   uniqueName(prefix: string): string {
     return `${prefix}-${this.broker.random.bytes(16).toString("base64url")}`;
+  }
+
+  #forgetDeletedQueues(namespace: Namespace): void {
+    namespace.observe({
+      queueCreated: nothing,
+      queueDeleted: (queue) => {
+        this.ownerByQueue.get(queue)?.exclusiveQueues?.delete(queue);
+        this.ownerByQueue.delete(queue);
+      },
+      exchangeCreated: nothing,
+      exchangeDeleted: nothing,
+      bindingCreated: nothing,
+      bindingDeleted: nothing,
+    });
   }
 
   #vhostDeleting(name: string): void {

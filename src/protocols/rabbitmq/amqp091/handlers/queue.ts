@@ -53,9 +53,7 @@ function existingQueue(channel: Channel, name: string): Queue | Fault {
 
 function declare({ connection }: Channel, name: string, args: DeclareArguments): Queue | Fault {
   const declared = declareQueue(connection, name, args);
-  if (declared instanceof Fault) return declared;
-  if (args.exclusive) connection.exclusiveQueues.add(declared.queue);
-  return declared.queue;
+  return declared instanceof Fault ? declared : declared.queue;
 }
 
 export function queueBind(channel: Channel, args: MethodArguments<"queue.bind">): Fault | undefined {
@@ -98,10 +96,8 @@ export function queueDelete(channel: Channel, args: MethodArguments<"queue.delet
   const { connection } = channel;
   const name = channel.queueName(args.queue);
   if (name instanceof Fault) return name;
-  const queue = connection.namespace.queue(cleanName(name));
   const deleted = deleteQueue(connection, cleanName(name), args);
   if (deleted instanceof Fault) return deleted;
-  if (queue !== undefined) connection.exclusiveQueues.delete(queue);
   if (!args.noWait) connection.reply(channel.number, "queue.delete-ok", deleted);
   return undefined;
 }
