@@ -198,8 +198,8 @@ export interface Session {
   limitGets(leaseMs: number, timedOut: (leaseMs: number) => void): void;
   /** True when `lease` is outstanding. */
   holds(lease: number): boolean;
-  /** No lease below this number is outstanding. */
-  readonly firstLease: number;
+  /** How many are outstanding up to and including `lease`. */
+  countUpTo(lease: number): number;
   /** Highest lease number given out. */
   readonly lastLease: number;
   /**
@@ -207,8 +207,11 @@ export interface Session {
    * were settled; 0: unknown lease, nothing done (for multiple with nothing outstanding, the protocol decides what that means).
    */
   settle(lease: number, multiple: boolean, settlement: Settlement): number;
-  /** Returns everything outstanding to its place (redelivered), in order. */
-  releaseAll(): void;
+  /**
+   * Returns everything outstanding to its place (redelivered), in order, but for leases of which `isKept` says so; the
+   * attempts count against delivery limits.
+   */
+  releaseAll(isKept?: (lease: number) => boolean): void;
   /** The peer takes no more for now (its socket is full) / takes again. Held deliveries wait in the queue. */
   pause(): void;
   resume(): void;

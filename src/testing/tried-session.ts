@@ -75,9 +75,6 @@ export class TriedSession implements Session {
   get leasedCount(): number {
     return this.#inner.leasedCount;
   }
-  get firstLease(): number {
-    return this.#inner.firstLease;
-  }
   get lastLease(): number {
     return this.#inner.lastLease;
   }
@@ -90,9 +87,12 @@ export class TriedSession implements Session {
   holds(lease: number): boolean {
     return this.#inner.holds(lease);
   }
-  releaseAll(): void {
-    this.#queueByLease.clear();
-    this.#inner.releaseAll();
+  countUpTo(lease: number): number {
+    return this.#inner.countUpTo(lease);
+  }
+  releaseAll(isKept?: (lease: number) => boolean): void {
+    for (const lease of this.#queueByLease.keys()) if (isKept?.(lease) !== true) this.#queueByLease.delete(lease);
+    this.#inner.releaseAll(isKept);
   }
   pause(): void {
     this.#inner.pause();

@@ -24,6 +24,7 @@ test("leases are settled as a list of them would be, however far apart the outst
     fc.record({ kind: fc.constant("one" as const), count: fc.nat() }),
     fc.record({ kind: fc.constant("all but one" as const), count: fc.nat() }),
     fc.record({ kind: fc.constant("multiple" as const), count: fc.nat() }),
+    fc.record({ kind: fc.constant("release" as const), count: fc.nat() }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
@@ -37,15 +38,21 @@ test("leases are settled as a list of them would be, however far apart the outst
         else if (kind === "noAck") for (let i = 0; i < count; i++) session.grant(undefined, 0, undefined);
         else if (held.length > 0) {
           const lease = held[count % held.length]!;
-          const gone =
-            kind === "one" ? [lease] : held.filter((one) => (kind === "multiple" ? one <= lease : one !== lease));
-          if (kind === "multiple") assert.equal(session.settle(lease, true, "accept"), gone.length);
+          const isKept = (one: number): boolean => one < lease || one % 3 === 0;
+          const gone = held.filter((one) => {
+            if (kind === "one") return one === lease;
+            if (kind === "release") return !isKept(one);
+            return kind === "multiple" ? one <= lease : one !== lease;
+          });
+          assert.equal(session.countUpTo(lease), held.indexOf(lease) + 1);
+          if (kind === "release") session.releaseAll(isKept);
+          else if (kind === "multiple") assert.equal(session.settle(lease, true, "accept"), gone.length);
           else for (const one of gone) assert.equal(session.settle(one, false, "accept"), 1);
           const lost = new Set(gone);
           held = held.filter((one) => !lost.has(one));
           assert.deepEqual(
             owner.settled,
-            gone.map((one) => [1e6 + one, "accept"]),
+            gone.map((one) => [1e6 + one, kind === "release" ? "fail" : "accept"]),
           );
           for (const one of gone.slice(0, 5)) assert.equal(session.settle(one, false, "accept"), 0);
         }

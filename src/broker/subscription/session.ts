@@ -59,10 +59,6 @@ export class SessionState implements Session {
     core.sessions.add(this);
   }
 
-  get firstLease(): number {
-    return this.#head;
-  }
-
   get lastLease(): number {
     return this.#next - 1;
   }
@@ -138,6 +134,17 @@ export class SessionState implements Session {
     return lease < this.#next && this.#owners[lease & this.#mask] !== undefined;
   }
 
+  countUpTo(lease: number): number {
+    const last = Math.min(lease, this.lastLease);
+    let count = 0;
+    for (const one of this.#stragglers.keys()) {
+      if (one > last) break;
+      count++;
+    }
+    for (let one = this.#head; one <= last; one++) if (this.#owners[one & this.#mask] !== undefined) count++;
+    return count;
+  }
+
   settle(lease: number, multiple: boolean, settlement: Settlement): number {
     if (!multiple) {
       if (!this.holds(lease)) return 0;
@@ -145,24 +152,11 @@ export class SessionState implements Session {
       this.#moveHead();
       return 1;
     }
-    const last = lease === 0 ? this.#next - 1 : Math.min(lease, this.#next - 1);
-    let count = 0;
-    for (const one of this.#stragglers.keys()) {
-      if (one > last) break;
-      this.#settleOne(one, settlement);
-      count++;
-    }
-    for (let one = this.#head; one <= last; one++) {
-      if (this.#owners[one & this.#mask] === undefined) continue;
-      this.#settleOne(one, settlement);
-      count++;
-    }
-    this.#moveHead();
-    return count;
+    return this.#settleUpTo(lease === 0 ? this.lastLease : Math.min(lease, this.lastLease), settlement, undefined);
   }
 
-  releaseAll(): void {
-    this.settle(0, true, "fail");
+  releaseAll(isKept?: (lease: number) => boolean): void {
+    this.#settleUpTo(this.lastLease, "fail", isKept);
   }
 
   close(): void {
@@ -182,6 +176,24 @@ export class SessionState implements Session {
       const at = lease & this.#mask;
       if (this.#owners[at] === owner) offsets.push(this.#offsets[at]!);
     }
+  }
+
+  /** All that is outstanding up to `last`, but for those that `isKept` names. */
+  #settleUpTo(last: number, settlement: Settlement, isKept: ((lease: number) => boolean) | undefined): number {
+    let count = 0;
+    for (const one of this.#stragglers.keys()) {
+      if (one > last) break;
+      if (isKept?.(one) === true) continue;
+      this.#settleOne(one, settlement);
+      count++;
+    }
+    for (let one = this.#head; one <= last; one++) {
+      if (this.#owners[one & this.#mask] === undefined || isKept?.(one) === true) continue;
+      this.#settleOne(one, settlement);
+      count++;
+    }
+    this.#moveHead();
+    return count;
   }
 
   #settleOne(lease: number, settlement: Settlement): void {

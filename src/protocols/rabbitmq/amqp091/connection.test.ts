@@ -130,6 +130,74 @@ test("a transaction is seen whole or not at all", async () => {
   assert.deepEqual(client.get("q")?.args["redelivered"], true);
 });
 
+test("what is recovered within a transaction is what the transaction has not settled", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("q");
+  const bodies = ["one", "two", "three", "four", "five"];
+  for (const body of bodies) client.publish("q", body);
+  client.take();
+  client.send(1, "tx.select", {});
+  for (const body of bodies) assert.equal(client.get("q", false)?.body, body);
+  client.send(1, "basic.ack", { deliveryTag: 2, multiple: true });
+  client.send(1, "basic.ack", { deliveryTag: 4, multiple: false });
+  client.send(1, "basic.recover", { requeue: true });
+  client.send(1, "tx.commit", {});
+  assert.deepEqual(client.names(), ["basic.recover-ok", "tx.commit-ok"]);
+  for (const body of ["three", "five"]) {
+    const got = client.get("q");
+    assert.deepEqual([got?.body, got?.args["redelivered"]], [body, true]);
+  }
+  assert.equal(client.get("q")?.name, "basic.get-empty");
+});
+
+test("what a transaction has settled one by one, and all up to a tag, is settled as each was", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("q", { "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead" });
+  client.declare("dead");
+  const bodies = ["1", "2", "3", "4", "5", "6"];
+  for (const body of bodies) client.publish("q", body);
+  client.take();
+  client.send(1, "tx.select", {});
+  for (const body of bodies) assert.equal(client.get("q", false)?.body, body);
+  client.send(1, "basic.nack", { deliveryTag: 2, multiple: false, requeue: false });
+  client.send(1, "basic.ack", { deliveryTag: 3, multiple: true });
+  client.send(1, "basic.nack", { deliveryTag: 5, multiple: true, requeue: false });
+  client.send(1, "basic.ack", { deliveryTag: 0, multiple: true });
+  client.send(1, "tx.commit", {});
+  assert.deepEqual(client.names(), ["tx.commit-ok"]);
+  client.send(1, "basic.recover", { requeue: true });
+  client.take();
+  assert.equal(client.get("q")?.name, "basic.get-empty");
+  for (const body of ["2", "4", "5"]) assert.equal(client.get("dead")?.body, body);
+  assert.equal(client.get("dead")?.name, "basic.get-empty");
+  client.send(1, "basic.ack", { deliveryTag: 6, multiple: false });
+  assert.equal(client.take()[0]?.args["replyText"], "PRECONDITION_FAILED - unknown delivery tag 6");
+});
+
+test("what a transaction has settled is unknown to it, until it is rolled back", async () => {
+  for (const again of [1, 2, 4]) {
+    const house = await open();
+    const client = house.client();
+    client.declare("q");
+    for (const body of ["1", "2", "3", "4"]) client.publish("q", body);
+    client.take();
+    client.send(1, "tx.select", {});
+    for (let i = 0; i < 4; i++) client.get("q", false);
+    const settle = (): void => {
+      client.send(1, "basic.ack", { deliveryTag: 2, multiple: true });
+      client.send(1, "basic.ack", { deliveryTag: 4, multiple: false });
+    };
+    settle();
+    client.send(1, "tx.rollback", {});
+    settle();
+    assert.deepEqual(client.names(), ["tx.rollback-ok"]);
+    client.send(1, "basic.ack", { deliveryTag: again, multiple: false });
+    assert.equal(client.take()[0]?.args["replyText"], `PRECONDITION_FAILED - unknown delivery tag ${again}`);
+  }
+});
+
 test("an exclusive queue goes with its connection", async () => {
   const house = await open();
   const owner = house.client();

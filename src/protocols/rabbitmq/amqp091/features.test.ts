@@ -288,6 +288,56 @@ test("a transaction that holds back more than one message may have is refused", 
   assert.deepEqual(client.names(), ["channel.open-ok", "tx.select-ok", "tx.commit-ok"]);
 });
 
+test("a commit settles what is old as well, however much was delivered since", async () => {
+  const house = await open();
+  const [client, producer] = [house.client(), house.client()];
+  client.declare("q");
+  client.send(1, "tx.select", {});
+  client.consume("q");
+  const count = 4400;
+  for (let tag = 1; tag <= count; tag++) {
+    producer.publish("q", "m");
+    if (tag > 1 && tag < count) client.send(1, "basic.ack", { deliveryTag: tag, multiple: false });
+    if (tag % 100 === 0) client.send(1, "tx.commit", {});
+    if (tag % 100 === 0) assert.equal(client.take().at(-1)?.name, "tx.commit-ok");
+  }
+  client.send(1, "basic.ack", { deliveryTag: count, multiple: true });
+  client.send(1, "tx.commit", {});
+  assert.deepEqual(client.names(), ["tx.commit-ok"]);
+  client.destroy();
+  assert.equal(house.client().get("q")?.name, "basic.get-empty");
+});
+
+test("settling all again and again within a transaction costs neither memory nor time", async () => {
+  const house = await open();
+  const client = house.client();
+  const channel = channelOf(house);
+  client.declare("q");
+  client.send(1, "tx.select", {});
+  const all = methodFrame(1, "basic.ack", { deliveryTag: 0, multiple: true });
+  const acks = Buffer.concat(Array.from({ length: 5000 }, () => all));
+  const before = process.memoryUsage().heapUsed;
+  for (let i = 0; i < 400; i++) client.connection.receive(acks);
+  const grownBytes = process.memoryUsage().heapUsed - before;
+  assert.ok(grownBytes < 60_000_000, `${grownBytes} bytes for acks of nothing`);
+
+  const producer = house.client();
+  client.consume("q");
+  const messages = Buffer.concat(Array.from({ length: 1000 }, () => publishFrames("q", "m")));
+  for (let i = 0; i < 30; i++) {
+    producer.raw(messages);
+    client.take();
+  }
+  const beganMs = performance.now();
+  for (let i = 0; i < 4; i++) client.connection.receive(acks);
+  const tookMs = performance.now() - beganMs;
+  assert.ok(tookMs < 3000, `${tookMs} ms for acks of what is settled`);
+  assert.equal(channel.uncommittedAckCount, 30_000);
+  client.send(1, "tx.commit", {});
+  assert.deepEqual(client.names(), ["tx.commit-ok"]);
+  assert.deepEqual([channel.uncommittedAckCount, channel.unacknowledgedCount], [0, 0]);
+});
+
 test("priorities are obeyed", async () => {
   const house = await open();
   const client = house.client();

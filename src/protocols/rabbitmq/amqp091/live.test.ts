@@ -91,6 +91,15 @@ test("deliveries, acknowledgements and what is open are counted", async () => {
   assert.deepEqual([channel.uncommittedCount, channel.uncommittedAckCount, channel.isTransactional], [1, 1, true]);
   client.send(1, "tx.commit", {});
   assert.deepEqual([channel.uncommittedCount, channel.counters.publish, channel.counters.ack], [0, 4, 3]);
+  for (const body of ["5", "6", "7"]) client.publish("q", body);
+  client.send(1, "tx.commit", {});
+  client.take();
+  client.send(1, "basic.ack", { deliveryTag: 5, multiple: false });
+  client.send(1, "basic.ack", { deliveryTag: 6, multiple: true });
+  client.send(1, "basic.ack", { deliveryTag: 8, multiple: false });
+  assert.deepEqual([channel.uncommittedAckCount, channel.counters.ack], [3, 3]);
+  client.send(1, "tx.commit", {});
+  assert.deepEqual([channel.uncommittedAckCount, channel.counters.ack, channel.unacknowledgedCount], [0, 6, 1]);
 });
 
 test("the log has a line at the opening and one at the end, with the reason", async () => {

@@ -18,8 +18,10 @@ interface HeldPublish {
   readonly routes: readonly Queue[] | undefined;
 }
 
+/** Done in order, since what a multiple one means is all that those before it have left. */
 interface HeldSettlement {
-  readonly tags: readonly number[];
+  readonly tag: number;
+  readonly isMultiple: boolean;
   readonly settlement: Settlement;
 }
 
@@ -32,6 +34,9 @@ export class Transaction {
   readonly #channel: Channel;
   #publishes: HeldPublish[] = [];
   #settlements: HeldSettlement[] = [];
+  /** A multiple settlement covers all up to this tag. Deliveries to come have higher ones. */
+  #settledUpTo = 0;
+  /** Those that were settled one by one. */
   readonly #settledTags = new Set<number>();
   /** Of what is held back; in the connection's count. */
   #heldBytes = 0;
@@ -44,8 +49,16 @@ export class Transaction {
     return this.#publishes.length;
   }
 
+  /** Counted when it is asked for, which is rarer than settling. */
   get settledCount(): number {
-    return this.#settledTags.size;
+    let count = this.#channel.session.countUpTo(this.#settledUpTo);
+    for (const tag of this.#settledTags) if (tag > this.#settledUpTo) count++;
+    return count;
+  }
+
+  /** An outstanding delivery, which is settled when it is committed. */
+  hasSettled(tag: number): boolean {
+    return tag <= this.#settledUpTo || this.#settledTags.has(tag);
   }
 
   publish(publication: Publication, isMandatory: boolean): Fault | undefined {
@@ -72,19 +85,22 @@ export class Transaction {
   /** Notes a settlement; answers false when no such delivery is outstanding. */
   settle(tag: number, isMultiple: boolean, settlement: Settlement): boolean {
     const { session } = this.#channel;
-    const isOpen = (lease: number): boolean => session.holds(lease) && !this.#settledTags.has(lease);
-    const tags: number[] = [];
-    if (tag !== 0 && !isOpen(tag)) return false;
-    if (isMultiple) {
-      const last = tag === 0 ? session.lastLease : tag;
-      for (let lease = session.firstLease; lease <= last; lease++) if (isOpen(lease)) tags.push(lease);
-    } else if (tag === 0) {
-      return false;
-    } else {
-      tags.push(tag);
+    const isAll = isMultiple && tag === 0;
+    if (!isAll && (!session.holds(tag) || this.hasSettled(tag))) return false;
+    const settlements = this.#settlements;
+    if (!isMultiple) {
+      this.#settledTags.add(tag);
+      settlements.push({ tag, isMultiple, settlement });
+      return true;
     }
-    for (const settled of tags) this.#settledTags.add(settled);
-    this.#settlements.push({ tags, settlement });
+    const last = isAll ? session.lastLease : tag;
+    // Nothing was delivered since all was settled.
+    if (last <= this.#settledUpTo) return true;
+    this.#settledUpTo = last;
+    // One that goes further takes in the one before it: however often a client settles all, that is noted once.
+    const before = settlements.at(-1);
+    if (before?.isMultiple === true && before.settlement === settlement) settlements.pop();
+    settlements.push({ tag: last, isMultiple, settlement });
     return true;
   }
 
@@ -106,9 +122,9 @@ export class Transaction {
         else if (routed === 0) counters.dropUnroutable++;
         isRefused ||= outcome.refused;
       }
-      for (const { tags, settlement } of settlements) {
-        for (const tag of tags) session.settle(tag, false, settlement);
-        if (settlement === "accept") counters.ack += tags.length;
+      for (const { tag, isMultiple, settlement } of settlements) {
+        const settled = session.settle(tag, isMultiple, settlement);
+        if (settlement === "accept") counters.ack += settled;
       }
     });
     return isRefused ? new Fault("preconditionFailed", "partial tx completion") : undefined;
@@ -120,6 +136,7 @@ export class Transaction {
     this.#heldBytes = 0;
     this.#publishes = [];
     this.#settlements = [];
+    this.#settledUpTo = 0;
     this.#settledTags.clear();
   }
 }

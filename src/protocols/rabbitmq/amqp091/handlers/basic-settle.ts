@@ -21,7 +21,9 @@ export function qos(channel: Channel, args: MethodArguments<"basic.qos">): Fault
 
 export function recoverAsync(channel: Channel, args: MethodArguments<"basic.recover-async">): Fault | undefined {
   if (!args.requeue) return new Fault("notImplemented", "requeue=false");
-  channel.session.releaseAll();
+  const { session, transaction } = channel;
+  // As in RabbitMQ: what the transaction has settled is not outstanding any more, though it is not committed.
+  session.releaseAll(transaction && ((lease) => transaction.hasSettled(lease)));
   return undefined;
 }
 
