@@ -162,3 +162,27 @@ test("who cuts off a body that is written by itself is a line in the log, and no
   socket.destroy();
   assert.deepEqual(await promise, ["info", "an HTTP answer was cut off by its reader", { path: "/backup" }]);
 });
+
+test(
+  "a body that is written by itself ends when its reader leaves between two pieces",
+  { timeout: 20_000 },
+  async (t) => {
+    const { promise: over, resolve: end } = Promise.withResolvers<string>();
+    const port = await serve(t, ({ peer }) => {
+      const gone = new Promise<void>((resolve) => peer.whenGone(resolve));
+      const body: BodyWriter = async (write) => {
+        await write(Buffer.alloc(10));
+        await gone;
+        const second = write(Buffer.alloc(10));
+        end(second.then(() => "it was written", String));
+        await second;
+      };
+      return { status: 200, body };
+    });
+    const socket = connect(port, "127.0.0.1");
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await new Promise((seen) => socket.once("data", seen));
+    socket.destroy();
+    assert.equal(await over, "PeerGone: the peer has gone");
+  },
+);

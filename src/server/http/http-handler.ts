@@ -209,6 +209,8 @@ function end(response: ServerResponse, body: string | Buffer): void {
 
 /** Resolves in a later turn, when the peer has taken what was written or has gone. */
 function send(response: ServerResponse, piece: string | Buffer, clock: Clock): Promise<void> {
+  // Of who left between two pieces, nothing more is heard.
+  if (response.destroyed) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
   if (response.write(piece)) {
     clock.defer(resolve);
