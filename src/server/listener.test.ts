@@ -133,3 +133,21 @@ test("a peer that reads nothing holds back what is written for it, and only that
   quick.destroy();
   await listener.stop(1000);
 });
+
+test("a peer that reads nothing stays when it is ended, with what it was sent, until it is cut off", async () => {
+  const peers: Peer[] = [];
+  const listener = await listen(echo(peers));
+  const slow = await dial(listener);
+  slow.on("error", () => undefined);
+  slow.pause();
+  while (peers.length < 1) await new Promise((resolve) => setImmediate(resolve));
+  const bytes = Buffer.alloc(20_000_000);
+  peers[0]!.output.copy(bytes, 0, bytes.length);
+  peers[0]!.end();
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(listener.connectionCount, 1);
+  peers[0]!.destroy();
+  while (listener.connectionCount > 0) await new Promise((resolve) => setImmediate(resolve));
+  slow.destroy();
+  await listener.stop(1000);
+});

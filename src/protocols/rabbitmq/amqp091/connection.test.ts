@@ -247,6 +247,28 @@ test("a silent peer is cut off, first in the handshake, later by heartbeats", as
   assert.equal(client.isEnded, true);
 });
 
+test("a peer that does not take its last words is cut off, whoever ended the connection", async () => {
+  const house = await open();
+  const bye = { replyCode: 200, replyText: "bye", classId: 0, methodId: 0 };
+  const ways: readonly ((client: WireClient) => void)[] = [
+    (client) => client.send(0, "connection.close", bye),
+    (client) => client.raw(Buffer.from("no frame at all")),
+    () => {
+      for (const shown of house.server.live.all()) shown.close("enough");
+    },
+  ];
+  for (const end of ways) {
+    const client = house.client();
+    end(client);
+    house.clock.advance(29_000);
+    client.connection.tick(house.clock.now());
+    assert.equal(house.server.live.count, 1);
+    house.clock.advance(2000);
+    client.connection.tick(house.clock.now());
+    assert.equal(house.server.live.count, 0);
+  }
+});
+
 test("nobody is dead, and heartbeats go out, when the machine's clock is set forth or back", async () => {
   for (const byMs of [3 * 3_600_000, -3 * 3_600_000]) {
     const house = await open();

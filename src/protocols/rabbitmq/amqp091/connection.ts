@@ -403,7 +403,8 @@ export class AmqpConnection implements Connection, FrameHandler {
         this.flush();
         return;
       case "close-too-long":
-        this.end();
+        // What it was sent it does not take: more patience would keep it for ever.
+        this.peer.destroy();
         return;
       default:
         this.why ??= verdict === "dead" ? "no heartbeat came in time" : "the handshake took too long";
@@ -436,8 +437,9 @@ export class AmqpConnection implements Connection, FrameHandler {
     for (const queue of this.exclusiveQueues) queue.namespace.deleteQueue(queue);
   }
 
-  /** Sends what is pending, then closes the socket. */
+  /** Sends what is pending, then closes the socket; a peer that takes too long to read it is cut off. */
   end(): void {
+    this.#liveness.closing(this.hub.clock.elapsedMs());
     this.peer.end();
   }
 

@@ -36,9 +36,9 @@ export class Liveness {
     this.#hasSent = true;
   }
 
-  /** We have said close: the peer's answer is waited for. */
+  /** We have said close, or our last words: the peer's answer is waited for, or that it reads them. Its first call counts. */
   closing(elapsedMs: number): void {
-    this.#closingSinceMs = elapsedMs;
+    if (this.#closingSinceMs < 0) this.#closingSinceMs = elapsedMs;
   }
 
   /** @param intervalMs of heartbeats; 0: none. */
