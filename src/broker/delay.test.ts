@@ -79,6 +79,22 @@ test("delays outlive crash, stop and checkpoint; what fell due meanwhile comes a
   }
 });
 
+test("a delay past all times there are has no end before a restart, and none after it", async () => {
+  const bottle = await Bottle.open();
+  bottle.ns.createExchange("e", delaying, {});
+  bottle.ns.bind("e", { queue: bottle.declare("routed") }, "k", {});
+  bottle.declare("q");
+  bottle.publish("k", "never", { exchange: "e", delayMs: 2 ** 63 });
+  bottle.publish("q", "never", { delayMs: 2 ** 63 });
+  await bottle.settle();
+  for (const way of ["crash", "checkpoint", "restart", "crash"] as const) {
+    await bottle[way]();
+    await bottle.advance(60_000);
+    for (const name of ["routed", "q"]) assert.deepEqual(await bottle.drain(name), [], `${name} after ${way}`);
+    assert.equal(bottle.queue("q").scheduledCount, 1);
+  }
+});
+
 test("a few delayed messages outlive any number of checkpoints and restarts", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q");

@@ -23,6 +23,8 @@ const targetBytes = 10;
 const textMax = 20_000;
 /** Targets of one record; a wider fan-out is written as several. */
 const targetsMax = 60_000;
+/** In the year 10889: what six octets hold. */
+const deliverAtMsMax = 2 ** 48 - 1;
 
 /** A publication as the router sees it. */
 class PublicationInput implements RouteInput {
@@ -144,6 +146,8 @@ export class Publisher {
     exchangeId: number,
     isDurable: boolean,
   ): void {
+    // As on the disk, where there is no later time: or it would come at once after the next start.
+    if (p.deliverAtMs > deliverAtMsMax) p.deliverAtMs = deliverAtMsMax;
     this.#depth++;
     for (let i = 0; i < targets.length; i++) {
       if (targets[i]!.isPlain) continue;
