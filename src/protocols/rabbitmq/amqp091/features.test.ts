@@ -350,6 +350,31 @@ test("priorities are obeyed", async () => {
   );
 });
 
+test("undoing a binding of one's own looks at no other binding, and another's queue is locked where there is one", async () => {
+  const house = await open();
+  const [owner, other] = [house.client(), house.client()];
+  const flags = { passive: false, durable: false, exclusive: true, autoDelete: false, noWait: false };
+  owner.send(1, "queue.declare", { ticket: 0, queue: "mine", ...flags, arguments: [] });
+  for (const key of ["a", "b"]) bind(owner, "mine", "amq.direct", key);
+  const { namespace } = house.server.vhosts.find("/")!;
+  const { bindingsTo } = namespace;
+  let looks = 0;
+  namespace.bindingsTo = (destination) => {
+    looks++;
+    return bindingsTo.call(namespace, destination);
+  };
+  const unbind = (client: WireClient, routingKey: string): void =>
+    client.send(1, "queue.unbind", { ticket: 0, queue: "mine", exchange: "amq.direct", routingKey, arguments: [] });
+  owner.take();
+  for (const key of ["a", "a"]) unbind(owner, key);
+  assert.deepEqual(owner.names(), ["queue.unbind-ok", "queue.unbind-ok"]);
+  assert.equal(looks, 0);
+  unbind(other, "a");
+  assert.deepEqual(other.names(), ["queue.unbind-ok"]);
+  unbind(other, "b");
+  assert.equal(other.take()[0]?.args["replyCode"], 405);
+});
+
 test("a certificate logs in by its common name", async () => {
   const house = await open();
   const client = house.peer({ isTls: true, certificateName: "guest" });
@@ -394,12 +419,7 @@ test("half messages on many channels do not add up without end", async () => {
       Buffer.alloc(6000),
       Buffer.from([206]),
     ]);
-    let at = 0;
-    while (at < bytes.length) {
-      bytes.writeUInt16BE(channel, at + 1);
-      at += bytes.readUInt32BE(at + 3) + 8;
-    }
-    client.raw(bytes);
+    client.raw(onChannel(channel, bytes));
   }
   const [, close] = client.take();
   assert.equal(close?.name, "connection.close");

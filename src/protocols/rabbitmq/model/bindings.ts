@@ -42,9 +42,9 @@ export function unbind(caller: Caller, ends: BindingEnds, args: Headers): Fault 
   if (refused !== undefined) return refused;
   const found = destinationOf(namespace, ends);
   if (found === undefined || namespace.exchange(source) === undefined) return undefined;
+  const fault = checkDestination(caller, found);
   // Another connection's queue is only seen to be locked where there is something to unbind.
-  const fault = isBound(namespace, ends, found) ? checkDestination(caller, found) : undefined;
-  if (fault !== undefined) return fault;
+  if (fault !== undefined) return isBound(namespace, ends, found) ? fault : undefined;
   namespace.unbind(source, found, routingKey, args);
   return undefined;
 }
