@@ -365,6 +365,18 @@ test("a deleted queue tells its consumers, forgets its leases and its bindings",
   assert.equal(bottle.queue("q").readyCount, 0);
 });
 
+test("leases are looked at once a second at most, however short they are", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.publish("q", "a");
+  const taker = bottle.consume("q", { leaseMs: 1 });
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["a"]);
+  assert.equal(bottle.clock.nextTimerMs()! - bottle.clock.now(), 1000);
+  await bottle.advance(1000);
+  assert.equal(taker.endings[0], "lease-timeout");
+});
+
 test("a lease that is held too long is told to its consumer", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q");

@@ -26,8 +26,9 @@ interface Straggler {
   limitMs: number;
 }
 
-/** How often leases are looked at for being overdue, at most. */
-const deadlineCheckMs = 60_000;
+/** How long it is at most and at least from one look for overdue leases to the next, which takes in all there are. */
+const deadlineCheckMsMax = 60_000;
+const deadlineCheckMsMin = 1000;
 
 export class SessionState implements Session {
   leasedCount = 0;
@@ -50,7 +51,7 @@ export class SessionState implements Session {
   #creditLimit = 0;
   #isPaused = false;
   #deadline: TimerHandle | undefined;
-  #checkEveryMs = deadlineCheckMs;
+  #checkEveryMs = deadlineCheckMsMax;
   #getLeaseMs = 0;
   #getTimedOut: ((leaseMs: number) => void) | undefined;
 
@@ -275,19 +276,20 @@ export class SessionState implements Session {
     this.#mask = size - 1;
   }
 
-  /** Looks at the leases every `leaseMs`, or oftener, for as long as there are some or may be. */
+  /** Looks at the leases every `leaseMs`, or so often as it may, for as long as there are some or may be. */
   #watchDeadlines(leaseMs: number): void {
     const { clock } = this.#core;
+    const everyMs = Math.max(leaseMs, deadlineCheckMsMin);
     if (this.#deadline !== undefined) {
-      if (leaseMs >= this.#checkEveryMs) return;
+      if (everyMs >= this.#checkEveryMs) return;
       clock.clearTimer(this.#deadline);
     } else {
       // Until now nothing had a limit, and what was granted then has none.
       this.#limitMs.fill(0);
       for (const straggler of this.#stragglers.values()) straggler.limitMs = 0;
-      this.#checkEveryMs = deadlineCheckMs;
+      this.#checkEveryMs = deadlineCheckMsMax;
     }
-    this.#checkEveryMs = Math.min(leaseMs, this.#checkEveryMs);
+    this.#checkEveryMs = Math.min(everyMs, this.#checkEveryMs);
     const check = (): void => {
       this.#deadline = undefined;
       if (this.isClosed || (this.consumers.size === 0 && this.leasedCount === 0)) return;
