@@ -392,8 +392,8 @@ export class AmqpConnection implements Connection, FrameHandler {
 
   tick(nowMs: number): void {
     this.channels.tick(nowMs);
-    this.#slowReader.tick(nowMs);
     const elapsedMs = this.hub.clock.elapsedMs();
+    this.#slowReader.tick(elapsedMs);
     const verdict = this.#liveness.tick(elapsedMs, this.#phase, this.heartbeatMs, this.#intake.isStopped);
     switch (verdict) {
       case "fine":

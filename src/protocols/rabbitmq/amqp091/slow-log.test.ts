@@ -63,6 +63,13 @@ test("a full socket is nothing to tell of when no message waits, or when it empt
   assert.deepEqual(linesOf(none.house, slow), []);
 });
 
+test("a consumer is not slow because the machine's clock was set forward", async () => {
+  const { house, client } = await stuckConsumer();
+  house.clock.jumpTo(house.clock.now() + 3_600_000);
+  client.connection.tick(house.clock.now());
+  assert.deepEqual(linesOf(house, slow), []);
+});
+
 test("a producer that is held back is told of, with the reason, and how long it was", async () => {
   const house = await WireHouse.open();
   const client = house.client();

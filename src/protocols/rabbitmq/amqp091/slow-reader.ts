@@ -1,6 +1,7 @@
 /**
  * Notices a client that takes its deliveries too slowly: none are written any more because its socket is full, messages wait
- * for it, and that lasts. Looked at by the connection's tick; deliveries themselves cost nothing.
+ * for it, and that lasts. Looked at by the connection's tick; deliveries themselves cost nothing. Times are of a clock that only
+ * goes forward: the machine's may be set, and nobody is slow for that.
  */
 
 import { logReaderRecovered, logSlowReader } from "./connection-log.ts";
@@ -23,7 +24,7 @@ export class SlowReader {
 
   /** The socket takes no more. */
   filled(): void {
-    this.#fullSinceMs ??= this.#connection.hub.clock.now();
+    this.#fullSinceMs ??= this.#connection.hub.clock.elapsedMs();
   }
 
   /** The socket has taken everything. */
@@ -33,15 +34,15 @@ export class SlowReader {
     this.#fullSinceMs = undefined;
     if (!this.#isTold) return;
     this.#isTold = false;
-    logReaderRecovered(this.#connection, this.#connection.hub.clock.now() - since);
+    logReaderRecovered(this.#connection, Math.round(this.#connection.hub.clock.elapsedMs() - since));
   }
 
-  tick(nowMs: number): void {
-    if (this.#isTold || this.#fullSinceMs === undefined || nowMs - this.#fullSinceMs < slowMs) return;
+  tick(elapsedMs: number): void {
+    if (this.#isTold || this.#fullSinceMs === undefined || elapsedMs - this.#fullSinceMs < slowMs) return;
     const queues = this.#queuesThatWait();
     if (queues.length === 0) return;
     this.#isTold = true;
-    logSlowReader(this.#connection, queues, nowMs - this.#fullSinceMs);
+    logSlowReader(this.#connection, queues, Math.round(elapsedMs - this.#fullSinceMs));
   }
 
   /** Those that have messages for it, by the channels that consume them. */
