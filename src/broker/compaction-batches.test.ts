@@ -280,6 +280,24 @@ test("readers hear of an aborted transaction as long as its end is there, and no
   }
 });
 
+test("batches that take long to look at are looked at over many turns", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  for (let i = 0; i < 50; i++) append(bottle, log, `a=${i}`);
+  await bottle.settle();
+  let elapsedMs = 0;
+  bottle.clock.elapsedMs = () => (elapsedMs += 4);
+  let turns = 0;
+  const countTurn = (): void => {
+    if (++turns < 1000 && log.readyCount > 1) bottle.clock.defer(countTurn);
+  };
+  // When the pass begins.
+  bottle.clock.setTimer(bottle.clock.now() + 1000, () => bottle.clock.defer(countTurn));
+  await bottle.advance(2000);
+  assert.equal(log.readyCount, 1);
+  assert.ok(turns > 20 && turns < 1000, `${turns} turns`);
+});
+
 test("what is younger than the lag stays, whatever came after it", async () => {
   const bottle = await Bottle.open();
   const retention = { ...plainLog.retention, compact: true, compactLagMs: 10_000 };

@@ -9,6 +9,7 @@
  */
 import { putU32 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
+import { TurnShare } from "../base/turn-share.ts";
 import type { Random } from "../base/random.ts";
 import { must } from "../base/assert.ts";
 import type { Damage, Log } from "../log/log.ts";
@@ -94,7 +95,9 @@ export class Core {
   readonly commit: Committer;
   readonly schedule: Schedule;
   readonly publisher: Publisher;
-  readonly unpacked = new UnpackedBatches(this);
+  readonly unpacked: UnpackedBatches;
+  /** Of the passes of compacted logs. */
+  readonly compacting: TurnShare;
   /** What the keys of compacted logs take, about. */
   compactionBytes = 0;
   readonly measures = new Measures();
@@ -132,6 +135,8 @@ export class Core {
     this.log = options.log;
     // When a timer fires, time has passed.
     this.clock = new OwnedClock(options.clock, () => void (this.#isNowFresh = false));
+    this.unpacked = new UnpackedBatches(this);
+    this.compacting = new TurnShare(this.clock);
     this.random = options.random;
     this.logger = options.logger;
     this.limitedLog = new LimitedLog(options.logger, this.clock);

@@ -66,11 +66,14 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       }
       // A filter that lets little through must not keep the others waiting for a whole log.
       if (looks === looksPerTurn) return this.wake();
-      const isKnown = this.#core.unpacked.lookAgain(partition, this.#position, this.#entry);
+      const { unpacked } = this.#core;
+      const isKnown = unpacked.lookAgain(partition, this.#position, this.#entry);
       if (!isKnown && !partition.look(this.#position, this.#entry)) {
         if (!this.#load()) return;
         continue;
       }
+      // Nor must batches in which there is nothing for it.
+      if (this.#entry.isBatch && unpacked.share.isUsedUp) return this.#rest(looks > 0);
       const offset = this.#seek();
       if (offset < 0) continue;
       const { options, session, receiver } = this.consumer;
@@ -81,6 +84,14 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       receiver.deliver(lease, this.#entry, false, 0, 0);
     }
   }
+
+  /** Goes on in another turn: whoever had a part of this one, behind those who had none. */
+  #rest(hadTurn: boolean): void {
+    if (hadTurn) this.#core.unpacked.share.wait(this.#wakeUp);
+    else this.wake();
+  }
+
+  readonly #wakeUp = (): void => this.wake();
 
   /** Moves from the entry onto its message at or behind the position; -1: the batch has none, and is passed over. */
   #seek(): number {

@@ -14,6 +14,8 @@
  * have no message count as superseded, so it is as small as it can be when it says that it holds as many as are not.
  * The end of a transaction goes, as late as a tombstone, when nothing is left between its transaction's begin and it.
  *
+ * All logs together have a share of each turn for their passes.
+ *
  * What is superseded is written to the journal and to checkpoints like settlements are, so it does not come back; the
  * map is not: the first pass after a start reads the log once, a bounded piece a turn. The map costs memory for each
  * key, not for each message, and the maps of all logs have a bound: keys beyond it are not followed, so their older messages
@@ -33,6 +35,8 @@ import type { Partition } from "./partition.ts";
 const passEveryMs = 1000;
 /** Messages that one turn looks at, and forgets, at most (but for those of one batch). */
 const looksPerTurn = 4096;
+/** How long a piece of a pass looks at batches, about: a small one may be a lot to open. */
+const pieceMs = 5;
 const deleteRetentionMsUsual = 86_400_000;
 const rangesPerRecord = 4096;
 /** What a key takes in the map, about, beside its octets. */
@@ -104,7 +108,7 @@ export class Compaction {
     this.#timer = clock.setTimer(atMs, () => {
       this.#timer = undefined;
       this.#isRunning = true;
-      this.#pass();
+      this.#core.compacting.wait(this.#pass);
     });
   }
 
@@ -152,41 +156,46 @@ export class Compaction {
   }
 
   readonly #pass = (): void => {
-    const partition = this.#partition;
-    if (partition.isDeleted) return;
-    const end = partition.stableEnd;
-    const lagMs = this.#retention().compactLagMs ?? 0;
-    const youngMs = this.#core.now() - lagMs;
-    this.#at = Math.max(this.#at, partition.first);
-    let missing = -1;
-    let isTooYoung = false;
-    for (let looks = 0; this.#at < end && looks < looksPerTurn; looks++) {
-      if (this.superseded.has(this.#at)) this.#at = this.superseded.endFrom(this.#at);
-      else if (partition.look(this.#at, this.#entry)) {
-        const { timestampMs, offset, count } = this.#entry;
-        isTooYoung = lagMs > 0 && timestampMs > youngMs;
-        if (isTooYoung) {
-          this.#notBeforeMs = this.#core.now() + timestampMs - youngMs;
-          break;
-        }
-        this.#note();
-        this.#at = offset + 1;
-        looks += count - 1;
-      } else {
-        missing = this.#at;
-        break;
-      }
-    }
+    const { clock, compacting } = this.#core;
+    if (this.#partition.isDeleted) return;
+    const fromMs = clock.elapsedMs();
+    const end = this.#partition.stableEnd;
+    const { missing, isTooYoung } = this.#look(end, fromMs + pieceMs);
     this.#removePassed();
     this.#supersede();
+    compacting.spent(clock.elapsedMs() - fromMs);
     if (missing >= 0) this.#load(missing);
-    else if (this.#at < end && !isTooYoung) this.#core.clock.defer(this.#pass);
+    else if (this.#at < end && !isTooYoung) compacting.wait(this.#pass);
     else {
       this.#sweep();
       this.#isRunning = false;
       this.wake();
     }
   };
+
+  /** Goes on towards `end`: to what is not in memory, or is too young, or as far as one piece goes. */
+  #look(end: number, untilMs: number): { missing: number; isTooYoung: boolean } {
+    const partition = this.#partition;
+    const { clock } = this.#core;
+    const lagMs = this.#retention().compactLagMs ?? 0;
+    const youngMs = this.#core.now() - lagMs;
+    this.#at = Math.max(this.#at, partition.first);
+    for (let looks = 0; this.#at < end && looks < looksPerTurn; looks++) {
+      if (this.superseded.has(this.#at)) this.#at = this.superseded.endFrom(this.#at);
+      else if (partition.look(this.#at, this.#entry)) {
+        const { timestampMs, offset, count, isBatch } = this.#entry;
+        if (lagMs > 0 && timestampMs > youngMs) {
+          this.#notBeforeMs = this.#core.now() + timestampMs - youngMs;
+          return { missing: -1, isTooYoung: true };
+        }
+        this.#note();
+        this.#at = offset + 1;
+        looks += count - 1;
+        if (isBatch && clock.elapsedMs() > untilMs) break;
+      } else return { missing: this.#at, isTooYoung: false };
+    }
+    return { missing: -1, isTooYoung: false };
+  }
 
   /** The entry at #entry counts. */
   #note(): void {
@@ -303,7 +312,7 @@ export class Compaction {
     this.#partition.load(offset, false, (coveredEnd) => {
       // What is covered and not there does not exist.
       this.#at = this.#partition.firstInMemory(offset, Math.min(coveredEnd, this.#partition.visibleEnd));
-      this.#core.clock.defer(this.#pass);
+      this.#core.compacting.wait(this.#pass);
     });
   }
 

@@ -8,8 +8,12 @@
  * Not every offset of a batch has a message: one may be superseded, or the batch is a word to readers of its own protocol.
  * A batch that cannot be unpacked (it is damaged, or what it says is larger than a bound) has none: consumers pass over it,
  * and the operator is told.
+ *
+ * A small batch may be a lot to unpack, and one that is passed over costs its consumer no credit. So all consumers together
+ * have a share of each turn for it, and who goes through a log looks whether that is used up.
  */
 import { assert } from "../../base/assert.ts";
+import { TurnShare } from "../../base/turn-share.ts";
 import type { Core } from "../core.ts";
 import { entryBytesMax, type EntryCursor, writeEntry } from "../entry.ts";
 import type { MessageFormat, UnpackedMessage, UnpackTarget } from "../format.ts";
@@ -98,6 +102,7 @@ export class UnpackedBatch implements UnpackTarget {
 }
 
 export class UnpackedBatches {
+  readonly share: TurnShare;
   readonly #core: Core;
   /** Least recently used first. */
   readonly #kept = new Set<UnpackedBatch>();
@@ -108,6 +113,7 @@ export class UnpackedBatches {
 
   constructor(core: Core) {
     this.#core = core;
+    this.share = new TurnShare(core.clock);
   }
 
   /**
@@ -146,9 +152,17 @@ export class UnpackedBatches {
     if (last?.partition === partition && last.offset === cursor.offset) return last;
     const known = this.#known.get(partition)?.get(cursor.offset);
     if (known !== undefined) this.#kept.delete(known);
-    const batch = known ?? this.#unpack(partition, cursor);
+    const batch = known ?? this.#unpackInTime(partition, cursor);
     this.#kept.add(batch);
     this.#last = batch;
+    return batch;
+  }
+
+  #unpackInTime(partition: Partition, cursor: EntryCursor): UnpackedBatch {
+    const { clock } = this.#core;
+    const fromMs = clock.elapsedMs();
+    const batch = this.#unpack(partition, cursor);
+    this.share.spent(clock.elapsedMs() - fromMs);
     return batch;
   }
 

@@ -9,6 +9,7 @@ import type { Authority } from "../../auth/authority.ts";
 import type { Identity } from "../../auth/identity.ts";
 import { LoginPenalty } from "../../auth/penalty.ts";
 import type { Clock } from "../../base/clock.ts";
+import { TurnShare } from "../../base/turn-share.ts";
 import type { Random } from "../../base/random.ts";
 import type { Broker, Namespace, Queue } from "../../broker/api.ts";
 import { LimitedLog } from "../../observe/limited-log.ts";
@@ -83,6 +84,8 @@ export class KafkaServer {
   readonly brokerDefaults: BrokerDefaults;
   readonly transactions: Transactions;
   readonly foreignEntries: ForeignEntries;
+  /** Of opening stored batches for an answer. */
+  readonly opening: TurnShare;
   readonly fetchSessions: FetchSessions = new FetchSessions(this);
   readonly producerIds: ProducerIds;
   readonly groups: Groups;
@@ -100,6 +103,7 @@ export class KafkaServer {
     this.foreignEntries = new ForeignBatches(options.broker);
     this.authority = options.authority;
     this.clock = options.clock;
+    this.opening = new TurnShare(options.clock);
     this.random = options.random;
     this.logger = options.logger;
     this.log = new LimitedLog(options.logger, options.clock);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorCode } from "../codec/errors.ts";
 import { BatchView } from "../codec/record-batch.ts";
+import { buildBatch } from "../codec/record-models.suite.ts";
 import { uuidZero } from "../codec/primitives.ts";
 import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
 import { createTopics } from "./create-topics.ts";
@@ -41,7 +42,11 @@ async function open(partitions = 1): Promise<{ house: KafkaHouse; client: KafkaC
 }
 
 function send(client: KafkaClient, values: readonly string[], index = 0): void {
-  const topicData = [{ name: "t", partitionData: [{ index, records: batchOf(values) }] }];
+  sendBatch(client, batchOf(values), index);
+}
+
+function sendBatch(client: KafkaClient, records: Buffer, index = 0): void {
+  const topicData = [{ name: "t", partitionData: [{ index, records }] }];
   const { responses } = client.call(produce, 9, { acks: 1, timeoutMs: 1000, topicData });
   assert.equal(responses[0]!.partitionResponses[0]!.errorCode, 0);
 }
@@ -76,6 +81,21 @@ interface Answer {
       readonly records: Buffer | null;
     }[];
   }[];
+}
+
+/** What is asked of a partition's offsets, which takes some turns: the answer, and how many. */
+async function askOffset(house: KafkaHouse, client: KafkaClient, timestamp: number) {
+  client.ask(listOffsets, 7, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, timestamp }] }] });
+  for (let turns = 0; turns < 500; turns++) {
+    const [answer] = client.take();
+    if (answer !== undefined) {
+      const { topics } = answer.response as { topics: { partitions: { offset: number; timestamp: number }[] }[] };
+      return { ...topics[0]!.partitions[0]!, turns };
+    }
+    for (let step = 0; step < 20; step++) await Promise.resolve();
+    house.settle();
+  }
+  return assert.fail("it was answered");
 }
 
 /** Each partition with its error, or its batches: base offset and count. */
@@ -308,7 +328,7 @@ test("sessions are so many: who comes too late fetches without; one that is idle
 });
 
 test("offsets: beginning, end, and the first of a time, to the record", async () => {
-  const { client } = await open();
+  const { house, client } = await open();
   send(client, ["a", "b", "c"]);
   const start = Date.UTC(2020, 0, 1);
   const ask = (timestamp: number, version = 7) => {
@@ -325,28 +345,72 @@ test("offsets: beginning, end, and the first of a time, to the record", async ()
   assert.equal(ask(-3, 6).code, errorCode.UNSUPPORTED_VERSION);
   client.call(deleteRecords, 1, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, offset: 2 }] }] });
   assert.deepEqual(ask(-2), { code: 0, offset: 2, found: -1 });
-  const topics = [{ name: "t", partitions: [{ partitionIndex: 0, timestamp: start + 1 }] }];
-  client.ask(listOffsets, 7, { topics });
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-  const answer = client.take()[0]!.response as { topics: { partitions: { offset: number; timestamp: number }[] }[] };
-  assert.deepEqual(answer.topics[0]!.partitions[0]!.timestamp, start + 1);
+  // The one of that time was cut off, though its batch was not.
+  const { offset, timestamp } = await askOffset(house, client, start + 1);
+  assert.deepEqual([offset, timestamp - start], [2, 2]);
+});
+
+test("no offset that was cut off is told, whatever the batch says in which it was", async () => {
+  const { house, client } = await open();
+  const start = Date.UTC(2020, 0, 1);
+  const batchAt = (...times: number[]): Buffer =>
+    buildBatch(
+      times.map((ms, offset) => ({ offset, timestampMs: start + ms, key: null, value: Buffer.from("x"), headers: [] })),
+    );
+  const cut = (offset: number): void =>
+    void client.call(deleteRecords, 1, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, offset }] }] });
+  const ask = async (timestamp: number) => {
+    const found = await askOffset(house, client, timestamp < 0 ? timestamp : start + timestamp);
+    return [found.offset, found.timestamp < 0 ? -1 : found.timestamp - start];
+  };
+  sendBatch(client, batchAt(9000, 1, 2));
+  assert.deepEqual(await ask(-3), [0, 9000]);
+  cut(1);
+  assert.deepEqual(await ask(-3), [2, 2]);
+  assert.deepEqual(await ask(0), [1, 1]);
+  assert.deepEqual(await ask(3), [-1, -1]);
+  sendBatch(client, batchAt(5000));
+  assert.deepEqual(await ask(-3), [3, 5000]);
+  assert.deepEqual(await ask(3), [3, 5000]);
+});
+
+test("batches that take long to open are opened in a turn each", async () => {
+  const { house, client } = await open();
+  const start = Date.UTC(2020, 0, 1);
+  for (let i = 0; i < 40; i++) {
+    const batch = batchOf(["a"]);
+    new BatchView().set(batch, 0).setMaxTimestamp(false, start + 1000);
+    sendBatch(client, batch);
+  }
+  const { offset, turns } = await askOffset(house, client, start + 500);
+  assert.equal(offset, -1, "what they say of themselves is not so");
+  assert.ok(turns >= 40, `${turns} turns`);
+  // Nobody waits for it any more: what was begun is given up.
+  let opened = 0;
+  const { opening } = house.server;
+  const take = opening.take.bind(opening);
+  opening.take = (work) => {
+    opened++;
+    return take(work);
+  };
+  client.ask(listOffsets, 7, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, timestamp: start + 500 }] }] });
+  for (let step = 0; step < 20; step++) await Promise.resolve();
+  client.destroy();
+  for (let turn = 0; turn < 100; turn++) {
+    for (let step = 0; step < 20; step++) await Promise.resolve();
+    house.settle();
+  }
+  assert.ok(opened > 0 && opened < 5, `${opened} were opened`);
 });
 
 test("the message of the greatest time is found, also where time goes back", async () => {
-  const { client } = await open();
+  const { house, client } = await open();
   const start = Date.UTC(2020, 0, 1);
   const ask = async () => {
-    client.ask(listOffsets, 7, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, timestamp: -3 }] }] });
-    for (let turn = 0; turn < 300; turn++) await Promise.resolve();
-    const { topics } = client.take()[0]!.response as {
-      topics: { partitions: { offset: number; timestamp: number }[] }[];
-    };
-    return [topics[0]!.partitions[0]!.offset, topics[0]!.partitions[0]!.timestamp - start];
+    const { offset, timestamp } = await askOffset(house, client, -3);
+    return [offset, timestamp - start];
   };
-  const at = (ms: number, ...values: string[]) => {
-    const topicData = [{ name: "t", partitionData: [{ index: 0, records: batchOf(values, {}, start + ms) }] }];
-    client.call(produce, 9, { acks: 1, timeoutMs: 1000, topicData });
-  };
+  const at = (ms: number, ...values: string[]) => sendBatch(client, batchOf(values, {}, start + ms));
   assert.equal((await ask())[0], -1);
   at(100, "a", "b");
   assert.deepEqual(await ask(), [1, 101]);

@@ -98,9 +98,9 @@ function find(
     case earliestPendingUpload:
       return { partitionIndex };
     case greatestTime:
-      return whenFound(asked, queue, findGreatestTime(queue, end, call.server.broker.clock.now() + aheadMsMax));
+      return whenFound(asked, queue, findGreatestTime(queue, end, call.server.broker.clock.now() + aheadMsMax, call));
     default:
-      return whenFound(asked, queue, findByTime(queue, end, timestamp));
+      return whenFound(asked, queue, findByTime(queue, end, timestamp, call));
   }
 }
 

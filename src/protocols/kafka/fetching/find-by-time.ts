@@ -1,43 +1,86 @@
 /**
  * Which message is the first of a time or later, to the message: the core finds the entry, here the batch is opened. It is a
  * rare question, so what is not in memory is waited for by promises.
+ *
+ * A batch of some kilobytes may be megabytes when it is opened, a log may hold thousands that say that they have what is
+ * looked for, and a request may ask of thousands of partitions. So each batch is opened in a turn of its own, in the share
+ * that all who ask have of it, and nothing more is looked for when who asked has gone.
+ *
+ * A log may be cut within a batch: its messages before the cut are there to read, and are not found.
  */
 
 import type { Entry, Queue } from "../../../broker/api.ts";
 import { decompress } from "../codec/compression.ts";
 import { batchAt, BatchView } from "../codec/record-batch.ts";
 import { RecordReader } from "../codec/records.ts";
+import type { Call } from "../command.ts";
 
 export interface FoundMessage {
   readonly offset: number;
   readonly timestampMs: number;
 }
 
+/** For whom it is looked for. */
+type Asker = Pick<Call, "server" | "connection">;
+
 /** Of a batch's records, opened. */
 const openedBytesMax = 67_108_864;
 /** What was loaded may be gone again, where memory is short. */
 const loadsMax = 8;
+/** Entries that are passed over at once. */
+const looksPerTurn = 4096;
 
+const nothing: Buffer = Buffer.alloc(0);
 const view = new BatchView();
 const reader = new RecordReader();
 
 /** Undefined: there is none below `end`. */
-export async function findByTime(queue: Queue, end: number, timeMs: number): Promise<FoundMessage | undefined> {
+export async function findByTime(
+  queue: Queue,
+  end: number,
+  timeMs: number,
+  { server, connection }: Asker,
+): Promise<FoundMessage | undefined> {
   let at = await queue.offsetAtTime(timeMs);
   let loads = 0;
-  while (at < end && loads < loadsMax) {
-    let found: FoundMessage | undefined;
-    const next = queue.read(at, end, (entry) => {
-      found = firstOfTime(entry, timeMs);
-      return found === undefined;
-    });
+  while (at < end && loads < loadsMax && !connection.isClosed) {
+    const from = at;
+    const { found, next, isInterrupted } = await server.opening.take(() => lookOn(queue, from, end, timeMs));
     if (found !== undefined) return found;
     if (next >= end) return undefined;
     loads = next > at ? 0 : loads + 1;
     at = next;
-    await new Promise<void>((resolve) => queue.load(at, resolve));
+    if (!isInterrupted) await new Promise<void>((resolve) => queue.load(next, resolve));
   }
   return undefined;
+}
+
+interface Piece {
+  readonly found: FoundMessage | undefined;
+  /** Where to go on. */
+  readonly next: number;
+  /** By us: what is there is in memory. */
+  readonly isInterrupted: boolean;
+}
+
+/** From `at` on, until a batch was opened. */
+function lookOn(queue: Queue, at: number, end: number, timeMs: number): Piece {
+  const start = Math.max(at, queue.firstOffset);
+  let found: FoundMessage | undefined;
+  let looks = 0;
+  let isInterrupted = false;
+  const next = queue.read(start, end, (entry) => {
+    if (looks >= looksPerTurn) {
+      isInterrupted = true;
+      return false;
+    }
+    looks++;
+    if (!mayHave(entry, timeMs)) return true;
+    found = firstOfTime(entry, start, timeMs);
+    if (entry.isBatch) looks = looksPerTurn;
+    return found === undefined;
+  });
+  return { found, next, isInterrupted };
 }
 
 /**
@@ -46,9 +89,14 @@ export async function findByTime(queue: Queue, end: number, timeMs: number): Pro
  *
  * @param latestMs no message is of a later time.
  */
-export async function findGreatestTime(queue: Queue, end: number, latestMs: number): Promise<FoundMessage | undefined> {
+export async function findGreatestTime(
+  queue: Queue,
+  end: number,
+  latestMs: number,
+  asker: Asker,
+): Promise<FoundMessage | undefined> {
   if (queue.firstOffset >= end) return undefined;
-  const newest = await greatestAt(queue, end, end - 1);
+  const newest = await greatestAt(queue, end, end - 1, asker);
   if (newest === undefined || (await queue.offsetAtTime(newest.timestampMs + 1)) >= end) return newest;
   let hasMs = newest.timestampMs + 1;
   let hasNotMs = latestMs + 1;
@@ -59,43 +107,65 @@ export async function findGreatestTime(queue: Queue, end: number, latestMs: numb
     if (found < end) [hasMs, at] = [middleMs, found];
     else hasNotMs = middleMs;
   }
-  return (await greatestAt(queue, end, at)) ?? newest;
+  const greatest = await greatestAt(queue, end, at, asker);
+  // What the entry says of itself may be of a message that was cut off.
+  return greatest !== undefined && greatest.timestampMs > newest.timestampMs ? greatest : newest;
 }
 
 /** In the entry that holds the offset, or the next one. */
-async function greatestAt(queue: Queue, end: number, offset: number): Promise<FoundMessage | undefined> {
+async function greatestAt(
+  queue: Queue,
+  end: number,
+  offset: number,
+  { server, connection }: Asker,
+): Promise<FoundMessage | undefined> {
   let found: FoundMessage | undefined;
+  let isFound = false;
   let at = offset;
-  for (let loads = 0; loads < loadsMax; loads++) {
-    at = queue.read(at, end, (entry) => {
-      found ??= greatestOf(entry);
-      return false;
-    });
-    if (found !== undefined || at >= end) break;
+  for (let loads = 0; loads < loadsMax && !connection.isClosed; loads++) {
+    const from = at;
+    at = await server.opening.take(() =>
+      queue.read(from, end, (entry) => {
+        isFound = true;
+        found = greatestOf(entry, queue.firstOffset);
+        return false;
+      }),
+    );
+    if (isFound || at >= end) break;
     await new Promise<void>((resolve) => queue.load(at, resolve));
   }
   return found;
 }
 
-function firstOfTime(entry: Entry, timeMs: number): FoundMessage | undefined {
-  if (!entry.isBatch) return entry.timestampMs >= timeMs ? ofEntry(entry) : undefined;
-  if (view.set(entry.buffer, entry.bodyStart).maxTimestampMs < timeMs) return undefined;
-  if (!open(entry)) return ofBatch(entry);
-  while (reader.next()) {
-    const { offset, timestampMs } = reader;
-    if (timestampMs >= timeMs) return { offset, timestampMs };
-  }
-  return undefined;
+/** By what is known of it without opening it. */
+function mayHave(entry: Entry, timeMs: number): boolean {
+  if (!entry.isBatch) return entry.timestampMs >= timeMs;
+  return view.set(entry.buffer, entry.bodyStart).maxTimestampMs >= timeMs;
 }
 
-function greatestOf(entry: Entry): FoundMessage | undefined {
+/** From `start` on. */
+function firstOfTime(entry: Entry, start: number, timeMs: number): FoundMessage | undefined {
   if (!entry.isBatch) return ofEntry(entry);
-  if (!open(entry)) return ofBatch(entry);
+  if (!open(entry)) return ofBatch(entry, start);
+  let found: FoundMessage | undefined;
+  while (found === undefined && reader.next()) {
+    const { offset, timestampMs } = reader;
+    if (timestampMs >= timeMs && offset >= start) found = { offset, timestampMs };
+  }
+  reader.buffer = nothing;
+  return found;
+}
+
+function greatestOf(entry: Entry, start: number): FoundMessage | undefined {
+  if (!entry.isBatch) return ofEntry(entry);
+  if (!open(entry)) return ofBatch(entry, start);
   let greatest: FoundMessage | undefined;
   while (reader.next()) {
     const { offset, timestampMs } = reader;
-    if (greatest === undefined || timestampMs > greatest.timestampMs) greatest = { offset, timestampMs };
+    if (offset >= start && (greatest === undefined || timestampMs > greatest.timestampMs))
+      greatest = { offset, timestampMs };
   }
+  reader.buffer = nothing;
   return greatest;
 }
 
@@ -117,6 +187,6 @@ function ofEntry({ offset, timestampMs }: Entry): FoundMessage {
   return { offset, timestampMs };
 }
 
-function ofBatch({ baseOffset }: Entry): FoundMessage {
-  return { offset: baseOffset, timestampMs: view.maxTimestampMs };
+function ofBatch({ baseOffset }: Entry, start: number): FoundMessage {
+  return { offset: Math.max(baseOffset, start), timestampMs: view.maxTimestampMs };
 }
