@@ -260,3 +260,15 @@ test("the next message of a key comes when the one before is settled, in every p
   }
   assert.deepEqual(bodies.join(""), "111122223333");
 });
+
+test("who is told that a partition is gone may make the topic anew, and it is whole after a start", async () => {
+  const bottle = await Bottle.open();
+  topicOf(bottle, plainLog).follow(() => {
+    if (bottle.ns.queue("t") === undefined) topicOf(bottle, plainLog);
+  });
+  bottle.ns.deleteQueue(bottle.queue("t"));
+  await bottle.settle();
+  // To stop takes a checkpoint: what nobody finds by its name is not in it.
+  await bottle.restart();
+  assert.equal(bottle.queue("t").partitions.length, 3);
+});

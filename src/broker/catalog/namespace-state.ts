@@ -225,13 +225,14 @@ export class NamespaceState implements Namespace {
     if (queue.isDeleted) return;
     if (queue.isHidden) this.hiddenByName.delete(queue.name);
     else this.queueByName.delete(queue.name);
+    // All names go before anybody is told: what is made under them from then on is another one's.
+    for (const partition of queue.partitions) if (partition !== queue) this.hiddenByName.delete(partition.name);
     const removed = this.router.removeQueue(queue);
     this.#tellUnbound(removed);
     for (const partition of queue.partitions) {
       // The first is told of its end first, and tells the consumers of all.
       partition.destroy();
       this.#core.queueRemoved(partition);
-      if (partition !== queue) this.hiddenByName.delete(partition.name);
     }
     if (!queue.isHidden) for (const observer of this.#observers) observer.queueDeleted(queue);
     for (const { source } of removed) this.#deleteIfUnused(source);

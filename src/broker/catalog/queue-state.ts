@@ -403,7 +403,8 @@ export class QueueState implements Queue, Wakeable {
     this.#clear(this.#expiry);
     this.#clear(this.#ageCheck);
     this.compaction?.destroy();
-    this.reading.dispatch();
+    // Who follows it is told at the end of the turn: not in the middle of this, while others do not know of it yet.
+    this.reading.wake();
     this.subscription?.delete();
     for (const name of [...this.subscriptionNames()]) removeNamedSubscription(this.#core, this, name);
     for (const reader of [...this.readers]) {

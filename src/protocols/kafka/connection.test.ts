@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { apiVersions } from "./commands/api-versions.ts";
 import { fetch } from "./commands/fetch.ts";
+import { joinGroup } from "./commands/join-group.ts";
+import { leaveGroup } from "./commands/leave-group.ts";
 import { metadata } from "./commands/metadata.ts";
 import { produce } from "./commands/produce.ts";
+import { syncGroup } from "./commands/sync-group.ts";
 import { putRequestHeader } from "./codec/headers.ts";
+import { plainGroupSettings } from "./groups/group-settings.ts";
 import { batchOf, KafkaHouse, type KafkaClient } from "./kafka-house.suite.ts";
 
 function framed(...parts: Buffer[]): Buffer {
@@ -234,4 +238,34 @@ test("requests that are a lot of work leave others their turn, and all are answe
   house.settle();
   assert.equal(client.take().length, 20);
   assert.equal(client.isReadingPaused, false);
+});
+
+test("an answer that brings about the next, thousands of times over, is no deep stack", async () => {
+  const groups = { ...plainGroupSettings, initialRebalanceDelayMs: 0 };
+  const house = await KafkaHouse.open({ groups });
+  const clients = Array.from({ length: 3000 }, () => house.client());
+  const joining = (groupId: string) => ({
+    groupId,
+    sessionTimeoutMs: 10_000,
+    rebalanceTimeoutMs: 60_000,
+    protocolType: "consumer",
+    protocols: [{ name: "range", metadata: Buffer.alloc(0) }],
+  });
+  for (const [at, client] of clients.entries()) client.ask(joinGroup, 3, joining(`g${at}`));
+  house.clock.advance(0);
+  const members = clients.map((client, at) => {
+    const { memberId } = client.take()[0]!.response as { memberId: string };
+    client.call(syncGroup, 3, { groupId: `g${at}`, generationId: 1, memberId });
+    return memberId;
+  });
+  const leaving = (at: number) => ({ groupId: `g${at}`, members: [{ memberId: members[at]! }] });
+  // Each waits until the first member of its group leaves it, and then has that of the next group leave.
+  for (const [at, client] of clients.entries()) {
+    const next = leaving((at + 1) % clients.length);
+    const joins = client.requestBytes(joinGroup, 3, joining(`g${at}`));
+    client.raw(Buffer.concat([joins, client.requestBytes(leaveGroup, 3, next)]));
+  }
+  assert.equal(house.client().call(leaveGroup, 3, leaving(0)).errorCode, 0);
+  for (const client of clients) assert.equal(client.take().length, 2);
+  house.server.stop();
 });

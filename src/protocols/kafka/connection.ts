@@ -254,6 +254,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
       if (this.server.broker.isCongested) this.#intake.pause(pauses.congested);
     }
     this.#write();
+    this.#goOn();
     this.#armCommit();
   }
 
@@ -299,6 +300,9 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     if (first === undefined || !first.isAnswered) return;
     this.#write();
     this.#armCommit();
+    // Not at once: whoever has answered is in the middle of something, such as a group's step, and what comes behind may
+    // answer somebody else's request in its turn, and so on, without an end.
+    if (this.#mayGoOn) this.server.clock.defer(() => this.#goOn());
   }
 
   /** Writes what is due and finds room. */
@@ -325,10 +329,17 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     this.#isWriting = false;
     if (hasWritten) this.peer.flush();
     if (this.#isLeaving && this.#calls.first?.isAnswered !== true) this.#leave("the broker stops");
-    else if (this.#awaited?.isWritten === true) {
-      this.#awaited = undefined;
-      this.#intake.release();
-    }
+  }
+
+  get #mayGoOn(): boolean {
+    return this.#awaited?.isWritten === true;
+  }
+
+  /** Handles what came behind the request whose answer was awaited, if it is written. */
+  #goOn(): void {
+    if (!this.#mayGoOn) return;
+    this.#awaited = undefined;
+    this.#intake.release();
   }
 
   #writeAnswer(call: PendingCall, output: Peer["output"]): void {
@@ -352,6 +363,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     if (this.isClosed) return;
     this.#intake.resume(pauses.outputFull);
     this.#write();
+    this.#goOn();
     this.#armCommit();
   }
 
@@ -373,6 +385,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
     this.#isAwaitingCommit = false;
     if (this.isClosed) return false;
     this.#write();
+    this.#goOn();
     if (!this.server.broker.isCongested) this.#intake.resume(pauses.congested);
     // What was let go on may have asked for another commit itself.
     if (this.#isAwaitingCommit) return false;

@@ -7,13 +7,16 @@ import { createKafka } from "../index.ts";
 import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
 import { plainKafkaSettings } from "../settings.ts";
 import { judgeName } from "../topics/creation.ts";
+import { CrashHouse } from "../transactions/crash-house.suite.ts";
 import { alterConfigs } from "./alter-configs.ts";
+import { apiVersions } from "./api-versions.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { createTopics } from "./create-topics.ts";
 import { deleteTopics } from "./delete-topics.ts";
 import { describeCluster } from "./describe-cluster.ts";
 import { describeConfigs } from "./describe-configs.ts";
 import { describeTopicPartitions } from "./describe-topic-partitions.ts";
+import { fetch } from "./fetch.ts";
 import { incrementalAlterConfigs } from "./incremental-alter-configs.ts";
 import { metadata } from "./metadata.ts";
 import { produce } from "./produce.ts";
@@ -269,6 +272,37 @@ test("who produces by the id of a topic that was deleted and made again is told 
   const { topicId: after } = make(client, "orders");
   assert.equal(send(before), errorCode.UNKNOWN_TOPIC_ID);
   assert.equal(send(after), errorCode.NONE);
+});
+
+test("a topic that is deleted while one waits to make it anew is made behind its deletion, whole", async () => {
+  const house = await CrashHouse.open(1);
+  const [waiting, deleting] = [house.client(), house.client()];
+  const made = (configs: { name: string; value: string }[]) => ({
+    topics: [{ name: "t", numPartitions: 3, replicationFactor: 1, configs }],
+  });
+  await house.ask(deleting, createTopics, 7, made([]));
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }];
+  const limits = { maxWaitMs: 30_000, minBytes: 1, maxBytes: 1000 };
+  // The second waits for the first, and the third for the second: they are answered when the topic goes.
+  const asked = [
+    waiting.requestBytes(fetch, 4, { ...limits, topics: [{ topic: "t", partitions }] }),
+    waiting.requestBytes(apiVersions, 0, {}),
+    waiting.requestBytes(createTopics, 7, made([{ name: "retention.ms", value: "-1" }])),
+  ];
+  waiting.raw(Buffer.concat(asked));
+  await house.quiet();
+  assert.deepEqual(waiting.take(), []);
+  await house.ask(deleting, deleteTopics, 6, { topics: [{ name: "t" }] });
+  await house.quiet();
+  assert.equal(waiting.take().length, 3);
+  // From now on only what is found by its name is known.
+  const checkpoint = { isTaken: false };
+  void house.core.checkpoint().then(() => (checkpoint.isTaken = true));
+  while (!checkpoint.isTaken) await house.turn();
+  await house.crash();
+  const topic = house.server.topics.find("t")!;
+  assert.equal(topic.partitions.length, 3);
+  assert.deepEqual([...topic.configs], [["retention.ms", "-1"]]);
 });
 
 test("where the namespace may have no more queues, no topic is made", async () => {
