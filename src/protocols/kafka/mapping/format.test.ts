@@ -50,6 +50,15 @@ test("a batch of any compression is taken apart, but for one that becomes more t
   assert.equal(batchFormat.unpack!(entryOf(bomb), new Target(50_000)), false);
 });
 
+test("a record of very many headers is nobody's but Kafka's consumers', and so is its batch", () => {
+  const withHeaders = (count: number): Entry => {
+    const headers = Array.from({ length: count }, () => ["", null] as const);
+    return entryOf(buildBatch([recordOf(0, "a"), { ...recordOf(1, "b"), headers }], compressions.zstd));
+  };
+  assert.equal(batchFormat.unpack!(withHeaders(10_000), new Target()), true);
+  assert.equal(batchFormat.unpack!(withHeaders(10_001), new Target()), false);
+});
+
 test("a batch whose records lie about their places is damaged, and breaks nothing", () => {
   const good = buildBatch([recordOf(0, "a"), recordOf(1, "b")]);
   const view = new BatchView().set(good, 0);

@@ -14,6 +14,7 @@ import {
 } from "../../../broker/api.ts";
 import { BatchBuilder } from "../codec/batch-builder.ts";
 import { BatchView } from "../codec/record-batch.ts";
+import { headersMax } from "./header-section.ts";
 import { canonicalOfRecord, RecordHeaders } from "./record-canonical.ts";
 import { deathsIn, withDeathIn } from "./record-death.ts";
 import { RecordHead, withHeaders } from "./record-head.ts";
@@ -71,7 +72,8 @@ export const batchFormat: MessageFormat = {
 
   unpack(batch, into) {
     const message = { ...plainMessage, routingKey: into.topic };
-    return forEachRecord(batch, into.bytesMax, ({ offset, timestampMs }) => {
+    return forEachRecord(batch, into.bytesMax, ({ offset, timestampMs, headerCount }) => {
+      if (headerCount > headersMax) return false;
       records.place(message);
       const timeMs = timestampMs < 0 ? batch.timestampMs : Math.min(timestampMs, timestampMsMax);
       return into.add(offset, timeMs, message);

@@ -7,6 +7,12 @@ import { textByteLength, textOfBytes, writeTextBytes } from "../../../base/byte-
 import { Input } from "../../../wire/input.ts";
 import { putVarint, readVarint, varintBytes } from "../codec/primitives.ts";
 
+/**
+ * Records of more are for Kafka's consumers alone, who get them as bytes. To everybody else a header is an object, and the
+ * record of a batch of some kilobytes may have thirty million.
+ */
+export const headersMax = 10_000;
+
 export interface RecordHeader {
   readonly name: string;
   readonly value: Buffer | null;

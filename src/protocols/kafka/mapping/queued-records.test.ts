@@ -121,3 +121,20 @@ test("more records than fit uncompressed into the largest batch are not opened; 
   assert.equal(answer.errorCode, errorCode.MESSAGE_TOO_LARGE);
   assert.equal(queue.readyCount, 0);
 });
+
+test("a record of very many headers is refused, with all of its batch", async () => {
+  const house = await KafkaHouse.open();
+  const queue = declare(house);
+  const many = (count: number) =>
+    recordOf(
+      1,
+      "b",
+      Array.from({ length: count }, () => ["", null] as const),
+    );
+  const refused = send(house.client(), buildBatch([recordOf(0, "a"), many(10_001)], compressions.zstd));
+  assert.equal(refused.errorCode, errorCode.INVALID_RECORD);
+  assert.match(refused.errorMessage!, /10001 headers/);
+  assert.equal(queue.nextOffset, 0);
+  const taken = send(house.client(), buildBatch([recordOf(0, "a"), many(10_000)], compressions.zstd));
+  assert.equal(taken.errorCode, errorCode.NONE);
+});

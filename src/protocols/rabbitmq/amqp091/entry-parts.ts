@@ -14,6 +14,8 @@ interface Peer {
 
 /** Of a content header frame, what is not properties. */
 const headerFrameBytes = 22;
+/** What a delivery may add to them: `x-stream-offset` or `x-delivery-count`, and the table to have it in. */
+const addedBytesMax = 30;
 
 /** Points `into` at a stored message. */
 export function partsOfEntry(entry: Entry, peer: Peer, into: ContentParts): void {
@@ -31,7 +33,7 @@ export function partsOfEntry(entry: Entry, peer: Peer, into: ContentParts): void
 }
 
 function translate(entry: Entry, { frameMaxBytes, hub }: Peer, into: ContentParts): void {
-  const headBytesMax = frameMaxBytes === 0 ? Infinity : frameMaxBytes - headerFrameBytes;
+  const headBytesMax = frameMaxBytes === 0 ? Infinity : frameMaxBytes - headerFrameBytes - addedBytesMax;
   const { head, exchange, routingKey } = foreignContent(hub.broker, entry, headBytesMax);
   into.headSource = head;
   into.headStart = 0;

@@ -22,7 +22,7 @@ import {
   tombstoneHeader,
 } from "./crossing-names.ts";
 import { fieldNamed, fieldOf } from "./field-shape.ts";
-import type { Field, FieldValue } from "./field-table.ts";
+import { tableBytes, type Field, type FieldValue } from "./field-table.ts";
 import { encodeProperties, type Properties } from "./properties.ts";
 
 /** The property section of a message of another protocol. What it has to leave out of `headBytesMax`, it names. */
@@ -96,20 +96,46 @@ function plainHead({ key, exchange, routingKey, isTimed, timestampMs, isPersiste
   return head;
 }
 
+/** Names of headers that were left out take no more, nor more than a quarter of the room that there is for headers. */
+const omittedBytesMax = 4096;
+/** UTF-16 units of each. */
+const omittedNameMax = 60;
+const emptyTableBytes = tableBytes([]);
+/** Of a text in a list, without the text. */
+const longStringBytes = 5;
+
 function encodeWithin(properties: Properties, headers: readonly Field[], headBytesMax: number): Buffer {
-  let kept = headers;
-  const omitted: FieldValue[] = [];
-  for (;;) {
-    const all =
-      omitted.length === 0 ? kept : [...kept, { name: omittedHeader, value: { type: "A", value: omitted } as const }];
-    const head = encodeProperties(all.length === 0 ? properties : { ...properties, headers: all });
-    if (head.length <= headBytesMax || kept.length === 0) return head;
-    // The largest goes first: the fewest are missing.
-    const sizes = kept.map((field) => encodeProperties({ headers: [field] }).length);
-    const largest = sizes.indexOf(Math.max(...sizes));
-    omitted.push({ type: "S", value: kept[largest]!.name.slice(0, 60) });
-    kept = kept.toSpliced(largest, 1);
+  if (headers.length === 0) return encodeProperties(properties);
+  const head = encodeProperties({ ...properties, headers });
+  if (head.length <= headBytesMax) return head;
+  const otherBytes = head.length - tableBytes(headers);
+  const kept = fittingHeaders(headers, headBytesMax - otherBytes - emptyTableBytes);
+  return encodeProperties(kept.length === 0 ? properties : { ...properties, headers: kept });
+}
+
+/** As many as find room, in their order, and behind them the names of the others, as far as those do. */
+function fittingHeaders(headers: readonly Field[], roomBytes: number): readonly Field[] {
+  const sizes = headers.map((field) => tableBytes([field]) - emptyTableBytes);
+  // The largest go first: the fewest are missing.
+  const largestFirst = [...sizes.keys()].sort((a, b) => sizes[b]! - sizes[a]!);
+  const namesBytesMax = Math.min(omittedBytesMax, roomBytes / 4);
+  const left = new Set<number>();
+  const names: FieldValue[] = [];
+  const omitted: Field = { name: omittedHeader, value: { type: "A", value: names } };
+  let namesBytes = tableBytes([omitted]) - emptyTableBytes;
+  let bytes = sizes.reduce((sum, size) => sum + size, 0);
+  for (const at of largestFirst) {
+    if (bytes + (names.length === 0 ? 0 : namesBytes) <= roomBytes) break;
+    left.add(at);
+    bytes -= sizes[at]!;
+    const name = headers[at]!.name.slice(0, omittedNameMax);
+    const nameBytes = longStringBytes + textByteLength(name);
+    if (namesBytes + nameBytes > namesBytesMax) continue;
+    names.push({ type: "S", value: name });
+    namesBytes += nameBytes;
   }
+  const kept = headers.filter((_, at) => !left.has(at));
+  return names.length === 0 ? kept : [...kept, omitted];
 }
 
 /** Writes the headers of a message, and hides in them what has no other place. */
