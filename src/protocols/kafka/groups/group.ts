@@ -58,8 +58,10 @@ export type Outcome<Waiter> =
 const nobody: readonly JoinedMember[] = [];
 const noAssignment = Buffer.alloc(0);
 /** What a member costs, without what it says and its names; and an id that was given out. About. */
-export const memberBytes = 1024;
+const memberBytes = 1024;
 const pendingBytes = 512;
+/** What a protocol that a member knows costs, without its name and metadata: objects and a buffer, and who else knows it. */
+const protocolBytes = 300;
 
 /** When the phase of joining ends at the latest; `initial`: it is the first, and is prolonged while new members come. */
 interface JoinDeadline {
@@ -101,6 +103,7 @@ export class Group<Waiter> {
   outcomes: Outcome<Waiter>[] = [];
   #awaitingJoin = 0;
   #metadataBytes = 0;
+  #protocolCount = 0;
   #assignmentBytes = 0;
   #nameBytes = 0;
   /** How many members know each protocol. */
@@ -127,7 +130,8 @@ export class Group<Waiter> {
   /** Of that, of what they are assigned, and of what it costs to know them, and those who were given an id. */
   get keptBytes(): number {
     const known = this.members.size * memberBytes + this.pendingUntilMs.size * pendingBytes;
-    return this.#metadataBytes + this.#assignmentBytes + this.#nameBytes + known;
+    const said = this.#metadataBytes + this.#protocolCount * protocolBytes;
+    return said + this.#assignmentBytes + this.#nameBytes + known;
   }
 
   get hasAllJoined(): boolean {
@@ -327,13 +331,24 @@ export class Group<Waiter> {
   }
 
   #count(protocols: readonly GroupProtocol[], change: 1 | -1): void {
-    for (const { name, metadata } of protocols) {
-      this.#metadataBytes += change * (name.length + metadata.length);
+    this.#metadataBytes += change * metadataBytesOf(protocols);
+    this.#protocolCount += change * protocols.length;
+    for (const { name } of protocols) {
       const count = (this.#knownBy.get(name) ?? 0) + change;
       if (count === 0) this.#knownBy.delete(name);
       else this.#knownBy.set(name, count);
     }
   }
+}
+
+/** Of what a member says of itself. */
+export function metadataBytesOf(protocols: readonly GroupProtocol[]): number {
+  return protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
+}
+
+/** What it costs to know a member who says this, its names not counted. */
+export function claimBytesOf(protocols: readonly GroupProtocol[]): number {
+  return memberBytes + metadataBytesOf(protocols) + protocols.length * protocolBytes;
 }
 
 function namesBytesOf<W>({ id, instanceId, clientId }: Member<W>): number {

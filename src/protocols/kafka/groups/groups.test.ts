@@ -386,3 +386,20 @@ test("what is kept of members is what there is of them: nothing when all groups 
   assert.equal(groups.keptBytes, 0);
   groups.stop();
 });
+
+test("protocols that members know cost memory, though they say nothing by them", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const refused: number[] = [];
+  const nothing = Buffer.alloc(0);
+  const protocols = Array.from({ length: 100_000 }, (_, at) => ({ name: at.toString(36), metadata: nothing }));
+  for (let at = 0; at < 12; at++) {
+    groups.join(`g${at}`, { ...joining, protocols }, { respond: ({ errorCode: code }) => void refused.push(code) });
+  }
+  // 256 MB of 30 MB.
+  assert.deepEqual(
+    refused,
+    Array.from({ length: 4 }, () => errorCode.COORDINATOR_NOT_AVAILABLE),
+  );
+  groups.stop();
+});

@@ -17,9 +17,9 @@ import type { LimitedLog } from "../../../observe/limited-log.ts";
 import { errorCode } from "../codec/errors.ts";
 import { tick } from "./deadlines.ts";
 import {
+  claimBytesOf,
   Group,
   joinRefusal,
-  memberBytes,
   syncRefusal,
   type HeartbeatAnswer,
   type JoinAnswer,
@@ -386,8 +386,7 @@ export class Groups {
 
 /** Its names not counted; undefined: nobody. */
 function memberBytesOf(member: Pick<JoinRequest, "protocols"> | undefined): number {
-  if (member === undefined) return 0;
-  return memberBytes + member.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
+  return member === undefined ? 0 : claimBytesOf(member.protocols);
 }
 
 function seatBytesOf(groupId: string): number {

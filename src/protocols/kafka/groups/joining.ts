@@ -1,6 +1,6 @@
 /** JoinGroup: a member comes, comes back with the id that it was given, or joins again. */
 import { errorCode } from "../codec/errors.ts";
-import { joinRefusal, type Group, type JoinAnswer } from "./group.ts";
+import { joinRefusal, metadataBytesOf, type Group, type JoinAnswer } from "./group.ts";
 import { newMemberTimeoutMs } from "./group-settings.ts";
 import { Member, type MemberClaim } from "./member.ts";
 import { completeIfAllJoined, newcomerCame, prepareRebalance, rebalanceOrComplete } from "./rebalance.ts";
@@ -48,7 +48,7 @@ export function joinGroup<W>(group: Group<W>, request: JoinRequest, waiter: W, n
 
 function hasRoom<W>(group: Group<W>, request: JoinRequest): boolean {
   const { membersMax } = group.settings;
-  const bytes = request.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
+  const bytes = metadataBytesOf(request.protocols);
   if (bytes > 0 && group.metadataBytes + bytes > metadataBytesMax) return false;
   if (group.state === "Empty") return true;
   const member = group.claimant(request);
