@@ -283,6 +283,28 @@ test("members that beat while the broker stood still are alive when it goes on",
   await bottle.stop();
 });
 
+test("what members subscribe to is looked for in a megabyte, and not known where there is more", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const name = "t".repeat(1000);
+  const reads = (count: number): Buffer => {
+    const head = Buffer.from([0, 0, 0, 0, 0, 0]);
+    head.writeInt32BE(count, 2);
+    const topic = Buffer.concat([Buffer.from([name.length >> 8, name.length & 0xff]), Buffer.from(name)]);
+    return Buffer.concat([head, ...Array.from({ length: count }, () => topic), Buffer.from([255, 255, 255, 255])]);
+  };
+  for (const [group, count] of [
+    ["much", 1000],
+    ["more", 1100],
+  ] as const) {
+    await member(bottle, groups, group, { protocols: [{ name: "range", metadata: reads(count) }] });
+  }
+  assert.deepEqual(groups.find("much")!.group.subscribedTopics, new Set([name]));
+  assert.equal(groups.find("more")!.group.subscribedTopics, undefined);
+  groups.stop();
+  await bottle.stop();
+});
+
 test("what members say of themselves is bounded", async () => {
   const bottle = await Bottle.open();
   const groups = groupsOf(bottle);

@@ -7,9 +7,18 @@ import { Malformed } from "../../../wire/input.ts";
 import { consumerProtocolSubscription } from "../codec/messages/consumer-protocol.ts";
 import type { Group } from "./group.ts";
 
-/** Undefined: it is no group of consumers, or one of its members speaks otherwise. */
+/**
+ * Of all members, as it is read anew with each generation: more would hold up everybody. Who has few topics to read, or
+ * a pattern, says some kilobytes.
+ */
+const readBytesMax = 1 << 20;
+
+/** Undefined: it is no group of consumers, or one of its members speaks otherwise, or they say more than is looked through. */
 export function subscribedTopics<W>(group: Group<W>): ReadonlySet<string> | undefined {
   if (!group.isOfConsumers) return undefined;
+  let bytesLeft = readBytesMax;
+  for (const member of group.members.values()) bytesLeft -= member.metadata(group.protocolName).length;
+  if (bytesLeft < 0) return undefined;
   const topics = new Set<string>();
   for (const member of group.members.values()) {
     const metadata = member.metadata(group.protocolName);
