@@ -208,6 +208,16 @@ test("an offset that a transaction is about to commit is unstable for who asks",
   assert.deepEqual(fetched(true), [7, 0]);
 });
 
+test("an offset that is deleted does not come back with a transaction that is open", async () => {
+  const { house, client } = await open();
+  commit(client, 9, 5);
+  house.server.groups.pending.add(1, "g", [{ topic: "t", partition: 1, offset: 7, leaderEpoch: 0, metadata: null }]);
+  const topics = [{ name: "t", partitions: [{ partitionIndex: 1 }] }];
+  assert.equal(client.call(offsetDelete, 0, { groupId: "g", topics }).topics[0]!.partitions[0]!.errorCode, 0);
+  house.server.groups.endTransaction(1, true);
+  assert.deepEqual(client.call(offsetFetch, 9, { groups: [{ groupId: "g", topics: null }] }).groups[0]!.topics, []);
+});
+
 test("who may not read a topic commits nothing in it, and sees nothing of it", async () => {
   const { house, client } = await open();
   commit(client, 9, 5);

@@ -45,6 +45,8 @@ function forget(call: Call, { group }: SeatedGroup, name: string, index: number)
   const partition = call.server.topics.find(name)?.partitions[index];
   if (partition === undefined) return errorCode.UNKNOWN_TOPIC_OR_PARTITION;
   if (group.subscribedTopics?.has(name) ?? group.isOfConsumers) return errorCode.GROUP_SUBSCRIBED_TO_TOPIC;
+  // Nor does it come back with a transaction that is open.
+  call.server.groups.pending.dropOlder(group.id, name, index);
   partition.forgetOffset(group.id);
   return errorCode.NONE;
 }

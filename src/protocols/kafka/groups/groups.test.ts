@@ -261,6 +261,84 @@ test("offsets of a transaction count when it is committed, never when it is abor
   await bottle.stop();
 });
 
+test("of what is said of a place the last counts, whenever transactions end, also after a restart", async () => {
+  const bottle = await Bottle.open();
+  let groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t", 4);
+  const say = (producerId: number, offset: number, partitions: readonly number[]): void => {
+    const rest = { topic: "t", offset, leaderEpoch: 0, metadata: null };
+    const said = partitions.map((partition) => ({ ...rest, partition }));
+    groups.pending.add(producerId, "g", said);
+  };
+  say(41, 5, [0, 1, 2, 3]);
+  commit(groups, "g", topic, 9, 0);
+  say(42, 7, [1, 2]);
+  say(41, 8, [2]);
+  await bottle.settle();
+  groups.stop();
+  await bottle.restart();
+  groups = groupsOf(bottle);
+  say(43, 6, [3]);
+  assert.equal(groups.pending.has("g", "t", 0), false);
+  for (const producerId of [42, 43, 41]) groups.endTransaction(producerId, true);
+  const again = bottle.queue("t");
+  assert.deepEqual(
+    [0, 1, 2, 3].map((at) => offsetOf(again, "g", at)),
+    [9, 7, 8, 6],
+  );
+  assert.deepEqual([...bottle.broker.definitions.entries("kafka-pending-offsets")], []);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("a group that is deleted does not come back with a transaction that was open, also after a restart", async () => {
+  const bottle = await Bottle.open();
+  let groups = groupsOf(bottle);
+  newTopic(bottle, "t");
+  const pending = { topic: "t", partition: 0, offset: 9, leaderEpoch: 0, metadata: null };
+  assert.equal(groups.mayCommit("g", anybody, 0), errorCode.NONE);
+  groups.pending.add(41, "g", [pending]);
+  await bottle.settle();
+  groups.stop();
+  await bottle.restart();
+  groups = groupsOf(bottle);
+  assert.equal(groups.delete("g"), errorCode.NONE);
+  groups.endTransaction(41, true);
+  assert.deepEqual(names(groups), []);
+  assert.equal(offsetOf(bottle.queue("t"), "g"), undefined);
+  assert.deepEqual([...bottle.broker.definitions.entries("kafka-pending-offsets")], []);
+  groups.stop();
+  await bottle.stop();
+});
+
+test("what a transaction says is kept place by place, of any group, and as it was kept formerly it is read", async () => {
+  const bottle = await Bottle.open();
+  let groups = groupsOf(bottle);
+  newTopic(bottle, "t", 2);
+  const { definitions } = bottle.broker;
+  const pending = { topic: "t", partition: 0, offset: 9, leaderEpoch: 0, metadata: null };
+  const entries = (): [string, unknown][] => [...definitions.entries("kafka-pending-offsets")];
+  groups.pending.add(41, "__proto__", [pending]);
+  const [first] = entries();
+  groups.pending.add(41, "g", [pending]);
+  assert.equal(entries().length, 2);
+  assert.equal(entries()[0]![1], first![1], "it is not written again");
+  definitions.put("kafka-pending-offsets", "42", { g: [{ ...pending, partition: 1 }], h: [pending] });
+  await bottle.settle();
+  groups.stop();
+  await bottle.restart();
+  groups = groupsOf(bottle);
+  for (const producerId of [41, 42]) groups.endTransaction(producerId, true);
+  const topic = bottle.queue("t");
+  assert.deepEqual(
+    [offsetOf(topic, "__proto__"), offsetOf(topic, "g"), offsetOf(topic, "g", 1), offsetOf(topic, "h")],
+    [9, 9, 9, 9],
+  );
+  assert.deepEqual([...bottle.broker.definitions.entries("kafka-pending-offsets")], []);
+  groups.stop();
+  await bottle.stop();
+});
+
 test("members that beat while the broker stood still are alive when it goes on", async () => {
   const bottle = await Bottle.open();
   const deferred: (() => void)[] = [];

@@ -224,21 +224,41 @@ export class Groups {
    */
   commit(groupId: string, topic: Queue, partition: Queue, position: PositionToStore, expiresAtMs = Infinity): number {
     const refused = this.checkPosition(position);
-    if (refused !== errorCode.NONE) return refused;
+    if (refused === errorCode.NONE) this.#commit(groupId, topic, partition, position, expiresAtMs, Infinity);
+    return refused;
+  }
+
+  /** `order`: of what a transaction said; infinite: this is said now. */
+  #commit(
+    groupId: string,
+    topic: Queue,
+    partition: Queue,
+    position: PositionToStore,
+    expiresAtMs: number,
+    order: number,
+  ): void {
+    if (this.pending.has(groupId, topic.name, partition.index)) {
+      this.#options.broker.atomically(() => {
+        this.pending.dropOlder(groupId, topic.name, partition.index, order);
+        this.#keep(groupId, topic, partition, position, expiresAtMs);
+      });
+    } else this.#keep(groupId, topic, partition, position, expiresAtMs);
+  }
+
+  #keep(groupId: string, topic: Queue, partition: Queue, position: PositionToStore, expiresAtMs: number): void {
     // Its meaning, to whoever reads it back: there is none.
     if (position.offset === -1) {
       partition.forgetOffset(groupId);
-      return errorCode.NONE;
+      return;
     }
     const { offset, metadata } = packPosition(position, expiresAtMs);
     partition.commitOffset(groupId, offset, metadata);
     this.topics.note(groupId, topic);
-    return errorCode.NONE;
   }
 
   /**
-   * The offsets that the transaction of this producer was to commit count, or never will. Part of what ends it. `isOf`: the
-   * topic is still that of which the offset is.
+   * The offsets that the transaction of this producer was to commit count, or never will; where something was said since, that
+   * counts. Part of what ends it. `isOf`: the topic is still that of which the offset is.
    */
   endTransaction(producerId: number, isCommitted: boolean, isOf: (offset: PendingOffset) => boolean = isAny): void {
     for (const [groupId, offsets] of this.pending.take(producerId)) {
@@ -247,7 +267,7 @@ export class Groups {
         const topic = this.topics.topic(offset.topic);
         const partition = topic === undefined ? undefined : topic.partitions[offset.partition];
         if (topic !== undefined && partition !== undefined && isOf(offset))
-          this.commit(groupId, topic, partition, offset);
+          this.#commit(groupId, topic, partition, offset, Infinity, offset.order);
       }
       this.find(groupId);
     }
@@ -258,6 +278,7 @@ export class Groups {
     const seat = this.find(groupId);
     if (seat === undefined) return errorCode.GROUP_ID_NOT_FOUND;
     if (seat.group.state !== "Empty") return errorCode.NON_EMPTY_GROUP;
+    this.pending.dropGroup(groupId);
     for (const topic of [...this.topics.of(groupId)]) {
       for (const partition of topic.partitions) partition.forgetOffset(groupId);
       this.topics.drop(groupId, topic);
@@ -293,6 +314,7 @@ export class Groups {
       seat.emptySinceMs = emptySinceMs ?? broker.clock.now();
     }
     for (const groupId of this.topics.groups()) if (!this.#seats.has(groupId)) this.#seat(groupId);
+    for (const groupId of this.pending.groups()) if (!this.#seats.has(groupId)) this.#seat(groupId);
   }
 
   #seat(groupId: string): SeatedGroup {

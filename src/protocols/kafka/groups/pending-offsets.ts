@@ -1,7 +1,14 @@
 /**
  * Offsets that a transaction is to commit, and that count for nobody until it does. They are as durable as an answer says
- * they are: kept as definitions of the broker, one for each producer, until the transaction's end, which takes them away in
- * the same atomic group in which it commits them. So a crash in between leaves either.
+ * they are: each is kept as a definition of the broker until the transaction's end, which takes them away in the same atomic
+ * group in which it commits them. So a crash in between leaves either.
+ *
+ * Of all that is said of a place, which is a group's in a partition, the last counts, whenever transactions end: one that was
+ * open meanwhile does not bring back what it had said before. So what is committed takes away what is pending there and was
+ * said before it, and what deletes takes all. What transactions say has a number, for that is to be told also after a restart.
+ * What is committed otherwise is newer than all that there is, and needs none.
+ *
+ * Rejected: a number with each committed offset, to compare with at the end. It says the same, in a form that lasts for ever.
  */
 import type { Definitions } from "../../../broker/api.ts";
 
@@ -15,94 +22,139 @@ export interface PendingOffset {
   readonly metadata: string | null;
 }
 
+/** One that was said: the higher its number, the later. */
+interface SaidOffset extends PendingOffset {
+  readonly order: number;
+}
+
 const kind = "kafka-pending-offsets";
 
-type OffsetsByPlace = Map<string, PendingOffset>;
-/** As they are kept: by group. */
-type Kept = Record<string, readonly PendingOffset[]>;
+type OffsetsByPlace = Map<string, SaidOffset>;
+/** Under the number of a producer, by group: so it was kept when what a producer had said was one definition. */
+type FormerlyKept = Record<string, readonly PendingOffset[]>;
+/** Under its name, see nameOf(), which begins with a bracket. */
+type Kept = Omit<SaidOffset, "topic" | "partition">;
 
 const placeOf = (topic: string, partition: number): string => `${partition} ${topic}`;
 
 export class PendingOffsets {
   readonly #definitions: Definitions;
   readonly #byProducer = new Map<number, Map<string, OffsetsByPlace>>();
-  /** In how many transactions each place of a group is. */
-  readonly #countByGroup = new Map<string, Map<string, number>>();
+  /** Producers that have said something of each place of a group. */
+  readonly #saidByGroup = new Map<string, Map<string, Set<number>>>();
+  #lastOrder = 0;
 
   constructor(definitions: Definitions) {
     this.#definitions = definitions;
+    const former: [string, FormerlyKept][] = [];
     for (const [name, kept] of definitions.entries(kind)) {
-      for (const [group, offsets] of Object.entries(kept as Kept)) this.#note(Number(name), group, offsets);
+      if (name.startsWith("[")) this.#restore(name, kept as Kept);
+      else former.push([name, kept as FormerlyKept]);
+    }
+    for (const [name, kept] of former) {
+      for (const [group, offsets] of Object.entries(kept)) this.add(Number(name), group, offsets);
+      definitions.remove(kind, name);
     }
   }
 
   /** Durable with the broker's ticket. What the same producer said of the same partition before is forgotten. */
   add(producerId: number, group: string, offsets: readonly PendingOffset[]): void {
-    this.#note(producerId, group, offsets);
-    this.#keep(producerId);
+    for (const offset of offsets) {
+      const said = { ...offset, order: this.#lastOrder + 1 };
+      this.#note(producerId, group, said);
+      const { topic, partition, ...kept } = said;
+      this.#definitions.put(kind, nameOf(producerId, group, topic, partition), kept satisfies Kept);
+    }
   }
 
   /** The topic is gone: what is made under its name later is another one. */
   dropTopic(topic: string): void {
     for (const [producerId, groups] of this.#byProducer) {
-      let hasSome = false;
       for (const [group, byPlace] of groups) {
-        for (const [place, offset] of byPlace) {
-          if (offset.topic !== topic) continue;
-          byPlace.delete(place);
-          this.#uncount(group, place);
-          hasSome = true;
-        }
+        for (const said of byPlace.values()) if (said.topic === topic) this.#remove(producerId, group, said);
       }
-      if (hasSome) this.#keep(producerId);
     }
   }
 
+  /** The group is deleted, and does not come back by what it was to commit. */
+  dropGroup(group: string): void {
+    for (const [place, producers] of this.#saidByGroup.get(group) ?? [])
+      this.#dropOlder(group, place, producers, Infinity);
+  }
+
+  /** What was said of the place before that of this number never counts; without a number, all that was. */
+  dropOlder(group: string, topic: string, partition: number, order = Infinity): void {
+    const place = placeOf(topic, partition);
+    const producers = this.#saidByGroup.get(group)?.get(place);
+    if (producers !== undefined) this.#dropOlder(group, place, producers, order);
+  }
+
   /** The transaction of this producer ends: what it was to commit, by group, which is forgotten here. */
-  take(producerId: number): ReadonlyMap<string, Iterable<PendingOffset>> {
-    const groups = this.#byProducer.get(producerId);
-    if (groups === undefined) return new Map();
-    this.#byProducer.delete(producerId);
-    this.#definitions.remove(kind, String(producerId));
-    for (const [group, byPlace] of groups) for (const place of byPlace.keys()) this.#uncount(group, place);
-    return new Map([...groups].map(([group, byPlace]) => [group, byPlace.values()]));
+  take(producerId: number): ReadonlyMap<string, Iterable<SaidOffset>> {
+    const taken = new Map<string, SaidOffset[]>();
+    for (const [group, byPlace] of this.#byProducer.get(producerId) ?? []) taken.set(group, [...byPlace.values()]);
+    for (const [group, offsets] of taken) for (const said of offsets) this.#remove(producerId, group, said);
+    return taken;
   }
 
   /** Whether a transaction is about to commit another offset of the group there. */
   has(group: string, topic: string, partition: number): boolean {
-    return this.#countByGroup.get(group)?.has(placeOf(topic, partition)) === true;
+    return this.#saidByGroup.get(group)?.has(placeOf(topic, partition)) === true;
   }
 
   hasAny(group: string): boolean {
-    return this.#countByGroup.has(group);
+    return this.#saidByGroup.has(group);
   }
 
-  #keep(producerId: number): void {
-    const kept: Kept = {};
-    for (const [group, byPlace] of this.#byProducer.get(producerId) ?? []) kept[group] = [...byPlace.values()];
-    this.#definitions.put(kind, String(producerId), kept);
+  /** Of which there are some. */
+  groups(): Iterable<string> {
+    return this.#saidByGroup.keys();
   }
 
-  #note(producerId: number, group: string, offsets: readonly PendingOffset[]): void {
+  #restore(name: string, kept: Kept): void {
+    const [producerId, group, topic, partition] = JSON.parse(name) as ReturnType<typeof partsOf>;
+    this.#note(producerId, group, { ...kept, topic, partition });
+  }
+
+  #note(producerId: number, group: string, said: SaidOffset): void {
+    const place = placeOf(said.topic, said.partition);
     const groups = entryOf(this.#byProducer, producerId, () => new Map<string, OffsetsByPlace>());
-    const byPlace = entryOf(groups, group, () => new Map<string, PendingOffset>());
-    for (const offset of offsets) {
-      const place = placeOf(offset.topic, offset.partition);
-      if (!byPlace.has(place)) {
-        const counts = entryOf(this.#countByGroup, group, () => new Map<string, number>());
-        counts.set(place, (counts.get(place) ?? 0) + 1);
-      }
-      byPlace.set(place, offset);
+    entryOf(groups, group, () => new Map<string, SaidOffset>()).set(place, said);
+    const places = entryOf(this.#saidByGroup, group, () => new Map<string, Set<number>>());
+    entryOf(places, place, () => new Set<number>()).add(producerId);
+    this.#lastOrder = Math.max(this.#lastOrder, said.order);
+  }
+
+  #dropOlder(group: string, place: string, producers: ReadonlySet<number>, order: number): void {
+    for (const producerId of producers) {
+      const said = this.#byProducer.get(producerId)?.get(group)?.get(place);
+      if (said !== undefined && said.order < order) this.#remove(producerId, group, said);
     }
   }
 
-  #uncount(group: string, place: string): void {
-    const counts = this.#countByGroup.get(group);
-    const count = counts?.get(place) ?? 0;
-    if (count > 1) counts?.set(place, count - 1);
-    else counts?.delete(place);
-    if (counts?.size === 0) this.#countByGroup.delete(group);
+  #remove(producerId: number, group: string, { topic, partition }: SaidOffset): void {
+    const place = placeOf(topic, partition);
+    const groups = this.#byProducer.get(producerId);
+    const byPlace = groups?.get(group);
+    byPlace?.delete(place);
+    if (byPlace?.size === 0) groups?.delete(group);
+    if (groups?.size === 0) this.#byProducer.delete(producerId);
+    const places = this.#saidByGroup.get(group);
+    const producers = places?.get(place);
+    producers?.delete(producerId);
+    if (producers?.size === 0) places?.delete(place);
+    if (places?.size === 0) this.#saidByGroup.delete(group);
+    this.#definitions.remove(kind, nameOf(producerId, group, topic, partition));
   }
+}
+
+/** As a list in JSON: any name of a group may stand in it. */
+function nameOf(...parts: Parameters<typeof partsOf>): string {
+  return JSON.stringify(partsOf(...parts));
+}
+
+function partsOf(producerId: number, group: string, topic: string, partition: number) {
+  return [producerId, group, topic, partition] as const;
 }
 
 function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
