@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GroupStory } from "./group-story.suite.ts";
+import { joinGroup } from "./joining.ts";
 
 const tell = GroupStory.tell;
 
@@ -1022,4 +1023,59 @@ test("static members' heartbeats, those of Streams and of other kinds of groups 
     story.act(`a syncs as=a-1 gives=a-1:x ${instance}`);
     assert.deepEqual(story.act(`a beats as=a-1 waits ${instance}`), ["a: NONE"]);
   }
+});
+
+/** Somebody joins, and says so much of itself. Answers what came of it. */
+function say(story: GroupStory, who: string, megabytes: number, memberId = ""): string[] {
+  const request = {
+    memberId,
+    newMemberId: `${who}-1`,
+    instanceId: undefined,
+    clientId: who,
+    clientHost: "/127.0.0.1",
+    protocolType: "consumer",
+    protocols: [{ name: "range", metadata: Buffer.alloc(megabytes << 20, memberId) }],
+    sessionTimeoutMs: 10_000,
+    rebalanceTimeoutMs: 60_000,
+    needsMemberId: false,
+    maySkipAssignment: false,
+    reason: "",
+  };
+  joinGroup(story.group, request, who, story.nowMs);
+  return story.act("0 ms pass");
+}
+
+test("what a member says takes the place of what it said before, in the bound of its group too", () => {
+  const story = new GroupStory({ initialRebalanceDelayMs: 0 });
+  say(story, "a", 33);
+  story.act("a syncs as=a-1 gives=a-1:x");
+  assert.deepEqual(say(story, "a", 34, "a-1"), ["a: a-1 joined 2, range, leader a-1, members a-1"]);
+});
+
+test("a member that finds no room any more is out, and the others go on without it", () => {
+  for (const state of ["Stable", "CompletingRebalance"]) {
+    const story = new GroupStory({ initialRebalanceDelayMs: 0 });
+    story.act("a joins");
+    story.act("b joins");
+    story.act("0 ms pass");
+    story.act("b syncs as=b-1");
+    if (state === "Stable") story.act("a syncs as=a-1 gives=a-1:x,b-1:y");
+    assert.equal(story.group.state, state);
+    const told = ["a-1 is out: the group is full", "a: GROUP_MAX_SIZE_REACHED"];
+    if (state === "CompletingRebalance") told.push("b: REBALANCE_IN_PROGRESS");
+    assert.deepEqual(say(story, "a", 65, "a-1"), told);
+    assert.equal(story.group.state, "PreparingRebalance");
+    assert.deepEqual(story.act("b joins as=b-1"), [
+      "b: b-1 joined 2, range, leader b-1, members b-1",
+      "CompletingRebalance 2",
+    ]);
+  }
+});
+
+test("a group whose last member finds no room any more is empty", () => {
+  const story = new GroupStory({ initialRebalanceDelayMs: 0 });
+  say(story, "a", 1);
+  story.act("a syncs as=a-1 gives=a-1:x");
+  say(story, "a", 65, "a-1");
+  assert.deepEqual([story.group.state, story.group.generation], ["Empty", 2]);
 });

@@ -39,7 +39,9 @@ export function joinGroup<W>(group: Group<W>, request: JoinRequest, waiter: W, n
       group.note("a member of a group is out", "the group is full", memberId);
     }
     refuse(errorCode.GROUP_MAX_SIZE_REACHED, "");
-    return completeIfAllJoined(group, nowMs);
+    return excess === undefined
+      ? completeIfAllJoined(group, nowMs)
+      : rebalanceOrComplete(group, "the group is full", nowMs);
   }
   if (!group.supports(request.protocolType, request.protocols)) return refuse(errorCode.INCONSISTENT_GROUP_PROTOCOL);
   if (memberId === "") joinNew(group, request, waiter, nowMs);
@@ -48,10 +50,11 @@ export function joinGroup<W>(group: Group<W>, request: JoinRequest, waiter: W, n
 
 function hasRoom<W>(group: Group<W>, request: JoinRequest): boolean {
   const { membersMax } = group.settings;
-  const bytes = metadataBytesOf(request.protocols);
+  const member = group.claimant(request);
+  // What it says takes the place of what it said before.
+  const bytes = metadataBytesOf(request.protocols) - metadataBytesOf(member?.protocols ?? []);
   if (bytes > 0 && group.metadataBytes + bytes > metadataBytesMax) return false;
   if (group.state === "Empty") return true;
-  const member = group.claimant(request);
   // While all have to join again, the last to do so are those who find no room.
   if (group.state === "PreparingRebalance") {
     return member?.joinWaiter !== undefined || group.awaitingJoinCount < membersMax;
