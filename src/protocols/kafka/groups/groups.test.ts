@@ -159,6 +159,20 @@ test("offsets nobody is a member for go seven days after their commit, or when t
   await bottle.stop();
 });
 
+test("offsets that their client wants to last for ever are read back as they were, and last", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t");
+  const forEver = bottle.clock.now() + Number(2n ** 63n - 1n);
+  commit(groups, "g", topic, 5, 0, forEver);
+  const position = storedPosition(topic.committedOffset("g")!);
+  assert.deepEqual(position, { offset: 5, leaderEpoch: 0, metadata: "m5", expiresAtMs: forEver });
+  await pass(bottle, 30 * day);
+  assert.equal(offsetOf(topic, "g"), 5);
+  groups.stop();
+  await bottle.stop();
+});
+
 test("while consumers read, offsets of their topics stay, those of others age", async () => {
   const bottle = await Bottle.open();
   const groups = groupsOf(bottle);

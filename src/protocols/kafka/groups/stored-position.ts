@@ -6,6 +6,8 @@
  * The offset is there for those below zero, which mean something to the client alone (-2 to some: from the beginning), and
  * stand at the beginning in the core. -1 is not among them: it means that there is none.
  *
+ * Clients say in 64 bits how long it is to stay, so the time may have 19 digits.
+ *
  * A text of another form was written by somebody else, and is shown as it is.
  */
 import type { CommittedPosition } from "../../../broker/api.ts";
@@ -39,7 +41,7 @@ export function packPosition(
 }
 
 export function storedPosition({ offset, metadata }: Pick<CommittedPosition, "offset" | "metadata">): StoredPosition {
-  const match = /^(-?\d{1,10})(?:,(\d{1,16}))?(?:@(-\d{1,19}))?;/.exec(metadata);
+  const match = /^(-?\d{1,10})(?:,(\d{1,19}))?(?:@(-\d{1,19}))?;/.exec(metadata);
   if (match === null) return { offset, leaderEpoch: -1, metadata, expiresAtMs: Infinity };
   return {
     offset: match[3] === undefined ? offset : Number(match[3]),
