@@ -1,6 +1,6 @@
 /**
  * CreatePartitions (37) v0-3: more partitions for topics that are there. Answered when they are durable. Queues that another
- * protocol declared keep the one that they have.
+ * protocol declared keep the one that they have. More than ten thousand at once are refused, as those of new topics are.
  */
 
 import {
@@ -31,18 +31,26 @@ export const createPartitions: Command<CreatePartitionsRequest, CreatePartitions
       ...new TopicRefusal("INVALID_REQUEST", "Duplicate topic name.").outcome,
     }));
     const once = topics.filter(({ name }) => !repeated.has(name));
+    const isTooMuch = once.reduce((sum, asked) => sum + addedBy(call, asked), 0) > partitionsMax;
     const added = once.map((asked) => ({
       name: asked.name,
-      ...(grow(call, asked, nodes, validateOnly)?.outcome ?? done),
+      ...(grow(call, asked, nodes, isTooMuch, validateOnly)?.outcome ?? done),
     }));
     call.respondWhenDurable({ results: [...results, ...added] });
   },
 };
 
+/** How many partitions a topic would get, as far as the caller may give it any. */
+function addedBy(call: Call, { name, count }: AskedPartitions): number {
+  const topic = mayConfigure(call, name) ? call.server.topics.find(name) : undefined;
+  return topic === undefined ? 0 : Math.max(0, count - topic.partitions.length);
+}
+
 function grow(
   call: Call,
   asked: AskedPartitions,
   nodes: readonly Node[],
+  isTooMuch: boolean,
   validateOnly: boolean,
 ): TopicRefusal | undefined {
   if (!mayConfigure(call, asked.name)) return new TopicRefusal("TOPIC_AUTHORIZATION_FAILED");
@@ -50,8 +58,7 @@ function grow(
   if (topic === undefined) return new TopicRefusal("UNKNOWN_TOPIC_OR_PARTITION", null);
   const refusal = judgeMorePartitions(topic, asked, nodes);
   if (refusal !== undefined) return refusal;
-  if (asked.count - topic.partitions.length > partitionsMax)
-    return new TopicRefusal("POLICY_VIOLATION", "Excessively large number of partitions per request.");
+  if (isTooMuch) return new TopicRefusal("POLICY_VIOLATION", "Excessively large number of partitions per request.");
   if (!validateOnly) topic.queue.addPartitions(asked.count);
   return undefined;
 }

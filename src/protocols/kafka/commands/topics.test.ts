@@ -258,6 +258,31 @@ test("one request makes ten thousand partitions at most, asked for or not", asyn
   );
 });
 
+test("one request adds ten thousand partitions at most, to however many topics", async () => {
+  const client = (await KafkaHouse.open()).client();
+  for (const name of ["a", "b"]) make(client, name);
+  const add = (...counts: number[]): number[] => {
+    const topics = counts.map((count, at) => ({ name: ["a", "b"][at]!, count, assignments: null }));
+    return client.call(createPartitions, 3, { topics }).results.map((result) => result.errorCode);
+  };
+  assert.deepEqual(add(5001, 5002), [errorCode.POLICY_VIOLATION, errorCode.POLICY_VIOLATION]);
+  assert.deepEqual(add(1, 10_001), [errorCode.INVALID_PARTITIONS, errorCode.NONE]);
+});
+
+test("what is kept of a topic's configs is bounded, however often something is appended", async () => {
+  const client = (await KafkaHouse.open()).client();
+  make(client, "t");
+  const name = "leader.replication.throttled.replicas";
+  const codes: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    const replicas = Array.from({ length: 3000 }, (_, at) => `${10_000 + round * 3000 + at}:1`).join(",");
+    codes.push(change(client, "t", [name, append, replicas]).errorCode);
+  }
+  assert.deepEqual(codes, [errorCode.NONE, errorCode.NONE, errorCode.INVALID_CONFIG, errorCode.INVALID_CONFIG]);
+  assert.equal(change(client, "t", [name, unset, null]).errorCode, errorCode.NONE);
+  assert.deepEqual(configsOf(client, "t"), {});
+});
+
 test("who produces by the id of a topic that was deleted and made again is told that it is unknown", async () => {
   const client = (await KafkaHouse.open()).client();
   const send = (topicId: string) => {

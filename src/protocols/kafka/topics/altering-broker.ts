@@ -8,10 +8,7 @@ import { nodesFor } from "../nodes.ts";
 import { mayAlterCluster } from "./access.ts";
 import { checkDynamicConfigs, dynamicConfigByName, hasEffect } from "./dynamic-configs.ts";
 import { done, TopicRefusal, type Outcome } from "./refusal.ts";
-import type { ConfigTexts } from "./topic-configs.ts";
-
-/** All that is kept for a level, names and values. */
-const textLengthMax = 65_536;
+import { lengthOf, textLengthMax, type ConfigTexts } from "./topic-configs.ts";
 
 /** Configs to which something can be appended. */
 export interface Lists {
@@ -66,12 +63,6 @@ function judgeName(call: Call, name: string): TopicRefusal | undefined {
   if (nodes.some(({ id }) => id === Number(name))) return undefined;
   const why = `Unexpected broker id, expected ${nodes[0]!.id}, but received ${name}`;
   return new TopicRefusal("INVALID_REQUEST", why);
-}
-
-function lengthOf(texts: ConfigTexts): number {
-  let length = 0;
-  for (const [name, text] of texts) length += name.length + text.length;
-  return length;
 }
 
 /** Nobody is to believe that what was taken does something. */

@@ -344,6 +344,16 @@ export function withDefaults(texts: ConfigTexts, defaults: ConfigTexts): ConfigT
   return defaults.size === 0 ? texts : new Map([...defaults, ...texts]);
 }
 
+/** All that is kept of configs for a topic, or for a level of the broker's: names and values. */
+export const textLengthMax = 65_536;
+
+/** UTF-16 units. */
+export function lengthOf(texts: ConfigTexts): number {
+  let length = 0;
+  for (const [name, text] of texts) length += name.length + text.length;
+  return length;
+}
+
 /** Judges all that is set for a topic. */
 export function checkTopicConfigs(texts: ConfigTexts, defaults: ConfigTexts): ConfigFault | undefined {
   for (const name of texts.keys())
@@ -353,6 +363,9 @@ export function checkTopicConfigs(texts: ConfigTexts, defaults: ConfigTexts): Co
     const fault = text === undefined ? undefined : checkOne(config, text);
     if (fault !== undefined) return fault;
   }
+  // Lists can be appended to, again and again.
+  if (lengthOf(texts) > textLengthMax)
+    return new ConfigFault(`Configs of a topic have ${textLengthMax} characters at most.`);
   return checkTogether(withDefaults(texts, defaults));
 }
 

@@ -113,6 +113,12 @@ function timeField(value: Date): FieldValue {
     : { type: "S", value: value.toISOString() };
 }
 
+/** It is no scalar, and no list. */
+function isTable(value: HeaderValue): value is Record<string, HeaderValue> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return !(value instanceof Date) && !(value instanceof Uint8Array);
+}
+
 const nameBytesMax = 255;
 
 function fieldIfNamed(name: string, value: FieldValue): Field[] {
@@ -167,9 +173,9 @@ class ShapeReader {
   }
 
   #table(value: HeaderValue, depth: number): FieldValue | undefined {
-    if (plainField(value).type !== "F" || depth >= nestingMax || !this.#takes("{")) return undefined;
+    if (!isTable(value) || depth >= nestingMax || !this.#takes("{")) return undefined;
     const fields: Field[] = [];
-    for (const [name, each] of Object.entries(value as Record<string, HeaderValue>)) {
+    for (const [name, each] of Object.entries(value)) {
       const field = this.read(each, depth + 1);
       if (field === undefined) return undefined;
       fields.push(...fieldIfNamed(name, field));
