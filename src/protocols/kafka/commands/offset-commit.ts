@@ -2,7 +2,7 @@
  * OffsetCommit (8) v2-10: a group, or somebody in its name while it is empty, has read so far. Answered when that is durable.
  * From v10 on topics are said by their ids.
  *
- * Differs: an offset before 0 forgets the group's place there, which reads the same; one past 2^48 - 2 is refused with
+ * Differs: the offset -1 forgets the group's place there, which reads the same; one past 2^48 - 2 is refused with
  * INVALID_COMMIT_OFFSET_SIZE.
  */
 import { errorCode } from "../codec/errors.ts";

@@ -430,6 +430,36 @@ test("what members of all groups say, and what a leader assigns, is bounded", as
   await bottle.stop();
 });
 
+test("a session of weeks ends when it does, though no timer is set for more than a day", async () => {
+  const bottle = await Bottle.open();
+  const { clock: bottled } = bottle;
+  const delays: number[] = [];
+  const clock: Clock = {
+    now: () => bottled.now(),
+    elapsedMs: () => bottled.elapsedMs(),
+    setTimer: (atMs, run) => bottled.setTimer(atMs, run),
+    setDelay(delayMs, run) {
+      delays.push(delayMs);
+      return bottled.setDelay(delayMs, run);
+    },
+    clearTimer: (timer) => bottled.clearTimer(timer),
+    defer: (run) => bottled.defer(run),
+  };
+  const groups = groupsOf(bottle, { sessionTimeoutMaxMs: 20 * day }, clock);
+  const memberId = await member(bottle, groups, "g", { sessionTimeoutMs: 20 * day });
+  // It beats once a day for ten days, and no more.
+  for (let passed = 1; passed <= 29; passed++) {
+    await pass(bottle, day);
+    if (passed <= 10) assert.equal(groups.heartbeat("g", memberId, undefined, 1), errorCode.NONE);
+  }
+  assert.equal(groups.find("g")!.group.members.size, 1);
+  await pass(bottle, day);
+  assert.equal(groups.find("g")?.group.members.size ?? 0, 0);
+  assert.ok(delays.every((delayMs) => delayMs <= day));
+  groups.stop();
+  await bottle.stop();
+});
+
 test("the wall clock may be set without a session ending", async () => {
   const bottle = await Bottle.open();
   const groups = groupsOf(bottle);

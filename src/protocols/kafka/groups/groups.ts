@@ -87,6 +87,8 @@ const seatsBytesMax = 256 << 20;
 const seatBytes = 1024;
 /** Of what a leader assigns. Kafka's bound is 1 MB, with what its members say. */
 const assignedBytesMax = 64 << 20;
+/** Of a timer: a clock takes no longer delays. */
+const delayMsMax = 86_400_000;
 /** Of what a member calls itself, in its id. */
 const namePartMax = 255;
 
@@ -393,11 +395,12 @@ export class Groups {
 
   #arm(seat: SeatedGroup): void {
     const { clock } = this.#options;
-    const atMs = seat.group.nextDeadlineMs;
-    if (atMs >= seat.timerAtMs || this.#isStopped) return;
+    const { nextDeadlineMs } = seat.group;
+    if (nextDeadlineMs >= seat.timerAtMs || this.#isStopped) return;
     if (seat.timer !== undefined) clock.clearTimer(seat.timer);
-    seat.timerAtMs = atMs;
-    seat.timer = clock.setDelay(Math.max(0, Math.ceil(atMs - clock.elapsedMs())), () => {
+    const nowMs = clock.elapsedMs();
+    seat.timerAtMs = Math.min(nextDeadlineMs, nowMs + delayMsMax);
+    seat.timer = clock.setDelay(Math.max(0, Math.ceil(seat.timerAtMs - nowMs)), () => {
       seat.timer = undefined;
       seat.timerAtMs = Infinity;
       // If it was us who stood still, the signs of life that have come meanwhile are read first.
