@@ -12,6 +12,7 @@
  * Whatever ends it, it ends once, by `ended`; requests that are open then are rejected.
  */
 
+import type { Clock } from "../../../base/clock.ts";
 import type { Connection, Peer } from "../../../server/protocol.ts";
 import { methodIdAt, parseSettlement, Settlement } from "../amqp091/codec-hot.ts";
 import { FrameParser } from "../amqp091/codec-parser.ts";
@@ -25,6 +26,7 @@ import {
   type MethodArguments,
   type MethodName,
 } from "../amqp091/frames.ts";
+import { Liveness } from "../amqp091/liveness.ts";
 import { encodeAmqpPlain } from "./login.ts";
 import { tableOf } from "../model/field-table.ts";
 
@@ -93,18 +95,20 @@ export class Client implements Connection {
   #end: Error | undefined;
   #isClosing = false;
   readonly #whenClosed: (() => void)[] = [];
+  readonly #clock: Clock;
+  readonly #liveness: Liveness;
+  /** 0: none, or not agreed yet. */
   #heartbeatMs = 0;
   #isPaused = false;
-  /** Since the last tick. */
-  #hasHeard = true;
-  #heardAtMs = 0;
-  #sentAtMs = 0;
+  /** Until the last tick. */
   #sentBytes = 0;
 
   /** @param ended called once when the connection is over, whoever ended it. */
-  constructor(peer: Peer, login: ClientLogin, ended: (error: Error) => void) {
+  constructor(peer: Peer, login: ClientLogin, clock: Clock, ended: (error: Error) => void) {
     this.peer = peer;
     this.#login = login;
+    this.#clock = clock;
+    this.#liveness = new Liveness(clock.elapsedMs());
     this.#ended = ended;
     // The parser begins with the header of a protocol, which only servers get.
     this.#parser.push(headerFirst);
@@ -203,7 +207,7 @@ export class Client implements Connection {
   resumeReading(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#hasHeard = true;
+    this.#liveness.heard();
     this.peer.resumeReading();
   }
 
@@ -211,7 +215,7 @@ export class Client implements Connection {
 
   receive(chunk: Buffer): void {
     if (this.#end !== undefined) return;
-    this.#hasHeard = true;
+    this.#liveness.heard();
     const parser = this.#parser;
     parser.push(chunk);
     while (this.#end === undefined && parser.next()) this.#frame();
@@ -225,20 +229,18 @@ export class Client implements Connection {
     this.reader?.drained();
   }
 
-  tick(nowMs: number): void {
-    if (this.#heartbeatMs === 0 || this.#end !== undefined) return;
-    if (this.#hasHeard || this.#isPaused) this.#heardAtMs = nowMs;
-    this.#hasHeard = false;
-    if (nowMs - this.#heardAtMs > 2 * this.#heartbeatMs) return this.abandon(new Error("heartbeat timeout"));
-    const { bytesEver } = this.peer.output;
-    if (bytesEver !== this.#sentBytes) this.#sentAtMs = nowMs;
-    else if (nowMs - this.#sentAtMs >= this.#heartbeatMs / 2) {
-      this.#sentAtMs = nowMs;
-      // Behind the frames that are written, which are whole: a message is written frame by frame.
-      writeHeartbeat(this.peer.output);
-      this.peer.flush();
-    }
-    this.#sentBytes = this.peer.output.bytesEver;
+  tick(): void {
+    if (this.#end !== undefined) return;
+    const { output } = this.peer;
+    if (output.bytesEver !== this.#sentBytes) this.#liveness.sent();
+    this.#sentBytes = output.bytesEver;
+    // How long logging in may take is another's to say.
+    const verdict = this.#liveness.tick(this.#clock.elapsedMs(), "running", this.#heartbeatMs, this.#isPaused);
+    if (verdict === "dead") return this.abandon(new Error("heartbeat timeout"));
+    if (verdict !== "send-heartbeat") return;
+    // Behind the frames that are written, which are whole: a message is written frame by frame.
+    writeHeartbeat(output);
+    this.peer.flush();
   }
 
   closed(): void {

@@ -69,7 +69,8 @@ async function connect(
   if (address instanceof AddressFault) throw new Error(address.reason);
   const login = loginOf(address, connectionName, ends.version);
   let isOpen = false;
-  const open = (peer: Peer): Client => new Client(peer, login, (error) => (isOpen ? ended(error) : undefined));
+  const open = (peer: Peer): Client =>
+    new Client(peer, login, ends.clock, (error) => (isOpen ? ended(error) : undefined));
   const client =
     address.remote === undefined ? openLocal(ends, address, open) : await dialled(ends, address, attempt, open);
   attempt.onOver(() => client.abandon(new Error("given up")));

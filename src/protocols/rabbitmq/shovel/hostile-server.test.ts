@@ -40,7 +40,8 @@ function peer(): Peer {
 function client(ended: () => void): Client {
   const limits = { heartbeatSeconds: 0, channelMax: 0, frameMaxBytes: 0 };
   const who = { mechanism: "PLAIN", user: "u", password: "p", vhost: "/" } as const;
-  return new Client(peer(), { ...who, ...limits, connectionName: "n", product: "p", version: "0" }, ended);
+  const login = { ...who, ...limits, connectionName: "n", product: "p", version: "0" };
+  return new Client(peer(), login, new VirtualClock(), ended);
 }
 
 /** A client of each side, joined; what ends either is counted. */

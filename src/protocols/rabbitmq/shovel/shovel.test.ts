@@ -145,6 +145,32 @@ test("nothing is settled at the source before the destination has confirmed it; 
   check.deepEqual(new Set(bodies), new Set(["m0", "m1", "m2", "m3", "m4"]));
 });
 
+test("a clock that is set ends no shovel: its heartbeats go by the time that passes", async () => {
+  const two = await TwoBrokers.open();
+  two.set(moving);
+  await two.advance(3000);
+  for (const { clock } of [two.here, two.there]) clock.jumpTo(clock.now() + 3_600_000);
+  await two.advance(60_000);
+  check.deepEqual([two.states(), two.dialled], [["running"], ["there"]]);
+});
+
+test("a destination that has fallen silent is given up after two of its heartbeats", async () => {
+  const two = await TwoBrokers.open();
+  two.set(moving);
+  await two.advance(3000);
+  const wait = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second++) {
+      // There, no time passes, in which a heartbeat could be due.
+      two.here.clock.advance(1000);
+      await two.settle();
+    }
+  };
+  await wait(15);
+  check.deepEqual(two.states(), ["running"]);
+  await wait(10);
+  check.match(JSON.stringify(two.here.logged), /the destination connection ended: heartbeat timeout/);
+});
+
 test("what the destination refuses goes back to the source", async () => {
   const two = await TwoBrokers.open();
   const there = two.there.client();
