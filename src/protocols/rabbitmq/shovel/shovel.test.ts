@@ -285,6 +285,28 @@ test("with delete-after it moves as many as that, or as there are, and deletes i
   }
 });
 
+test("a static one with delete-after is over when it has moved as many, and says so", async () => {
+  const two = await TwoBrokers.open({ fixed: { ...moving, "src-delete-after": 2 } });
+  await two.settle();
+  publishAll(two.here.client(), "in", 3);
+  await two.settle();
+  const [shown] = two.shovels.status();
+  check.deepEqual(
+    [shown?.state, shown?.["reason"]],
+    ["terminated", "a shovel has moved as many messages as it was to"],
+  );
+  check.deepEqual(
+    [counts(two.there, "out"), counts(two.here, "in")],
+    [
+      [2, 0],
+      [1, 0],
+    ],
+  );
+  check.equal(two.there.server.live.count, 0);
+  await two.advance(10_000);
+  check.deepEqual(two.states(), ["terminated"]);
+});
+
 test("modes without confirms move everything as well", async () => {
   for (const mode of ["on-publish", "no-ack"]) {
     const two = await TwoBrokers.open();

@@ -273,9 +273,12 @@ export class Shovel {
 
   #finished(attempt: OneAttempt): void {
     if (attempt !== this.#attempt || attempt.isOver) return;
-    this.#log("info", "a shovel has moved as many messages as it was to");
+    const reason = "a shovel has moved as many messages as it was to";
+    this.#log("info", reason);
     // Its last acknowledgements go out with the goodbye.
     void this.stop();
+    // A dynamic one goes with its definition, another one stays to be seen.
+    if (this.identity.vhost === undefined) this.#enter({ kind: "terminated", reason });
     this.#options.finished();
   }
 
