@@ -55,8 +55,8 @@ export interface Assembled {
   readonly protocols: Protocols;
   readonly data: OpenedLog;
   readonly settings: Settings;
-  /** Ends what the broker does of itself: alerts, shovels, Kafka's groups. */
-  readonly stopOwnWork: () => Promise<void>;
+  /** Ends what the broker does of itself: alerts, shovels, Kafka's groups. Shovels say goodbye for so long at most. */
+  readonly stopOwnWork: (withinMs?: number) => Promise<void>;
 }
 
 /** @throws ConfigurationError if an option is wrong; the system's error if a port or the data cannot be had. */
@@ -82,10 +82,10 @@ export async function assemble(effective: EffectiveSettings, around: Surrounding
     const protocols = protocolsOf(effective, auth, core, around, ports, alerts);
     await importDefinitions(values, protocols);
     await ports.openAll(core, protocols);
-    const stopOwnWork = async (): Promise<void> => {
+    const stopOwnWork = async (withinMs?: number): Promise<void> => {
       alerts.stop();
       protocols.stopKafka();
-      await protocols.shovels.stop();
+      await protocols.shovels.stop(withinMs);
     };
     undo.push(stopOwnWork);
     alerts.start();
@@ -243,12 +243,14 @@ function kafkaSettings(settings: Settings): KafkaSettings {
 
 /** Stops gracefully, within `shutdown.deadlineMs`. */
 export async function stopAssembled({ core, ports, data, settings, stopOwnWork }: Assembled): Promise<void> {
-  const deadlineMs = settings["shutdown.deadlineMs"];
-  const began = systemClock().now();
-  await stopOwnWork();
-  await ports.drain(deadlineMs / 2);
+  const clock = systemClock();
+  const endMs = clock.elapsedMs() + settings["shutdown.deadlineMs"];
+  const leftMs = (): number => Math.max(0, endMs - clock.elapsedMs());
+  // Whoever does not answer takes half of what is left, so that there is always some for the disk.
+  await stopOwnWork(leftMs() / 2);
+  await ports.drain(leftMs() / 2);
   try {
-    await stopWithin(core, deadlineMs - (systemClock().now() - began));
+    await stopWithin(core, leftMs());
     await data.release();
   } finally {
     await ports.close();

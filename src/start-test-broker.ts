@@ -360,7 +360,7 @@ function durable(core: RunningCore): Promise<void> {
 
 /** The remains of a broker that has crashed. */
 async function takeDown({ core, ports, stopOwnWork }: Assembled): Promise<void> {
-  await stopOwnWork();
+  await stopOwnWork(0);
   await ports.drain(0);
   await ports.close();
   core.core.clock.stop();

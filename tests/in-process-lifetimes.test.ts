@@ -1,7 +1,9 @@
 /** Brokers for tests start at once, die and come back, and leave nothing behind. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { setFlagsFromString } from "node:v8";
@@ -188,6 +190,32 @@ test("more than is remembered of what was published is told, and not left out in
     broker.nextPublished("work", { timeoutMs: 20 }),
     /1 messages to work were awaited for 20 ms, and 0 came/,
   );
+});
+
+test("a stop leaves the disk its time, whatever shovels and clients take that do not answer", async () => {
+  await using far = await startBroker();
+  far.faults.delayAnswers({ name: "out", by: "1h" });
+  const data = mkdtempSync(join(tmpdir(), "entrepot-stop-"));
+  const mover = { "src-uri": "amqp://", "src-queue": "in", "dest-uri": far.url, "dest-queue": "out" };
+  const set = { "shutdown.deadlineMs": "2s", shovels: JSON.stringify({ mover }) };
+  const broker = await startPlain({ data, listen: { amqp: 0 }, set });
+  try {
+    const connection = await connect(`amqp://${broker.addresses["amqp"]}`);
+    connection.on("error", () => undefined);
+    const channel = await connection.createConfirmChannel();
+    channel.on("error", () => undefined);
+    await channel.assertQueue("in");
+    channel.sendToQueue("in", Buffer.from("never confirmed"));
+    await far.nextPublished("out");
+    // It does not read that the connection ends.
+    const { stream } = (connection as unknown as { connection: { stream: { pause(): void; destroy(): void } } })
+      .connection;
+    stream.pause();
+    await broker.stop();
+    stream.destroy();
+  } finally {
+    rmSync(data, { recursive: true });
+  }
 });
 
 /** What a process holds, once what is on its way out has gone. */

@@ -367,6 +367,27 @@ test("it stops with the broker, and both sides see a goodbye", async () => {
   check.equal(two.here.server.live.count + two.there.server.live.count, 0);
 });
 
+test("a stop that has little time is over in it, whoever does not answer", async () => {
+  const two = await TwoBrokers.open({ fixed: moving });
+  await two.settle();
+  publishAll(two.here.client(), "in", 1);
+  for (let turn = 0; turn < 20; turn++) two.here.settle();
+  check.deepEqual(counts(two.here, "in"), [0, 1]);
+  let isOver = false;
+  void two.shovels.stop(1000).then(() => (isOver = true));
+  for (let step = 0; step < 10; step++) {
+    // There, nothing runs any more.
+    two.here.clock.advance(100);
+    for (let turn = 0; turn < 20; turn++) {
+      check.ok(step >= 5 || !isOver, "it gives up no sooner");
+      two.here.settle();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+  check.ok(isOver);
+  check.deepEqual(counts(two.here, "in"), [1, 0]);
+});
+
 test("one that is deleted in full flow doubles nothing and loses nothing, whatever its way to acknowledge", async () => {
   const persistent = { deliveryMode: 2 };
   for (const ackMode of ["on-confirm", "on-publish", "no-ack"]) {

@@ -51,6 +51,7 @@ export interface ShovelOptions {
 const closeMs = 2000;
 /** How long what is on its way is waited for before a goodbye. */
 const onItsWayMs = 3000;
+const onItsWayShare = onItsWayMs / (onItsWayMs + closeMs);
 const notFound = 404;
 
 class OneAttempt implements Attempt {
@@ -113,29 +114,32 @@ export class Shovel {
   /**
    * Takes no more, waits for what is on its way, for a while, and says goodbye to both sides; what has not been confirmed by
    * then goes back to the source. Answers when it is over.
+   * @param withinMs if it is to be over sooner than it may take by itself.
    */
-  stop(): Promise<void> {
-    return (this.#stopping ??= this.#stop());
+  stop(withinMs = Infinity): Promise<void> {
+    return (this.#stopping ??= this.#stop(withinMs));
   }
 
-  async #stop(): Promise<void> {
+  async #stop(withinMs: number): Promise<void> {
     if (this.#retry !== undefined) this.#clock.clearTimer(this.#retry);
     this.#retry = undefined;
     const state = this.#state;
     const attempt = this.#attempt;
     this.#attempt = undefined;
     if (state.kind === "running") {
-      await this.#waitForWhatIsOnItsWay(state.source.client, state.forwarding);
-      await Promise.all([goodbye(state.source, this.#clock), goodbye(state.destination, this.#clock)]);
+      const waitMs = Math.min(onItsWayMs, withinMs * onItsWayShare);
+      await this.#waitForWhatIsOnItsWay(state.source.client, state.forwarding, waitMs);
+      const goodbyeMs = Math.min(closeMs, withinMs * (1 - onItsWayShare));
+      await Promise.all([state.source, state.destination].map((end) => goodbye(end, this.#clock, goodbyeMs)));
     }
     attempt?.end();
   }
 
-  #waitForWhatIsOnItsWay(source: Client, forwarding: Forwarding): Promise<void> {
+  #waitForWhatIsOnItsWay(source: Client, forwarding: Forwarding, waitMs: number): Promise<void> {
     const consumerTag = this.#consumerTag;
     if (consumerTag === undefined || forwarding.remainingCount === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = this.#clock.setTimer(this.#clock.now() + onItsWayMs, () => this.#waitOver?.());
+      const timer = this.#clock.setTimer(this.#clock.now() + waitMs, () => this.#waitOver?.());
       this.#waitOver = (): void => {
         this.#waitOver = undefined;
         this.#clock.clearTimer(timer);
@@ -301,9 +305,9 @@ function reasonOf(error: unknown): string {
   return message === "" ? (code ?? "unknown") : message;
 }
 
-function goodbye({ client }: ShovelEnd, clock: Clock): Promise<void> {
+function goodbye({ client }: ShovelEnd, clock: Clock, withinMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = clock.setTimer(clock.now() + closeMs, () => client.abandon(new Error("no answer to a goodbye")));
+    const timer = clock.setTimer(clock.now() + withinMs, () => client.abandon(new Error("no answer to a goodbye")));
     client.close(() => {
       clock.clearTimer(timer);
       resolve();

@@ -59,12 +59,12 @@ export class Shovels {
     }
   }
 
-  /** Ends them all, in good order where the other side still answers. */
-  async stop(): Promise<void> {
+  /** Ends them all, in good order where the other side still answers; not later than after `withinMs`. */
+  async stop(withinMs = Infinity): Promise<void> {
     this.#isRunning = false;
     const shovels = [...this.#shovelByKey.values()];
     this.#shovelByKey.clear();
-    await Promise.all([...this.#endingByKey.values(), ...shovels.map((shovel) => shovel.stop())]);
+    await Promise.all([...this.#endingByKey.values(), ...shovels.map((shovel) => shovel.stop(withinMs))]);
   }
 
   /** As the management lists them. */
