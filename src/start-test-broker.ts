@@ -25,7 +25,7 @@ import { ForgetfulDisk } from "./log/memory/forgetful-disk.ts";
 import type { Logger } from "./observe/log.ts";
 import type { OwnNamespace } from "./protocols/registry.ts";
 import { BrokerTrial } from "./testing/broker-trial.ts";
-import { durationMs, passTime } from "./testing/pass-time.ts";
+import { durationMs, passTime, plainRestMsMax } from "./testing/pass-time.ts";
 import { plainPublishedBounds, type NextOptions, type PublishedMessage } from "./testing/published.ts";
 import type { Faults } from "./testing/faults.ts";
 import type { TestBroker, TestBrokerOptions, TestNamespace } from "./testing/test-options.ts";
@@ -44,7 +44,7 @@ const quickGroups = { "kafka.groupInitialRebalanceDelayMs": 0 };
  * @throws ConfigurationError if an option is wrong.
  */
 export async function startBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
-  const { listen = { amqp: 0, kafka: 0 }, clock = "virtual", set, logger, publishedMax } = options;
+  const { listen = { amqp: 0, kafka: 0 }, clock = "virtual", set, logger, publishedMax, restMsMax } = options;
   const effective = await settingsFor({
     memory: true,
     listen,
@@ -58,6 +58,7 @@ export async function startBroker(options: TestBrokerOptions = {}): Promise<Test
     virtual,
     loggerFor({ logger }, effective.values, virtual ?? systemClock()),
     { ...plainPublishedBounds, ...publishedMax },
+    restMsMax ?? plainRestMsMax,
   );
   await broker.start();
   return broker;
@@ -77,6 +78,7 @@ class InProcessBroker implements TestBroker {
   readonly #virtual: VirtualClock | undefined;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #restMsMax: number;
   #effective: EffectiveSettings;
   #diskSteps = 0;
   readonly #disk = new ForgetfulDisk((run) => {
@@ -100,11 +102,13 @@ class InProcessBroker implements TestBroker {
     virtual: VirtualClock | undefined,
     logger: Logger,
     bounds: ConstructorParameters<typeof BrokerTrial>[1],
+    restMsMax: number,
   ) {
     this.#effective = effective;
     this.#virtual = virtual;
     this.#clock = virtual ?? systemClock();
     this.#logger = logger;
+    this.#restMsMax = restMsMax;
     const live = () => this.#running?.protocols.rabbit.live.all() ?? [];
     this.#trial = new BrokerTrial(effective.values["kafka.namespace"], bounds, systemClock(), live);
   }
@@ -155,6 +159,7 @@ class InProcessBroker implements TestBroker {
     const watched = {
       news: () => this.#trial.sockets.events + this.#diskSteps,
       isOver: () => this.#running?.core !== core,
+      restMsMax: this.#restMsMax,
     };
     const pass = async (): Promise<void> => {
       // What clients have sent is read before it is judged who is silent.

@@ -297,3 +297,18 @@ test("only a broker whose time is its own is moved on, and only by a duration", 
     await assert.rejects(still.advance(wrong), { name: "RangeError", message: new RegExp(`${wrong} is no duration`) });
   }
 });
+
+test("clients that do not stop talking are told of, and time passes again when they have", async () => {
+  await using broker = await startBroker({ restMsMax: 200 });
+  await withChannel(broker, async (channel) => {
+    await channel.assertQueue("work");
+    let isTired = false;
+    await channel.consume("work", (message) => (isTired ? channel.ack(message!) : channel.nack(message!)));
+    channel.sendToQueue("work", Buffer.from("hot"));
+    await channel.waitForConfirms();
+    await assert.rejects(broker.advance("1m"), /for 200 ms clients have not stopped talking/);
+    isTired = true;
+    await broker.advance("1m");
+    assert.equal((await channel.checkQueue("work")).messageCount, 0);
+  });
+});

@@ -18,6 +18,8 @@ export interface TestBrokerOptions {
   readonly logger?: Logger | "stderr" | undefined;
   /** How much of what was published is remembered. */
   readonly publishedMax?: Partial<PublishedBounds> | undefined;
+  /** For so long `advance` waits, by the machine's clock, until clients have nothing to say; then it rejects. 10,000, if not given. */
+  readonly restMsMax?: number | undefined;
 }
 
 /** Where one test has queues, topics, groups and transactional ids of its own: a virtual host. */
@@ -51,7 +53,7 @@ export interface TestBroker extends AsyncDisposable {
    * Moves the clock on by a duration (`15m`, `1h30m`, or milliseconds). What is due in that time happens, in its order: expiry,
    * delays, leases and consumer timeouts, retries, retention and compaction, transactions' and offsets' time-outs, sessions of
    * group members whose connection is gone. When it resolves, all of it is durable, and what clients are told of it is with
-   * their sockets.
+   * their sockets. It rejects if clients do not stop talking: see `restMsMax`.
    */
   advance(duration: string | number): Promise<void>;
   /** A namespace of its own; without a name, one that nobody has. */
