@@ -27,11 +27,16 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
 function running(assembled: Assembled, virtual: VirtualClock | undefined): RunningBroker {
   const { core } = assembled;
   let stopping: Promise<void> | undefined;
+  let passing: Promise<void> = Promise.resolve();
   return {
     ...openPorts(assembled.ports),
     advance: async (duration) => {
       if (virtual === undefined) throw new Error("advance: this broker was not started with a virtual clock");
-      await passTime(virtual, core, durationMs("advance", duration));
+      const ms = durationMs("advance", duration);
+      // One behind the other, whoever asks.
+      const passed = passing.then(() => passTime(virtual, core, ms));
+      passing = passed.catch(() => undefined);
+      await passed;
     },
     redrive: (name, countMax = Infinity) => redriveIn(core, "/", name, countMax),
     reloadTls: assembled.ports.reloadTls,

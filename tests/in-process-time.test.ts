@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { connect, type ConfirmChannel } from "amqplib";
 import { Kafka, logLevel } from "kafkajs";
 import { Consumer, Producer, stringDeserializers, stringSerializers } from "@platformatic/kafka";
+import { startBroker as startPlain } from "../src/start-broker.ts";
 import { startBroker, type TestBroker } from "../src/start-test-broker.ts";
 import { offsetCommitRequest, offsetCommitResponse } from "../src/protocols/kafka/codec/messages/group-offsets.ts";
 import {
@@ -288,6 +289,32 @@ test("months pass in a moment, also beside topics and consumers", { timeout: 60_
   await broker.advance("90d");
   await admin.disconnect();
 });
+
+for (const durations of [
+  ["1h", "10m"],
+  ["10m", "1h"],
+]) {
+  test(`two who move time on at once move it twice: ${durations.join(" and ")}`, async () => {
+    const broker = await startPlain({ memory: true, listen: { amqp: 0 }, clock: "virtual" });
+    try {
+      const connection = await connect(`amqp://${broker.addresses["amqp"]}`);
+      connection.on("error", () => undefined);
+      const channel = await connection.createConfirmChannel();
+      await channel.assertQueue("late");
+      await channel.assertQueue("work", {
+        messageTtl: 65 * 60_000,
+        deadLetterExchange: "",
+        deadLetterRoutingKey: "late",
+      });
+      channel.sendToQueue("work", Buffer.from("job"));
+      await channel.waitForConfirms();
+      await Promise.all(durations.map((duration) => broker.advance(duration)));
+      assert.equal((await channel.checkQueue("late")).messageCount, 1);
+    } finally {
+      await broker.stop();
+    }
+  });
+}
 
 test("only a broker whose time is its own is moved on, and only by a duration", async () => {
   await using broker = await startBroker({ clock: "system" });
