@@ -298,6 +298,43 @@ test("batches that take long to look at are looked at over many turns", async ()
   assert.ok(turns > 20 && turns < 1000, `${turns} turns`);
 });
 
+test("batches of an aborted transaction that follow each other go all", async () => {
+  for (const isVolatile of [false, true]) {
+    const bottle = await Bottle.open({ isVolatile });
+    const retention = { ...plainLog.retention, compact: true, deleteRetentionMs: 0 };
+    const log = bottle.ns.createQueue("log", { ...plainLog, retention }, {});
+    append(bottle, log, "a=0");
+    const by = { producerId: 5, producerEpoch: 0, format: testFormat.id, timestampMs: 0, bodyStart: 0 };
+    let sequence = 0;
+    for (const keys of [["b", "c"], ["d", "e"], ["f"]]) {
+      const body = batchBody(keys.map((key, delta) => ({ delta, key, body: "aborted", transaction: 5 })));
+      const count = keys.length;
+      log.appendBatch({ ...by, sequence, isTransactional: true, count, body, bodyEnd: body.length });
+      sequence += count;
+    }
+    const body = Buffer.from("0000control 5");
+    log.endTransaction(5, 0, false, { ...nobody, ...by, count: 1, body, bodyEnd: body.length });
+    await bottle.advance(5000);
+    if (!isVolatile) await bottle.checkpoint();
+    const found: number[] = [];
+    for (let from = 0; from < log.visibleEnd; from++)
+      log.read(from, log.visibleEnd, ({ baseOffset }) => found.push(baseOffset) > 0);
+    assert.deepEqual([found, log.visibleEnd], [[0], 7]);
+  }
+});
+
+test("a batch that was cut, and of which the rest is superseded, is gone", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  append(bottle, log, "a=1", "b=1", "c=1");
+  append(bottle, log, "c=2");
+  await bottle.advance(2000);
+  log.trim(2);
+  append(bottle, log, "d=1");
+  await bottle.advance(2000);
+  assert.deepEqual(await readBatches(bottle, "log"), ["3-3: c=2", "4-4: d=1"]);
+});
+
 test("what is younger than the lag stays, whatever came after it", async () => {
   const bottle = await Bottle.open();
   const retention = { ...plainLog.retention, compact: true, compactLagMs: 10_000 };

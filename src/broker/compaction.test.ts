@@ -86,3 +86,57 @@ test("a log that is told to compact later does so from its first entry on", asyn
   await bottle.advance(2000);
   assert.deepEqual(await read(bottle, "log"), ["19", "20"]);
 });
+
+test("an entry that is superseded while a checkpoint writes it leads nobody to a segment that is gone", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  const other = bottle.declare("other");
+  bottle.publish("log", "a1", { key: "a" });
+  bottle.publishAll(
+    "other",
+    Array.from({ length: 40_000 }, () => "x"),
+  );
+  await bottle.settle();
+  const { partition } = [...bottle.broker.core.queueById.values()].find(({ name }) => name === "log")!;
+  const until = async (isSo: () => boolean): Promise<void> => {
+    for (let steps = 0; !isSo(); steps++) {
+      assert.ok(steps < 1000);
+      await bottle.step();
+    }
+  };
+  const taking = bottle.broker.checkpoint();
+  await until(() => partition.checkpointWritten > 0);
+  bottle.publish("log", "a2", { key: "a" });
+  await until(() => log.visibleEnd === 2);
+  bottle.clock.advance(1000);
+  await until(() => log.readyCount === 1);
+  assert.equal(partition.checkpointWritten, 1, "the checkpoint is still busy with the other queue");
+  other.purge();
+  await bottle.checkpoint();
+  await taking;
+  for (let i = 0; i < 3; i++) await bottle.checkpoint();
+  assert.deepEqual(await read(bottle, "log"), ["a2"]);
+  assert.equal(bottle.fatal, undefined);
+});
+
+test("keys that retention has taken are forgotten, so many a turn", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  const { core } = bottle.broker;
+  for (let i = 0; i < 20_000; i++) bottle.publish("log", "x", { key: `k${i}` });
+  await bottle.advance(2000);
+  const heldBytes = core.compactionBytes;
+  log.trim(20_000);
+  bottle.publish("log", "x", { key: "last" });
+  await bottle.settle();
+  bottle.clock.advance(1000);
+  let most = 0;
+  for (let before = heldBytes, steps = 0; core.compactionBytes > 1000; before = core.compactionBytes) {
+    assert.ok(steps++ < 1000);
+    await bottle.step();
+    most = Math.max(most, before - core.compactionBytes);
+  }
+  assert.ok(most > 0 && most < heldBytes / 4, `${most} of ${heldBytes} bytes in a turn`);
+  await bottle.settle();
+  assert.deepEqual(await read(bottle, "log"), ["x"]);
+});

@@ -237,3 +237,15 @@ test("the batch that a reader is in is not taken twice, and what ends behind its
     30,
   );
 });
+
+test("an empty page does not stay for ever when what is appended next begins far behind it", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  const { partition } = [...bottle.broker.core.queueById.values()][0]!;
+  for (let i = 0; i < 50; i++) {
+    log.appendBatch(batchOf("wide", 1000, bottle.clock.now()));
+    await bottle.settle();
+    log.trim(log.nextOffset);
+  }
+  assert.equal(partition.pages.size, 1);
+});

@@ -230,3 +230,30 @@ test("two who go through the same batches at different places, while the log is 
   for (let i = 0; i < 16; i++) await step();
   assert.deepEqual([reader.bodies, taker.bodies], [numbers(5, 16), [...numbers(0, 3), ...numbers(6, 16)]]);
 });
+
+test("batches in which there is no message are forgotten again, too, however many there are", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  let unpacked = 0;
+  bottle.broker.registerFormat({
+    ...testFormat,
+    isControl(batch): boolean {
+      unpacked++;
+      return testFormat.isControl!(batch);
+    },
+  });
+  const count = 100_000;
+  const [control, damaged] = [Buffer.from("0000control 5"), Buffer.from("0000no json")];
+  for (let i = 0; i < count; i++) appendBody(log, i % 8 === 0 ? damaged : control, 1);
+  append(log, ["behind"]);
+  await bottle.settle();
+  for (let round = 0; round < 2; round++) {
+    unpacked = 0;
+    const reader = bottle.consume("log", { startAt: "first" });
+    await bottle.settle();
+    assert.deepEqual(reader.bodies, ["behind"]);
+    reader.session.close();
+    // What is not kept is unpacked again.
+    assert.ok(unpacked > count / 4, `round ${round}: ${unpacked} unpacked`);
+  }
+});

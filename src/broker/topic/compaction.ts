@@ -79,6 +79,8 @@ export class Compaction {
   readonly #unreadable = new RangeSet();
   /** What the map was last swept for. */
   #sweptFirst = 0;
+  /** Keys that are still to be looked at for that. */
+  #unswept: MapIterator<[string, number]> | undefined;
   #timer: TimerHandle | undefined;
   #isRunning = false;
   /** Some keys had no room in the map: what they left behind is not known, and a tombstone must not go before it. */
@@ -166,11 +168,7 @@ export class Compaction {
     compacting.spent(clock.elapsedMs() - fromMs);
     if (missing >= 0) this.#load(missing);
     else if (this.#at < end && !isTooYoung) compacting.wait(this.#pass);
-    else {
-      this.#sweep();
-      this.#isRunning = false;
-      this.wake();
-    }
+    else this.#sweep();
   };
 
   /** Goes on towards `end`: to what is not in memory, or is too young, or as far as one piece goes. */
@@ -325,9 +323,7 @@ export class Compaction {
     // What was so already is not written again.
     for (const [i, start] of gaps.starts.entries()) {
       const end = gaps.ends[i]!;
-      if (this.superseded.addRange(start, end) === 0) continue;
-      ranges.add(start, end);
-      removed.push(-1 - start);
+      if (this.superseded.addRange(start, end) > 0) ranges.add(start, end);
     }
     for (const place of removed) {
       const offset = offsetOf(place);
@@ -335,15 +331,20 @@ export class Compaction {
       ranges.add(offset, offset + 1);
       if (place >= 0) partition.remove(offset);
     }
-    for (const place of removed) if (place < 0) this.#removeIfEmpty(offsetOf(place));
+    for (const [i, start] of ranges.starts.entries()) this.#removeEmpty(start, ranges.ends[i]!);
     if (partition.isDurable) this.#record(ranges);
   }
 
-  /** The batch that holds the offset, if it is in memory and nothing is left of it. */
-  #removeIfEmpty(offset: number): void {
-    if (!this.#partition.look(offset, this.#other)) return;
-    const { baseOffset, offset: last } = this.#other;
-    if (this.superseded.hasAll(baseOffset, last + 1)) this.#partition.remove(last);
+  /** The batches that hold the offsets, neighbours that went together too, if they are in memory and nothing is left of them. */
+  #removeEmpty(start: number, end: number): void {
+    const partition = this.#partition;
+    for (let at = start; at < end;) {
+      at = partition.firstInMemory(at, end);
+      if (at === end || !partition.look(at, this.#other)) return;
+      const { baseOffset, offset: last } = this.#other;
+      if (this.superseded.hasAll(baseOffset, last + 1)) partition.remove(last);
+      at = last + 1;
+    }
   }
 
   #record({ starts, ends }: RangeSet): void {
@@ -392,15 +393,30 @@ export class Compaction {
     return true;
   }
 
-  /** Keys whose newest message retention has taken are forgotten. */
-  #sweep(): void {
-    const { first } = this.#partition;
-    if (first === this.#sweptFirst) return;
-    this.#sweptFirst = first;
-    this.superseded.addRange(this.superseded.floor, first);
-    this.#unreadable.removeBelow(first);
-    for (const [key, place] of this.#newestByKey) if (offsetOf(place) < first) this.#forgetKey(key);
-  }
+  /** The end of a pass: keys whose newest message retention has taken are forgotten, some in each turn. */
+  readonly #sweep = (): void => {
+    const { first, isDeleted } = this.#partition;
+    const { clock, compacting } = this.#core;
+    if (isDeleted) return;
+    if (this.#unswept === undefined && first !== this.#sweptFirst) {
+      this.#sweptFirst = first;
+      this.superseded.addRange(this.superseded.floor, first);
+      // All that is left of the batch that was cut may have gone before.
+      this.#removeEmpty(first, first + 1);
+      this.#unreadable.removeBelow(first);
+      this.#unswept = this.#newestByKey.entries();
+    }
+    const fromMs = clock.elapsedMs();
+    for (let looks = 0; this.#unswept !== undefined && looks < looksPerTurn; looks++) {
+      const { done, value } = this.#unswept.next();
+      if (done === true) this.#unswept = undefined;
+      else if (offsetOf(value[1]) < this.#sweptFirst) this.#forgetKey(value[0]);
+    }
+    compacting.spent(clock.elapsedMs() - fromMs);
+    if (this.#unswept !== undefined) return compacting.wait(this.#sweep);
+    this.#isRunning = false;
+    this.wake();
+  };
 }
 
 /** Of a place in the map. */

@@ -27,6 +27,8 @@ const growthMax = 8;
 /** More in one batch take a turn of 0.1 s and more, and no producer sends so many. */
 const messagesMax = 262_144;
 const messageBytes = 24;
+/** What one takes that has no message, about, with its places among those that are kept. */
+const batchBytes = 512;
 
 /** One batch as entries: entry i is buffer[starts[i], ends[i]) and has offsets[i]. */
 export class UnpackedBatch implements UnpackTarget {
@@ -72,7 +74,7 @@ export class UnpackedBatch implements UnpackTarget {
   }
 
   get bytes(): number {
-    return this.buffer.length + this.offsets.length * messageBytes;
+    return batchBytes + this.buffer.length + this.offsets.length * messageBytes;
   }
 
   /** Index of the first message at or behind the offset; the number of messages if there is none. */
