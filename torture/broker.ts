@@ -42,6 +42,8 @@ export class Broker {
   lives = 0;
   /** Its disk gives errors: it may end, with the status for that. */
   mayFail = false;
+  /** How often it was held up, or went on. */
+  stops = 0;
   readonly #options: BrokerOptions;
   readonly #grave: string;
   #child: ChildProcess | undefined;
@@ -60,6 +62,10 @@ export class Broker {
   async begin(): Promise<void> {
     this.ports = { amqp: await freePort(), kafka: await freePort() };
     await this.#start();
+  }
+
+  get clockSets(): number {
+    return this.control.clockSets;
   }
 
   get pid(): number | undefined {
@@ -194,6 +200,7 @@ export class Broker {
   }
 
   signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.stops++;
     this.#child?.kill(name);
   }
 

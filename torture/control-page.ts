@@ -29,6 +29,10 @@ type Field = keyof typeof fields;
 
 export class ControlPage {
   readonly path: string;
+  /** How often the clock was set to another time. */
+  clockSets = 0;
+  /** What the clock is set to is counted from here. */
+  #clockBaseMs = 0;
   readonly #fd: number;
 
   constructor(path: string) {
@@ -39,10 +43,13 @@ export class ControlPage {
   }
 
   set(field: Field, value: number): void {
+    const isClock = field === "clockOffsetMs";
+    const written = isClock ? this.#clockBaseMs + value : value;
+    if (isClock && written !== this.get(field)) this.clockSets++;
     const [at, width] = fields[field];
     const bytes = Buffer.alloc(width);
-    if (width === 4) bytes.writeInt32LE(value);
-    else bytes.writeBigInt64LE(BigInt(value));
+    if (width === 4) bytes.writeInt32LE(written);
+    else bytes.writeBigInt64LE(BigInt(written));
     writeSync(this.#fd, bytes, 0, width, at);
   }
 
@@ -51,6 +58,12 @@ export class ControlPage {
     const bytes = Buffer.alloc(width);
     readSync(this.#fd, bytes, 0, width, at);
     return width === 4 ? bytes.readInt32LE() : Number(bytes.readBigInt64LE());
+  }
+
+  /** Time goes on by so much, and the clock is set to that. */
+  passTime(byMs: number): void {
+    this.#clockBaseMs += byMs;
+    this.set("clockOffsetMs", 0);
   }
 
   /** The disk and the clock are well again. */

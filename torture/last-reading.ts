@@ -4,13 +4,16 @@
  */
 
 import { setTimeout as wait } from "node:timers/promises";
+import type { Broker } from "./broker.ts";
 import { AmqpSession } from "./clients/amqp-session.ts";
+import { delayMsMax } from "./clients/delays.ts";
 import { ended, openKafka } from "./clients/kafka-client.ts";
 import { kafkajs } from "./clients/kafkajs-mended.ts";
 import { askPosition } from "./clients/kafka-observer.ts";
 import { within } from "./clients/site.ts";
 import type { History, View } from "./history.ts";
 import { bodyOf, identityOf } from "./message.ts";
+import { stocksOf, type Places, type Stock } from "./places.ts";
 
 const { Partitioners } = kafkajs;
 
@@ -23,6 +26,8 @@ export interface Reading {
 const readWithinMs = 90_000;
 const catchUpWithinMs = 90_000;
 const drainWithinMs = 60_000;
+/** More than a fault sets the clock ahead. */
+const allDueAfterMs = 4 * 3600_000;
 
 /** Writes the last message of each partition; answers their offsets. */
 export async function markEnd(reading: Reading, place: string, partitions: number): Promise<number[]> {
@@ -105,31 +110,74 @@ export async function catchUp(reading: Reading, group: string, place: string, en
   }
 }
 
-/** Takes and accepts all that is in the queue. */
-export async function drain(reading: Reading, place: string): Promise<void> {
+/**
+ * Takes and accepts all that is in the queues. What waits for a time to which the clock was set before has its time come: the clock is
+ * set on, and the broker started anew, since its timers would look at the clock within an hour only. Nobody but us is there any more.
+ */
+export async function emptyQueues(reading: Reading, places: Places, broker: Broker): Promise<void> {
+  const { delays, reminders } = places;
+  delays.close(reading);
+  if (delays.isUpset(broker.clockSets)) {
+    broker.control.passTime(allDueAfterMs);
+    await broker.end("SIGKILL", 0);
+  }
+  const last = await sendLast(reading, delays.exchange, reminders);
+  const stocks = stocksOf(places);
+  const drainPlace = async (place: string): Promise<void> => {
+    for (const stock of stocks)
+      if (stock.place === place) await drain(reading, stock, place === reminders ? last : undefined);
+  };
+  await Promise.all([...new Set(stocks.map(({ place }) => place))].map(drainPlace));
+}
+
+/** Sends what comes behind all that waits; answers as whom. */
+async function sendLast({ history, nameFor, ports }: Reading, exchange: string, place: string): Promise<string> {
+  const writer = nameFor("end");
+  const session = await AmqpSession.open(ports.amqp);
+  history.tell({ kind: "send", place, writer, seq: 0 });
+  const headers = { "x-delay": delayMsMax };
+  session.channel.publish(exchange, place, bodyOf(writer, 0), { persistent: true, headers });
+  await within(readWithinMs, session.channel.waitForConfirms(), `marking the end of ${place}`);
+  history.tell({ kind: "sent", writer, seqs: [0, 0], outcome: "ok" });
+  await session.close();
+  return writer;
+}
+
+/** Takes and accepts all that is in the queue; `last`: who has sent a message that has to come yet. */
+async function drain(reading: Reading, { place, queue = place, isFirstHand }: Stock, last?: string): Promise<void> {
   const { history, nameFor } = reading;
+  let awaited = last;
   const deadline = performance.now() + drainWithinMs;
   const observer = await AmqpSession.open(reading.ports.amqp);
   const session = await AmqpSession.open(reading.ports.amqp);
   const reader = nameFor("last");
   history.tell({ kind: "reading", reader });
   await session.channel.prefetch(200);
-  await session.channel.consume(place, (message) => {
+  await session.channel.consume(queue, (message) => {
     if (message === null) return;
     const identity = identityOf(message.content);
     const isFlagged = message.fields.redelivered;
-    history.tell({ kind: "got", reader, place, view: "queue", ...identity, isFlagged });
+    const said: { readonly isFlagged?: boolean } = isFlagged || isFirstHand ? { isFlagged } : {};
+    history.tell({ kind: "got", reader, place, view: "queue", ...identity, ...said });
     history.tell({ kind: "settle", reader, place, writer: identity.writer, seq: identity.seq, how: "accept" });
     session.channel.ack(message);
+    if (identity.writer === awaited) awaited = undefined;
   });
   // What is given and not settled is not counted: what is empty has to stay so.
   for (let times = 0; times < 5;) {
-    const { messageCount } = await observer.channel.checkQueue(place);
-    times = messageCount === 0 ? times + 1 : 0;
-    if (session.isGone || observer.isGone) throw new Error(`draining ${place}: the connection is gone`);
-    if (performance.now() > deadline) throw new Error(`draining ${place}: ${messageCount} messages do not come`);
+    const { messageCount } = await observer.channel.checkQueue(queue);
+    times = messageCount === 0 && awaited === undefined ? times + 1 : 0;
+    if (session.isGone || observer.isGone) throw new Error(`draining ${queue}: the connection is gone`);
+    if (performance.now() > deadline)
+      throw new Error(
+        `draining ${queue}: ${messageCount} messages do not come${awaited ? `, nor does ${awaited}` : ""}`,
+      );
     await wait(50);
   }
+  // Whoever answers this has read all acknowledgements before.
+  const since = history.now();
+  await session.channel.checkQueue(queue);
+  history.tell({ kind: "settled", reader, since });
   await session.close();
   await observer.close();
   history.tell({ kind: "emptied", place, view: "queue" });

@@ -11,10 +11,11 @@ import { checkHistory } from "./check/check.ts";
 import { within, type Client, type Site } from "./clients/site.ts";
 import { FaultRunner } from "./fault-runner.ts";
 import { History } from "./history.ts";
-import { catchUp, drain, markEnd, readAll, type Reading } from "./last-reading.ts";
+import { catchUp, emptyQueues, markEnd, readAll, type Reading } from "./last-reading.ts";
 import {
   eventPartitions,
   inputPartitions,
+  lossIn,
   makePlaces,
   placesOf,
   readersOf,
@@ -59,7 +60,14 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const ports = { amqp: proxies.amqp.port, kafka: proxies.kafka.port };
   let names = 0;
   const nameFor = (kind: string): string => `${kind}${++names}.${plan.round}`;
-  const site: Site = { history, ports, nameFor, writersStop: writersStop.signal, readersStop: readersStop.signal };
+  const site: Site = {
+    history,
+    ports,
+    nameFor,
+    upsets: broker,
+    writersStop: writersStop.signal,
+    readersStop: readersStop.signal,
+  };
   const clients = { writers: [] as Promise<void>[], readers: [] as Promise<void>[] };
   try {
     await within(clientEndWithinMs, makePlaces(places, ports), "making the queues and topics");
@@ -71,10 +79,12 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     writersStop.abort();
     await within(clientEndWithinMs, Promise.all(clients.writers), "the end of the writers");
     if (plan.endsWithCrash) await broker.end("SIGKILL", 0);
-    await readEverything(places, { history, ports, nameFor }, async () => {
+    const reading = { history, ports, nameFor };
+    await readLogs(places, reading, async () => {
       readersStop.abort();
       await within(clientEndWithinMs, Promise.all(clients.readers), "the end of the readers");
     });
+    await emptyQueues(reading, places, broker);
   } catch (error) {
     findings.push(`stuck: ${inspect(error, { depth: 3, compact: true }).replaceAll(/\s*\n\s*/g, " | ")}`);
   }
@@ -89,7 +99,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const notes = stage.takeNotes();
   findings.push(...notes.findings);
   for (const text of notes.damage) {
-    history.tell({ kind: "damage", text, ...lossIn(text) });
+    history.tell({ kind: "damage", text, ...lossIn(text, places) });
     if (!runner.hasRotted) findings.push(`the broker says of data that nobody touched: ${text}`);
   }
   await history.close();
@@ -107,8 +117,8 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   };
 }
 
-async function readEverything(places: Places, reading: Reading, stopReaders: () => Promise<void>): Promise<void> {
-  const { events, input, output, ledger, orders, tasks, readers, transformers } = places;
+async function readLogs(places: Places, reading: Reading, stopReaders: () => Promise<void>): Promise<void> {
+  const { events, input, output, ledger, readers, transformers } = places;
   const eventEnds = await markEnd(reading, events, eventPartitions);
   const inputEnds = await markEnd(reading, input, inputPartitions);
   const ledgerEnds = await markEnd(reading, ledger, 1);
@@ -124,11 +134,4 @@ async function readEverything(places: Places, reading: Reading, stopReaders: () 
   await stopReaders();
   reading.history.tell({ kind: "transformed", from: input, to: output });
   await readAll(reading, output, await markEnd(reading, output, inputPartitions), "committed");
-  for (const queue of [orders, tasks, ledger, events]) await drain(reading, queue);
-}
-
-/** Which entry the broker says that it has lost, as its log has it. */
-function lossIn(text: string): { readonly place?: string; readonly partition?: number; readonly offset?: number } {
-  const said = / offset=(\d+) queue="?([^" ]+)"?(?: partition=(\d+))?/.exec(text);
-  return said === null ? {} : { offset: Number(said[1]), place: said[2]!, partition: Number(said[3] ?? 0) };
 }

@@ -10,6 +10,7 @@ import type { ConsumeMessage } from "amqplib";
 import type { Chance } from "../../sim/chance.ts";
 import { identityOf, type Identity } from "../message.ts";
 import { AmqpSession } from "./amqp-session.ts";
+import type { Delays } from "./delays.ts";
 import { rest, whenStopped, type Client, type Site } from "./site.ts";
 
 export interface Temper {
@@ -22,6 +23,21 @@ export interface Temper {
   readonly lifeMs: number;
 }
 
+export interface ConsumerOptions {
+  /** Where it takes from, if that is not the place by its name: what comes there has come from another queue of the place. */
+  readonly queue?: string;
+  /** All of it comes later than it was sent. */
+  readonly delays?: Delays;
+}
+
+/**
+ * Whether what comes there first is what nobody was given before, in the order of its writers. Otherwise a message without the
+ * flag says nothing.
+ */
+export function isFirstHand(place: string, { queue = place, delays }: ConsumerOptions): boolean {
+  return queue === place && delays === undefined;
+}
+
 const barrierEvery = 25;
 const barrierLookMs = 150;
 
@@ -30,19 +46,22 @@ export class AmqpConsumer implements Client {
   readonly #place: string;
   readonly #temper: Temper;
   readonly #barrier: string;
+  readonly #options: ConsumerOptions;
 
-  constructor(place: string, barrier: string, temper: Temper) {
-    this.name = `consumer of ${place}`;
+  constructor(place: string, barrier: string, temper: Temper, options: ConsumerOptions = {}) {
+    this.name = `consumer of ${options.queue ?? place}`;
     this.#place = place;
     this.#barrier = barrier;
     this.#temper = temper;
+    this.#options = options;
   }
 
   async run(site: Site, chance: Chance): Promise<void> {
     while (!site.readersStop.aborted) {
       try {
         const session = await AmqpSession.open(site.ports.amqp);
-        const life = new Life(session, this.#place, this.#barrier, this.#temper, site, chance);
+        const work = { place: this.#place, barrier: this.#barrier, temper: this.#temper, options: this.#options };
+        const life = new Life(session, work, site, chance);
         await life.run();
       } catch {
         await rest(chance.between(50, 500), site.readersStop);
@@ -51,21 +70,24 @@ export class AmqpConsumer implements Client {
   }
 }
 
+interface Work {
+  readonly place: string;
+  readonly barrier: string;
+  readonly temper: Temper;
+  readonly options: ConsumerOptions;
+}
+
 class Life {
   readonly #session: AmqpSession;
-  readonly #place: string;
-  readonly #barrier: string;
-  readonly #temper: Temper;
+  readonly #work: Work;
   readonly #site: Site;
   readonly #chance: Chance;
   readonly #reader: string;
   #unsure = 0;
 
-  constructor(session: AmqpSession, place: string, barrier: string, temper: Temper, site: Site, chance: Chance) {
+  constructor(session: AmqpSession, work: Work, site: Site, chance: Chance) {
     this.#session = session;
-    this.#place = place;
-    this.#barrier = barrier;
-    this.#temper = temper;
+    this.#work = work;
     this.#site = site;
     this.#chance = chance;
     this.#reader = site.nameFor("c");
@@ -75,13 +97,14 @@ class Life {
     const { channel, gone } = this.#session;
     const { history, readersStop } = this.#site;
     history.tell({ kind: "reading", reader: this.#reader });
-    await channel.prefetch(this.#temper.prefetch);
-    await channel.consume(this.#place, (message) => {
+    const { place, temper, options } = this.#work;
+    await channel.prefetch(temper.prefetch);
+    await channel.consume(options.queue ?? place, (message) => {
       if (message === null) this.#session.vanish();
       else this.#take(message);
     });
     const lookout = setInterval(() => this.#raiseBarrier(), barrierLookMs);
-    const lifeMs = this.#temper.lifeMs * (0.5 + this.#chance.next());
+    const lifeMs = temper.lifeMs * (0.5 + this.#chance.next());
     await Promise.race([gone, whenStopped(readersStop), rest(lifeMs, readersStop)]);
     clearInterval(lookout);
     if (readersStop.aborted || this.#chance.is(0.4)) await this.#session.close();
@@ -90,17 +113,20 @@ class Life {
 
   #take(message: ConsumeMessage): void {
     const identity = identityOf(message.content);
+    const { place, temper, options } = this.#work;
     const isFlagged = message.fields.redelivered;
-    const { reader, place } = { reader: this.#reader, place: this.#place };
-    this.#site.history.tell({ kind: "got", reader, place, view: "queue", ...identity, isFlagged });
-    if (this.#temper.lagMs === 0) this.#settle(message, identity);
-    else setTimeout(() => this.#settle(message, identity), this.#chance.between(0, this.#temper.lagMs));
+    const said: { readonly isFlagged?: boolean } = isFlagged || isFirstHand(place, options) ? { isFlagged } : {};
+    options.delays?.came(this.#site, identity);
+    this.#site.history.tell({ kind: "got", reader: this.#reader, place, view: "queue", ...identity, ...said });
+    if (temper.lagMs === 0) this.#settle(message, identity);
+    else setTimeout(() => this.#settle(message, identity), this.#chance.between(0, temper.lagMs));
   }
 
   #settle(message: ConsumeMessage, { writer, seq }: Identity): void {
     if (this.#session.isGone) return;
-    const how = this.#chance.is(this.#temper.releases) ? "release" : "accept";
-    this.#site.history.tell({ kind: "settle", reader: this.#reader, place: this.#place, writer, seq, how });
+    const { place, temper } = this.#work;
+    const how = this.#chance.is(temper.releases) ? "release" : "accept";
+    this.#site.history.tell({ kind: "settle", reader: this.#reader, place, writer, seq, how });
     try {
       if (how === "accept") this.#session.channel.ack(message);
       else this.#session.channel.nack(message, false, true);
@@ -115,8 +141,9 @@ class Life {
     this.#unsure = 0;
     const { history } = this.#site;
     const since = history.now();
+    const { barrier } = this.#work;
     try {
-      this.#session.channel.sendToQueue(this.#barrier, Buffer.from(this.#reader), { persistent: true }, (refusal) => {
+      this.#session.channel.sendToQueue(barrier, Buffer.from(this.#reader), { persistent: true }, (refusal) => {
         if (refusal === null) history.tell({ kind: "settled", reader: this.#reader, since });
       });
     } catch {

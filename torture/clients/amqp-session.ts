@@ -18,7 +18,8 @@ export class AmqpSession {
     this.#connection = connection;
     this.channel = channel;
     const ends = [once(connection, "close"), once(channel, "close")];
-    this.gone = Promise.race(ends).then(() => void (this.isGone = true));
+    const over = (): void => void (this.isGone = true);
+    this.gone = Promise.race(ends).then(over, over);
   }
 
   static async open(port: number, heartbeatSeconds = 5): Promise<AmqpSession> {
@@ -59,7 +60,12 @@ export class AmqpSession {
 
   /** As a process does that is killed. */
   vanish(): void {
-    socketOf(this.#connection).destroy();
+    // By an error amqplib hears of it at once, and not when it misses heartbeats.
+    this.socket.destroy(new Error("it has vanished"));
+  }
+
+  get socket(): Socket {
+    return socketOf(this.#connection);
   }
 }
 

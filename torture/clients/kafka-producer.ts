@@ -7,7 +7,7 @@ import type { Producer, RecordMetadata } from "kafkajs";
 import type { Chance } from "../../sim/chance.ts";
 import { bodyOf } from "../message.ts";
 import { ended, openKafka, patience } from "./kafka-client.ts";
-import { kafkajs } from "./kafkajs-mended.ts";
+import { compressions, kafkajs } from "./kafkajs-mended.ts";
 import { rest, within, type Client, type Site } from "./site.ts";
 
 const { Partitioners } = kafkajs;
@@ -45,20 +45,23 @@ export class KafkaProducer implements Client {
 
   async #produce(producer: Producer, site: Site, chance: Chance): Promise<void> {
     const writer = site.nameFor("w");
+    const compression = chance.pick(compressions);
+    const topic = this.#place;
     for (let seq = 0; !site.writersStop.aborted;) {
       const first = seq;
       const partition = chance.between(0, this.#partitions);
       const messages = Array.from({ length: chance.between(1, 25) }, () => {
-        site.history.tell({ kind: "send", place: this.#place, writer, seq, partition });
+        site.history.tell({ kind: "send", place: topic, writer, seq, partition });
         return { partition, key: writer, value: bodyOf(writer, seq++) };
       });
       const seqs = [first, seq - 1] as const;
       let answer: RecordMetadata[] | undefined;
       try {
-        answer = await within(sendWithinMs, producer.send({ topic: this.#place, acks: -1, messages }), "producing");
+        const sending = producer.send({ topic, acks: -1, compression, messages });
+        answer = await within(sendWithinMs, sending, "producing");
       } finally {
         const outcome = answer === undefined ? "unknown" : "ok";
-        const where = { place: this.#place, partition, offset: offsetOf(answer) };
+        const where = { place: topic, partition, offset: offsetOf(answer) };
         site.history.tell({ kind: "sent", writer, seqs, outcome, ...where });
       }
       await rest(chance.between(5, 120), site.writersStop);

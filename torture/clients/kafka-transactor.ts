@@ -4,7 +4,7 @@ import type { Producer, Transaction } from "kafkajs";
 import type { Chance } from "../../sim/chance.ts";
 import { bodyOf } from "../message.ts";
 import { ended, openKafka, patience } from "./kafka-client.ts";
-import { kafkajs } from "./kafkajs-mended.ts";
+import { compressions, kafkajs } from "./kafkajs-mended.ts";
 import { offsetOf } from "./kafka-producer.ts";
 import { rest, within, type Client, type Site } from "./site.ts";
 
@@ -89,7 +89,8 @@ async function sendBatch(transaction: Transaction, batch: Batch): Promise<number
   });
   let answer;
   try {
-    answer = await within(stepWithinMs, transaction.send({ topic: place.name, acks: -1, messages }), "producing");
+    const sending = transaction.send({ topic: place.name, acks: -1, compression: chance.pick(compressions), messages });
+    answer = await within(stepWithinMs, sending, "producing");
   } finally {
     const outcome = answer === undefined ? "unknown" : "ok";
     const where = { place: place.name, partition, offset: offsetOf(answer) };

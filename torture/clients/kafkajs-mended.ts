@@ -1,11 +1,13 @@
 /**
- * kafkajs, with one function of it replaced: the one that leaves out what was aborted, which a client does by the list that a fetch
- * brings. Its own (2.2.4) begins with one aborted transaction for each message that it looks at, so that of two which
- * began before the same message the first message of the second one is handed out. That is no fault of the broker, and
- * would be found again and again. (@platformatic/kafka 2.12 keeps one range for each producer, and loses the others.)
+ * kafkajs, with the codecs that it leaves to others, which are @platformatic/kafka's here, and with one function of it replaced:
+ * the one that leaves out what was aborted, which a client does by the list that a fetch brings. Its own (2.2.4) begins with one
+ * aborted transaction for each message that it looks at, so that of two which began before the same message the first message
+ * of the second one is handed out. That is no fault of the broker, and would be found again and again. (@platformatic/kafka
+ * 2.12 keeps one range for each producer, and loses the others.)
  */
 
 import { createRequire } from "node:module";
+import { compressionsAlgorithms } from "@platformatic/kafka";
 import type Kafkajs from "kafkajs";
 
 interface FetchedMessage {
@@ -41,3 +43,21 @@ require(own);
 require.cache[own]!.exports = withoutAborted;
 
 export const kafkajs = require("kafkajs") as typeof Kafkajs;
+
+const { CompressionCodecs, CompressionTypes } = kafkajs;
+const { snappy, lz4, zstd } = compressionsAlgorithms;
+for (const [type, { compressSync, decompressSync }] of [
+  [CompressionTypes.Snappy, snappy],
+  [CompressionTypes.LZ4, lz4],
+  [CompressionTypes.ZSTD, zstd],
+] as const)
+  CompressionCodecs[type] = () => ({
+    compress: async ({ buffer }: { readonly buffer: Buffer }) => compressSync(buffer),
+    decompress: async (buffer: Buffer) => decompressSync(buffer),
+  });
+
+/** With all of them there is something to open for the broker. None is as frequent as all others. */
+export const compressions = [
+  ...[CompressionTypes.None, CompressionTypes.None, CompressionTypes.None, CompressionTypes.None],
+  ...[CompressionTypes.GZIP, CompressionTypes.Snappy, CompressionTypes.LZ4, CompressionTypes.ZSTD],
+] as const;

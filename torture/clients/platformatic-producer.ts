@@ -10,6 +10,7 @@ import { rest, within, type Client, type Site } from "./site.ts";
 
 const sendWithinMs = 30_000;
 const closeWithinMs = 5000;
+const compressions = ["none", "none", "none", "gzip", "snappy", "lz4", "zstd"] as const;
 
 export class PlatformaticProducer implements Client {
   readonly name: string;
@@ -43,6 +44,7 @@ export class PlatformaticProducer implements Client {
 
   async #produce(producer: Producer, site: Site, chance: Chance): Promise<void> {
     const writer = site.nameFor("w");
+    const compression = chance.pick(compressions);
     for (let seq = 0; !site.writersStop.aborted;) {
       const first = seq;
       const partition = chance.between(0, this.#partitions);
@@ -52,7 +54,7 @@ export class PlatformaticProducer implements Client {
       });
       let answer: Awaited<ReturnType<Producer["send"]>> | undefined;
       try {
-        answer = await within(sendWithinMs, producer.send({ messages, acks: -1 }), "producing");
+        answer = await within(sendWithinMs, producer.send({ messages, acks: -1, compression }), "producing");
       } finally {
         const outcome = answer === undefined ? "unknown" : "ok";
         const where = { place: this.#place, partition, offset: Number(answer?.offsets?.[0]?.offset ?? -1) };

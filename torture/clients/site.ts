@@ -11,8 +11,17 @@ export interface Site {
   /** Writers stop, and come to an end of what they have begun. */
   readonly writersStop: AbortSignal;
   readonly readersStop: AbortSignal;
+  readonly upsets: Upsets;
   /** A name that nobody else of the run has. */
   readonly nameFor: (kind: string) => string;
+}
+
+/** What makes the time of the broker another one than that of its clients, as often as it has happened. */
+export interface Upsets {
+  /** Its clock was set. */
+  readonly clockSets: number;
+  /** It was held up, or went on. */
+  readonly stops: number;
 }
 
 export interface Client {
