@@ -406,6 +406,11 @@ export interface CommitListener {
 
 export interface Broker {
   readonly clock: Clock;
+  /**
+   * The time by which messages fall due and grow old, ms since 1970: never goes back, whatever the machine's clock does. What
+   * is due so long from now is due at this and so long.
+   */
+  now(): number;
   readonly random: Random;
   readonly definitions: Definitions;
   /** Persistent identity of this broker, e.g. for names of a cluster. */

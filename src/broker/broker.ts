@@ -79,6 +79,10 @@ export class RunningCore implements Broker {
     return this.definitions.get("broker", "id") as string;
   }
 
+  now(): number {
+    return this.core.now();
+  }
+
   get durableTicket(): number {
     return this.core.commit.durableTicket;
   }

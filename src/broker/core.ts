@@ -27,9 +27,10 @@ import { record } from "./durability/records.ts";
 import { EntryCursor } from "./entry.ts";
 import { Measures } from "./measures.ts";
 import { OwnedClock } from "./owned-clock.ts";
-import { Publisher } from "./publisher.ts";
+import { Publisher, type Refusal } from "./publisher.ts";
 import { Schedule } from "./schedule/schedule.ts";
 import type { LeaseOwner } from "./subscription/lease-owner.ts";
+import { Overfull } from "./subscription/length-limit.ts";
 import type { SessionState } from "./subscription/session.ts";
 import type { Subscription } from "./subscription/subscription.ts";
 import { Partition } from "./topic/partition.ts";
@@ -98,6 +99,8 @@ export class Core {
   readonly unpacked: UnpackedBatches;
   /** Of the passes of compacted logs. */
   readonly compacting: TurnShare;
+  /** Subscriptions that have more than they may, and drop it. */
+  readonly overfull = new Overfull();
   /** What the keys of compacted logs take, about. */
   compactionBytes = 0;
   readonly measures = new Measures();
@@ -347,8 +350,8 @@ export class Core {
     return deadLetter(this, queue.topic, subscription.settings.deadLetter, entry, reason);
   }
 
-  deadLetterRefused(queue: QueueState, refused: Publication): void {
-    deadLetterRefused(this, queue.topic, refused);
+  deadLetterRefused(queue: QueueState, refused: Publication, refusals: Refusal[]): void {
+    deadLetterRefused(this, queue.topic, refused, refusals);
   }
 
   republish(namespace: NamespaceState, entry: EntryCursor): void {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bottle, plainExchange } from "./test-broker.suite.ts";
+import { emptyPublication } from "./publication.ts";
+import { Bottle, plainExchange, testFormat } from "./test-broker.suite.ts";
 import { Histogram } from "./measures.ts";
 import type { QueueCounters } from "./api.ts";
 
@@ -94,6 +95,16 @@ test("an exchange counts what is published to it and the copies that went to que
   assert.deepEqual({ ...late.counters }, { publishedIn: 2, routedOut: 1 });
   bottle.publish("a", "5");
   assert.deepEqual({ ...ns.exchange("")!.counters }, { publishedIn: 1, routedOut: 1 });
+  // As a transaction does, which has its routes from before.
+  for (const queues of [["a", "b"], []]) {
+    const publication = { ...emptyPublication(front), format: testFormat.id };
+    ns.publishTo(
+      queues.map((name) => bottle.queue(name)),
+      publication,
+      bottle.outcome,
+    );
+  }
+  assert.deepEqual({ ...front.counters }, { publishedIn: 3, routedOut: 4 });
 });
 
 test("the age of the oldest is known, in memory and about when it is not", async () => {
@@ -182,4 +193,55 @@ test("a value is counted under the first bound that is not below it", () => {
     histogram.sum,
     values.reduce((a, b) => a + b),
   );
+});
+
+test("the bytes that are ready are right when messages come back that are not in memory", async () => {
+  const bottle = await Bottle.open();
+  const limited = bottle.declare("limited", { maxLengthBytes: 1000, overflow: "reject-publish" });
+  const free = bottle.declare("free");
+  for (const queue of [limited, free]) {
+    for (let i = 0; i < 10; i++) bottle.publish(queue.name, "x".repeat(100));
+    const taker = bottle.consume(queue);
+    await bottle.settle();
+    taker.consumer.cancel();
+    await bottle.evict();
+    assert.equal(queue.readyBytes, 0);
+    taker.session.settle(0, true, "release");
+    await bottle.settle();
+    assert.equal(queue.readyCount, 10);
+  }
+  assert.equal(limited.readyBytes, 1000);
+  bottle.publish("limited", "z");
+  assert.equal(bottle.outcome.refused, true);
+  // Where nobody asks they are not read; but nor are they taken away.
+  bottle.publish("free", "z");
+  await bottle.get("free");
+  assert.equal(free.readyBytes, 1);
+  await bottle.evict();
+  free.configure({ ...free.settings, maxLengthBytes: 901, overflow: "reject-publish" });
+  await bottle.settle();
+  assert.equal(free.readyBytes, 901);
+  for (const [name, count] of [
+    ["limited", 10],
+    ["free", 10],
+  ] as const) {
+    assert.equal((await bottle.drain(name)).length, count);
+    assert.equal(bottle.queue(name).readyBytes, 0);
+  }
+});
+
+test("the bytes that are ready are counted once, though one becomes ready while they are", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  for (let i = 0; i < 100; i++) bottle.publish("q", "x".repeat(100));
+  await bottle.settle();
+  await bottle.checkpoint();
+  await bottle.crash();
+  const queue = bottle.queue("q");
+  bottle.publish("q", "y".repeat(100), { delayMs: 1000 });
+  await bottle.settle();
+  queue.configure({ ...queue.settings, maxLengthBytes: 1_000_000 });
+  bottle.clock.advance(1000);
+  await bottle.settle();
+  assert.deepEqual([queue.readyCount, queue.readyBytes], [101, 10_100]);
 });

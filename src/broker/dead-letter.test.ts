@@ -346,3 +346,185 @@ test("redrive takes the dead back to where they first died, and leaves the other
   assert.deepEqual((await bottle.drain("q")).sort(), ["a", "b", "c"]);
   assert.deepEqual((await bottle.drain("dead")).sort(), ["d", "never died"]);
 });
+
+test("redrive leaves what its queue refuses where it is, once", async () => {
+  const bottle = await withDead({ maxLength: 2, overflow: "reject-publish-dead-letter" });
+  bottle.publishAll("q", ["a", "b", "c", "d"]);
+  await bottle.settle();
+  for (let round = 0; round < 3; round++) {
+    assert.equal(await bottle.redrive("dead", 100), 0);
+    assert.deepEqual([bottle.queue("q").readyCount, bottle.queue("dead").readyCount], [2, 2]);
+  }
+  assert.equal((await bottle.get("q"))?.body, "a");
+  assert.equal(await bottle.redrive("dead", 100), 1);
+  assert.deepEqual(await bottle.drain("q"), ["b", "c"]);
+  assert.deepEqual(await bottle.drain("dead"), ["d"]);
+});
+
+test("full queues that dead-letter to each other push on what they hold, some of it in each turn", async () => {
+  const bottle = await Bottle.open();
+  const maxLength = 5000;
+  const all = (name: string): string[] => Array.from({ length: maxLength }, (_, number) => `${name}${number}`);
+  bottle.declare("w", { maxLength, deadLetter: { exchange: "", routingKey: "r" } });
+  bottle.declare("r", { maxLength, deadLetter: { exchange: "", routingKey: "w" } });
+  const dropped = (): number => bottle.queue("w").counters.overflowed + bottle.queue("r").counters.overflowed;
+  for (const name of ["w", "r"]) bottle.publishAll(name, all(name));
+  await bottle.settle();
+  bottle.publish("w", "one more");
+  assert.ok(dropped() > 0 && dropped() <= 1024, `${dropped()} were dropped at once`);
+  await bottle.settle();
+  // Each has gone from one to the other, and the first that came round was dropped.
+  assert.equal(dropped(), 2 * maxLength + 2);
+  assert.deepEqual(await bottle.drain("w"), all("r"));
+  assert.deepEqual(await bottle.drain("r"), [...all("w").slice(1), "one more"]);
+});
+
+test("a chain of full queues is as long as it likes", async () => {
+  const bottle = await Bottle.open();
+  const count = 3000;
+  for (let i = 0; i < count; i++) {
+    const deadLetter = i === count - 1 ? undefined : { exchange: "", routingKey: `q${i + 1}` };
+    bottle.declare(`q${i}`, { maxLength: 1, deadLetter });
+    bottle.publish(`q${i}`, `m${i}`);
+  }
+  await bottle.settle();
+  bottle.publish("q0", "new");
+  await bottle.settle();
+  assert.deepEqual(
+    [0, 1, count - 1].map((i) => bottle.queue(`q${i}`).readyCount),
+    [1, 1, 1],
+  );
+  assert.deepEqual(await bottle.drain("q0"), ["new"]);
+  assert.deepEqual(await bottle.drain(`q${count - 1}`), [`m${count - 2}`]);
+});
+
+test("a chain of queues that refuse and dead-letter is as long as it likes", async () => {
+  const bottle = await Bottle.open();
+  const count = 1500;
+  for (let i = 0; i < count; i++) {
+    const deadLetter = { exchange: "", routingKey: i === count - 1 ? "end" : `q${i + 1}` };
+    bottle.declare(`q${i}`, { maxLength: 0, overflow: "reject-publish-dead-letter", deadLetter });
+  }
+  bottle.declare("end");
+  bottle.publish("q0", "m");
+  assert.equal(bottle.outcome.refused, true);
+  await bottle.settle();
+  const [end] = await bottle.drainDeliveries("end");
+  assert.deepEqual([end?.body, end?.deaths.length, end?.deaths[0]?.queue], ["m", count, `q${count - 1}`]);
+});
+
+test("at least once: nobody is given the dead again after a crash or a stop either, and they go when there is room", async () => {
+  for (const settings of [{}, { maxPriority: 3 }, { mode: "keyed" }] as const) {
+    for (const between of ["crash", "checkpoint", "restart"] as const) {
+      const bottle = await Bottle.open();
+      bottle.declare("dead", { maxLength: 1, overflow: "reject-publish" });
+      const deadLetter = { exchange: "", routingKey: "dead", atLeastOnce: true };
+      bottle.declare("q", { ...settings, deadLetter, deliveryLimit: 0 });
+      bottle.publish("dead", "full");
+      bottle.publishAll("q", ["a", "b"]);
+      const taker = bottle.consume("q", { creditLimit: 2 });
+      await bottle.settle();
+      taker.consumer.cancel();
+      taker.session.settle(1, false, "reject");
+      taker.session.settle(2, false, "fail");
+      bottle.publish("q", "c");
+      await bottle.settle();
+      if (between === "checkpoint") await bottle.checkpoint();
+      if (between === "restart") await bottle.restart();
+      else await bottle.crash();
+      const other = bottle.consume("q", { noAck: true });
+      await bottle.advance(3000);
+      assert.deepEqual(other.bodies, ["c"], between);
+      const { readyCount, scheduledCount } = bottle.queue("q");
+      assert.deepEqual([readyCount, scheduledCount], [0, 2]);
+      assert.equal((await bottle.get("dead"))?.body, "full");
+      for (const [body, death] of [
+        ["a", "rejected:q"],
+        ["b", "delivery_limit:q"],
+      ] as const) {
+        await bottle.advance(2000);
+        const dead = await bottle.get("dead");
+        assert.deepEqual([dead?.body, ...reasons(dead?.deaths ?? [])], [body, death], between);
+      }
+      assert.equal(bottle.queue("q").scheduledCount, 0);
+      assert.deepEqual(other.bodies, ["c"]);
+    }
+  }
+});
+
+test("at least once: many dead before a full target cost little, and keep their order", async () => {
+  const bottle = await Bottle.open();
+  const dead = bottle.declare("dead", { maxLength: 1, overflow: "reject-publish" });
+  bottle.declare("q", { deadLetter: { exchange: "", routingKey: "dead", atLeastOnce: true } });
+  const bodies = Array.from({ length: 5000 }, (_, number) => String(number));
+  bottle.publish("dead", "full");
+  bottle.publishAll("q", bodies);
+  const taker = bottle.consume("q");
+  await bottle.settle();
+  const { core } = bottle.broker;
+  const deadLetter = core.deadLetter.bind(core);
+  let offers = 0;
+  core.deadLetter = (...args): boolean => {
+    offers++;
+    return deadLetter(...args);
+  };
+  taker.session.settle(0, true, "reject");
+  await bottle.settle();
+  assert.equal(offers, 5000);
+  await bottle.advance(10_000);
+  assert.ok(offers > 5000 && offers <= 6000, `${offers} offers`);
+  dead.configure({ ...dead.settings, maxLength: -1 });
+  await bottle.advance(2000);
+  assert.deepEqual(await bottle.drain("dead"), ["full", ...bodies]);
+  assert.equal(bottle.queue("q").scheduledCount, 0);
+});
+
+test("at least once: a target that is full is in the way of no other, however many wait for it", async () => {
+  const bottle = await Bottle.open();
+  const full = bottle.declare("full", { maxLength: 1, overflow: "reject-publish" });
+  const free = bottle.declare("free", { maxLength: 1, overflow: "reject-publish" });
+  bottle.ns.createExchange("dead", plainExchange, {});
+  bottle.ns.createExchange("in", { ...plainExchange, kind: "fanout" }, {});
+  for (const queue of [full, free]) {
+    bottle.ns.bind("dead", { queue }, queue.name, {});
+    bottle.publish(queue.name, "first");
+  }
+  const q = bottle.declare("q", { deadLetter: { exchange: "dead", atLeastOnce: true } });
+  bottle.ns.bind("in", { queue: q }, "", {});
+  bottle.publishAll(
+    "full",
+    Array.from({ length: 500 }, (_, number) => String(number)),
+    { exchange: "in" },
+  );
+  bottle.publish("free", "last", { exchange: "in" });
+  const taker = bottle.consume("q");
+  await bottle.settle();
+  taker.session.settle(0, true, "reject");
+  await bottle.advance(3000);
+  free.configure({ ...free.settings, maxLength: 2 });
+  await bottle.advance(6000);
+  assert.deepEqual(await bottle.drain("free"), ["first", "last"]);
+  assert.equal(q.scheduledCount, 500);
+  assert.equal(q.purge(), 0);
+  await bottle.advance(2000);
+  assert.deepEqual([q.scheduledCount, full.readyCount], [0, 1]);
+});
+
+test("retry: thousands that are due at once let others have their turn", async () => {
+  const bottle = await Bottle.open();
+  const retry = { on: "all", minMs: 1000, maxMs: 1000, growth: "linear", jitter: 0 } as const;
+  const queue = bottle.declare("q", { retry });
+  bottle.publishAll(
+    "q",
+    Array.from({ length: 10_000 }, (_, number) => String(number)),
+  );
+  const taker = bottle.consume("q");
+  await bottle.settle();
+  taker.consumer.cancel();
+  taker.session.settle(0, true, "fail");
+  let seen = -1;
+  bottle.clock.setTimer(bottle.clock.now() + 1000, () => void (seen = queue.readyCount));
+  await bottle.advance(1000);
+  assert.ok(seen > 0 && seen < 10_000, `${seen} at once`);
+  assert.deepEqual([queue.readyCount, queue.scheduledCount], [10_000, 0]);
+});

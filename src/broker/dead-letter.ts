@@ -12,6 +12,7 @@ import type { QueueState } from "./catalog/queue-state.ts";
 import type { Core } from "./core.ts";
 import type { EntryCursor } from "./entry.ts";
 import { emptyPublication } from "./publication.ts";
+import type { Refusal } from "./publisher.ts";
 
 /** A publication of a stored message, as it is. */
 export function publicationOf(entry: Entry, exchange: Publication["exchange"], routingKey: string): Publication {
@@ -54,8 +55,8 @@ export function deadLetter(
   );
 }
 
-/** The same for a message that a full queue refused. */
-export function deadLetterRefused(core: Core, queue: QueueState, refused: Publication): void {
+/** The same for a message that a full queue refused. `refusals`: where those are noted that refuse it in turn. */
+export function deadLetterRefused(core: Core, queue: QueueState, refused: Publication, refusals: Refusal[]): void {
   const policy = queue.settings.deadLetter;
   if (policy !== undefined)
     publishDeath(
@@ -65,6 +66,7 @@ export function deadLetterRefused(core: Core, queue: QueueState, refused: Public
       { ...refused, dedupId: undefined, deliverAtMs: 0 },
       refused.exchange.name,
       "maxlen",
+      refusals,
     );
 }
 
@@ -75,6 +77,7 @@ function publishDeath(
   p: Publication,
   exchangeName: string,
   reason: DeathReason,
+  refusals?: Refusal[],
 ): boolean {
   const { namespace } = queue;
   const exchange = namespace.exchange(policy.exchange);
@@ -108,11 +111,11 @@ function publishDeath(
   exchange.counters.publishedIn++;
   exchange.counters.routedOut += targets.length;
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
-  if (targets.length > 0) core.publisher.append(targets, publication, outcome);
+  if (targets.length > 0) core.publisher.append(targets, publication, outcome, refusals);
   return targets.length > 0 || policy.atLeastOnce !== true;
 }
 
-function isRefusedSomewhere(targets: readonly QueueState[], p: Publication): boolean {
+export function isRefusedSomewhere(targets: readonly QueueState[], p: Publication): boolean {
   // Of a topic, any of its partitions may be the one that it goes to.
   const partitions = targets.flatMap((target) => target.partitions);
   return partitions.some((one) => one.mayRefuse && one.refuses(p.bodyEnd - p.bodyStart));

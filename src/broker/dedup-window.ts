@@ -20,6 +20,8 @@ export class DedupWindow {
   }
 
   add(id: string, nowMs: number): void {
+    // Behind the others, also if it is there: a replayed journal has ids that were seen again when their time was over.
+    this.#seenMs.delete(id);
     this.#seenMs.set(id, nowMs);
     while (this.#seenMs.size > this.policy.maxIds) this.#seenMs.delete(this.#seenMs.keys().next().value!);
   }

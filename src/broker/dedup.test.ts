@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bottle, plainExchange } from "./test-broker.suite.ts";
+import type { Publication } from "./api.ts";
+import { emptyPublication } from "./publication.ts";
+import { Bottle, plainExchange, testFormat } from "./test-broker.suite.ts";
 
 test("a queue takes a message id once within its window, and reports the second as taken", async () => {
   const bottle = await Bottle.open();
@@ -128,4 +130,53 @@ test("a delaying exchange remembers the ids of what waits", async () => {
   for (let i = 0; i < 2; i++) bottle.publish("k", "a", { exchange: "e", delayMs: 1000, dedupId: "1" });
   await bottle.advance(2000);
   assert.deepEqual(await bottle.drain("q"), ["a"]);
+});
+
+test("ids and keys of any length fit into the journal, also of what was routed before, or is routed later", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q", { dedup: { windowMs: 0, maxIds: 100 } });
+  bottle.ns.createExchange("late", { ...plainExchange, delays: true }, {});
+  bottle.ns.bind("late", { queue: bottle.queue("q") }, "k", {});
+  const text = "ä".repeat(90_000);
+  const publicationTo = (exchange: string, said: Partial<Publication>): Publication => {
+    const start = emptyPublication(bottle.ns.exchange(exchange)!);
+    return { ...start, format: testFormat.id, durable: true, routingKey: "k", ...said };
+  };
+  const publishAll = (): void => {
+    bottle.broker.atomically(() => {
+      for (let i = 0; i < 3; i++) {
+        const publication = publicationTo("", { dedupId: `${text}${i}`, key: text, routingKey: text });
+        bottle.ns.publishTo([bottle.queue("q")], publication, bottle.outcome);
+      }
+    });
+  };
+  publishAll();
+  const deliverAtMs = bottle.clock.now() + 1000;
+  bottle.ns.publish(publicationTo("late", { routingKey: "none", extraKeys: [text, "k"], deliverAtMs }), bottle.outcome);
+  await bottle.settle();
+  for (let round = 0; round < 2; round++) {
+    await bottle.crash();
+    publishAll();
+    await bottle.settle();
+    assert.equal(bottle.queue("q").readyCount, 3);
+    await bottle.checkpoint();
+  }
+  await bottle.advance(1000);
+  assert.equal(bottle.queue("q").readyCount, 4);
+});
+
+test("an id that came again when its time was over holds up none of those behind it, after a crash", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q", { dedup: { windowMs: 60_000, maxIds: 100 } });
+  bottle.publish("q", "a", { dedupId: "1" });
+  bottle.publish("q", "b", { dedupId: "2" });
+  await bottle.advance(61_000);
+  bottle.publish("q", "a again", { dedupId: "1" });
+  await bottle.settle();
+  await bottle.crash();
+  await bottle.advance(1000);
+  bottle.publish("q", "b again", { dedupId: "2" });
+  bottle.publish("q", "a too soon", { dedupId: "1" });
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("q"), ["a", "b", "a again", "b again"]);
 });

@@ -79,6 +79,27 @@ test("delays outlive crash, stop and checkpoint; what fell due meanwhile comes a
   }
 });
 
+test("a message whose time came while it was read back leaves after a crash, also behind a checkpoint", async () => {
+  const bottle = await Bottle.open();
+  bottle.ns.createExchange("e", delaying, {});
+  bottle.ns.bind("e", { queue: bottle.declare("q") }, "k", {});
+  for (const delayMs of [9000, 1000, 2000]) bottle.publish("k", String(delayMs), { exchange: "e", delayMs });
+  await bottle.settle();
+  await bottle.checkpoint();
+  await bottle.evict();
+  const { segments } = bottle.broker.core.log;
+  const reads: unknown[] = [];
+  Object.assign(segments, { read: (...wanted: unknown[]) => reads.push(wanted) });
+  await bottle.advance(1000);
+  assert.equal(reads.length, 1);
+  await bottle.checkpoint();
+  await bottle.crash();
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("q"), ["1000"]);
+  await bottle.advance(8000);
+  assert.deepEqual(await bottle.drain("q"), ["2000", "9000"]);
+});
+
 test("a delay past all times there are has no end before a restart, and none after it", async () => {
   const bottle = await Bottle.open();
   bottle.ns.createExchange("e", delaying, {});
@@ -164,6 +185,19 @@ test("a clock that is set forward brings what is due; one that is set back loses
   await bottle.advance(4_000_000);
   assert.deepEqual(await bottle.drain("q"), ["b"]);
   assert.equal(bottle.queue("q").readyCount, 0);
+});
+
+test("a delay is no shorter when the clock was set back", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.publish("q", "before");
+  await bottle.settle();
+  bottle.clock.jumpTo(bottle.clock.now() - 3_600_000);
+  bottle.publish("q", "delayed", { delayMs: 5000 });
+  await bottle.advance(4999);
+  assert.deepEqual(await bottle.drain("q"), ["before"]);
+  await bottle.advance(3_700_000);
+  assert.deepEqual(await bottle.drain("q"), ["delayed"]);
 });
 
 test("purge drops delayed messages too, and they do not come back at their time", async () => {

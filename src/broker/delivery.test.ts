@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bottle, plainQueue } from "./test-broker.suite.ts";
+import { batchBody, Bottle, plainQueue, testFormat } from "./test-broker.suite.ts";
 
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i));
 
@@ -386,4 +386,76 @@ test("a lease that is held too long is told to its consumer", async () => {
   assert.deepEqual(taker.endings, []);
   await bottle.advance(20_000);
   assert.equal(taker.endings[0], "lease-timeout");
+});
+
+test("keyed: a key is free when its message has died, was purged on the way, or is nowhere", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("dead");
+  const queue = bottle.declare("q", { mode: "keyed", deadLetter: { exchange: "", routingKey: "dead" } });
+  const taker = bottle.consume("q");
+  const publish = (body: string): void => void bottle.publish("q", body, { key: "k" });
+  const rejectUnseen = async (lease: number): Promise<void> => {
+    await bottle.evict();
+    taker.session.settle(lease, false, "reject");
+  };
+  publish("a");
+  publish("b");
+  await bottle.settle();
+  await rejectUnseen(1);
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["a", "b"]);
+  await rejectUnseen(2);
+  assert.equal(queue.purge(), 0, "its bytes are being read back");
+  publish("c");
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["a", "b", "c"]);
+  await bottle.evict();
+  for (const file of await bottle.disk.list()) {
+    if (!file.startsWith("segment")) continue;
+    const bytes = bottle.disk.bytesOf(file);
+    // Its key, its routing key and its body are all that is in it.
+    const at = bytes.indexOf("kqc");
+    if (at >= 0) bytes[at + 2]! ^= 1;
+  }
+  taker.session.settle(3, false, "reject");
+  publish("d");
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["a", "b", "c", "d"]);
+  assert.deepEqual(await bottle.drain("dead"), ["a"]);
+});
+
+test("keyed: a key is free when what held it was settled, though its neighbours in a log are gone", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  log.subscribe("work", { ...plainQueue, mode: "keyed" }, "first");
+  const append = (...texts: string[]): void => {
+    const body = batchBody(texts.map((text, delta) => ({ delta, key: text[0]!, body: text })));
+    log.appendBatch({
+      producerId: -1,
+      producerEpoch: -1,
+      sequence: -1,
+      isTransactional: false,
+      count: texts.length,
+      format: testFormat.id,
+      timestampMs: bottle.clock.now(),
+      body,
+      bodyStart: 0,
+      bodyEnd: body.length,
+    });
+  };
+  append("a1", "b1", "c1");
+  const taker = bottle.consume("log", { subscription: "work", creditLimit: 2 });
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["a1", "b1"]);
+  taker.consumer.cancel();
+  append("a2", "b2");
+  await bottle.advance(2000);
+  taker.session.settle(1, false, "release");
+  const other = bottle.consume("log", { subscription: "work" });
+  await bottle.settle();
+  assert.deepEqual(other.bodies, ["c1", "a2"]);
+  assert.equal(log.namedSubscription("work")?.readyCount, 1);
+  taker.session.settle(2, false, "accept");
+  await bottle.settle();
+  assert.deepEqual(other.bodies, ["c1", "a2", "b2"]);
 });

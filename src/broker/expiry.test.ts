@@ -232,3 +232,38 @@ test("a queue that refuses when it is full says so, and takes again when there i
   await bottle.settle();
   assert.deepEqual(await bottle.drain("q"), ["b", "d"]);
 });
+
+test("a backlog that is too old all at once dies in pieces, between which others have their turn", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q", { durable: false });
+  bottle.publishAll("q", numbers(0, 20_000));
+  const taker = bottle.consume("q", { creditLimit: 1 });
+  await bottle.settle();
+  bottle.clock.advance(10);
+  queue.configure({ ...queue.settings, ttlMs: 1 });
+  taker.accept(taker.deliveries[0]!);
+  const before = queue.readyCount;
+  for (let i = 0; i < 1000 && queue.readyCount === before; i++) await bottle.step();
+  assert.ok(queue.readyCount < before && queue.readyCount > 0, `${queue.readyCount} are left`);
+  await bottle.settle();
+  assert.deepEqual([queue.readyCount, taker.deliveries.length], [0, 1]);
+});
+
+test("messages that a damaged segment took along hold up no expiry of those behind them", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.publishAll("q", numbers(0, 3), { ttlMs: 60_000 });
+  await bottle.settle();
+  await bottle.checkpoint();
+  bottle.publish("q", "later", { ttlMs: 5000 });
+  await bottle.settle();
+  for (const file of await bottle.disk.list()) {
+    if (!file.startsWith("segment")) continue;
+    bottle.disk.plant(file, Buffer.from(bottle.disk.bytesOf(file).subarray(0, 10)));
+  }
+  await bottle.crash();
+  assert.match(bottle.logged.join(), /damaged/);
+  assert.equal(bottle.queue("q").readyCount, 1);
+  await bottle.advance(5000);
+  assert.equal(bottle.queue("q").readyCount, 0);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SubscriptionSettings } from "./api.ts";
-import { Bottle, plainLog } from "./test-broker.suite.ts";
+import { Bottle, plainLog, plainQueue, testFormat } from "./test-broker.suite.ts";
 
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i));
 const shared: SubscriptionSettings = {
@@ -199,4 +199,53 @@ test("a subscription is configured while it is there, and has it so over crash a
   a.session.settle(1, false, "reject");
   await bottle.settle();
   assert.equal(bottle.queue("dead").readyCount, 1);
+});
+
+test("a subscription that retention has overtaken goes on where the log begins, at once", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { maxCount: 10 });
+  log.subscribe("work", { ...plainQueue, mode: "shared" }, "first");
+  const numbers = Array.from({ length: 5000 }, (_, number) => String(number));
+  bottle.publishAll("log", numbers);
+  await bottle.settle();
+  assert.equal(log.firstOffset, 4990);
+  const { partition } = [...bottle.broker.core.queueById.values()].find(({ name }) => name === "log")!;
+  const load = partition.load.bind(partition);
+  let loads = 0;
+  partition.load = (...args): void => {
+    loads++;
+    load(...args);
+  };
+  const taker = bottle.consume("log", { subscription: "work" });
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, numbers.slice(4990));
+  assert.equal(log.namedSubscription("work")?.readyCount, 0);
+  assert.ok(loads < 10, `${loads} looks for what is gone`);
+});
+
+test("a purge of more than four thousand million messages is one after a crash, too", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  log.subscribe("work", { ...plainQueue, mode: "shared" }, "first");
+  const body = Buffer.alloc(4);
+  const count = 2_000_000_000;
+  for (let i = 0; i < 3; i++) {
+    log.appendBatch({
+      producerId: -1,
+      producerEpoch: -1,
+      sequence: -1,
+      isTransactional: false,
+      count,
+      format: testFormat.id,
+      timestampMs: 0,
+      body,
+      bodyStart: 0,
+      bodyEnd: body.length,
+    });
+  }
+  assert.equal(log.purge("work"), 3 * count);
+  await bottle.settle();
+  await bottle.crash();
+  assert.equal(bottle.queue("log").nextOffset, 3 * count);
+  assert.equal(bottle.queue("log").namedSubscription("work")?.readyCount, 0);
 });

@@ -19,7 +19,7 @@ import type { RouteInput } from "./router/route-input.ts";
 import type { Headers } from "./router/values.ts";
 
 const targetBytes = 10;
-/** Longest dedup id and key, in UTF-16 units: 65,535 octets at most. */
+/** Longest text that is kept with a message, in UTF-16 units: 65,535 octets at most, since 16 bits say how many. */
 const textMax = 20_000;
 /** Targets of one record; a wider fan-out is written as several. */
 const targetsMax = 60_000;
@@ -61,10 +61,17 @@ interface Remembering {
   readonly isDurable: boolean;
 }
 
+/** A queue that is full, and is told to dead-letter what it refuses. */
+export interface Refusal {
+  readonly queue: QueueState;
+  readonly publication: Publication;
+}
+
 interface Scratch {
   readonly routed: QueueState[];
   readonly one: QueueState[];
   readonly chosen: QueueState[];
+  readonly refusals: Refusal[];
   offsets: Float64Array;
 }
 
@@ -90,8 +97,7 @@ export class Publisher {
       outcome.ticket = 0;
       return;
     }
-    if (p.dedupId !== undefined && p.dedupId.length > textMax) p.dedupId = shortened(p.dedupId);
-    if (p.key !== undefined && p.key.length > textMax) p.key = shortened(p.key);
+    if (p.dedupId !== undefined) p.dedupId = shortened(p.dedupId);
     exchange.counters.publishedIn++;
     const window = p.dedupId === undefined ? undefined : exchange.dedup;
     if (window !== undefined && window.has(p.dedupId!, this.#core.now())) {
@@ -113,7 +119,7 @@ export class Publisher {
       exchange.counters.routedOut += outcome.routed;
     }
     if (targets.length === 0) outcome.ticket = 0;
-    else this.#append(targets, p, outcome, window, exchange.id, exchange.settings.durable);
+    else this.#append(targets, p, outcome, window, exchange.id, exchange.settings.durable, undefined);
   }
 
   /** The queues that a publication reaches. The answer is *reused*. */
@@ -132,10 +138,13 @@ export class Publisher {
     return routed;
   }
 
-  /** Appends to each target that does not refuse. */
-  append(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome): void {
+  /**
+   * Appends to each target that does not refuse. `refusals`: where those are noted that refuse and dead-letter; without it
+   * they have done so when this returns.
+   */
+  append(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome, refusals?: Refusal[]): void {
     outcome.routed = targets.length;
-    this.#append(targets, p, outcome, undefined, 0, false);
+    this.#append(targets, p, outcome, undefined, 0, false, refusals);
   }
 
   #append(
@@ -145,13 +154,16 @@ export class Publisher {
     window: DedupWindow | undefined,
     exchangeId: number,
     isDurable: boolean,
+    refusals: Refusal[] | undefined,
   ): void {
     // As on the disk, where there is no later time: or it would come at once after the next start.
     if (p.deliverAtMs > deliverAtMsMax) p.deliverAtMs = deliverAtMsMax;
+    shortenTexts(p);
     this.#depth++;
+    const own = this.#level().refusals;
     for (let i = 0; i < targets.length; i++) {
       if (targets[i]!.isPlain) continue;
-      targets = this.#taking(targets, p, outcome);
+      targets = this.#taking(targets, p, outcome, refusals ?? own);
       break;
     }
     if (p.dedupId !== undefined) {
@@ -162,6 +174,7 @@ export class Publisher {
     for (let from = 0; from < targets.length; from += targetsMax) {
       this.#write(targets, from, Math.min(targets.length, from + targetsMax), p);
     }
+    if (own.length > 0) this.#deadLetterRefused(own);
     this.#depth--;
     // Not the open one: where everything was refused or seen before, there may be nothing open that would ever be written.
     outcome.ticket = this.#core.commit.ticket;
@@ -186,7 +199,7 @@ export class Publisher {
   }
 
   /** Of each target the partition that the message goes to, without those that refuse it. */
-  #taking(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome): QueueState[] {
+  #taking(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome, refusals: Refusal[]): QueueState[] {
     const { chosen: taking } = this.#level();
     taking.length = 0;
     for (const target of targets) {
@@ -197,10 +210,22 @@ export class Publisher {
         outcome.refused = true;
         if (queue.settings.overflow !== "reject-publish-dead-letter") continue;
         queue.counters.died("maxlen");
-        this.#core.deadLetterRefused(queue, p);
+        refusals.push({ queue, publication: p });
       }
     }
     return taking;
+  }
+
+  /**
+   * Where it goes may refuse it in turn, and dead-letter it, and so on: those come on the same list, since a chain of any
+   * length would not fit on the stack. What they are to take has its bytes where the first has them, so all end here.
+   */
+  #deadLetterRefused(refusals: Refusal[]): void {
+    for (let i = 0; i < refusals.length; i++) {
+      const { queue, publication } = refusals[i]!;
+      this.#core.deadLetterRefused(queue, publication, refusals);
+    }
+    refusals.length = 0;
   }
 
   #rememberAll(targets: readonly QueueState[], p: Publication, exchange: Remembering | undefined): void {
@@ -301,7 +326,13 @@ export class Publisher {
   #level(): Scratch {
     let scratch = this.#scratch[this.#depth];
     if (scratch === undefined)
-      this.#scratch[this.#depth] = scratch = { routed: [], one: [], chosen: [], offsets: new Float64Array(16) };
+      this.#scratch[this.#depth] = scratch = {
+        routed: [],
+        one: [],
+        chosen: [],
+        refusals: [],
+        offsets: new Float64Array(16),
+      };
     return scratch;
   }
 
@@ -312,9 +343,19 @@ export class Publisher {
   }
 }
 
+/** Whoever appends, and wherever the texts come from: a longer one would be read back as other records. */
+function shortenTexts(p: Publication): void {
+  if (p.dedupId !== undefined) p.dedupId = shortened(p.dedupId);
+  if (p.key !== undefined) p.key = shortened(p.key);
+  p.routingKey = shortened(p.routingKey);
+  if (p.extraKeys?.some((key) => key.length > textMax) === true) p.extraKeys = p.extraKeys.map(shortened);
+}
+
 /** For texts whose length has to go into 16 bits. Who sends two that differ in the middle alone has one. */
 function shortened(text: string): string {
-  return `${text.slice(0, textMax / 4)}\u0000${text.length}\u0000${text.slice(-textMax / 4)}`;
+  if (text.length <= textMax) return text;
+  // What is cut apart is to be the same text when it is read back.
+  return `${text.slice(0, textMax / 4)}\u0000${text.length}\u0000${text.slice(-textMax / 4)}`.toWellFormed();
 }
 
 /** A log that outlives the process has no holes: what is appended to it is durable, whatever its producer asks for. */

@@ -1,7 +1,7 @@
 /** Back to where they came from: the messages of a dead-letter queue return to the queue in which they first died. */
 import type { QueueState } from "./catalog/queue-state.ts";
 import type { Core } from "./core.ts";
-import { publicationOf } from "./dead-letter.ts";
+import { isRefusedSomewhere, publicationOf } from "./dead-letter.ts";
 import { SessionState } from "./subscription/session.ts";
 
 /** After so much the turn of the event loop is given back: messages in memory are there at once, and others have a turn, too. */
@@ -41,13 +41,14 @@ function redriveOne(core: Core, queue: QueueState, session: SessionState): Promi
       const deaths = core.format(entry.format).deaths(entry.buffer, entry.headStart, entry.headEnd);
       const target = namespace.queueByName.get(deaths.at(-1)?.queue ?? "");
       if (target === undefined || target === queue) return resolve("stays");
+      const p = { ...publicationOf(entry, namespace.exchange("")!, target.name), ttlMs: -1 };
+      // Asked first: one that refuses may dead-letter what it is offered, to the very queue that this is about.
+      if (isRefusedSomewhere([target], p)) return resolve("stays");
       core.commit.atomically(() => {
-        const p = publicationOf(entry, namespace.exchange("")!, target.name);
-        const outcome = { routed: 0, refused: false, ticket: 0 };
-        core.publisher.append([target], { ...p, ttlMs: -1 }, outcome);
-        if (!outcome.refused) session.settle(lease, false, "accept");
-        resolve(outcome.refused ? "stays" : "moved");
+        core.publisher.append([target], p, { routed: 0, refused: false, ticket: 0 });
+        session.settle(lease, false, "accept");
       });
+      resolve("moved");
     });
   });
 }

@@ -397,3 +397,60 @@ test("a purge of what is in segments, while a checkpoint is taken, costs the che
   await bottle.settle();
   assert.deepEqual(reader.bodies, ["a"]);
 });
+
+test("what is gone by the time that a checkpoint has written it leaves nothing behind", async () => {
+  for (const isLog of [false, true]) {
+    const bottle = await Bottle.open();
+    const queue = isLog ? bottle.declareLog("q") : bottle.declare("q");
+    bottle.publishAll("q", numbers(0, 5));
+    await bottle.settle();
+    const { partition } = [...bottle.broker.core.queueById.values()][0]!;
+    const taking = bottle.broker.checkpoint();
+    for (let steps = 0; partition.checkpointWritten === 0; steps++) {
+      assert.ok(steps < 1000, "a checkpoint comes to copying");
+      await bottle.step();
+    }
+    if (isLog) queue.trim(5);
+    else queue.purge();
+    await bottle.checkpoint();
+    await taking;
+    assert.deepEqual(partition.runs.list, []);
+    for (let i = 0; i < 3; i++) await bottle.checkpoint();
+    assert.deepEqual(
+      (await bottle.disk.list()).filter((name) => name.startsWith("segment")),
+      [],
+    );
+  }
+});
+
+test("a damaged neighbour takes nothing along that somebody holds", async () => {
+  for (const settings of [{}, { maxPriority: 3 }, { mode: "keyed" }] as const) {
+    for (const settlement of ["accept", "release"] as const) {
+      const bottle = await Bottle.open();
+      const queue = bottle.declare("q", settings);
+      bottle.publishAll("q", ["first", "second", "third", "fourth"]);
+      const taker = bottle.consume("q", { creditLimit: 2 });
+      await bottle.settle();
+      taker.consumer.cancel();
+      await bottle.evict();
+      for (const file of await bottle.disk.list()) {
+        if (!file.startsWith("segment")) continue;
+        const bytes = bottle.disk.bytesOf(file);
+        for (const body of ["first", "second"]) bytes[bytes.indexOf(body)]! ^= 1;
+      }
+      // It is looked at again: it is lost, and the one behind it is out of memory and damaged as well, but held.
+      taker.session.settle(1, false, "release");
+      const other = bottle.consume("q");
+      await bottle.settle();
+      assert.deepEqual(other.bodies, ["third", "fourth"]);
+      assert.deepEqual([queue.readyCount, queue.leasedCount], [0, 3]);
+      taker.session.settle(2, false, settlement);
+      other.session.settle(0, true, "accept");
+      await bottle.settle();
+      assert.deepEqual([queue.readyCount, queue.leasedCount], [0, 0]);
+      await bottle.checkpoint();
+      await bottle.crash();
+      assert.equal(bottle.queue("q").readyCount, 0);
+    }
+  }
+});

@@ -300,7 +300,7 @@ export class Bottle {
       durable: message.durable ?? true,
       priority: message.priority ?? 0,
       ttlMs: message.ttlMs ?? -1,
-      deliverAtMs: message.delayMs === undefined ? 0 : this.clock.now() + message.delayMs,
+      deliverAtMs: message.delayMs === undefined ? 0 : this.broker.now() + message.delayMs,
       key: message.key,
       dedupId: message.dedupId,
       routingKey: to,

@@ -466,3 +466,53 @@ test("undecided messages keep their places over a queue's own order", async () =
   await bottle.settle();
   assert.deepEqual(await bottle.drain("q"), ["a", "b", "c"]);
 });
+
+test("no decision is seen before it is on disk, not even in a queue that does not outlive the process", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("kept");
+  bottle.declare("passing", { durable: false });
+  for (const name of ["kept", "passing"]) produce(bottle, name, [name], produced(1, 0));
+  await bottle.settle();
+  const taker = bottle.consume("passing");
+  const got: unknown[] = [];
+  bottle.broker.atomically(() => {
+    for (const name of ["kept", "passing"]) endOf(bottle.queue(name), 1, true);
+  });
+  const { readyCount, stableEnd } = bottle.queue("passing");
+  assert.deepEqual([readyCount, stableEnd], [0, 0]);
+  bottle.broker.createSession().get(bottle.queue("passing"), true, (_lease, entry) => got.push(entry));
+  const twin = await bottle.fork();
+  assert.deepEqual(got, [undefined], "who asks is given nothing");
+  endOf(twin.queue("kept"), 1, false);
+  await twin.settle();
+  assert.equal(twin.queue("kept").readyCount, 0, "the power went, and it was aborted");
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["passing"]);
+  assert.deepEqual(await bottle.drain("kept"), ["kept"]);
+  // Nor does it wait for something else to be written.
+  produce(bottle, "passing", ["alone"], produced(1, 1));
+  await bottle.settle();
+  endOf(bottle.queue("passing"), 1, true);
+  await bottle.settle();
+  assert.deepEqual(taker.bodies, ["passing", "alone"]);
+});
+
+test("what is produced and committed in one breath is given to who waits when it is visible, in any order of a queue", async () => {
+  for (const options of [{ isVolatile: true }, {}]) {
+    for (const settings of [{}, { maxPriority: 3 }, { mode: "keyed" }] as const) {
+      const bottle = await Bottle.open(options);
+      const queue = bottle.declare("q", { durable: false, ...settings });
+      const taker = bottle.consume("q");
+      await bottle.settle();
+      for (let round = 0; round < 3; round++) {
+        produce(bottle, "q", [`${round}`], produced(1, round));
+        endOf(queue, 1, true);
+      }
+      bottle.publish("q", "3", { durable: false });
+      bottle.broker.createSession().get(queue, true, () => undefined);
+      await bottle.settle();
+      assert.equal(taker.deliveries.length + queue.counters.gotNoAck, 4);
+      assert.equal(bottle.fatal, undefined);
+    }
+  }
+});

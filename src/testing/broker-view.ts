@@ -92,6 +92,9 @@ export class BrokerView implements Broker {
   get clock(): Clock {
     return this.#inner.clock;
   }
+  now(): number {
+    return this.#inner.now();
+  }
   get random(): Random {
     return this.#inner.random;
   }

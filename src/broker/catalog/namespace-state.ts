@@ -36,6 +36,8 @@ const defaultExchangeSettings: ExchangeSettings = {
   dedup: undefined,
 };
 
+/** Length of an exchange's name, in UTF-16 units: each message keeps it, and 16 bits say how long it is. */
+const nameMax = 20_000;
 /** Where messages of delaying exchanges wait. No client can have a queue of this name. */
 const delayedName = "\u0000delayed";
 
@@ -73,6 +75,7 @@ export class NamespaceState implements Namespace {
 
   createExchange(name: string, settings: ExchangeSettings, declaration: unknown): ExchangeState {
     assert(!this.isDeleted, "nothing is created in a namespace that is deleted");
+    assert(name.length <= nameMax, "the name of an exchange, which each message keeps, is short");
     const exchange = this.addExchange(this.#core.nextId(), name, settings, declaration);
     if (settings.durable)
       this.#core.define({ op: "exchange", ns: this.name, name, id: exchange.id, settings, declaration });
@@ -174,9 +177,12 @@ export class NamespaceState implements Namespace {
 
   publishTo(queues: readonly Queue[], publication: Publication, outcome: PublishOutcome): void {
     const targets = (queues as readonly QueueState[]).filter((queue) => !queue.isDeleted);
+    const { counters } = publication.exchange as ExchangeState;
     outcome.refused = false;
     outcome.ticket = 0;
     outcome.routed = targets.length;
+    counters.publishedIn++;
+    counters.routedOut += targets.length;
     if (targets.length > 0) this.#core.publisher.append(targets, publication, outcome);
   }
 
@@ -200,8 +206,7 @@ export class NamespaceState implements Namespace {
     const queue = new QueueState(this.#core, this, id, name, settings, declaration, partition, isHidden);
     (isHidden ? this.hiddenByName : this.queueByName).set(name, queue);
     this.#core.queueAdded(queue);
-    if (isHidden && name === delayedName)
-      queue.subscription!.onDue = (entry): void => this.#core.republish(this, entry);
+    if (isHidden && name === delayedName) queue.subscription!.departBy((entry) => this.#core.republish(this, entry));
     if (isHidden && name.startsWith(historyPrefix)) {
       const exchange = this.exchangeByName.get(name.slice(historyPrefix.length));
       if (exchange !== undefined) exchange.history = queue;

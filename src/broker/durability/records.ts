@@ -19,6 +19,7 @@
  *                 | messages u32 | first offset u48 | end offset u48 | at u48     [42 octets; in the block of its messages]
  *    10 ended     partition u32 | producer u64 | epoch u16 | flags u8 (1: committed) | offset of the marker u48 (all ones:
  *                 none) | at u48                                                  [28 octets; in the block of its marker]
+ *    11 died      subscription u32 | offset u48 | reason u8 (see subscription-journal.ts)     and its dead-letter target was full
  */
 export const record = {
   entry: 1,
@@ -31,6 +32,7 @@ export const record = {
   dedup: 8,
   produced: 9,
   ended: 10,
+  died: 11,
 } as const;
 
 /** First octet of a block's payload: the atomic group goes on in the next block. */

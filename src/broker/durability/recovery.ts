@@ -162,4 +162,5 @@ async function finishSubscription(core: Core, subscription: Subscription): Promi
   // What was leased or delayed, or settled in a segment, is in the sum, or is not.
   subscription.areBytesExact = subscription.readyCount === 0;
   if (ready.needsScan || settings.maxLengthBytes >= 0) await scan(core, subscription);
+  if (subscription.departures !== undefined) subscription.wake();
 }

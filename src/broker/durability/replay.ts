@@ -8,7 +8,13 @@ import type { Subscription } from "../subscription/subscription.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor, readU48 } from "../entry.ts";
-import { restoreAttempts, restoreHorizon, restoreSettled } from "../subscription/subscription-snapshot.ts";
+import { deathReasonOf } from "../subscription/subscription-journal.ts";
+import {
+  restoreAttempts,
+  restoreDeath,
+  restoreHorizon,
+  restoreSettled,
+} from "../subscription/subscription-snapshot.ts";
 import { Producing } from "../topic/producing.ts";
 import { blockBegins, blockContinued, record } from "./records.ts";
 
@@ -151,6 +157,7 @@ export class Replay {
         if (subscription !== undefined) restoreHorizon(subscription, readU48(buffer, at + 5));
         at += 11;
       } else if (kind === record.returned) at = this.#returned(buffer, at);
+      else if (kind === record.died) at = this.#died(buffer, at);
       else if (kind === record.trimmed) {
         const queue = this.#queue(getU32(buffer, at + 1));
         queue?.partition.trimTo(readU48(buffer, at + 5));
@@ -233,6 +240,13 @@ export class Replay {
       restoreAttempts(subscription, offset, getU16(buffer, at + 11), getU16(buffer, at + 13), readU48(buffer, at + 15));
     }
     return at + 21;
+  }
+
+  #died(buffer: Buffer, at: number): number {
+    const subscription = this.#subscription(getU32(buffer, at + 1));
+    if (subscription !== undefined)
+      restoreDeath(subscription, readU48(buffer, at + 5), deathReasonOf(buffer[at + 11]!));
+    return at + 12;
   }
 
   #dedup(buffer: Buffer, at: number): number {

@@ -322,25 +322,22 @@ export class Schedule {
     let nextMs = Infinity;
     let fires = 0;
     for (const timeline of this.#timelines.values()) {
-      let dueMs = this.#fireRetries(timeline, nowMs);
-      nextMs = Math.min(nextMs, dueMs);
-      for (;;) {
-        dueMs = this.#nextDue(timeline);
-        if (dueMs > nowMs || fires++ > firesPerTurn) break;
+      const { retries } = timeline;
+      for (; retries.peekKey() <= nowMs && fires < firesPerTurn; fires++) this.#fireRetry(timeline);
+      let dueMs = this.#nextDue(timeline);
+      for (; dueMs <= nowMs && fires < firesPerTurn; fires++) {
         this.#fireOne(timeline);
+        dueMs = this.#nextDue(timeline);
       }
-      nextMs = Math.min(nextMs, dueMs);
+      nextMs = Math.min(nextMs, retries.peekKey(), dueMs);
     }
     if (nextMs !== Infinity) this.#armFor(nextMs);
   }
 
-  #fireRetries(timeline: Timeline, nowMs: number): number {
-    while (timeline.retries.peekKey() <= nowMs) {
-      const offset = timeline.retries.peekValue();
-      timeline.retries.pop();
-      timeline.target.retryDue(offset);
-    }
-    return timeline.retries.peekKey();
+  #fireRetry({ retries, target }: Timeline): void {
+    const offset = retries.peekValue();
+    retries.pop();
+    target.retryDue(offset);
   }
 
   /** Due time of the next pair; Infinity when there is none, or when a window has to be read before anyone can tell. */

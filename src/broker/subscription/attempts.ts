@@ -6,14 +6,20 @@ export interface Attempts {
   returns: number;
   /** Those of the returns that count against the delivery limit. */
   failures: number;
-  /** It waits for this time before it is ready again; 0: it does not. */
+  /** It waits for this time before it is ready again; 0: it does not. Of one that died it says nothing but that it waits. */
   readyAtMs: number;
-  /** It died of this, and its dead-letter target was full: it dies again when its time has come. */
+  /** It died of this, and its dead-letter target was full: it is offered to it again. */
   death: DeathReason | undefined;
 }
 
 export function newAttempts(returns: number, failures: number, readyAtMs: number): Attempts {
   return { returns, failures, readyAtMs, death: undefined };
+}
+
+/** It died, and waits for nothing but its dead-letter target. */
+export function staysDead(attempts: Attempts, reason: DeathReason): void {
+  attempts.death = reason;
+  attempts.readyAtMs = Math.max(1, attempts.readyAtMs);
 }
 
 /** When a message that has just come back is ready again; 0: at once. */

@@ -89,7 +89,8 @@ export class Expiry {
     ready.heads(undecided.end, (offset) => {
       if (subscription.passOverHead(offset)) nextMs = 0;
       else if (partition.look(offset, this.#entry)) nextMs = Math.min(nextMs, this.#expiresMs(this.#entry));
-      else subscription.missing.load(offset);
+      // There is nothing: what comes next is the head.
+      else if (subscription.missing.load(offset)) nextMs = 0;
     });
     return nextMs;
   }

@@ -1,4 +1,10 @@
-/** A queue that keeps the newest: what is too many, or too large together, goes from the head of its order. */
+/**
+ * A queue that keeps the newest: what is too many, or too large together, goes from the head of its order.
+ *
+ * What goes may be dead-lettered to a queue that is full as well, whose head goes to a third one, or back to the first. None
+ * of them drops while another does: it waits in a line until that one is done. So a chain, or a circle, of any length takes
+ * no more of the stack than one queue, and all that one message brings about is a bounded number of deaths for one turn.
+ */
 import type { Core } from "../core.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -7,12 +13,39 @@ const deathsPerTurn = 1024;
 /** A queue that is at its limit says so again after this long. */
 const toldMs = 60_000;
 
+/** The line of those that have too many. One for the whole broker. */
+export class Overfull {
+  readonly #line: LengthLimit[] = [];
+  #isDropping = false;
+
+  /** What `limit` has too many goes, now or as soon as it is its turn. */
+  add(limit: LengthLimit): void {
+    if (limit.isInLine) return;
+    limit.isInLine = true;
+    this.#line.push(limit);
+    if (this.#isDropping) return;
+    this.#isDropping = true;
+    let left = deathsPerTurn;
+    for (let i = 0; i < this.#line.length; i++) {
+      const one = this.#line[i]!;
+      one.isInLine = false;
+      left -= one.drop(left);
+      if (left === 0) one.putOff();
+    }
+    this.#line.length = 0;
+    this.#isDropping = false;
+  }
+}
+
 export class LengthLimit {
   /**
    * The head has to be read back first: enforce() is to be called when it may be there. And at first: a process that ended
    * in the middle of dropping left too many.
    */
   isWaiting = true;
+  /** Of the line of those that have too many. */
+  isInLine = false;
+  #isPutOff = false;
   readonly #core: Core;
   readonly #subscription: Subscription;
   #toldAtMs = -Infinity;
@@ -24,15 +57,20 @@ export class LengthLimit {
     this.#subscription = subscription;
   }
 
-  readonly enforce = (): void => {
+  enforce(): void {
+    this.isWaiting = this.#core.isRecovering || this.#subscription.isBuilding;
+    if (this.#subscription.settings.overflow !== "drop-head" || this.isWaiting) return;
+    this.#core.overfull.add(this);
+  }
+
+  /** Of the line: drops what is too many, but no more than `most`. Answers how many it looked at. */
+  drop(most: number): number {
     const subscription = this.#subscription;
-    this.isWaiting = this.#core.isRecovering || subscription.isBuilding;
     const { ready, partition } = subscription;
-    if (subscription.settings.overflow !== "drop-head" || this.isWaiting) return;
-    for (let deaths = 0; deaths < deathsPerTurn; deaths++) {
-      if (subscription.isDeleted || !this.#isOver) return;
+    for (let looks = 0; looks < most; looks++) {
+      if (subscription.isDeleted || !this.#isOver) return looks;
       const offset = ready.peek(partition.next);
-      if (offset < 0) return;
+      if (offset < 0) return looks;
       if (subscription.passOverHead(offset)) continue;
       if (partition.bodyLength(offset) >= 0) {
         ready.take();
@@ -40,11 +78,21 @@ export class LengthLimit {
         this.#tell("a queue is at its length limit and drops messages");
       } else if (!subscription.missing.load(offset)) {
         this.isWaiting = true;
-        return;
+        return looks;
       }
     }
-    this.#core.clock.defer(this.enforce);
-  };
+    return most;
+  }
+
+  /** Of the line: this turn has seen enough deaths. */
+  putOff(): void {
+    if (this.#isPutOff) return;
+    this.#isPutOff = true;
+    this.#core.clock.defer(() => {
+      this.#isPutOff = false;
+      this.enforce();
+    });
+  }
 
   /** A queue that refuses has no room for so many more. What may yet be committed takes its place already. */
   refuses(count: number, bodyBytes: number): boolean {

@@ -1,11 +1,14 @@
 /** Messages that a subscription counts on and that are not in memory: read back, or found to be nowhere. */
+import type { Core } from "../core.ts";
 import type { Subscription } from "./subscription.ts";
 
 export class Missing {
+  readonly #core: Core;
   readonly #subscription: Subscription;
   #isLoading = false;
 
-  constructor(subscription: Subscription) {
+  constructor(core: Core, subscription: Subscription) {
+    this.#core = core;
     this.#subscription = subscription;
   }
 
@@ -14,16 +17,37 @@ export class Missing {
     const subscription = this.#subscription;
     const { partition, ready } = subscription;
     if (this.#isLoading) return false;
+    // Retention has taken all of these: they need not be asked for one by one.
+    if (offset < partition.first) {
+      this.nowhere(offset, partition.first);
+      return true;
+    }
     this.#isLoading = true;
     let isSync = true;
     partition.load(offset, ready.needsScan, (coveredEnd) => {
       this.#isLoading = false;
       if (subscription.isDeleted) return;
-      this.vanished(offset, partition.firstInMemory(offset, Math.min(coveredEnd, partition.visibleEnd)), true);
+      this.nowhere(offset, partition.firstInMemory(offset, Math.min(coveredEnd, partition.visibleEnd)));
       if (!isSync) subscription.wake();
     });
     isSync = false;
     return !this.#isLoading;
+  }
+
+  /**
+   * Messages in [start, end) that should be ready are not to be had. What somebody holds among them was there in time: it
+   * is settled by its holder.
+   */
+  nowhere(start: number, end: number): void {
+    if (start >= end) return;
+    const subscription = this.#subscription;
+    let from = start;
+    for (const offset of subscription.ready.takenIn(start, end) ?? this.#core.leasedOf(subscription)) {
+      if (offset < from || offset >= end) continue;
+      this.vanished(from, offset, true);
+      from = offset + 1;
+    }
+    this.vanished(from, end, true);
   }
 
   /**
@@ -33,17 +57,20 @@ export class Missing {
   vanished(start: number, end: number, wasReady: boolean): void {
     const { partition, settled, journal, keepsHistory } = this.#subscription;
     if (start >= end) return;
+    let count = 0;
     if (keepsHistory) {
-      const count = settled.addRange(start, end);
-      if (wasReady) this.#subscription.readyCount = Math.max(0, this.#subscription.readyCount - count);
+      count = settled.addRange(start, end);
       if (count > 0) journal.noteSettled(start, end - start);
-      return;
+    } else {
+      for (let offset = start; offset < end; offset++) {
+        if (!settled.add(offset)) continue;
+        count++;
+        journal.noteSettled(offset, 1);
+        partition.remove(offset);
+      }
     }
-    for (let offset = start; offset < end; offset++) {
-      if (!settled.add(offset)) continue;
-      if (wasReady && this.#subscription.readyCount > 0) this.#subscription.readyCount--;
-      journal.noteSettled(offset, 1);
-      partition.remove(offset);
-    }
+    if (!wasReady) return;
+    this.#subscription.readyCount = Math.max(0, this.#subscription.readyCount - count);
+    if (this.#subscription.readyCount === 0) this.#subscription.counting.clear();
   }
 }

@@ -16,7 +16,7 @@ export function purge(subscription: Subscription, leased: readonly number[]): nu
   for (const offset of attempts.keys()) if (settled.has(offset)) attempts.delete(offset);
   subscription.scheduledCount = 0;
   subscription.readyCount = 0;
-  subscription.readyBytes = 0;
+  subscription.counting.clear();
   return readyCount;
 }
 

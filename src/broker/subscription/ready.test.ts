@@ -94,3 +94,19 @@ test("keyed: the least offset whose key nobody holds is next", () => {
     isLocked,
   );
 });
+
+test("priority: what is late and at or above the limit is not next, and hides nothing below it", () => {
+  const order = new PriorityReady(2);
+  order.appended(3, 1);
+  order.appended(6, 1);
+  order.due(4, 1);
+  for (const expected of [3, 4]) {
+    assert.equal(order.peek(expected), -1);
+    assert.equal(order.peek(5), expected);
+    order.take();
+  }
+  order.due(7, 0);
+  assert.deepEqual([order.peek(6), order.peek(7)], [-1, 6]);
+  order.take();
+  assert.deepEqual([order.peek(7), order.peek(8)], [-1, 7]);
+});

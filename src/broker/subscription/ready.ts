@@ -36,6 +36,8 @@ export interface ReadySource {
   heads(limit: number, visit: (offset: number) => void): void;
   /** Takes one that heads() has just visited. */
   takeHead(offset: number): void;
+  /** Offsets of [start, end) that were taken and are neither back nor gone, in order; undefined: it does not know. */
+  takenIn(start: number, end: number): number[] | undefined;
 }
 
 export function createReady(settings: QueueSettings): ReadySource {
@@ -90,6 +92,10 @@ export class SequentialReady implements ReadySource {
   takeHead(): void {
     this.take();
   }
+
+  takenIn(start: number): number[] | undefined {
+    return start >= this.cursor ? [] : undefined;
+  }
 }
 
 /** Messages of one priority: those never taken, and those that came back or were late, which lie anywhere among them. */
@@ -98,9 +104,10 @@ class Level {
   readonly returned = new OffsetHeap();
 
   peek(limit: number): number {
-    const offset = this.fresh.peek();
-    if (this.returned.size > 0 && !(offset >= 0 && offset < this.returned.peekKey())) return this.returned.peekKey();
-    return offset >= 0 && offset < limit ? offset : -1;
+    const fresh = this.fresh.peek();
+    const returned = this.returned.peekKey();
+    const offset = fresh >= 0 && fresh < returned ? fresh : returned;
+    return offset < limit ? offset : -1;
   }
 
   take(): number {
@@ -177,6 +184,10 @@ export class PriorityReady implements ReadySource {
   takeHead(offset: number): void {
     this.#peeked = this.#priorities.find((priority) => this.#level(priority).peek(Infinity) === offset) ?? 0;
     this.take();
+  }
+
+  takenIn(start: number, end: number): number[] {
+    return within(this.#taken.keys(), start, end);
   }
 
   #level(priority: number): Level {
@@ -285,6 +296,10 @@ export class KeyedReady implements ReadySource {
     this.take();
   }
 
+  takenIn(start: number, end: number): number[] {
+    return within(this.#taken.keys(), start, end);
+  }
+
   #group(offset: number, key: string | undefined): KeyGroup {
     const name = key ?? `\u0000${offset}`;
     let group = this.#groups.get(name);
@@ -302,4 +317,10 @@ export class KeyedReady implements ReadySource {
     this.#groupOfHead.set(offset, group);
     this.#heads.push(offset, 0);
   }
+}
+
+function within(offsets: Iterable<number>, start: number, end: number): number[] {
+  const found: number[] = [];
+  for (const offset of offsets) if (offset >= start && offset < end) found.push(offset);
+  return found.sort((a, b) => a - b);
 }

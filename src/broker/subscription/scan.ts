@@ -8,11 +8,11 @@ import type { Subscription } from "./subscription.ts";
  * limit of bytes needs their exact sum. What is appended meanwhile is not looked at, nor what is `leased`.
  */
 export async function scan(core: Core, subscription: Subscription, leased = new Set<number>()): Promise<void> {
-  const { id, partition, settled, attempts, ready, undecided } = subscription;
+  const { id, partition, settled, attempts, ready, undecided, counting } = subscription;
   const { next } = partition;
   const cursor = new EntryCursor();
   const { missing } = subscription;
-  subscription.readyBytes = 0;
+  counting.beginCounting();
   let offset = settled.floor;
   while (offset < next) {
     if (settled.has(offset) || leased.has(offset) || undecided.has(offset)) offset++;
@@ -33,7 +33,7 @@ export async function scan(core: Core, subscription: Subscription, leased = new 
       if (tried !== undefined && tried.readyAtMs > 0) ready.heldBack(offset, cursor.priority, cursor.key());
       else if (tried !== undefined || !isDelayed) {
         ready.appended(offset, cursor.priority, cursor.key());
-        subscription.readyBytes += cursor.bodyEnd - cursor.bodyStart;
+        counting.counted(offset, cursor.bodyEnd - cursor.bodyStart);
       }
       offset++;
     } else {
@@ -45,10 +45,11 @@ export async function scan(core: Core, subscription: Subscription, leased = new 
       });
       // Holes end where something was read back: a damaged entry must not hide those behind it.
       offset = partition.firstInMemory(at, Math.min(coveredEnd, next));
-      missing.vanished(at, offset, true);
+      missing.nowhere(at, offset);
     }
     if (subscription.isDeleted) return;
   }
+  counting.endCounting();
   subscription.areBytesExact = true;
 }
 

@@ -4,6 +4,8 @@
  * thousand acknowledgements in order are one range.
  */
 import { putU16, putU32 } from "../../base/bytes.ts";
+import { must } from "../../base/assert.ts";
+import type { DeathReason } from "../api.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
 import { writeU48 } from "../entry.ts";
@@ -14,6 +16,14 @@ import type { Subscription } from "./subscription.ts";
 export const horizonStep = 8192;
 /** Ranges in one record. */
 const rangesPerRecord = 4096;
+/** Offsets in one range: 32 bits say how many. */
+const rangeMax = 0xffff_ffff;
+/** What a record says by number. */
+const reasons: readonly DeathReason[] = ["rejected", "expired", "maxlen", "delivery_limit"];
+
+export function deathReasonOf(number: number): DeathReason {
+  return must(reasons[number], "a death has a reason that is known");
+}
 
 export class SubscriptionJournal {
   /** The journal says that offsets below may have been delivered, or will with the open block. */
@@ -34,10 +44,13 @@ export class SubscriptionJournal {
   noteSettled(start: number, count: number): void {
     if (!this.#subscription.partition.isDurable || count === 0) return;
     const last = this.#starts.length - 1;
-    if (last >= 0 && this.#starts[last]! + this.#counts[last]! === start) this.#counts[last]! += count;
+    const isNext = last >= 0 && this.#starts[last]! + this.#counts[last]! === start;
+    if (isNext && this.#counts[last]! + count <= rangeMax) this.#counts[last]! += count;
     else {
-      this.#starts.push(start);
-      this.#counts.push(count);
+      for (let done = 0; done < count; done += rangeMax) {
+        this.#starts.push(start + done);
+        this.#counts.push(Math.min(count - done, rangeMax));
+      }
     }
     this.#collect();
   }
@@ -93,6 +106,18 @@ export class SubscriptionJournal {
     putU16(buffer, at + 13, Math.min(attempts.failures, 65_535));
     writeU48(buffer, at + 15, attempts.readyAtMs);
     commit.at = at + 21;
+  }
+
+  /** A message died, and stays for as long as its dead-letter target is full: it is given to nobody any more. */
+  recordDied(offset: number, reason: DeathReason): void {
+    const { commit } = this.#core;
+    commit.reserve(12);
+    const { buffer, at } = commit;
+    buffer[at] = record.died;
+    putU32(buffer, at + 1, this.#subscription.id);
+    writeU48(buffer, at + 5, offset);
+    buffer[at + 11] = reasons.indexOf(reason);
+    commit.at = at + 12;
   }
 
   #collect(): void {

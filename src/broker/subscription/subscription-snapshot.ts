@@ -1,6 +1,7 @@
 /** Delivery state on its way into checkpoints and back, and what journal records change in it. */
+import type { DeathReason } from "../api.ts";
 import type { Subscription } from "./subscription.ts";
-import { newAttempts } from "./attempts.ts";
+import { newAttempts, staysDead } from "./attempts.ts";
 import { SequentialReady } from "./ready.ts";
 import { SettledSet } from "./settled-set.ts";
 
@@ -10,8 +11,8 @@ export interface SubscriptionSnapshot {
   readonly redeliveredBelow: number;
   readonly readyBytes: number;
   readonly mayExpire: boolean;
-  /** Offset, returns, failures, ready again at (0: now). */
-  readonly attempts: [number, number, number, number][];
+  /** Offset, returns, failures, ready again at (0: now), and what it died of if its dead-letter target was full. */
+  readonly attempts: [number, number, number, number, DeathReason?][];
 }
 
 /** `isClean`: all sessions are closed and nothing will be delivered any more, so `attempts` says what was delivered. */
@@ -23,7 +24,9 @@ export function subscriptionSnapshot(subscription: Subscription, isClean: boolea
     redeliveredBelow,
     readyBytes,
     mayExpire,
-    attempts: [...attempts].map(([offset, one]) => [offset, one.returns, one.failures, one.readyAtMs]),
+    attempts: [...attempts].map(([offset, { returns, failures, readyAtMs, death }]) =>
+      death === undefined ? [offset, returns, failures, readyAtMs] : [offset, returns, failures, readyAtMs, death],
+    ),
   };
 }
 
@@ -32,8 +35,9 @@ export function restoreSubscription(subscription: Subscription, json: Subscripti
   restoreHorizon(subscription, json.horizon);
   subscription.readyBytes = json.readyBytes;
   subscription.mayExpire ||= json.mayExpire;
-  for (const [offset, returns, failures, readyAtMs] of json.attempts) {
+  for (const [offset, returns, failures, readyAtMs, death] of json.attempts) {
     subscription.attempts.set(offset, newAttempts(returns, failures, readyAtMs));
+    if (death !== undefined) restoreDeath(subscription, offset, death);
   }
 }
 
@@ -73,6 +77,14 @@ export function restoreAttempts(
   if (!subscription.settled.has(offset)) subscription.attempts.set(offset, newAttempts(returns, failures, readyAtMs));
 }
 
+export function restoreDeath(subscription: Subscription, offset: number, reason: DeathReason): void {
+  const { settled, attempts } = subscription;
+  if (settled.has(offset)) return;
+  const known = attempts.get(offset) ?? newAttempts(0, 0, 0);
+  staysDead(known, reason);
+  attempts.set(offset, known);
+}
+
 /** Everything is read: cursor and counts. `scheduled`: messages that wait for the time that they were published for. */
 export function finishRestore(
   subscription: Subscription,
@@ -88,12 +100,14 @@ export function finishRestore(
   if (!subscription.keepsHistory) partition.runs.recount((low, high) => high - low - settled.countIn(low, high));
   if (ready instanceof SequentialReady) ready.cursor = Math.max(ready.cursor, settled.floor);
   let retries = 0;
-  for (const [offset, { readyAtMs }] of subscription.attempts) {
+  for (const [offset, { readyAtMs, death }] of subscription.attempts) {
     // It did not outlive the crash.
-    if (settled.has(offset)) subscription.attempts.delete(offset);
-    if (readyAtMs === 0 || settled.has(offset)) continue;
+    const isGone = settled.has(offset) || offset >= partition.next;
+    if (isGone) subscription.attempts.delete(offset);
+    if (readyAtMs === 0 || isGone) continue;
     retries++;
-    addRetry(readyAtMs, offset);
+    if (death === undefined) addRetry(readyAtMs, offset);
+    else subscription.deaths.restore(offset);
   }
   subscription.scheduledCount = scheduled + retries;
   subscription.undecided.restore();

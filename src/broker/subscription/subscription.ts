@@ -24,17 +24,20 @@ import { Expiry } from "./expiry.ts";
 import type { GetDone, LeaseOwner } from "./lease-owner.ts";
 import { createReady, type ReadySource, SequentialReady } from "./ready.ts";
 import { type Attempts, newAttempts, retryAtMs } from "./attempts.ts";
+import { Deaths } from "./deaths.ts";
+import { Departures } from "./departures.ts";
 import { LengthLimit } from "./length-limit.ts";
 import { Missing } from "./missing.ts";
 import { purge } from "./purge.ts";
+import { ReadyBytes } from "./ready-bytes.ts";
 import { countBytes } from "./scan.ts";
 import type { SessionState } from "./session.ts";
 import { SettledSet } from "./settled-set.ts";
 import { horizonStep, SubscriptionJournal } from "./subscription-journal.ts";
 import { Undecided } from "./undecided.ts";
 
-/** A message whose dead-letter target is full is tried again after this. */
-const deadLetterRetryMs = 1000;
+/** Messages that one look at who may have what lets die at most: the rest waits, so that nobody else starves. */
+const deathsPerTurn = 1024;
 
 export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly id: number;
@@ -45,6 +48,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   ready: ReadySource;
   readyCount = 0;
   readyBytes = 0;
+  readonly counting = new ReadyBytes(this);
   /** False: since the last start, readyBytes is about right. */
   areBytesExact = true;
   leasedCount = 0;
@@ -57,8 +61,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   horizon: number;
   /** Called when the last consumer has left. */
   onUnused: () => void = () => undefined;
-  /** Instead of becoming ready, a scheduled message is handed to this when its time has come, and settled. */
-  onDue: ((entry: EntryCursor) => void) | undefined;
+  /** Instead of becoming ready, messages leave when their time has come. */
+  departures: Departures | undefined;
   isDeleted = false;
   /** Its order is still being read together: nothing is delivered yet. */
   isBuilding = false;
@@ -72,11 +76,14 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly undecided: Undecided;
   readonly #expiry: Expiry;
   readonly lengthLimit: LengthLimit;
+  readonly deaths: Deaths;
   /** Those who asked for one message. `end`: what was appended before they asked is waited for. */
   readonly #gets: { session: SessionState; noAck: boolean; done: GetDone; end: number }[] = [];
   /** Some message here has, or may have, a time to live. */
   mayExpire = false;
   #isDispatching = false;
+  /** Messages that this dispatch may still let die. */
+  #deathsLeft = 0;
   /** Their time has come, and they are not durable yet. */
   #early: number[] = [];
 
@@ -88,10 +95,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.#core = core;
     this.#consumers = new ConsumerSet(settings.mode === "failover");
     this.journal = new SubscriptionJournal(core, this);
-    this.missing = new Missing(this);
+    this.missing = new Missing(core, this);
     this.undecided = new Undecided(this);
     this.#expiry = new Expiry(core, this);
     this.lengthLimit = new LengthLimit(core, this);
+    this.deaths = new Deaths(core, this, this.#entry);
     this.ready = createReady(settings);
     this.horizon = partition.isDurable ? 0 : Infinity;
     this.mayExpire = settings.ttlMs >= 0;
@@ -112,10 +120,18 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     return this.#consumers.all;
   }
 
+  /** `leave` gets each scheduled message when its time has come; then it is settled. */
+  departBy(leave: (entry: EntryCursor) => void): void {
+    this.departures = new Departures(this.#core, this, this.#entry, leave);
+  }
+
   configure(settings: QueueSettings): void {
     this.settings = settings;
     if (settings.ttlMs >= 0) this.mayExpire = true;
-    if (settings.maxLengthBytes >= 0) countBytes(this.#core, this);
+    if (settings.maxLengthBytes >= 0) {
+      countBytes(this.#core, this);
+      this.counting.countAll();
+    }
     this.lengthLimit.enforce();
     this.wake();
   }
@@ -159,8 +175,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (this.isDeleted || this.settled.has(offset) || this.attempts.has(offset)) return;
     if (offset >= this.partition.visibleEnd) return void this.#early.push(offset);
     this.scheduledCount--;
-    if (this.onDue !== undefined) return this.#withEntry(offset, () => this.#passOn(offset));
-    this.becomeReady(offset);
+    if (this.departures === undefined) this.becomeReady(offset);
+    else this.departures.due(offset);
   }
 
   /** The time of a message that came back has come. */
@@ -170,25 +186,16 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     attempts.readyAtMs = 0;
     this.scheduledCount--;
     if (this.settled.has(offset)) return void this.attempts.delete(offset);
-    const { death } = attempts;
-    if (death !== undefined) this.#withEntry(offset, () => this.#die(offset, death));
-    else this.becomeReady(offset);
-  }
-
-  #passOn(offset: number): void {
-    this.#core.commit.atomically(() => {
-      this.onDue!(this.#entry);
-      this.#finish(offset);
-    });
+    this.becomeReady(offset);
   }
 
   becomeReady(offset: number): void {
     const { needsScan } = this.ready;
     if (needsScan && !this.#look(offset, false)) {
-      return this.#withEntry(offset, () => this.becomeReady(offset));
+      return this.withEntry(offset, () => this.becomeReady(offset));
     }
     this.readyCount++;
-    this.readyBytes += Math.max(0, this.partition.bodyLength(offset));
+    this.counting.add(offset);
     if (needsScan) this.ready.due(offset, this.#entry.priority, this.#entry.key());
     else if (!this.ready.isAhead(offset)) this.ready.due(offset, 0, undefined);
     this.wake();
@@ -217,6 +224,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   delete(): void {
     this.isDeleted = true;
     this.#expiry.stop();
+    this.deaths.stop();
     this.partition.readers.delete(this);
     for (const consumer of [...this.#consumers.all]) {
       consumer.cancel();
@@ -240,12 +248,14 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   dispatch(): void {
     if (this.#isDispatching || this.isDeleted || this.isBuilding) return;
     this.#isDispatching = true;
+    this.#deathsLeft = deathsPerTurn;
     if (this.#early.length > 0) for (const offset of this.#early.splice(0)) this.due(offset);
     if (this.#gets.length > 0) this.#answerGets();
+    this.departures?.run();
     for (;;) {
       const consumer = this.#consumers.next();
       if (consumer === undefined) break;
-      const offset = this.#takeReady(true);
+      const offset = this.takeReady(true);
       if (offset < 0) break;
       this.#consumers.served(consumer);
       this.#hand(offset, consumer);
@@ -253,11 +263,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.#isDispatching = false;
     if (this.lengthLimit.isWaiting) this.lengthLimit.enforce();
     // What waits for its delay begins to live when it has arrived where it is to.
-    if (this.mayExpire && this.onDue === undefined) this.#expiry.run();
+    if (this.mayExpire && this.departures === undefined) this.#expiry.run();
   }
 
   /** Takes the next message that can be delivered and moves #entry onto it; -1: none now. */
-  #takeReady(isForConsumer: boolean): number {
+  takeReady(isForConsumer: boolean): number {
     const { partition, ready } = this;
     for (;;) {
       const offset = ready.peek(this.undecided.end);
@@ -281,9 +291,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
         continue;
       }
       if (this.mayExpire && this.#expiry.isExpired(this.#entry, isForConsumer)) {
-        this.#noLongerReady();
-        this.#die(offset, "expired");
-        continue;
+        this.noLongerReady(offset);
+        this.deaths.die(offset, "expired");
+        if (--this.#deathsLeft > 0) continue;
+        this.wake();
+        return -1;
       }
       if (this.horizon - offset < horizonStep / 2 && this.horizon < partition.visibleEnd) this.journal.announce(offset);
       assert(offset < partition.visibleEnd && offset < this.horizon, "what is handed over is durable and announced");
@@ -300,13 +312,14 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   }
 
   /** The entry at #entry is about to be handed over, or to die. */
-  #noLongerReady(): void {
+  noLongerReady(offset: number): void {
     this.readyCount--;
-    this.readyBytes = this.readyCount === 0 ? 0 : this.readyBytes - (this.#entry.bodyEnd - this.#entry.bodyStart);
+    this.counting.remove(offset, this.#entry.bodyEnd - this.#entry.bodyStart);
   }
 
   /** The cursor passes over it: the schedule will bring it, or the end of its transaction, or it was aborted. */
   #isScheduled(offset: number, entry: EntryCursor): boolean {
+    if (this.departures?.isUnderWay(offset) === true) return true;
     if (this.partition.transactions !== undefined && this.undecided.passes(offset)) return true;
     const attempts = this.attempts.size > 0 ? this.attempts.get(offset) : undefined;
     if (attempts !== undefined) return attempts.readyAtMs > 0;
@@ -324,26 +337,28 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     const last = entry.offset;
     const found = unpacked.seek(partition, entry, offset);
     if (found === offset) return true;
-    this.missing.vanished(offset, found < 0 ? last + 1 : found, isReady);
+    const end = found < 0 ? last + 1 : found;
+    if (isReady) this.missing.nowhere(offset, end);
+    else this.missing.vanished(offset, end, false);
     return false;
   }
 
   #hand(offset: number, consumer: ConsumerState): void {
     const { noAck } = consumer.options;
-    this.#noLongerReady();
+    this.noLongerReady(offset);
     const attempts = this.attempts.size > 0 ? this.attempts.get(offset) : undefined;
     const isRedelivered = attempts !== undefined || offset < this.redeliveredBelow;
     const lease = consumer.session.grant(noAck ? undefined : this, offset, consumer.holder);
     if (!noAck) this.leasedCount++;
     this.counters.handed(noAck, isRedelivered);
     consumer.receiver.deliver(lease, this.#entry, isRedelivered, attempts?.returns ?? 0, attempts?.failures ?? 0);
-    if (noAck) this.#finish(offset);
+    if (noAck) this.finish(offset);
   }
 
   #answerGets(): void {
     for (let first = this.#gets[0]; first !== undefined; first = this.#gets[0]) {
       const { session, noAck, done, end } = first;
-      const offset = session.isClosed ? -1 : this.#takeReady(false);
+      const offset = session.isClosed ? -1 : this.takeReady(false);
       const { visibleEnd } = this.partition;
       if (offset < 0 && !session.isClosed && (end > visibleEnd || this.ready.peek(this.undecided.end) >= 0)) return;
       this.#gets.shift();
@@ -357,7 +372,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
         done(0, undefined, false, 0, 0);
         continue;
       }
-      this.#noLongerReady();
+      this.noLongerReady(offset);
       const attempts = this.attempts.get(offset);
       const isRedelivered = attempts !== undefined || offset < this.redeliveredBelow;
       const lease = session.grant(noAck ? undefined : this, offset, undefined);
@@ -369,7 +384,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
         this.#look(offset, false);
       }
       done(lease, this.#entry, isRedelivered, attempts?.returns ?? 0, attempts?.failures ?? 0);
-      if (noAck) this.#finish(offset);
+      if (noAck) this.finish(offset);
     }
   }
 
@@ -384,22 +399,30 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       if (this.readyCount > 0) this.wake();
     }
     // A log that is compacted may have given it up meanwhile.
-    if (this.keepsHistory && this.settled.has(offset)) return;
+    if (this.keepsHistory && this.settled.has(offset)) return this.#forget(offset);
     if (settlement === "accept") {
       this.counters.settled++;
-      this.#finish(offset);
-    } else if (settlement === "reject") this.#dieUnseen(offset, "rejected");
+      this.finish(offset);
+    } else if (settlement === "reject") this.deaths.dieUnseen(offset, "rejected");
     else this.#giveBack(offset, settlement === "fail");
   }
 
   /** Gone for good. */
-  #finish(offset: number): void {
+  finish(offset: number): void {
     const isNew = this.settled.add(offset);
     assert(isNew, "a message is settled once");
-    if (this.ready.needsScan) this.ready.settled(offset);
-    if (this.attempts.size > 0) this.attempts.delete(offset);
+    this.#forget(offset);
     this.journal.noteSettled(offset, 1);
     if (!this.keepsHistory) this.partition.remove(offset);
+  }
+
+  /** It was taken from its order, and is settled. */
+  #forget(offset: number): void {
+    if (this.attempts.size > 0) this.attempts.delete(offset);
+    if (!this.ready.needsScan) return;
+    this.ready.settled(offset);
+    // Others of its key may have waited for it.
+    if (this.readyCount > 0) this.wake();
   }
 
   #giveBack(offset: number, isFailure: boolean): void {
@@ -408,7 +431,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     attempts.returns++;
     if (isFailure) attempts.failures++;
     const { deliveryLimit, retry } = this.settings;
-    if (deliveryLimit >= 0 && attempts.failures > deliveryLimit) return this.#dieUnseen(offset, "delivery_limit");
+    if (deliveryLimit >= 0 && attempts.failures > deliveryLimit) return this.deaths.dieUnseen(offset, "delivery_limit");
     const readyAtMs = retryAtMs(retry, attempts, isFailure, this.#core);
     attempts.readyAtMs = readyAtMs;
     if (this.partition.isDurable) this.journal.recordReturned(offset, attempts);
@@ -425,49 +448,27 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   #backInPlace(offset: number): void {
     this.ready.giveBack(offset);
     this.readyCount++;
-    this.readyBytes += Math.max(0, this.partition.bodyLength(offset));
+    this.counting.add(offset);
     this.limitLength();
     this.wake();
   }
 
-  /** A message that nobody has looked at just now: its bytes are needed only if somebody wants them. */
-  #dieUnseen(offset: number, reason: DeathReason): void {
-    if (this.settings.deadLetter === undefined) this.#die(offset, reason);
-    else this.#withEntry(offset, () => this.#die(offset, reason));
-  }
-
-  /** The message at #entry dies: dead-lettered and settled in one batch, or kept if its target refuses it. */
-  #die(offset: number, reason: DeathReason): void {
-    if (this.settings.deadLetter === undefined) this.#dead(offset, reason);
-    else this.#core.commit.atomically(() => this.#deadLetter(offset, reason));
-  }
-
-  #deadLetter(offset: number, reason: DeathReason): void {
-    if (!this.#core.deadLetter(this, this.#entry, reason)) {
-      // At least once, and a target is full: it stays, out of the way, and is tried again.
-      const attempts = this.attempts.get(offset) ?? newAttempts(0, 0, 0);
-      attempts.death = reason;
-      this.attempts.set(offset, attempts);
-      this.#scheduleRetry(offset, attempts, this.#core.now() + deadLetterRetryMs);
-      return;
-    }
-    this.#dead(offset, reason);
-  }
-
-  #dead(offset: number, reason: DeathReason): void {
-    this.counters.died(reason);
-    this.#finish(offset);
-  }
-
-  /** Runs `run` with #entry on the entry; what cannot be read back is gone. */
-  #withEntry(offset: number, run: () => void): void {
+  /** Runs `run` with #entry on the entry; what cannot be read back is gone, as what was purged by then: then `orElse`. */
+  withEntry(offset: number, run: () => void, orElse?: () => void): void {
     if (this.#look(offset, false)) return run();
-    if (this.settled.has(offset)) return;
+    const isGone = (): void => {
+      orElse?.();
+      this.#forget(offset);
+    };
+    if (this.settled.has(offset)) return isGone();
     this.partition.load(offset, true, (coveredEnd) => {
-      if (this.isDeleted || this.settled.has(offset)) return;
-      if (this.#look(offset, false)) run();
-      else if (coveredEnd > offset) this.missing.vanished(offset, offset + 1, false);
-      else this.#withEntry(offset, run);
+      if (this.isDeleted) return;
+      if (!this.settled.has(offset)) {
+        if (this.#look(offset, false)) return run();
+        if (coveredEnd <= offset) return this.withEntry(offset, run, orElse);
+        this.missing.vanished(offset, offset + 1, false);
+      }
+      isGone();
     });
   }
 
@@ -477,8 +478,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   headDies(offset: number, reason: DeathReason): void {
     const isInMemory = this.#look(offset, true);
     assert(isInMemory, "a head that was looked at is in memory");
-    this.#noLongerReady();
-    this.#die(offset, reason);
+    this.noLongerReady(offset);
+    this.deaths.die(offset, reason);
   }
 
   /** Takes away a head that was settled, or that the schedule will bring. */

@@ -108,9 +108,9 @@ export class Producing {
     // A log leaves it where it is, for readers to pass over; and a batch may say that it spans millions of offsets.
     if (!isCommitted && subscription !== undefined)
       forEachOffset(ended, (offset) => subscription.undecided.abort(offset));
-    const decided = (): void => this.#decided(ended, isCommitted);
-    if (partition.isDurable || marker !== undefined) this.#core.onceDurable(decided);
-    else decided();
+    // Not at once, where nothing is to be written either: what is decided with it in other partitions may have to be.
+    this.#core.commit.touch(partition);
+    this.#core.onceDurable(() => this.#decided(ended, isCommitted));
     return markerOffset;
   }
 

@@ -337,7 +337,7 @@ export class Publishing {
   #delay(table: FieldTable, publication: Publication): FieldTable {
     const delayMs = delayMsOf(table);
     if (delayMs === 0) return table;
-    publication.deliverAtMs = this.#channel.connection.hub.broker.clock.now() + delayMs;
+    publication.deliverAtMs = this.#channel.connection.hub.broker.now() + delayMs;
     const headers = withServedDelay(table, delayMs);
     const { head, headStart, headEnd } = publication;
     setHead(publication, rewriteProperties(head, headStart, headEnd, { headers }));
@@ -349,7 +349,7 @@ export class Publishing {
     const delayMs = integerAt(head, letterAt);
     if (Number.isNaN(delayMs) || publication.head !== head) return false;
     if (delayMs <= 0) return true;
-    publication.deliverAtMs = this.#channel.connection.hub.broker.clock.now() + delayMs;
+    publication.deliverAtMs = this.#channel.connection.hub.broker.now() + delayMs;
     const { headStart, headEnd } = publication;
     const valueEndsAt = valueEnd(head, letterAt, headEnd);
     const growth = 9 - (valueEndsAt - letterAt);

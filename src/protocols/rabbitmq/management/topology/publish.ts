@@ -115,7 +115,7 @@ function readHeaders(
   if (keys instanceof Fault) return keys;
   if (keys.length > 0) publication.extraKeys = keys;
   const delayMs = publication.exchange.settings.delays ? delayMsOf(headers) : 0;
-  if (delayMs > 0) publication.deliverAtMs = call.server.broker.clock.now() + delayMs;
+  if (delayMs > 0) publication.deliverAtMs = call.server.broker.now() + delayMs;
   if (delayMs === 0 && fieldValue(headers, "BCC") === undefined) return undefined;
   const changed = withoutBcc(delayMs > 0 ? withServedDelay(headers, delayMs) : headers);
   publication.head = encodeProperties({ ...properties, headers: changed });
