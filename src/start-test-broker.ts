@@ -67,10 +67,12 @@ export async function startBroker(options: TestBrokerOptions = {}): Promise<Test
 /** A port and what answers there; both are made again after a crash. */
 interface OpenNamespace {
   own: OwnNamespace | undefined;
-  port: PortBeside | undefined;
+  /** From its first wish on: two who ask at once have one. */
+  port: Promise<PortBeside> | undefined;
   portNumber: number;
   /** Nobody was there to delete it: the next life of the broker does. */
   isDoomed: boolean;
+  deleting: Promise<void> | undefined;
 }
 
 class InProcessBroker implements TestBroker {
@@ -176,13 +178,20 @@ class InProcessBroker implements TestBroker {
     if (this.#running?.core !== core) throw new Error(`${what}: the broker has crashed or was stopped meanwhile`);
   }
 
-  async namespace(wanted?: string): Promise<TestNamespace> {
+  namespace(wanted?: string): Promise<TestNamespace> {
+    return this.#onceRecovered(() => this.#makeNamespace(wanted));
+  }
+
+  async #makeNamespace(wanted: string | undefined): Promise<TestNamespace> {
+    // What one of its name leaves behind is forgotten by the name.
+    const deleting = wanted === undefined ? undefined : this.#namespaces.get(wanted)?.deleting;
+    if (deleting !== undefined) await deleting;
     const { core, protocols } = this.#assertRunning("namespace");
     const { vhosts } = protocols.rabbit;
-    const name = wanted ?? this.#freeName((taken) => vhosts.find(taken) !== undefined);
+    const name = wanted ?? this.#freeName((taken) => vhosts.find(taken) !== undefined || this.#namespaces.has(taken));
     if (vhosts.find(name) !== undefined) throw new Error(`namespace: there is a namespace ${name}`);
     const own = protocols.openNamespace(name, this.#user);
-    const open: OpenNamespace = { own, port: undefined, portNumber: 0, isDoomed: false };
+    const open: OpenNamespace = { own, port: undefined, portNumber: 0, isDoomed: false, deleting: undefined };
     this.#namespaces.set(name, open);
     try {
       await this.#unlessItEnds("namespace", core, durable(core));
@@ -191,18 +200,23 @@ class InProcessBroker implements TestBroker {
       open.isDoomed = true;
       throw error;
     }
-    let deleting: Promise<void> | undefined;
-    const deleteOnce = (): Promise<void> => (deleting ??= this.#deleteNamespace(name, open));
+    const deleteOnce = (): Promise<void> =>
+      (open.deleting ??= this.#onceRecovered(() => this.#deleteNamespace(name, open)));
     return {
       name,
       url: this.#urlOf(name),
-      kafka: () => this.#openKafka(open),
+      kafka: () => this.#onceRecovered(() => this.#openKafka(open)),
       published: (to) => this.published(to, { namespace: name }),
       nextPublished: (to, options) => this.nextPublished(to, { ...options, namespace: name }),
       redrive: (queue, countMax = Infinity) => redriveIn(this.#assertRunning("redrive").core, name, queue, countMax),
       delete: deleteOnce,
       [Symbol.asyncDispose]: deleteOnce,
     };
+  }
+
+  /** Who recovers does the same to each namespace. */
+  #onceRecovered<T>(run: () => Promise<T>): Promise<T> {
+    return this.#recovering === undefined ? run() : this.#recovering.catch(() => undefined).then(run);
   }
 
   #freeName(isTaken: (name: string) => boolean): string {
@@ -307,11 +321,30 @@ class InProcessBroker implements TestBroker {
   }
 
   async #openKafka(open: OpenNamespace): Promise<string> {
-    const { ports } = this.#assertRunning("kafka");
-    if (open.own === undefined) throw new Error("kafka: the namespace was deleted");
-    open.port ??= await ports.openBeside("kafka", { host: "127.0.0.1", port: open.portNumber }, open.own.kafka);
-    open.portNumber = open.port.port;
-    return `127.0.0.1:${open.portNumber}`;
+    const running = this.#assertRunning("kafka");
+    const { own } = open;
+    if (own === undefined) throw new Error("kafka: the namespace was deleted");
+    if (open.port === undefined) {
+      const opening = this.#openPort(running, open, own);
+      opening.catch(() => {
+        if (open.port === opening) open.port = undefined;
+      });
+      open.port = opening;
+    }
+    const { port } = await open.port;
+    return `127.0.0.1:${port}`;
+  }
+
+  /** One whose namespace or broker has gone when it is there is closed at once: nobody else knows of it. */
+  async #openPort(running: Assembled, open: OpenNamespace, own: OwnNamespace): Promise<PortBeside> {
+    const address = { host: "127.0.0.1", port: open.portNumber };
+    const port = await running.ports.openBeside("kafka", address, own.kafka);
+    if (this.#running !== running || open.own !== own) {
+      await port.close();
+      throw new Error("kafka: the namespace was deleted meanwhile, or the broker has crashed or was stopped");
+    }
+    open.portNumber = port.port;
+    return port;
   }
 
   async #deleteNamespace(name: string, open: OpenNamespace): Promise<void> {
@@ -322,7 +355,10 @@ class InProcessBroker implements TestBroker {
     open.own = undefined;
     // Its connections go with it; who is told of what goes on in it is told before.
     protocols.rabbit.vhosts.delete(name);
-    await port?.close();
+    await port?.then(
+      (opened) => opened.close(),
+      () => undefined,
+    );
     own?.stop();
     this.#trial.forgetNamespace(name);
     await Promise.race([durable(core), this.#ending.promise]);

@@ -4,7 +4,9 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { connect } from "amqplib";
 import { Kafka, logLevel } from "kafkajs";
+import { initProducerIdRequest, initProducerIdResponse } from "../src/protocols/kafka/codec/messages/transactions.ts";
 import { startBroker, type TestNamespace } from "../src/start-test-broker.ts";
+import { WireClient } from "./conformance/kafka/wire-client.ts";
 
 async function kafkaOf(namespace: TestNamespace): Promise<Kafka> {
   return new Kafka({ brokers: [await namespace.kafka()], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 10 } });
@@ -159,4 +161,69 @@ test("a namespace is there again after a crash, at the same port, with what was 
   await admin.disconnect();
   await producer.disconnect();
   await namespace.delete();
+});
+
+/** Of this process, once what was closed has gone. */
+async function openServers(): Promise<number> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return process.getActiveResourcesInfo().filter((name) => /TCPSERVER/i.test(name)).length;
+}
+
+test("who asks for a namespace's port while it opens gets the same, and none stays of what has gone meanwhile", async () => {
+  const before = await openServers();
+  const broker = await startBroker();
+  const started = await openServers();
+  assert.ok(started > before);
+  const namespace = await broker.namespace();
+  const addresses = await Promise.all([namespace.kafka(), namespace.kafka()]);
+  assert.equal(addresses[0], addresses[1]);
+  assert.equal(await openServers(), started + 1);
+
+  const passing = await broker.namespace();
+  const refused = assert.rejects(passing.kafka(), /was deleted meanwhile/);
+  await passing.delete();
+  await refused;
+  assert.equal(await openServers(), started + 1);
+
+  const other = await broker.namespace();
+  const cut = assert.rejects(other.kafka(), /has crashed/);
+  await broker.crash();
+  await cut;
+  assert.equal(await openServers(), before);
+
+  // A client that tries again while the broker recovers.
+  const recovering = broker.recover();
+  const asked = [namespace.kafka(), namespace.kafka()];
+  await recovering;
+  asked.push(namespace.kafka());
+  assert.deepEqual(new Set(await Promise.all(asked)), new Set(addresses));
+  const late = assert.rejects(other.kafka(), /was stopped/);
+  await broker.stop();
+  await late;
+  assert.equal(await openServers(), before);
+});
+
+/** 0 for the first producer of this id, one more for each that comes after it. */
+async function nextEpoch(namespace: TestNamespace): Promise<number | undefined> {
+  const client = await WireClient.open(await namespace.kafka());
+  const asked = { transactionalId: "mover", transactionTimeoutMs: 60_000 };
+  const answer = await client.ask(initProducerIdRequest, initProducerIdResponse, 1, asked);
+  client.close();
+  assert.equal(answer?.errorCode, 0);
+  return answer.producerEpoch;
+}
+
+test("a namespace that takes the name of one that is being deleted inherits nothing, and leaves nothing", async () => {
+  await using broker = await startBroker();
+  const first = await broker.namespace("mine");
+  assert.equal(await nextEpoch(first), 0);
+  let isDeleted = false;
+  void first.delete().then(() => (isDeleted = true));
+  const second = await broker.namespace("mine");
+  assert.ok(isDeleted, "what is still to be forgotten goes by the name");
+  assert.equal(await nextEpoch(second), 0);
+  assert.equal(await nextEpoch(second), 1);
+  await second.delete();
+  await using third = await broker.namespace("mine");
+  assert.equal(await nextEpoch(third), 0);
 });
