@@ -19,11 +19,13 @@ import {
 import type { RunningCore } from "./broker/broker.ts";
 import type { PortBeside } from "./broker-ports.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
+import type { OptionKey, Settings } from "./config/options.ts";
 import { settingsFor, type EffectiveSettings } from "./config/settings.ts";
 import { openDiskLog } from "./log/disk-log.ts";
 import { ForgetfulDisk } from "./log/memory/forgetful-disk.ts";
 import type { Logger } from "./observe/log.ts";
 import type { OwnNamespace } from "./protocols/registry.ts";
+import type { OpenPort } from "./server/protocol.ts";
 import { BrokerTrial } from "./testing/broker-trial.ts";
 import { durationMs, passTime, plainRestMsMax } from "./testing/pass-time.ts";
 import { plainPublishedBounds, type NextOptions, type PublishedMessage } from "./testing/published.ts";
@@ -92,6 +94,8 @@ class InProcessBroker implements TestBroker {
   #ending = Promise.withResolvers<void>();
   #passing: Promise<void> = Promise.resolve();
   #ports: ReturnType<typeof openPorts> = { ports: {}, addresses: {} };
+  /** All of them, also those that share a name. */
+  #listening: readonly OpenPort[] = [];
   /** What is left of a crash: its ports are free after it. */
   #dying: Promise<void> = Promise.resolve();
   #recovering: Promise<void> | undefined;
@@ -145,6 +149,7 @@ class InProcessBroker implements TestBroker {
       trial: this.#trial,
     });
     this.#ports = openPorts(this.#running.ports);
+    this.#listening = this.#running.ports.open();
   }
 
   async advance(duration: string | number): Promise<void> {
@@ -266,7 +271,7 @@ class InProcessBroker implements TestBroker {
     if (this.#stopping !== undefined) throw new Error("recover: the broker was stopped");
     if (this.#running !== undefined) throw new Error("recover: the broker has not crashed");
     await this.#dying;
-    this.#effective = { ...this.#effective, values: { ...this.#effective.values, ...this.#takenAddresses() } };
+    this.#effective = { ...this.#effective, values: this.#atTakenAddresses(this.#effective.values) };
     await this.start();
     for (const [name, open] of this.#namespaces) {
       open.own = this.#running!.protocols.openNamespace(name, this.#user);
@@ -307,17 +312,18 @@ class InProcessBroker implements TestBroker {
     return { log, release: async () => undefined };
   }
 
-  /** The addresses at which it listened, as settings. */
-  #takenAddresses(): Record<string, { host: string; port: number }> {
+  /** The settings, with the addresses at which it listened. */
+  #atTakenAddresses(values: Settings): Settings {
     const taken: Record<string, { host: string; port: number }> = {};
-    for (const [name, address] of Object.entries(this.addresses)) {
-      const at = address.lastIndexOf(":");
-      taken[`listen.${name}`] = {
-        host: address.slice(0, at).replace(/^\[(.*)\]$/, "$1"),
-        port: Number(address.slice(at + 1)),
-      };
+    const nodes: number[] = [];
+    for (const { name, host, port } of this.#listening) {
+      const key = `listen.${name}` as OptionKey;
+      // The further ports of Kafka's protocol come behind the one that has its name, if there is one.
+      if (values[key] === null || taken[key] !== undefined) nodes.push(port);
+      else taken[key] = { host, port };
     }
-    return taken;
+    const atNodes = values["kafka.nodes"].map((node, index) => ({ ...node, port: nodes[index] ?? node.port }));
+    return { ...values, ...taken, "kafka.nodes": atNodes };
   }
 
   async #openKafka(open: OpenNamespace): Promise<string> {

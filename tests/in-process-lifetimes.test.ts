@@ -40,6 +40,26 @@ test("a broker is ready in less than a tenth of a second of work after its impor
   assert.ok(tookMs > 0 && tookMs < 100, `a first start took ${tookMs} ms`);
 });
 
+for (const listen of [{ amqp: 0, kafka: 0 }, { amqp: 0 }] as const) {
+  const also = "kafka" in listen ? "beside Kafka's own port" : "alone";
+  test(`further ports of Kafka's are the same after a crash, ${also}`, async () => {
+    await using broker = await startBroker({ listen, set: { "kafka.nodes": "127.0.0.1:0, 127.0.0.1:0" } });
+    const nodes = async (): Promise<readonly number[]> => {
+      const kafka = new Kafka({ brokers: [broker.kafka], logLevel: logLevel.NOTHING });
+      const admin = kafka.admin();
+      await admin.connect();
+      const { brokers } = await admin.describeCluster();
+      await admin.disconnect();
+      return brokers.map(({ port }) => port);
+    };
+    const before = await nodes();
+    assert.equal(new Set(before).size, "kafka" in listen ? 3 : 2);
+    await broker.crash();
+    await broker.recover();
+    assert.deepEqual(await nodes(), before);
+  });
+}
+
 test("what was confirmed outlives a crash, what was not is gone, and clients come back to the same ports", async () => {
   await using broker = await startBroker({ listen: { amqp: 0, kafka: 0, http: 0 } });
   const { ports } = broker;
