@@ -5,6 +5,8 @@ import { connect, type ChannelModel, type ConfirmChannel, type ConsumeMessage } 
 import { Kafka, logLevel, type Producer } from "kafkajs";
 import { offsetCommitRequest, offsetCommitResponse } from "../src/protocols/kafka/codec/messages/group-offsets.ts";
 import { startBroker, type TestBroker } from "../src/start-test-broker.ts";
+import { handshake } from "./conformance/amqp091/handshake.ts";
+import { WireConnection } from "./conformance/amqp091/wire-client.ts";
 import { WireClient } from "./conformance/kafka/wire-client.ts";
 
 interface Amqp {
@@ -266,27 +268,119 @@ test("what is published to an exchange is listed by it, and by the queues that i
   await connection.close();
 });
 
-test("what chance has routed is listed by the queue that it reached", async () => {
+for (const [way, exchange, dice] of [
+  ["", "dice", {}],
+  [", behind another exchange", "all", {}],
+  [", without duplicates", "dice", { arguments: { "x-message-deduplication": true } }],
+] as const) {
+  test(`what chance has routed is listed by the queue that it reached${way}`, async () => {
+    await using broker = await startBroker();
+    const { connection, channel } = await amqp(broker);
+    const queues = ["one", "two", "three"];
+    await channel.assertExchange("dice", "x-random", dice);
+    await channel.assertExchange("all", "fanout");
+    await channel.bindExchange("dice", "all", "");
+    for (const queue of queues) {
+      await channel.assertQueue(queue);
+      await channel.bindQueue(queue, "dice", "");
+    }
+    for (let count = 0; count < 50; count++) {
+      const headers = { "x-deduplication-header": String(count) };
+      channel.publish(exchange, "", Buffer.from(String(count)), { headers });
+    }
+    await channel.waitForConfirms();
+    for (const queue of queues) {
+      const there: string[] = [];
+      for (;;) {
+        const message = await channel.get(queue, { noAck: true });
+        if (message === false) break;
+        there.push(message.content.toString());
+      }
+      assert.deepEqual(texts(broker, queue), there);
+    }
+    await connection.close();
+  });
+}
+
+test("a duplicate that is dropped was published, and has reached nobody", async () => {
   await using broker = await startBroker();
   const { connection, channel } = await amqp(broker);
-  const queues = ["one", "two", "three"];
-  await channel.assertExchange("dice", "x-random");
-  for (const queue of queues) {
-    await channel.assertQueue(queue);
-    await channel.bindQueue(queue, "dice", "");
-  }
-  for (let count = 0; count < 50; count++) channel.publish("dice", "", Buffer.from(String(count)));
-  await channel.waitForConfirms();
-  for (const queue of queues) {
-    const there: string[] = [];
-    for (;;) {
-      const message = await channel.get(queue, { noAck: true });
-      if (message === false) break;
-      there.push(message.content.toString());
-    }
-    assert.deepEqual(texts(broker, queue), there);
-  }
+  await channel.assertExchange("once", "fanout", { arguments: { "x-message-deduplication": true } });
+  await channel.assertQueue("any");
+  await channel.assertQueue("single", { arguments: { "x-message-deduplication": true } });
+  await channel.bindQueue("any", "once", "");
+  await channel.bindQueue("single", "amq.fanout", "");
+  await channel.bindQueue("any", "amq.fanout", "");
+  const headers = { "x-deduplication-header": "id" };
+  const reached = async (exchange: string): Promise<readonly (readonly string[])[]> => {
+    for (const body of ["first", "second"]) channel.publish(exchange, "", Buffer.from(body), { headers });
+    await channel.waitForConfirms();
+    return broker.published(exchange).map((message) => message.reached);
+  };
+  assert.deepEqual(await reached("once"), [["any"], []]);
+  assert.deepEqual(
+    (await reached("amq.fanout")).map((names) => names.toSorted()),
+    [["any", "single"], ["any"]],
+  );
+  assert.deepEqual(texts(broker, "single"), ["first"]);
   await connection.close();
+});
+
+test("of a transaction in which a connection is cut nothing is stored", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  for (const queue of ["first", "second"]) await channel.assertQueue(queue);
+  for (const queue of ["first", "second"]) {
+    const transcript = { line: () => undefined, patienceMs: 10_000 };
+    const peer = await WireConnection.open("", "127.0.0.1", broker.ports["amqp"]!, transcript);
+    await handshake(peer, {});
+    const victim = await peer.channel(1).open();
+    await victim.call("tx.select");
+    broker.faults.cutAtPublish({ name: queue });
+    victim.publish("", "first", "half");
+    victim.publish("", "second", "the other half");
+    victim.send("tx.commit");
+    await peer.closedByServer();
+    assert.ok(peer.isClosed);
+    await peer.end();
+  }
+  assert.deepEqual([texts(broker, "first"), texts(broker, "second")], [[], []]);
+  for (const queue of ["first", "second"]) assert.equal((await channel.checkQueue(queue)).messageCount, 0);
+  await connection.close();
+});
+
+test("to ignore an acknowledgement is about what can come again, and to cut at one about streams too", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  await channel.assertQueue("events", { durable: true, arguments: { "x-queue-type": "stream" } });
+  await channel.assertQueue("orders");
+  await channel.prefetch(10);
+  const ignored = broker.faults.ignoreAck({ times: 1 });
+  const seen: string[] = [];
+  let come = Promise.withResolvers<void>();
+  const take = (message: ConsumeMessage | null): void => {
+    const { fields, content } = message as ConsumeMessage;
+    seen.push(`${content.toString()} ${fields.redelivered}`);
+    channel.ack(message as ConsumeMessage);
+    come.resolve();
+  };
+  const sent = async (queue: string): Promise<void> => {
+    channel.sendToQueue(queue, Buffer.from(queue));
+    await come.promise;
+    come = Promise.withResolvers();
+    await broker.advance(0);
+  };
+  await channel.consume("events", take, { arguments: { "x-stream-offset": "first" } });
+  await channel.consume("orders", take);
+  await sent("events");
+  assert.equal(ignored.firedCount, 0);
+  await sent("orders");
+  assert.equal(ignored.firedCount, 1);
+  assert.deepEqual(seen, ["events false", "orders false", "orders true"]);
+  const gone = closed(connection);
+  broker.faults.cutAtAck({ name: "events" });
+  channel.sendToQueue("events", Buffer.from("last"));
+  await gone;
 });
 
 test("a fault that did not happen is told, by assertFired and by the stop", async () => {

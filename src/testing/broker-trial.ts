@@ -22,7 +22,7 @@ import { TriedSockets } from "./tried-sockets.ts";
 import type { Tried } from "./tried.ts";
 
 export class BrokerTrial implements Trial, Tried {
-  readonly sockets = new TriedSockets();
+  readonly sockets: TriedSockets;
   readonly faults: FaultList;
   readonly published: PublishedList;
   readonly #commands: TriedCommands;
@@ -41,6 +41,7 @@ export class BrokerTrial implements Trial, Tried {
     connections: () => Iterable<LiveConnection>,
   ) {
     this.#mainNamespace = mainNamespace;
+    this.sockets = new TriedSockets(systemClock);
     this.published = new PublishedList(bounds, systemClock);
     this.#commands = new TriedCommands(this);
     this.faults = new FaultList((isMeant) => {

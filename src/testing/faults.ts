@@ -48,7 +48,8 @@ export interface Faults {
   /**
    * The next acknowledgement of a consumer does not count. AMQP: the delivery goes back to its queue and comes again,
    * flagged as redelivered. Kafka: the commit of offsets is refused with ILLEGAL_GENERATION, as when the group has gone on
-   * without the member; it joins anew, and reads again from what was committed.
+   * without the member; it joins anew, and reads again from what was committed. What AMQP's consumers read of a stream is not
+   * meant: nothing of that ever comes again.
    */
   ignoreAck(filter?: FaultFilter): Fault;
   /** The next publish is refused, and nothing of it is stored. */
@@ -75,6 +76,9 @@ export type FaultKind =
   | { readonly what: "ignore-ack" | "lose-confirm" | "cut" }
   | { readonly what: "refuse"; readonly error: string }
   | { readonly what: "delay"; readonly ms: number };
+
+/** What a fault of this kind would be about; undefined: it cannot happen just now. */
+export type NamesFor = (what: FaultKind["what"]) => readonly string[] | undefined;
 
 class AskedFault implements Fault {
   firedCount = 0;
@@ -162,10 +166,13 @@ export class FaultList implements Faults {
   }
 
   /** The fault that is to happen now, the one asked for first. It has happened by this. */
-  take(occasion: Occasion, by: Party, names: readonly string[]): FaultKind | undefined {
+  take(occasion: Occasion, by: Party, names: readonly string[] | NamesFor): FaultKind | undefined {
     if (this.#asked.length === 0) return undefined;
     this.#asked = this.#asked.filter(({ isOver }) => !isOver);
-    const fault = this.#asked.find((one) => one.occasion === occasion && meets(one.filter, by, names));
+    const fault = this.#asked.find((one) => {
+      const about = typeof names === "function" ? names(one.kind.what) : names;
+      return about !== undefined && one.occasion === occasion && meets(one.filter, by, about);
+    });
     if (fault === undefined) return undefined;
     fault.firedCount++;
     return fault.kind;

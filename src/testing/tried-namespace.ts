@@ -1,4 +1,9 @@
-/** A namespace as one AMQP connection publishes to it: each publish may go wrong, and is noted. All else is as it is. */
+/**
+ * A namespace as one AMQP connection publishes to it: each publish may go wrong, and is noted. All else is as it is.
+ *
+ * Whom a publish has reached is seen by what was appended, for a queue may have known the message already. And where chance
+ * chooses, it must not be asked twice: what was asked for by the name of a queue is to happen to what goes there.
+ */
 
 import type {
   BindingView,
@@ -14,6 +19,7 @@ import type {
   QueueSettings,
 } from "../broker/api.ts";
 import { heldMessage } from "./held-entry.ts";
+import type { NamesFor } from "./faults.ts";
 import type { Party } from "./party.ts";
 import { publishedMessage } from "./published.ts";
 import type { Tried } from "./tried.ts";
@@ -35,25 +41,61 @@ export class TriedNamespace implements Namespace {
   }
 
   publish(publication: Publication, outcome: PublishOutcome): void {
-    const { delays, kind, dedup, historyLength } = publication.exchange.settings;
+    const { delays, dedup, historyLength } = publication.exchange.settings;
     const queues = delays ? [] : this.#inner.routesOf(publication);
-    // Asked again, chance would choose another queue than the one that is noted.
-    const isDrawn = kind === "random" && !delays && dedup === undefined && historyLength === 0;
-    if (isDrawn) return this.publishTo(queues, publication, outcome);
-    this.#publish(queues, publication, outcome, () => this.#inner.publish(publication, outcome));
+    const isDrawn = !delays && this.#hasChance() && this.#mayDraw(publication.exchange, new Set());
+    if (isDrawn && dedup === undefined && historyLength === 0) return this.publishTo(queues, publication, outcome);
+    const run = (): void => this.#inner.publish(publication, outcome);
+    // Chance chooses again, and may choose any.
+    this.#publish(queues, publication, outcome, run, isDrawn ? [...this.#inner.queues()] : queues);
+  }
+
+  /** Asked for what is held back: a connection that is cut by it has committed nothing of its transaction. */
+  routesOf(publication: Publication): readonly Queue[] {
+    const queues = this.#inner.routesOf(publication);
+    const { faults, sockets } = this.#tried;
+    const { socket } = this.#by;
+    const namesFor: NamesFor = (what) => (what === "cut" ? namesOf(publication, queues) : undefined);
+    if (!sockets.isCut(socket) && faults.take("publish", this.#by, namesFor) !== undefined) sockets.cut(socket);
+    return queues;
+  }
+
+  #hasChance(): boolean {
+    for (const { settings } of this.#inner.exchanges()) if (settings.kind === "random") return true;
+    return false;
+  }
+
+  /** Whether what is published here may come to an exchange at which chance chooses. */
+  #mayDraw({ name, settings }: Exchange, seen: Set<string>): boolean {
+    if (settings.kind === "random") return true;
+    if (name === "" || seen.has(name)) return false;
+    seen.add(name);
+    const next = Array.from(this.#inner.bindingsFrom(name), ({ destination }) =>
+      "exchange" in destination ? destination.exchange : undefined,
+    );
+    return [...next, settings.alternate].some((each) => {
+      const exchange = each === undefined ? undefined : this.#inner.exchange(each);
+      return exchange !== undefined && this.#mayDraw(exchange, seen);
+    });
   }
 
   publishTo(queues: readonly Queue[], publication: Publication, outcome: PublishOutcome): void {
     this.#publish(queues, publication, outcome, () => this.#inner.publishTo(queues, publication, outcome));
   }
 
-  #publish(queues: readonly Queue[], p: Publication, outcome: PublishOutcome, run: () => void): void {
+  /**
+   * @param queues to which it goes.
+   * @param candidates all to which it may go after all.
+   */
+  #publish(
+    queues: readonly Queue[],
+    p: Publication,
+    outcome: PublishOutcome,
+    run: () => void,
+    candidates: readonly Queue[] = queues,
+  ): void {
     const { faults, sockets } = this.#tried;
-    // Queues of all namespaces may be called the same, and be given in a list that is used again.
-    const reached = queues.map(({ name }) => name);
-    const fault = sockets.isCut(this.#by.socket)
-      ? lost
-      : faults.take("publish", this.#by, [p.exchange.name, ...reached]);
+    const fault = sockets.isCut(this.#by.socket) ? lost : faults.take("publish", this.#by, namesOf(p, queues));
     if (fault?.what === "cut" || fault?.what === "refuse") {
       if (fault.what === "cut") sockets.cut(this.#by.socket);
       outcome.routed = Math.max(1, queues.length);
@@ -63,7 +105,13 @@ export class TriedNamespace implements Namespace {
     }
     if (fault?.what === "delay") sockets.hold(this.#by.socket, this.#broker.clock, fault.ms);
     const entry = heldMessage(p, this.#broker.clock.now());
+    // What an exchange keeps for queues to come has no name that anybody knows.
+    const visible = candidates.filter((queue) => this.#inner.queue(queue.name) === queue);
+    const before = visible.map(({ counters }) => counters.published);
     run();
+    const reached = visible
+      .filter(({ counters }, index) => counters.published > before[index]!)
+      .map(({ name }) => name);
     const { refused, ticket } = outcome;
     if (!refused) this.#broker.whenDurable(ticket, () => this.#note(entry, reached));
     if (fault?.what === "lose-confirm") this.#broker.whenDurable(ticket, () => void sockets.cut(this.#by.socket));
@@ -127,9 +175,10 @@ export class TriedNamespace implements Namespace {
   bindingsTo(destination: Destination): Iterable<BindingView> {
     return this.#inner.bindingsTo(destination);
   }
-  routesOf(publication: Publication): readonly Queue[] {
-    return this.#inner.routesOf(publication);
-  }
+}
+
+function namesOf({ exchange }: Publication, queues: readonly Queue[]): string[] {
+  return [exchange.name, ...queues.map(({ name }) => name)];
 }
 
 /** What a connection that was cut had sent and the broker has not read, in truth. */

@@ -13,6 +13,7 @@ import type {
   Session,
   Settlement,
 } from "../broker/api.ts";
+import type { NamesFor } from "./faults.ts";
 import type { Party } from "./party.ts";
 import type { Tried } from "./tried.ts";
 
@@ -23,6 +24,8 @@ export class TriedSession implements Session {
   readonly #by: Party;
   readonly #tried: Tried;
   readonly #queueByLease = new Map<number, string>();
+  /** Of those, what was read of a log: nobody takes it back. */
+  readonly #read = new Set<number>();
 
   constructor(inner: Session, by: Party, tried: Tried) {
     this.#inner = inner;
@@ -33,13 +36,25 @@ export class TriedSession implements Session {
   settle(lease: number, multiple: boolean, settlement: Settlement): number {
     const { faults, sockets } = this.#tried;
     const leases = this.#settledBy(lease, multiple);
-    const names = new Set(leases.map((one) => this.#queueByLease.get(one)!));
-    for (const one of leases) this.#queueByLease.delete(one);
+    const names = this.#namesOf(leases);
+    const returning = leases.filter((one) => !this.#read.has(one));
+    const returningNames = returning.length === 0 ? undefined : this.#namesOf(returning);
+    for (const one of leases) this.#forget(one);
     const isLost = sockets.isCut(this.#by.socket);
-    const fault = isLost || leases.length === 0 ? undefined : faults.take("ack", this.#by, [...names]);
+    const namesFor: NamesFor = (what) => (what === "ignore-ack" ? returningNames : names);
+    const fault = isLost || leases.length === 0 ? undefined : faults.take("ack", this.#by, namesFor);
     if (fault?.what === "cut") sockets.cut(this.#by.socket);
     // What a connection that was cut has settled goes back, and so do deliveries that nobody is to have settled.
     return this.#inner.settle(lease, multiple, isLost || fault !== undefined ? "release" : settlement);
+  }
+
+  #namesOf(leases: readonly number[]): string[] {
+    return [...new Set(leases.map((one) => this.#queueByLease.get(one)!))];
+  }
+
+  #forget(lease: number): void {
+    this.#queueByLease.delete(lease);
+    this.#read.delete(lease);
   }
 
   #settledBy(lease: number, multiple: boolean): number[] {
@@ -50,10 +65,14 @@ export class TriedSession implements Session {
 
   consume(queue: Queue, options: ConsumeOptions, receiver: Receiver): Consumer | ConsumeRefusal {
     const queueByLease = this.#queueByLease;
-    const { name } = queue;
+    const { name, settings } = queue;
+    const isReader =
+      options.subscription === undefined && (settings.mode === "offset" || options.startAt !== undefined);
+    const read = this.#read;
     const noted: Receiver = {
       deliver(lease, entry, isRedelivered, returns, failures) {
         if (!options.noAck) queueByLease.set(lease, name);
+        if (!options.noAck && isReader) read.add(lease);
         receiver.deliver(lease, entry, isRedelivered, returns, failures);
       },
       ended: (reason) => receiver.ended(reason),
@@ -91,7 +110,7 @@ export class TriedSession implements Session {
     return this.#inner.countUpTo(lease);
   }
   releaseAll(isKept?: (lease: number) => boolean): void {
-    for (const lease of this.#queueByLease.keys()) if (isKept?.(lease) !== true) this.#queueByLease.delete(lease);
+    for (const lease of this.#queueByLease.keys()) if (isKept?.(lease) !== true) this.#forget(lease);
     this.#inner.releaseAll(isKept);
   }
   pause(): void {
@@ -102,6 +121,7 @@ export class TriedSession implements Session {
   }
   close(): void {
     this.#queueByLease.clear();
+    this.#read.clear();
     this.#inner.close();
   }
 }

@@ -1,40 +1,59 @@
 /**
  * The sockets of a broker that is tried: each can be cut off at any moment, as a network or a process that dies does it, and
- * what goes out through it can be held for a time. What was held goes out in its order when the time is over.
+ * what goes out through it can be held for a time. What was held goes out in its order when the time is over. Until then it lies
+ * in an output of its own: the socket sends whatever is in its, for reasons of its own.
  *
  * A connection that was cut may still be in the middle of a chunk that it had read; what it does to the broker from then on
  * has never reached it: see tried-namespace.ts and tried-session.ts.
  */
 
 import type { Clock } from "../base/clock.ts";
-import type { Output } from "../wire/output.ts";
+import { ChunkPool, Output } from "../wire/output.ts";
 import type { Connection, Peer, PeerAddress, Protocol } from "../server/protocol.ts";
 import { socketName } from "./party.ts";
 
+const pool = new ChunkPool();
+
 class TriedPeer implements Peer {
   readonly address: PeerAddress;
-  readonly output: Output;
+  readonly output = new Output(pool);
   isCut = false;
   /** Of members of groups that have spoken over it. */
   readonly members = new Set<string>();
   readonly #peer: Peer;
+  readonly #defer: Clock["defer"];
   #holds = 0;
-  #isFlushWanted = false;
   #isEndWanted = false;
+  #isDeferred = false;
 
-  constructor(peer: Peer) {
+  constructor(peer: Peer, defer: Clock["defer"]) {
     this.#peer = peer;
+    this.#defer = defer;
     this.address = peer.address;
-    this.output = peer.output;
   }
 
   get unsentBytes(): number {
-    return this.#peer.unsentBytes;
+    return this.output.bytes + this.#peer.unsentBytes;
   }
 
   flush(): void {
-    if (this.#holds > 0) this.#isFlushWanted = true;
-    else this.#peer.flush();
+    this.#move();
+    if (this.#isDeferred) return;
+    // Who has asked for it once goes on writing in this turn.
+    this.#isDeferred = true;
+    this.#defer(() => {
+      this.#isDeferred = false;
+      this.#move();
+    });
+  }
+
+  /** To the socket. */
+  #move(): void {
+    if (this.#holds > 0 || this.output.bytes === 0) return;
+    const chunks = this.output.take();
+    for (const chunk of chunks) this.#peer.output.copy(chunk, 0, chunk.length);
+    this.output.release(chunks);
+    this.#peer.flush();
   }
 
   pauseReading(): void {
@@ -46,8 +65,8 @@ class TriedPeer implements Peer {
   }
 
   end(): void {
-    if (this.#holds > 0) this.#isEndWanted = true;
-    else this.#peer.end();
+    this.#isEndWanted = true;
+    this.#goOn();
   }
 
   destroy(): void {
@@ -75,10 +94,9 @@ class TriedPeer implements Peer {
   }
 
   #goOn(): void {
-    if (this.isCut) return;
-    if (this.#isFlushWanted) this.#peer.flush();
+    if (this.isCut || this.#holds > 0) return;
+    this.#move();
     if (this.#isEndWanted) this.#peer.end();
-    this.#isFlushWanted = false;
   }
 }
 
@@ -86,6 +104,12 @@ export class TriedSockets {
   /** Chunks that came, and connections that came and went: while it changes, clients are talking. */
   events = 0;
   readonly #bySocket = new Map<string, TriedPeer>();
+  readonly #defer: Clock["defer"];
+
+  /** @param clock of the machine, like the sockets'. */
+  constructor(clock: Clock) {
+    this.#defer = (run) => clock.defer(run);
+  }
 
   through(protocol: Protocol): Protocol {
     return { name: protocol.name, open: (peer) => this.#open(protocol, peer) };
@@ -128,7 +152,7 @@ export class TriedSockets {
   }
 
   #open(protocol: Protocol, under: Peer): Connection {
-    const peer = new TriedPeer(under);
+    const peer = new TriedPeer(under, this.#defer);
     const name = socketName(peer.address);
     this.#bySocket.set(name, peer);
     this.events++;
@@ -145,6 +169,7 @@ export class TriedSockets {
         this.events++;
         if (this.#bySocket.get(name) === peer) this.#bySocket.delete(name);
         connection.closed();
+        peer.output.discard();
       },
     };
   }
