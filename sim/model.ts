@@ -166,14 +166,20 @@ export class Model {
     const { settled } = queue.state.subscription!;
     for (const copy of queue.copies.values()) {
       if (copy.settled === undefined) {
-        if (!settled.has(copy.offset)) continue;
-        this.#died(copy, when);
+        // What a full target has refused stays dead, whatever becomes of the queue's time to live.
+        if (!settled.has(copy.offset)) copy.mayDie ||= this.#isExpired(copy);
+        else this.#died(copy, when);
       } else {
         ensure(settled.has(copy.offset), `${copy.text} was settled and is not`);
         const surely = Math.min(this.durableTicket, this.copiedTicket);
         if (copy.settled.high <= surely && copy.held === undefined) queue.copies.delete(copy.offset);
       }
     }
+  }
+
+  #isExpired({ ttlMs, timestampMs, deliverAtMs, queue }: Copy): boolean {
+    const lifeMs = shorterTtl(ttlMs, queue.settings.ttlMs);
+    return lifeMs >= 0 && Math.max(timestampMs, deliverAtMs) + lifeMs <= this.maxMs;
   }
 
   /** The broker took a message away: it must have had a reason, and must have passed it on where it is to. */
@@ -198,10 +204,8 @@ export class Model {
       if (arrived !== undefined) arrived.origin = copy;
       if (arrived !== undefined || (back !== undefined && back.unseen.size > 0)) return;
     }
-    const ttlMs = shorterTtl(copy.ttlMs, settings.ttlMs);
-    const isExpired = ttlMs >= 0 && Math.max(copy.timestampMs, copy.deliverAtMs) + ttlMs <= this.maxMs;
     const isOver = (settings.maxLength >= 0 || settings.maxLengthBytes >= 0) && settings.overflow === "drop-head";
-    if (!copy.isDying && !copy.mayDie && !isExpired && !isOver) {
+    if (!copy.isDying && !copy.mayDie && !this.#isExpired(copy) && !isOver) {
       ensure(this.mayLose, `${copy.text} vanished`);
       return;
     }

@@ -67,6 +67,8 @@ export function forgetGone(model: Model, queue: ModelQueue, isClean: boolean): v
     copy.appended = before;
     copy.settled = undefined;
     copy.held = undefined;
+    // What a full target had refused is dead on record; what had not got so far is given out again.
+    copy.mayDie ||= copy.isDying;
     copy.isDying = false;
     if (!isClean) copy.mayBeFlagged = true;
     copy.returns = -1;
