@@ -446,8 +446,8 @@ export interface Broker {
   redrive(queue: Queue, countMax: number): Promise<number>;
   /**
    * Copies the data as it is while the broker goes on: a start on the copy finds all that was confirmed before this call.
-   * Rejects with a code: EVOLATILE, nothing is on disk; ENOSPC, the disk is short; ECANCELED, the broker stops; and with
-   * what the sink rejects with.
+   * Rejects with a code: EVOLATILE, nothing is on disk; ENOSPC, the disk is short; EDAMAGED, no checkpoint is whole; ECANCELED,
+   * the broker stops, or the journal behind the checkpoint was not kept; and with what the sink rejects with.
    */
   backup(sink: BackupSink): Promise<BackupReport>;
   /** Producers are to be held back while any part of it is true. `changed` is called at each change. */

@@ -332,6 +332,31 @@ test("priorities hold over a large backlog, after a crash and out of segments", 
   ]);
 });
 
+test("a purge goes through what is in memory once, however much is held in between", async () => {
+  const bottle = await Bottle.open();
+  const queue = bottle.declare("q");
+  bottle.publishAll("q", numbers(0, 20_000));
+  const taker = bottle.consume("q");
+  await bottle.settle();
+  taker.consumer.cancel();
+  for (const { lease, offset } of taker.deliveries) if (offset % 2 === 0) taker.session.settle(lease, false, "release");
+  await bottle.settle();
+  const { pages } = [...bottle.broker.core.queueById.values()][0]!.partition;
+  const [get, values] = [pages.get.bind(pages), pages.values.bind(pages)];
+  let looks = 0;
+  pages.get = (number) => {
+    looks++;
+    return get(number);
+  };
+  pages.values = () => {
+    looks += pages.size;
+    return values();
+  };
+  assert.equal(queue.purge(), 10_000);
+  assert.ok(looks < 40_000, `${looks} looks at pages`);
+  assert.deepEqual([queue.readyCount, queue.leasedCount], [0, 10_000]);
+});
+
 test("purge drops what is ready and answers how many; what is held stays and can come back", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q");

@@ -236,6 +236,37 @@ test("a damaged newest checkpoint is reported, and the one before it with its jo
   assert.deepEqual(await bottle.drain("q"), numbers(3, 30));
 });
 
+test("a full disk costs the newest checkpoint, which is damaged, and not the one before it", async () => {
+  const bottle = await Bottle.open({ settings: { diskFreeBytesMin: 0 } });
+  bottle.declare("q");
+  for (let round = 0; round < 2; round++) {
+    bottle.publishAll("q", numbers(0, 10));
+    await bottle.settle();
+    await bottle.checkpoint();
+  }
+  const checkpoints = async (): Promise<string[]> =>
+    (await bottle.disk.list()).filter((name) => name.startsWith("checkpoint")).sort();
+  const [whole, newest] = await checkpoints();
+  const damaged = Buffer.from(bottle.disk.bytesOf(newest!));
+  damaged[40]! ^= 1;
+  bottle.disk.plant(newest!, damaged);
+  await bottle.crash();
+  for (let i = 0; i < 30; i++) bottle.publish("q", "", { body: Buffer.alloc(100_000) });
+  await bottle.settle();
+  bottle.disk.bytesMax = bottle.disk.bytesUsed() + 1_000_000;
+  await bottle.checkpoint();
+  assert.ok(bottle.logged.some((line) => line.includes("no space for a checkpoint")));
+  assert.deepEqual(await checkpoints(), [whole]);
+  await bottle.disk.syncDirectory();
+  bottle.disk.bytesMax = Number.MAX_SAFE_INTEGER;
+  assert.equal((await (await bottle.fork()).drain("q")).length, 50);
+  await bottle.checkpoint();
+  const kept = await checkpoints();
+  assert.deepEqual([kept.length, kept[0]], [2, whole]);
+  await bottle.crash();
+  assert.equal((await bottle.drain("q")).length, 50);
+});
+
 test("a damaged entry is reported and lost, and nothing beside it", async () => {
   const bottle = await Bottle.open();
   bottle.ns.createExchange("e", { ...plainExchange, kind: "fanout", historyLength: 20 }, {});
