@@ -93,6 +93,17 @@ export type Event = { readonly at: number } & (
       readonly partition: number;
       readonly offset: number;
       readonly since: number;
+      /** For whom: readers of all, if it is not said. */
+      readonly view?: Exclude<View, "queue">;
+    }
+  /** A fetch, sent at `since`, of all that is there from `from` on brought what lies below `next`: `from` itself if it brought nothing. */
+  | {
+      readonly kind: "fetched";
+      readonly place: string;
+      readonly partition: number;
+      readonly from: number;
+      readonly next: number;
+      readonly since: number;
     }
   /** All that is in the place was read, through this view. */
   | { readonly kind: "emptied"; readonly place: string; readonly view: View }

@@ -31,6 +31,10 @@ Breaks a broker on purpose while clients of AMQP and Kafka write down what they 
   --dir DIR          where to work, and to leave what was found (a new directory in that for temporary files)
   --plan             shows the first rounds' plans and ends
   --lying-disk       what was synced is lost with the power as well: there have to be findings, or torture finds nothing
+
+What is broken is src/main.ts as it stands; ENTREPOT_MAIN names another program, as in what is shipped:
+
+  npm run build && ENTREPOT_MAIN=dist/main.js npm run torture -- --minutes 60
 `;
 
 export function optionsOf(words: readonly string[], seed: number): Options {

@@ -1,8 +1,13 @@
-/** What is done to the broker in a round, and when: drawn from a seed alone, so that it can be drawn again. */
+/**
+ * What is done to the broker in a round, and when: drawn from a seed alone, so that it can be drawn again.
+ *
+ * The first faults of a seed, over as many rounds as that takes, are one of each kind, in an order by chance: what is rare
+ * would otherwise be missing from many a run. From then on kinds are drawn by their weights.
+ */
 
 import { Chance } from "../sim/chance.ts";
 
-/** Each with how often it is drawn, relative to the others. */
+/** Each with how often it is drawn, relative to the others, when each has been there. */
 const weights = {
   kill: 5,
   stop: 3,
@@ -63,16 +68,35 @@ export function planRound(seed: number, round: number, loadMs: number, kinds: re
   const chance = new Chance(Math.imul(seed, 7919) + round);
   const clientSeed = chance.between(0, 0x7fff_ffff);
   const endsWithCrash = chance.is(0.5);
-  const faults: PlannedFault[] = [];
+  if (kinds.length === 0) return { round, faults: [], clientSeed, endsWithCrash };
   const choices = kinds.map((kind) => [weights[kind], kind] as const);
-  for (let atMs = calmMs; choices.length > 0;) {
-    atMs += chance.between(100, gapMsMax);
-    if (atMs > loadMs - calmMs) break;
-    const kind = chance.weighted(choices);
+  const bag = shuffled(new Chance(seed), kinds);
+  let dealt = 0;
+  for (let before = 1; before < round && dealt < bag.length; before++) dealt += timesOf(seed, before, loadMs).length;
+  const faults = timesOf(seed, round, loadMs).map((atMs): PlannedFault => {
+    const kind = bag[dealt++] ?? chance.weighted(choices);
     const forMs = chance.is(0.3) ? chance.between(0, 200) : chance.between(200, 4000);
-    faults.push({ atMs, kind, forMs, amount: chance.next(), seed: chance.between(1, 0x7fff_ffff) });
-  }
+    return { atMs, kind, forMs, amount: chance.next(), seed: chance.between(1, 0x7fff_ffff) };
+  });
   return { round, faults, clientSeed, endsWithCrash };
+}
+
+/** When something happens in a round, ms. */
+function timesOf(seed: number, round: number, loadMs: number): number[] {
+  const chance = new Chance(Math.imul(seed, 104_729) + round);
+  const times: number[] = [];
+  for (let atMs = calmMs; ;) {
+    atMs += chance.between(100, gapMsMax);
+    if (atMs > loadMs - calmMs) return times;
+    times.push(atMs);
+  }
+}
+
+function shuffled<T>(chance: Chance, list: readonly T[]): T[] {
+  const left = [...list];
+  const drawn: T[] = [];
+  while (left.length > 0) drawn.push(...left.splice(chance.between(0, left.length), 1));
+  return drawn;
 }
 
 export function showFault({ atMs, kind, forMs, amount }: PlannedFault): string {

@@ -9,6 +9,7 @@ import { inspect } from "node:util";
 import { Chance } from "../sim/chance.ts";
 import { checkHistory } from "./check/check.ts";
 import { within, type Client, type Site } from "./clients/site.ts";
+import { EndsObserver } from "./ends-observer.ts";
 import { FaultRunner } from "./fault-runner.ts";
 import { History } from "./history.ts";
 import { catchUp, emptyQueues, markEnd, readAll, type Reading } from "./last-reading.ts";
@@ -25,9 +26,12 @@ import {
 } from "./places.ts";
 import type { RoundPlan } from "./plan.ts";
 import type { Stage } from "./stage.ts";
+import type { Tally } from "./tally.ts";
 
 export interface RoundResult {
   readonly findings: readonly string[];
+  /** Kind of finding to how many of that there are; the checker's only. */
+  readonly kinds: ReadonlyMap<string, number>;
   readonly events: number;
   readonly sent: number;
   readonly got: number;
@@ -40,8 +44,9 @@ export interface RoundOptions {
   readonly plan: RoundPlan;
   readonly loadMs: number;
   readonly stage: Stage;
-  /** Of each kind of fault, how many there were. */
-  readonly counts: Map<string, number>;
+  readonly tally: Tally;
+  /** What is synced from now on is not: see shim.c. */
+  readonly hasLyingDisk: boolean;
 }
 
 /** Longer than a client needs to give up. */
@@ -49,13 +54,13 @@ const clientEndWithinMs = 60_000;
 const settleMs = 300;
 
 export async function runRound(options: RoundOptions): Promise<RoundResult> {
-  const { plan, stage, counts } = options;
+  const { plan, stage, tally } = options;
   const { directory, broker, proxies } = stage;
   const historyFile = join(directory, `history-${plan.round}.jsonl`);
   const history = new History(historyFile);
   const places = placesOf(plan.round);
   const findings: string[] = [];
-  const runner = new FaultRunner({ broker, proxies: [proxies.amqp, proxies.kafka], history, counts });
+  const runner = new FaultRunner({ broker, proxies: [proxies.amqp, proxies.kafka], history, tally });
   const [writersStop, readersStop] = [new AbortController(), new AbortController()];
   const ports = { amqp: proxies.amqp.port, kafka: proxies.kafka.port };
   let names = 0;
@@ -71,9 +76,11 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const clients = { writers: [] as Promise<void>[], readers: [] as Promise<void>[] };
   try {
     await within(clientEndWithinMs, makePlaces(places, ports), "making the queues and topics");
+    // Not before: without its places a round is stuck, and nobody misses a message.
+    broker.control.set("lies", options.hasLyingDisk ? 1 : 0);
     const chance = new Chance(plan.clientSeed);
     const start = (client: Client): Promise<void> => client.run(site, chance.fork());
-    clients.readers = readersOf(places).map(start);
+    clients.readers = [...readersOf(places), endsObserverOf(places)].map(start);
     clients.writers = writersOf(places).map(start);
     await runner.run(plan.faults, options.loadMs);
     writersStop.abort();
@@ -103,18 +110,30 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     if (!runner.hasRotted) findings.push(`the broker says of data that nobody touched: ${text}`);
   }
   await history.close();
-  for (const { kind, what } of checkHistory(history.events)) findings.push(`${kind}: ${what}`);
+  const kinds = new Map<string, number>();
+  for (const { kind, what } of checkHistory(history.events)) {
+    findings.push(`${kind}: ${what}`);
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
   if (findings.length === 0)
     await removePlaces(places, ports).catch((error: Error) => findings.push(`removing: ${error.message}`));
   const count = (kind: string): number => history.events.reduce((sum, each) => sum + (each.kind === kind ? 1 : 0), 0);
   return {
     findings,
+    kinds,
     historyFile,
     events: history.events.length,
     sent: count("send"),
     got: count("got"),
     hasRotted: runner.hasRotted,
   };
+}
+
+function endsObserverOf({ events, input }: Places): Client {
+  return new EndsObserver([
+    { name: events, partitions: eventPartitions },
+    { name: input, partitions: inputPartitions },
+  ]);
 }
 
 async function readLogs(places: Places, reading: Reading, stopReaders: () => Promise<void>): Promise<void> {

@@ -6,6 +6,7 @@ import { isMainThread, Worker, workerData } from "node:worker_threads";
 
 const [directory = "", ...steps] = process.argv.slice(2);
 const pageBytes = 4096;
+const beganAt = performance.now();
 const placeBytes = 65_536;
 
 /** Until the power goes: the places of a file are written anew by a thread each, the next letter each time. */
@@ -45,6 +46,15 @@ function act(what: string, name: string, value: string): void {
       }
       return;
     }
+    case "read": {
+      const fd = fs.openSync(path, "r");
+      try {
+        fs.readSync(fd, Buffer.alloc(pageBytes), 0, pageBytes, 0);
+      } finally {
+        fs.closeSync(fd);
+      }
+      return;
+    }
     case "sync": {
       const fd = fs.openSync(path, "r");
       try {
@@ -68,7 +78,11 @@ function act(what: string, name: string, value: string): void {
 if (!isMainThread) writeForEver(workerData as { fd: number; place: number });
 for (const step of steps) {
   if (step === "clock") console.log(Date.now());
-  else if (step === "cut") {
+  else if (step === "elapsed") console.log(performance.now() - beganAt);
+  else if (step === "room") {
+    const { bavail, bsize } = fs.statfsSync(directory);
+    console.log(bavail * bsize);
+  } else if (step === "cut") {
     const fd = fs.openSync(process.env["TORTURE_CONTROL"]!, "r+");
     fs.writeSync(fd, Buffer.from([1, 0, 0, 0]), 0, 4, 4);
     // The shim looks now and then.

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ControlPage } from "./control-page.ts";
+import { readCounters } from "./shim/counters.ts";
 import { compileShim } from "./shim.ts";
 
 interface Scene {
@@ -128,13 +129,76 @@ test("names that were not synced are taken back: made, renamed, removed", async 
   assert.ok(seen.has("a b") && seen.size > 1, [...seen].join("; "));
 });
 
+test("a disk that lies loses all that it was given since then, synced or not, and nothing else", async (t) => {
+  const scene = sceneOf(t);
+  if (scene === undefined) return;
+  for (const seed of seeds) {
+    scene.control.set("seed", seed);
+    scene.control.set("lies", 0);
+    await scene.run("create a", "dsync a x", "create b", "sync .");
+    scene.control.set("lies", 1);
+    const later = ["dsync a y", "sync a", "create c", "write c z", "sync c", "rename b d", "remove a", "sync ."];
+    const { said, signal } = await scene.run(...later, "cut");
+    assert.equal(signal, "SIGKILL");
+    assert.deepEqual(said, later);
+    assert.deepEqual(readdirSync(scene.data).sort(), ["a", "b"]);
+    assert.equal(readFileSync(join(scene.data, "a"), "utf8"), "x".repeat(4096));
+    for (const name of ["a", "b"]) rmSync(join(scene.data, name));
+  }
+});
+
 test("a disk has room for so much, and no more until something is removed", async (t) => {
   const scene = sceneOf(t);
   if (scene === undefined) return;
   scene.control.set("roomBytes", 6000);
   const { said } = await scene.run("dsync a x", "dsync b y", "dsync a z", "remove a", "dsync c x");
   assert.deepEqual(said, ["dsync a x", "dsync b y: ENOSPC", "dsync a z", "remove a", "dsync c x"]);
-  assert.ok(scene.control.get("refused") > 0);
+  assert.ok(readCounters(scene.control.path).refused > 0);
+});
+
+test("who asks how much room there is hears it", async (t) => {
+  const scene = sceneOf(t);
+  if (scene === undefined) return;
+  const before = Number((await scene.run("room")).said[0]);
+  assert.equal(readCounters(scene.control.path).roomAnswers, 0);
+  scene.control.set("roomBytes", 1_000_000);
+  const { said } = await scene.run("room");
+  assert.ok(Number(said[0]) <= 1_000_000 && Number(said[0]) > 0 && before > 1_000_000, `${before}, then ${said[0]}`);
+  assert.equal(readCounters(scene.control.path).roomAnswers, 1);
+});
+
+test("so many reads fail as was set, and none of a disk that is healed", async (t) => {
+  const scene = sceneOf(t);
+  if (scene === undefined) return;
+  const { control, run } = scene;
+  const reads = Array.from({ length: 64 }, () => "read a");
+  const failedOf = async (): Promise<number> =>
+    (await run(...reads)).said.filter((line) => line === "read a: EIO").length;
+  await run("create a", "write a x");
+  assert.equal(await failedOf(), 0);
+  control.set("eioReadPer64k", 65_536);
+  assert.equal(await failedOf(), 64);
+  control.set("eioReadPer64k", 16_384);
+  const some = await failedOf();
+  assert.ok(some >= 8 && some <= 32, `${some} of 64, where a quarter was meant`);
+  assert.equal(readCounters(control.path).failedReads, 64 + some);
+  control.heal();
+  assert.equal(await failedOf(), 0);
+});
+
+test("writes and syncs of files take as long as was set, and are counted", async (t) => {
+  const scene = sceneOf(t);
+  if (scene === undefined) return;
+  const { control, run } = scene;
+  const steps = ["dsync a x", "dsync a y", "sync a", "elapsed"];
+  await run(...steps);
+  assert.equal(readCounters(control.path).slowed, 0);
+  control.set("slowWriteUs", 300_000);
+  assert.ok(Number((await run(...steps)).said.at(-1)) >= 3 * 300);
+  assert.equal(readCounters(control.path).slowed, 3);
+  control.heal();
+  await run(...steps);
+  assert.equal(readCounters(control.path).slowed, 3);
 });
 
 test("a disk that fails fails for good, until it is healed", async (t) => {
@@ -151,7 +215,10 @@ test("the clock is where it was set", async (t) => {
   const scene = sceneOf(t);
   if (scene === undefined) return;
   const hour = 3_600_000;
+  await scene.run("clock");
+  assert.equal(readCounters(scene.control.path).clockReadings, 0);
   scene.control.set("clockOffsetMs", -hour);
   const { said } = await scene.run("clock");
+  assert.ok(readCounters(scene.control.path).clockReadings > 0);
   assert.ok(Math.abs(Number(said[0]) - (Date.now() - hour)) < 60_000, String(said[0]));
 });

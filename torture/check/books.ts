@@ -22,8 +22,7 @@ export type FindingKind =
   | "moved"
   | "skipped"
   | "stale"
-  | "transformed"
-  | "unreported";
+  | "transformed";
 
 type Of<K extends Event["kind"]> = Extract<Event, { kind: K }>;
 export type Send = Of<"send">;
@@ -75,6 +74,7 @@ export interface Books {
   readonly moves: Move[];
   readonly positions: Of<"position">[];
   readonly extents: Of<"extent">[];
+  readonly fetched: Of<"fetched">[];
   readonly transformed: Of<"transformed">[];
   readonly finished: Of<"finished">[];
   readonly damage: Of<"damage">[];
@@ -94,6 +94,7 @@ export function readBooks(events: readonly Event[]): Books {
     moves: [],
     positions: [],
     extents: [],
+    fetched: [],
     transformed: [],
     finished: [],
     damage: [],
@@ -132,6 +133,9 @@ export function readBooks(events: readonly Event[]): Books {
         break;
       case "extent":
         books.extents.push(event);
+        break;
+      case "fetched":
+        books.fetched.push(event);
         break;
       case "emptied":
         books.emptied.push(event);

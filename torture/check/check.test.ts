@@ -245,12 +245,98 @@ test("a position that goes back, or to where nobody went, is found", () => {
   assert.deepEqual(kindsOf(went[0]!, seen, { kind: "position", ...place, offset: 0, since: 2 }), ["stale"]);
 });
 
+test("a position that is seen before the commit of the transaction that moves it, or after its abort, is found", () => {
+  const move = (txn: string): Telling => ({ kind: "move", ...place, offset: 5, txn });
+  const stands = (offset: number, since: number): Telling => ({ kind: "position", ...place, offset, since });
+  assert.deepEqual(kindsOf(move("x"), stands(5, 1), commit, ended("ok")), ["uncommitted"]);
+  assert.deepEqual(kindsOf(move("x"), stands(0, 1), commit, stands(5, 3), ended("unknown"), stands(5, 5)), []);
+  assert.deepEqual(kindsOf(move("x"), abort, ended("ok"), stands(5, 3)), ["aborted"]);
+  assert.deepEqual(kindsOf(move("x"), stands(5, 1)), ["aborted"]);
+  assert.deepEqual(kindsOf(move("x"), abort, ended("ok"), stands(0, 3)), []);
+  assert.deepEqual(kindsOf(move("x"), commit, stands(6, 2)), ["phantom"]);
+  const again: Telling[] = [move("x"), abort, ended("ok"), move("y"), { kind: "end", txn: "y", how: "commit" }];
+  assert.deepEqual(kindsOf(...again, stands(5, 5)), []);
+});
+
+test("a member that begins where only an aborted transaction went is found", () => {
+  const two = [send("w", 0, toLog), send("w", 1, toLog), read("last", "w", 0, 0), read("last", "w", 1, 1)];
+  const move: Telling = { kind: "move", ...place, offset: 1, txn: "x" };
+  assert.deepEqual(kindsOf(...two, move, abort, read("r", "w", 1, 1, { group: "g" })), ["skipped"]);
+  assert.deepEqual(kindsOf(...two, move, commit, read("r", "w", 1, 1, { group: "g" })), []);
+});
+
+const extent = (offset: number, since: number, view: "committed" | "all" = "all"): Telling => ({
+  kind: "extent",
+  ...toLog,
+  offset,
+  since,
+  view,
+});
+
 test("a partition that ends before what was acknowledged is stale", () => {
   const told = [send("w", 0, toLog), sent("w", 0, { ...toLog, offset: 3 })];
-  const extent = (offset: number, since: number): Telling => ({ kind: "extent", ...toLog, offset, since });
   assert.deepEqual(kindsOf(...told, extent(3, 2)), ["stale"]);
   assert.deepEqual(kindsOf(...told, extent(3, 1)), []);
   assert.deepEqual(kindsOf(...told, extent(4, 2)), []);
+  assert.deepEqual(kindsOf(...told, extent(3, 2, "committed")), ["stale"]);
+  assert.deepEqual(kindsOf(...told, extent(4, 2, "committed")), []);
+});
+
+test("an end that goes back is stale, and an end of what is committed is no less than an end of all", () => {
+  assert.deepEqual(kindsOf(extent(5, 0), extent(4, 1)), ["stale"]);
+  assert.deepEqual(kindsOf(extent(5, 0), extent(4, 0)), []);
+  assert.deepEqual(kindsOf(extent(5, 0, "committed"), extent(4, 1, "committed")), ["stale"]);
+  assert.deepEqual(kindsOf(extent(5, 0, "committed"), extent(4, 1)), ["stale"]);
+  assert.deepEqual(kindsOf(extent(5, 0), extent(4, 1, "committed")), []);
+});
+
+const committed: readonly Telling[] = [inTxn(0), sent("w", 0, { ...toLog, offset: 3 }), commit, ended("ok")];
+
+test("what was committed lies below the end for who reads what is committed, once that was answered", () => {
+  assert.deepEqual(kindsOf(...committed, extent(3, 4, "committed")), ["stale"]);
+  assert.deepEqual(kindsOf(...committed, extent(4, 4, "committed")), []);
+  assert.deepEqual(kindsOf(...committed, extent(3, 3, "committed")), []);
+  assert.deepEqual(kindsOf(...committed.slice(0, 3), ended("unknown"), extent(3, 4, "committed")), []);
+  const aborted = [...committed.slice(0, 2), abort, ended("ok")];
+  assert.deepEqual(kindsOf(...aborted, extent(3, 4, "committed")), ["stale"]);
+});
+
+const other = send("v", 0, { ...toLog, txn: "y" });
+
+test("a transaction that is open holds back what lies behind it, and nothing before it", () => {
+  const before = [other, sent("v", 0, { ...toLog, offset: 1 }), ...committed];
+  assert.deepEqual(kindsOf(...before, extent(1, 6, "committed")), []);
+  assert.deepEqual(kindsOf(...before, extent(0, 6, "committed")), ["stale"]);
+  const closed: Telling = { kind: "ended", txn: "y", outcome: "ok" };
+  assert.deepEqual(kindsOf(...before, closed, extent(1, 7, "committed")), ["stale"]);
+  // An end behind its first message shows that it is over.
+  assert.deepEqual(kindsOf(...before, extent(2, 6, "committed"), extent(2, 7, "committed")), ["stale"]);
+});
+
+test("one of which nobody knows where it is holds back, unless all was read and it was not there", () => {
+  const before = [other, sent("v", 0, { outcome: "unknown" }), ...committed, extent(2, 6, "committed")];
+  const whole = [read("last", "w", 0, 3, { view: "all" }), emptied("t", "all")];
+  assert.deepEqual(kindsOf(...before), []);
+  assert.deepEqual(kindsOf(...before, ...whole), ["stale"]);
+  assert.deepEqual(kindsOf(...before, read("last", "v", 0, 2, { view: "all" }), ...whole), []);
+  assert.deepEqual(kindsOf(...before, ...whole, { kind: "damage", text: "", place: "t" }), []);
+});
+
+test("a fetch that brings nothing where something was acknowledged, or seen, is stale", () => {
+  const told = [send("w", 0, toLog), sent("w", 0, { ...toLog, offset: 3 })];
+  const fetched = (from: number, next: number, since: number): Telling => ({
+    kind: "fetched",
+    ...toLog,
+    from,
+    next,
+    since,
+  });
+  assert.deepEqual(kindsOf(...told, fetched(3, 3, 2)), ["stale"]);
+  assert.deepEqual(kindsOf(...told, fetched(3, 4, 2)), []);
+  assert.deepEqual(kindsOf(...told, fetched(3, 3, 1)), []);
+  assert.deepEqual(kindsOf(...told, fetched(4, 4, 2)), []);
+  assert.deepEqual(kindsOf(extent(4, 0), fetched(3, 3, 1)), ["stale"]);
+  assert.deepEqual(kindsOf(...told, fetched(3, 3, 2), { kind: "damage", text: "", place: "t" }), []);
 });
 
 test("of each message that went in one comes out", () => {

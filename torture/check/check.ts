@@ -2,6 +2,7 @@
 
 import type { Event } from "../history.ts";
 import { readBooks, type Finding } from "./books.ts";
+import { checkEnds } from "./end-rules.ts";
 import { checkLogs } from "./log-rules.ts";
 import { checkPositions } from "./position-rules.ts";
 import { checkQueues } from "./queue-rules.ts";
@@ -10,5 +11,5 @@ import { Rot } from "./rot.ts";
 export function checkHistory(events: readonly Event[]): Finding[] {
   const books = readBooks(events);
   const rot = new Rot(books);
-  return [...checkQueues(books, rot), ...checkLogs(books, rot), ...checkPositions(books, rot)];
+  return [...checkQueues(books, rot), ...checkLogs(books, rot), ...checkEnds(books), ...checkPositions(books, rot)];
 }

@@ -1,108 +1,90 @@
 /**
- * What is promised of what is asked: a group stands where it was told that it stands, or further; a partition ends behind
- * what was acknowledged; who takes a place over begins no further than its group came. And of what is read and written in one transaction:
- * for each message that went in, one came out.
+ * What is promised of where groups stand: where they were told that they stand, or further, and no further than somebody has asked for.
+ * What is asked for in a transaction counts from its commit on, and never if there is none. Who takes a place over begins no further
+ * than its group came. And of what is read and written in one transaction: for each message that went in, one came out.
  */
 
-import { keyOf, listOf, type Books, type Finding, type Got, type Move } from "./books.ts";
+import { keyOf, listOf, type Books, type Finding, type FindingKind, type Got, type Move } from "./books.ts";
 import type { Rot } from "./rot.ts";
+import { mostUntil, note, trackOf, type Track } from "./track.ts";
 
 export function checkPositions(books: Books, rot: Rot): Finding[] {
   return [
     ...positionFaults(books),
-    ...extentFaults(books),
     ...resumeFaults(books, rot),
     ...finishFaults(books, rot),
     ...transformFaults(books, rot),
   ];
 }
 
-interface Track {
-  /** When it was told, or asked for, and the greatest offset until then. */
-  readonly at: number[];
-  readonly most: number[];
+const nameOf = ({ group, place, partition }: Pick<Move, "group" | "place" | "partition">): string =>
+  `${group} ${place}/${partition}`;
+
+/** From when on a group may stand where it was asked to go: infinite if that is in a transaction that nobody has committed. */
+function countsAt(books: Books, { txn, at }: Move): number {
+  return txn === undefined ? at : (books.txnById.get(txn)?.commitAt ?? Number.POSITIVE_INFINITY);
 }
 
-function note(track: Track, at: number, offset: number): void {
-  track.at.push(at);
-  track.most.push(Math.max(offset, track.most.at(-1) ?? 0));
-}
-
-function mostUntil({ at, most }: Track, until: number): number {
-  let [low, high] = [0, at.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (at[middle]! < until) low = middle + 1;
-    else high = middle;
-  }
-  return low === 0 ? 0 : most[low - 1]!;
-}
-
-function tracksOf(moves: readonly Move[], kind: Move["kind"]): Map<string, Track> {
+function askedOf(books: Books): Map<string, Track> {
+  const asked = books.moves
+    .filter(({ kind }) => kind === "move")
+    .map((move) => ({ move, from: countsAt(books, move) }))
+    .filter(({ from }) => from < Number.POSITIVE_INFINITY);
   const tracks = new Map<string, Track>();
-  for (const move of moves) {
-    if (move.kind !== kind) continue;
-    const name = `${move.group} ${move.place}/${move.partition}`;
-    const track = tracks.get(name) ?? { at: [], most: [] };
-    tracks.set(name, track);
-    note(track, move.at, move.offset);
-  }
+  for (const { move, from } of asked.sort((one, other) => one.from - other.from))
+    note(trackOf(tracks, nameOf(move)), from, move.offset);
   return tracks;
 }
 
-const nothing: Track = { at: [], most: [] };
-
 function positionFaults(books: Books): Finding[] {
   const findings: Finding[] = [];
-  const asked = tracksOf(books.moves, "move");
-  const told = tracksOf(books.moves, "moved");
+  const asked = askedOf(books);
+  const told = new Map<string, Track>();
+  for (const move of books.moves) if (move.kind === "moved") note(trackOf(told, nameOf(move)), move.at, move.offset);
   const seen = new Map<string, Track>();
-  for (const { group, place, partition, offset, since, at } of books.positions) {
-    const name = `${group} ${place}/${partition}`;
-    const before = seen.get(name) ?? { at: [], most: [] };
-    seen.set(name, before);
-    const least = Math.max(mostUntil(told.get(name) ?? nothing, since), mostUntil(before, since));
+  for (const position of books.positions) {
+    const { offset, since, at } = position;
+    const name = nameOf(position);
+    const before = trackOf(seen, name);
+    const least = Math.max(mostUntil(told.get(name), since), mostUntil(before, since));
     if (offset < least) findings.push({ kind: "stale", what: `${name} stands at ${offset}, after ${least} was told` });
-    const most = mostUntil(asked.get(name) ?? nothing, at + 1);
-    if (offset > most)
-      findings.push({ kind: "phantom", what: `${name} stands at ${offset}, and nobody went past ${most}` });
+    const most = mostUntil(asked.get(name), at + 1);
+    if (offset > most) {
+      const { kind, why } = earlyMove(books, position);
+      findings.push({ kind, what: `${name} stands at ${offset}, and may not be past ${most}: ${why}` });
+    }
     note(before, at, offset);
   }
   return findings;
 }
 
-function extentFaults(books: Books): Finding[] {
-  const findings: Finding[] = [];
-  const told = new Map<string, Track>();
-  const acknowledged = [...books.sentByKey.values()].filter(({ offset, outcome }) => offset >= 0 && outcome === "ok");
-  for (const { send, offset, partition, okAt } of acknowledged.sort((one, other) => one.okAt - other.okAt)) {
-    const name = `${send.place}/${partition}`;
-    const track = told.get(name) ?? { at: [], most: [] };
-    told.set(name, track);
-    note(track, okAt, offset + 1);
+/** What may have brought a group to where it must not be. */
+function earlyMove(books: Books, position: Books["positions"][number]): { kind: FindingKind; why: string } {
+  const name = nameOf(position);
+  let aborted: Move | undefined;
+  for (const move of books.moves) {
+    if (move.at > position.at) break;
+    if (move.kind !== "move" || move.txn === undefined || move.offset < position.offset || nameOf(move) !== name)
+      continue;
+    if (countsAt(books, move) < Number.POSITIVE_INFINITY)
+      return { kind: "uncommitted", why: `${move.txn}, which goes there, was not yet committed` };
+    aborted = move;
   }
-  for (const { place, partition, offset, since } of books.extents) {
-    const least = mostUntil(told.get(`${place}/${partition}`) ?? nothing, since);
-    if (offset < least)
-      findings.push({
-        kind: "stale",
-        what: `${place}/${partition} ends at ${offset}, after ${least} was acknowledged`,
-      });
-  }
-  return findings;
+  if (aborted === undefined) return { kind: "phantom", why: "nobody went there" };
+  return { kind: "aborted", why: `${aborted.txn}, which goes there, nobody has committed` };
 }
 
 /** The first that a member gets lies no further than the group ever asked to stand, or nothing is there in between. */
 function resumeFaults(books: Books, rot: Rot): Finding[] {
   const findings: Finding[] = [];
-  const asked = tracksOf(books.moves, "move");
+  const asked = askedOf(books);
   const committed = committedOf(books);
   const begun = new Set<string>();
   for (const { group, view, reader, place, partition, offset, at } of books.gots) {
     const name = `${place}/${partition}`;
     if (group === undefined || view !== "committed" || begun.has(`${reader} ${name}`)) continue;
     begun.add(`${reader} ${name}`);
-    const from = mostUntil(asked.get(`${group} ${name}`) ?? nothing, at);
+    const from = mostUntil(asked.get(`${group} ${name}`), at);
     const skipped = committed.get(name)?.find((each) => each.offset! >= from && each.offset! < offset!);
     if (skipped === undefined || rot.excuses(books.sentByKey.get(keyOf(skipped))!)) continue;
     const what = `${reader} of ${group} began ${name} at ${offset}; the group had come to ${from}, and ${skipped.offset} is there`;

@@ -2,7 +2,8 @@
  * A disk and a clock that fail, between a broker and its C library (LD_PRELOAD).
  *
  * It watches the files of one directory (TORTURE_DATA) and does to them what a machine may do, as a page of memory says
- * that it shares with the program that tortures (TORTURE_CONTROL, a file; layout: struct control, and control-page.ts):
+ * that it shares with the program that tortures (TORTURE_CONTROL, a file; layout: struct control, control-page.ts, and
+ * counters.ts for what is counted):
  *
  * - Power is cut. What was written and not synced is remembered, with what stood there before; so are names that were
  *   made, renamed and removed since their directory was synced. At the cut a part of that, drawn by chance, is taken
@@ -12,6 +13,10 @@
  * - The disk is full: what makes a file longer than there is room for is written in part, or refused with ENOSPC; what
  *   lies within a file goes on. Removing files makes room.
  * - Writes, syncs and reads fail with EIO; writes and syncs take long; the wall clock is set forth and back.
+ * - The disk lies: from then on it says that things are synced, and with the power all of that is gone, to the last byte and
+ *   name: what is left is what there was when it began to lie.
+ *
+ * What it has done it counts, in the same page: a fault that does nothing must not pass for one that was withstood.
  *
  * fsync of a file does not make its name durable here: only that of the directory does, as POSIX has it. Memory-mapped
  * files are not watched. Of paths only absolute ones directly in the directory are, which is how the broker opens them.
@@ -59,6 +64,9 @@ struct control {
   _Atomic int64_t reverted_sectors; /* 80 at cuts, the torn write's included */
   _Atomic int64_t reverted_names;   /* 88 at cuts */
   _Atomic int64_t syncs;            /* 96 */
+  _Atomic int64_t slowed;           /* 104 writes, syncs and reads that were held up */
+  _Atomic int64_t clock_readings;   /* 112 of the wall clock, while it was set to another time */
+  _Atomic int64_t room_answers;     /* 120 to who asked how much room there is, while there was an end of it */
 };
 
 static struct control *control;
@@ -80,13 +88,24 @@ static pthread_mutex_t books = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- what can be taken back ---- */
 
+/*
+ * A description of its own of a file of which something may be taken back: the one at hand may be closed, and be for writing only.
+ * One for each file, since a disk that lies has thousands of writes to take back.
+ */
+struct handle {
+  struct handle *before;
+  dev_t dev;
+  ino_t ino;
+  int fd;
+  int64_t users;
+};
+static struct handle *handles;
+
 struct unsynced {
   struct unsynced *before;
   int64_t serial;
   int is_under_way; /* a write to an O_DSYNC file, which has not returned */
-  dev_t dev;
-  ino_t ino;
-  int fd;
+  struct handle *file;
   int64_t size_before;
   int64_t position;
   size_t length; /* of what stood there before */
@@ -141,26 +160,26 @@ static uint64_t chance(uint64_t below) {
 /* ---- the cut ---- */
 
 static void revert_data(void) {
-  uint64_t share = chance(3) == 0 ? 100 : chance(101);
+  uint64_t share = control->lies || chance(3) == 0 ? 100 : chance(101);
   for (struct unsynced *each = last_unsynced; each; each = each->before) {
     for (size_t at = 0; at < each->length; at += SECTOR) {
       size_t length = each->length - at < SECTOR ? each->length - at : SECTOR;
       if (chance(100) >= share) continue;
-      real_pwrite64(each->fd, each->bytes + at, length, each->position + (int64_t)at);
+      real_pwrite64(each->file->fd, each->bytes + at, length, each->position + (int64_t)at);
       control->reverted_sectors++;
     }
     struct stat64 now;
     /* What has made the file longer behind a write under way may have returned. */
     if (each->is_under_way) continue;
-    if (fstat64(each->fd, &now) == 0 && now.st_size > each->size_before && chance(100) < share)
-      real_ftruncate64(each->fd, each->size_before);
+    if (fstat64(each->file->fd, &now) == 0 && now.st_size > each->size_before && chance(100) < share)
+      real_ftruncate64(each->file->fd, each->size_before);
   }
 }
 
 static void revert_names(void) {
   int count = 0;
   for (struct change_of_names *each = last_change; each; each = each->before) count++;
-  int back = count == 0 ? 0 : chance(2) ? count : (int)chance((uint64_t)count + 1);
+  int back = count == 0 ? 0 : control->lies || chance(2) ? count : (int)chance((uint64_t)count + 1);
   for (struct change_of_names *each = last_change; each && back > 0; each = each->before, back--) {
     if (each->kind == CREATED) real_unlink(each->name);
     if (each->kind == RENAMED) real_rename(each->other, each->name);
@@ -183,7 +202,7 @@ static void tear(int fd, const void *bytes, size_t length, int64_t position) {
 static void cut_power(int fd, const void *bytes, size_t length, int64_t position) {
   pthread_rwlock_wrlock(&power);
   chance_state = (uint64_t)control->seed;
-  if (bytes) tear(fd, bytes, length, position);
+  if (bytes && !control->lies) tear(fd, bytes, length, position);
   revert_data();
   revert_names();
   control->cut_after_ops = 0;
@@ -338,21 +357,43 @@ long syscall(long number, ...) {
 
 /* ---- writing ---- */
 
+/* With `books` held, as are give_back(), remember_bytes() and forget(). */
+static struct handle *handle_of(int fd, struct watched *file) {
+  for (struct handle *each = handles; each; each = each->before) {
+    if (each->dev != file->dev || each->ino != file->ino) continue;
+    each->users++;
+    return each;
+  }
+  struct handle *handle = calloc(1, sizeof *handle);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  handle->fd = real_open64(path, O_RDWR | O_CLOEXEC);
+  handle->dev = file->dev;
+  handle->ino = file->ino;
+  handle->users = 1;
+  handle->before = handles;
+  return handles = handle;
+}
+
+static void give_back(struct handle *handle) {
+  if (--handle->users > 0) return;
+  struct handle **at = &handles;
+  while (*at != handle) at = &(*at)->before;
+  *at = handle->before;
+  real_close(handle->fd);
+  free(handle);
+}
+
 static struct unsynced *remember_bytes(int fd, struct watched *file, size_t length, int64_t position) {
   /* Where there was nothing, a write under way may leave zeros. */
   struct unsynced *entry = calloc(1, sizeof *entry + length);
   entry->serial = ++serials;
   struct stat64 now;
   fstat64(fd, &now);
-  entry->dev = file->dev;
-  entry->ino = file->ino;
-  /* As another description, since the one at hand may be closed, and be for writing only. */
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  entry->fd = real_open64(path, O_RDWR | O_CLOEXEC);
+  entry->file = handle_of(fd, file);
   entry->size_before = now.st_size;
   entry->position = position;
-  ssize_t had = real_pread64(entry->fd, entry->bytes, length, position);
+  ssize_t had = real_pread64(entry->file->fd, entry->bytes, length, position);
   entry->length = had < 0 ? 0 : (size_t)had;
   entry->before = last_unsynced;
   last_unsynced = entry;
@@ -362,7 +403,7 @@ static struct unsynced *remember_bytes(int fd, struct watched *file, size_t leng
 static void forget(struct unsynced **at) {
   struct unsynced *entry = *at;
   *at = entry->before;
-  real_close(entry->fd);
+  give_back(entry->file);
   free(entry);
 }
 
@@ -379,7 +420,7 @@ static void data_is_synced(struct watched *file, int64_t upto) {
   pthread_mutex_lock(&books);
   for (struct unsynced **at = &last_unsynced; *at;) {
     struct unsynced *each = *at;
-    int is_meant = each->serial <= upto && !each->is_under_way && each->dev == file->dev && each->ino == file->ino;
+    int is_meant = each->serial <= upto && !each->is_under_way && each->file->dev == file->dev && each->file->ino == file->ino;
     if (is_meant) forget(at);
     else at = &each->before;
   }
@@ -406,7 +447,9 @@ static int is_disk_dead(int counts) {
 }
 
 static void slow_down(int32_t us) {
-  if (us > 0) usleep((useconds_t)us);
+  if (us <= 0) return;
+  control->slowed++;
+  usleep((useconds_t)us);
 }
 
 static ssize_t write_watched(int fd, struct watched *file, const void *bytes, size_t length, int64_t position) {
@@ -619,8 +662,9 @@ ssize_t pread64(int fd, void *bytes, size_t length, off64_t position) {
 int statfs64(const char *path, struct statfs64 *found) {
   find_real();
   int result = real_statfs64(path, found);
-  if (result == 0 && control && control->room_bytes >= 0 && strncmp(path, data, data_length - 1) == 0)
-    found->f_bavail = found->f_bfree = (uint64_t)control->room_bytes / (uint64_t)found->f_bsize;
+  if (result != 0 || !control || control->room_bytes < 0 || strncmp(path, data, data_length - 1) != 0) return result;
+  found->f_bavail = found->f_bfree = (uint64_t)control->room_bytes / (uint64_t)found->f_bsize;
+  control->room_answers++;
   return result;
 }
 
@@ -631,6 +675,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
   int result = real_clock_gettime(clock, now);
   if (result == 0 && control && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
     int64_t offset = control->clock_offset_ms;
+    if (offset != 0) control->clock_readings++;
     now->tv_sec += offset / 1000;
     now->tv_nsec += offset % 1000 * 1000000;
     if (now->tv_nsec >= 1000000000) now->tv_sec++, now->tv_nsec -= 1000000000;
