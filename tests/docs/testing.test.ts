@@ -1,6 +1,6 @@
 /**
  * docs/testing.md shows files of docs/examples/testing as they are, and those are run: the ones for node:test always, those for
- * Vitest and Jest where these are installed, since they are 90 MB that nothing else here needs. ENTREPOT_TEST_RUNNERS names
+ * Vitest and Jest where these are installed, as CI does, since they are 90 MB that nothing else here needs. TEST_RUNNERS_DIR names
  * a directory with such a node_modules, in which `entrepot` and `amqplib` are too.
  */
 import assert from "node:assert/strict";
@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const examples = join(root, "docs/examples/testing");
-const runners = process.env["ENTREPOT_TEST_RUNNERS"];
+const runners = process.env["TEST_RUNNERS_DIR"];
 
 async function run(args: readonly string[], cwd = root): Promise<void> {
   // A test runner within a test runner would report to the outer one.
