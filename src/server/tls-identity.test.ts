@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { get } from "node:https";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -39,9 +39,13 @@ async function house(
 ): Promise<House> {
   const directory = mkdtempSync(join(tmpdir(), "entrepot-tls-"));
   const path = (name: string): string => join(directory, name);
+  let writtenAtSeconds = 1e9;
   const write = ({ certificate, key }: Certificate, otherKey = key): void => {
     writeFileSync(path("cert.pem"), certificate);
     writeFileSync(path("key.pem"), otherKey);
+    // Two writes within one tick of the file system's clock would have the same time.
+    writtenAtSeconds++;
+    for (const name of ["cert.pem", "key.pem"]) utimesSync(path(name), writtenAtSeconds, writtenAtSeconds);
   };
   write(first);
   writeFileSync(path("ca.pem"), root.certificate);
@@ -287,7 +291,7 @@ test("files are looked at every two seconds, and read when a change has stood fo
   };
   const look = async (): Promise<void> => {
     clock.advance(2000);
-    await until(() => clock.nextTimerMs() !== undefined);
+    await until(() => clock.nextTimerMs() === clock.now() + 2000);
   };
   write(second, first.key);
   await look();
