@@ -2,7 +2,7 @@
  * A journal block on disk. Integers are big endian, blocks begin at multiples of BLOCK_ALIGN.
  *
  *     0  u32  magic "ENTJ"          28  u32  0
- *     4  u16  version, 1            32  16 B identity of the journal
+ *     4  u16  version, 1 or 2       32  16 B identity of the journal
  *     6  u16  0                     48  u64  first sequence of the file that it was written for
  *     8  u64  sequence              56  u32  generation of that file
  *    16  u32  payload length        60  u32  CRC of bytes 0 to 59: "the block's CRC"
@@ -23,8 +23,9 @@ import { BLOCK_ALIGN, BLOCK_HEADER_BYTES } from "./log.ts";
 import { readU64, writeU64 } from "./u64.ts";
 
 const magic = 0x454e544a;
-/** Of what is written; what is read may be older. */
-export const journalVersion = 1;
+/** Of what is written; what is read may be older. Blocks of 2 may hold records that a program that knows 1 does not know. */
+export const journalVersion = 2;
+const versionMin = 1;
 export const IDENTITY_BYTES = 16;
 
 /** Which file a block belongs to. */
@@ -68,12 +69,18 @@ export function sealBlock(
 export function isHeaderValid(buffer: Buffer, at: number, key: FileKey, identity: Buffer | undefined): boolean {
   return (
     buffer.readUInt32BE(at) === magic &&
-    buffer.readUInt32BE(at + 4) === journalVersion << 16 &&
+    isVersionKnown(buffer.readUInt32BE(at + 4)) &&
     readU64(buffer, at + 48) === key.first &&
     buffer.readUInt32BE(at + 56) === key.generation &&
     buffer.readUInt32BE(at + 60) === crc32(buffer, at, at + 60) &&
     (identity === undefined || identity.compare(buffer, at + 32, at + 32 + IDENTITY_BYTES) === 0)
   );
+}
+
+/** The lower half is 0. */
+function isVersionKnown(field: number): boolean {
+  const version = field / 0x1_0000;
+  return Number.isInteger(version) && version >= versionMin && version <= journalVersion;
 }
 
 /** For a block whose header is valid and which lies in the buffer whole. */

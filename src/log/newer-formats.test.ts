@@ -43,7 +43,7 @@ async function namesOf(disk: MemoryDisk): Promise<string[]> {
 test("a journal of a newer version is refused, and nothing is touched", async () => {
   const { disk, journal } = await written();
   await edit(disk, journal, (bytes) => {
-    bytes.writeUInt16BE(2, 4);
+    bytes.writeUInt16BE(3, 4);
     bytes.writeUInt32BE(crc32(bytes, 0, 60), 60);
   });
   const draft = await disk.open("segment-0000000000000009.seg.tmp", "write");
@@ -51,7 +51,7 @@ test("a journal of a newer version is refused, and nothing is touched", async ()
   const before = await namesOf(disk);
   await check.rejects(open(disk), {
     code: "NEWER_FORMAT",
-    message: new RegExp(`^${journal} has format 2, and this version of Entrepot knows 1: .*Nothing was changed`),
+    message: new RegExp(`^${journal} has format 3, and this version of Entrepot knows 2: .*Nothing was changed`),
   });
   check.deepEqual(await namesOf(disk), before);
 });
