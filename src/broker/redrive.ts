@@ -1,12 +1,9 @@
 /** Back to where they came from: the messages of a dead-letter queue return to the queue in which they first died. */
+import { pausesOf } from "../base/pauses.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
 import type { Core } from "./core.ts";
 import { isRefusedSomewhere, publicationOf } from "./dead-letter.ts";
 import { SessionState } from "./subscription/session.ts";
-
-/** After so much the turn of the event loop is given back: messages in memory are there at once, and others have a turn, too. */
-const sliceMessages = 256;
-const sliceMs = 3;
 
 /**
  * Moves up to `countMax` ready messages of `queue` each to the queue of its first death, in one atomic step a message. A
@@ -15,16 +12,13 @@ const sliceMs = 3;
 export async function redrive(core: Core, queue: QueueState, countMax: number): Promise<number> {
   const session = new SessionState(core);
   let moved = 0;
-  let looked = 0;
-  let sliceFromMs = core.clock.elapsedMs();
+  const pause = pausesOf(core.clock);
   // What stays is held until the end, so that each is looked at once.
   for (let looks = queue.readyCount; looks > 0 && moved < countMax; looks--) {
     const step = await redriveOne(core, queue, session);
     if (step === "empty") break;
     if (step === "moved") moved++;
-    if (++looked % sliceMessages !== 0 && core.clock.elapsedMs() - sliceFromMs < sliceMs) continue;
-    await new Promise<void>((resolve) => core.clock.defer(resolve));
-    sliceFromMs = core.clock.elapsedMs();
+    await pause();
     // The queue, or the broker, may have gone meanwhile: nobody would answer any more.
     if (queue.isDeleted || session.isClosed) break;
   }

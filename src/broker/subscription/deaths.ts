@@ -27,8 +27,8 @@ export class Deaths {
   readonly #subscription: Subscription;
   /** Of the subscription: withEntry() and die() find the message there. */
   readonly #entry: EntryCursor;
-  /** The dead that were refused, in the order in which they are offered again. */
-  readonly #refused = new OffsetHeap();
+  /** The dead that were refused, in the order in which they are offered again. Few queues ever have some. */
+  #refused: OffsetHeap | undefined;
   /** Those that the round at hand was refused. */
   readonly #again: number[] = [];
   #round = 0;
@@ -60,7 +60,7 @@ export class Deaths {
 
   /** Recovery: one that was refused before. */
   restore(offset: number): void {
-    this.#refused.push(0, offset);
+    this.#noteRefused(0, offset);
     this.#arm();
   }
 
@@ -87,7 +87,12 @@ export class Deaths {
 
   #putBack(offset: number): void {
     const isOneWay = this.#subscription.settings.deadLetter?.routingKey !== undefined;
-    this.#refused.push(isOneWay ? 0 : this.#round, offset);
+    this.#noteRefused(isOneWay ? 0 : this.#round, offset);
+  }
+
+  #noteRefused(round: number, offset: number): void {
+    this.#refused ??= new OffsetHeap();
+    this.#refused.push(round, offset);
   }
 
   #arm(): void {
@@ -110,9 +115,10 @@ export class Deaths {
   #offerNext(): boolean {
     const subscription = this.#subscription;
     if (subscription.isDeleted) return false;
-    if (this.#refused.size === 0 || this.#again.length === refusalsMax) return this.#endRound();
-    const offset = this.#refused.peekValue();
-    this.#refused.pop();
+    const refused = this.#refused;
+    if (refused === undefined || refused.size === 0 || this.#again.length === refusalsMax) return this.#endRound();
+    const offset = refused.peekValue();
+    refused.pop();
     const reason = subscription.attempts.get(offset)?.death;
     // It was purged meanwhile.
     if (reason === undefined || subscription.settled.has(offset)) return true;
@@ -146,7 +152,8 @@ export class Deaths {
   #endRound(): false {
     for (const offset of this.#again.splice(0)) this.#putBack(offset);
     this.#isOffering = false;
-    if (this.#refused.size > 0) this.#arm();
+    if (this.#refused?.size === 0) this.#refused = undefined;
+    if (this.#refused !== undefined) this.#arm();
     return false;
   }
 }

@@ -7,8 +7,8 @@ import type { Subscription } from "./subscription.ts";
 
 export class ReadyBytes {
   readonly #subscription: Subscription;
-  /** Offsets of ready messages that are not in the sum. */
-  readonly #uncounted = new Set<number>();
+  /** Offsets of ready messages that are not in the sum; undefined: there are none. */
+  #uncounted: Set<number> | undefined;
   /** While the sum is made anew: what became ready meanwhile, and is in it. */
   #counted: Set<number> | undefined;
 
@@ -23,7 +23,7 @@ export class ReadyBytes {
     this.#counted?.add(offset);
     if (bytes >= 0) subscription.readyBytes += bytes;
     else {
-      this.#uncounted.add(offset);
+      (this.#uncounted ??= new Set()).add(offset);
       if (subscription.settings.maxLengthBytes >= 0) this.#count(offset);
     }
   }
@@ -31,19 +31,19 @@ export class ReadyBytes {
   /** The message, which has so many, is not ready any more. */
   remove(offset: number, bytes: number): void {
     const subscription = this.#subscription;
-    const isCounted = this.#uncounted.size === 0 || !this.#uncounted.delete(offset);
+    const isCounted = !this.#takeUncounted(offset);
     if (subscription.readyCount === 0) subscription.readyBytes = 0;
     else if (isCounted) subscription.readyBytes = Math.max(0, subscription.readyBytes - bytes);
   }
 
   /** From now on bytes are limited. */
   countAll(): void {
-    for (const offset of this.#uncounted) this.#count(offset);
+    for (const offset of this.#uncounted ?? []) this.#count(offset);
   }
 
   /** Nothing is ready any more. */
   clear(): void {
-    this.#uncounted.clear();
+    this.#uncounted = undefined;
     this.#subscription.readyBytes = 0;
   }
 
@@ -62,12 +62,20 @@ export class ReadyBytes {
     this.#counted = undefined;
   }
 
+  /** Whether the message was not in the sum. */
+  #takeUncounted(offset: number): boolean {
+    const uncounted = this.#uncounted;
+    if (uncounted === undefined || !uncounted.delete(offset)) return false;
+    if (uncounted.size === 0) this.#uncounted = undefined;
+    return true;
+  }
+
   #count(offset: number): void {
     const subscription = this.#subscription;
     subscription.partition.load(offset, true, () => {
       const bytes = subscription.partition.bodyLength(offset);
       // Nowhere, or gone from memory again: it counts for nothing.
-      if (subscription.isDeleted || bytes < 0 || !this.#uncounted.delete(offset)) return;
+      if (subscription.isDeleted || bytes < 0 || !this.#takeUncounted(offset)) return;
       subscription.readyBytes += bytes;
       subscription.limitLength();
     });

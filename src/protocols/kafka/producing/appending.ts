@@ -55,7 +55,7 @@ export class Appending {
     if (records === null) return;
     const { batch } = this.#check;
     const fault = findProducedBatch(batch, records, 0, records.length, version);
-    if (fault === null && batch.bytes >= batchAt.records) this.#refused.add(queue, batch, server.broker.clock.now());
+    if (fault === null && batch.bytes >= batchAt.records) this.#refused.add(queue, batch, server.clock.elapsedMs());
   }
 
   /** Answers an error's code; NONE: it is appended, or was before. */
@@ -75,7 +75,8 @@ export class Appending {
     this.baseOffset = verdict;
     if (verdict < 0 && verdict !== producerVerdict.next) return codeOf(verdict);
     if (verdict === producerVerdict.next) {
-      if (this.#refused.hasEarlier(queue, check.batch, nowMs)) return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
+      if (this.#refused.hasEarlier(queue, check.batch, call.server.clock))
+        return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
       const fate = isQueue ? this.#appendToQueue(call, topic, queue, batch) : this.#append(topic, queue, nowMs);
       if (fate !== errorCode.NONE) return fate;
     }
@@ -117,7 +118,7 @@ export class Appending {
     const queued = this.#queued;
     if (!queue.hasRoom(queued.count, queued.bodyBytes)) {
       this.#check.reason = `Queue '${topic.name}' is at its length limit.`;
-      this.#refused.add(queue, this.#check.batch, server.broker.clock.now());
+      this.#refused.add(queue, this.#check.batch, server.clock.elapsedMs());
       return errorCode.KAFKA_STORAGE_ERROR;
     }
     const [first] = topic.partitions;

@@ -10,12 +10,14 @@
  * gives up goes on in a new epoch.
  */
 
+import type { Clock } from "../../../base/clock.ts";
 import type { Queue } from "../../../broker/api.ts";
 import type { BatchView } from "../codec/record-batch.ts";
 
 interface Refusal {
   readonly epoch: number;
   readonly sequence: number;
+  /** Of a clock that only goes forward. */
   readonly sinceMs: number;
 }
 
@@ -28,23 +30,24 @@ export class RefusedBatches {
   readonly #byQueue = new WeakMap<Queue, Map<number, Refusal>>();
 
   /** The batch is to come again, before those behind it. */
-  add(queue: Queue, { producerId, producerEpoch: epoch, baseSequence: sequence }: BatchView, nowMs: number): void {
+  add(queue: Queue, { producerId, producerEpoch: epoch, baseSequence: sequence }: BatchView, elapsedMs: number): void {
     if (producerId < 0 || sequence < 0) return;
     const byProducer = this.#byQueue.get(queue) ?? new Map<number, Refusal>();
     const known = byProducer.get(producerId);
     if (known !== undefined && known.epoch > epoch) return;
     const isLowest = known === undefined || known.epoch < epoch || isBefore(sequence, known.sequence);
     byProducer.delete(producerId);
-    byProducer.set(producerId, { epoch, sequence: isLowest ? sequence : known.sequence, sinceMs: nowMs });
+    byProducer.set(producerId, { epoch, sequence: isLowest ? sequence : known.sequence, sinceMs: elapsedMs });
     this.#byQueue.set(queue, byProducer);
     const [oldest] = byProducer.keys();
     if (byProducer.size > producersMax) byProducer.delete(oldest!);
   }
 
   /** Whether one that is before this batch was refused, and has not come again. */
-  hasEarlier(queue: Queue, batch: BatchView, nowMs: number): boolean {
+  hasEarlier(queue: Queue, batch: BatchView, clock: Pick<Clock, "elapsedMs">): boolean {
     const known = this.#byQueue.get(queue)?.get(batch.producerId);
-    if (known === undefined || known.epoch !== batch.producerEpoch || nowMs - known.sinceMs >= keptMs) return false;
+    if (known === undefined || known.epoch !== batch.producerEpoch) return false;
+    if (clock.elapsedMs() - known.sinceMs >= keptMs) return false;
     return isBefore(known.sequence, batch.baseSequence);
   }
 

@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from "../../../../base/clock.ts";
+import { pausesOf } from "../../../../base/pauses.ts";
 import type { Broker, Entry, Queue, Session } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import { Fault, notFound, resource } from "../../model/errors.ts";
@@ -30,9 +31,6 @@ const answerCharactersMax = 50_000_000;
 /** Of one payload. No text can be longer than half a gigabyte; JSON may write a character as six, base64 three bytes as four. */
 const textBytesMax = 80_000_000;
 const base64BytesMax = 380_000_000;
-/** After so much the turn is given back. */
-const sliceMessages = 128;
-const sliceMs = 3;
 
 export const getRoutes: readonly Route[] = [
   {
@@ -116,7 +114,7 @@ async function takeAll(source: Source, wish: Wish, trace: Trace): Promise<string
   const { session, clock, queue } = source;
   const { ackMode } = wish;
   const noAck = ackMode === "ack_requeue_false";
-  const pause = pauses(clock);
+  const pause = pausesOf(clock);
   const texts: string[] = [];
   const leases: number[] = [];
   let characters = 0;
@@ -138,21 +136,6 @@ async function takeAll(source: Source, wish: Wish, trace: Trace): Promise<string
     await pause();
   }
   return texts;
-}
-
-/** To be called after each message: a promise when it is time for others. */
-function pauses(clock: Clock): () => Promise<void> | undefined {
-  let count = 0;
-  let fromMs = clock.elapsedMs();
-  return () => {
-    if (++count % sliceMessages !== 0 && clock.elapsedMs() - fromMs < sliceMs) return undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    clock.defer(() => {
-      fromMs = clock.elapsedMs();
-      resolve();
-    });
-    return promise;
-  };
 }
 
 interface Taken {
