@@ -42,6 +42,13 @@ export class Copy {
     this.appended = appended;
   }
 
+  /** By its own time to live, or its queue's, whichever is shorter; below 0: for ever. */
+  get lifeMs(): number {
+    const { ttlMs } = this.queue.settings;
+    if (this.ttlMs < 0 || ttlMs < 0) return Math.max(this.ttlMs, ttlMs);
+    return Math.min(this.ttlMs, ttlMs);
+  }
+
   get text(): string {
     return `message ${this.number}${this.path === "" ? "" : ` (${this.path})`} at ${this.queue.name}#${this.queue.id}/${this.offset}`;
   }

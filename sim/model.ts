@@ -177,8 +177,7 @@ export class Model {
     }
   }
 
-  #isExpired({ ttlMs, timestampMs, deliverAtMs, queue }: Copy): boolean {
-    const lifeMs = shorterTtl(ttlMs, queue.settings.ttlMs);
+  #isExpired({ lifeMs, timestampMs, deliverAtMs }: Copy): boolean {
     return lifeMs >= 0 && Math.max(timestampMs, deliverAtMs) + lifeMs <= this.maxMs;
   }
 
@@ -321,7 +320,7 @@ export class Model {
   }
 
   #checkExpiry(copy: Copy, isGet: boolean): void {
-    const ttlMs = shorterTtl(copy.ttlMs, copy.queue.settings.ttlMs);
+    const ttlMs = copy.lifeMs;
     if (ttlMs < 0 || this.hasJumpedBack || (ttlMs === 0 && !isGet)) return;
     ensure(
       Math.max(copy.timestampMs, copy.deliverAtMs) + ttlMs > this.clockMs(),
@@ -496,9 +495,4 @@ export class Model {
       );
     }
   }
-}
-
-function shorterTtl(a: number, b: number): number {
-  if (a < 0) return b;
-  return b < 0 ? a : Math.min(a, b);
 }
