@@ -7,10 +7,13 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import net from "node:net";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { ControlPage } from "./control-page.ts";
+
+const repository = join(import.meta.dirname, "..");
+/** What is tortured. */
+export const programPath = resolve(repository, process.env["ENTREPOT_MAIN"] ?? "src/main.ts");
 
 /** How a life may end, as it was asked to. */
 export type Ending = "SIGKILL" | "SIGTERM" | "power" | "disk";
@@ -112,9 +115,8 @@ export class Broker {
       "kafka.advertised": this.#options.kafkaAdvertised(),
     };
     const listen = { amqp: this.ports.amqp, kafka: this.ports.kafka };
-    const program = process.env["ENTREPOT_MAIN"] ?? "src/main.ts";
     return [
-      fileURLToPath(new URL(`../${program}`, import.meta.url)),
+      programPath,
       ...["start", "--data", this.dataDir],
       ...Object.entries(listen).flatMap(([protocol, port]) => ["--listen", `${protocol}=127.0.0.1:${port}`]),
       ...Object.entries(set).flatMap(([key, value]) => ["--set", `${key}=${value}`]),

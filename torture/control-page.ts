@@ -23,9 +23,24 @@ const fields = {
   revertedSectors: [80, 8],
   revertedNames: [88, 8],
   syncs: [96, 8],
+  slowed: [104, 8],
+  clockReadings: [112, 8],
+  roomAnswers: [120, 8],
 } as const;
 
 type Field = keyof typeof fields;
+/** What the shim says that it has done, in all lives of the program before which it stands. */
+export type Counter = Extract<
+  Field,
+  | "refused"
+  | "failedWrites"
+  | "failedReads"
+  | "revertedSectors"
+  | "revertedNames"
+  | "slowed"
+  | "clockReadings"
+  | "roomAnswers"
+>;
 
 export class ControlPage {
   readonly path: string;

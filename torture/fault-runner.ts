@@ -8,7 +8,7 @@ import { flipInSegment } from "./flip.ts";
 import type { History } from "./history.ts";
 import { showFault, type FaultKind, type PlannedFault } from "./plan.ts";
 import type { Proxy } from "./proxy.ts";
-import { readCounters, type Counter } from "./shim/counters.ts";
+import type { Counter } from "./control-page.ts";
 import type { Tally } from "./tally.ts";
 
 const mebibyte = 1024 * 1024;
@@ -183,8 +183,8 @@ export class FaultRunner {
   }
 
   #sumOf(counters: readonly Counter[]): number {
-    const counted = readCounters(this.#scene.broker.control.path);
-    return counters.reduce((sum, counter) => sum + counted[counter], 0);
+    const { control } = this.#scene.broker;
+    return counters.reduce((sum, counter) => sum + control.get(counter), 0);
   }
 
   async #during(forMs: number, field: "roomBytes" | "slowWriteUs", value: number, healed: number): Promise<void> {

@@ -2,9 +2,9 @@
 
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, relative } from "node:path";
 import { Chance } from "../sim/chance.ts";
+import { programPath } from "./broker.ts";
 import type { Options } from "./options.ts";
 import { planRound, shimFaults, type FaultKind } from "./plan.ts";
 import { runRound, type RoundResult } from "./round.ts";
@@ -13,8 +13,6 @@ import { Stage } from "./stage.ts";
 import { Tally } from "./tally.ts";
 
 const shownMax = 20;
-/** As broker.ts starts it. */
-const program = process.env["ENTREPOT_MAIN"] ?? "src/main.ts";
 const loadMsMin = 8000;
 
 export class Run {
@@ -33,8 +31,7 @@ export class Run {
   constructor(options: Options, say: (line: string) => void) {
     this.#options = options;
     this.#say = say;
-    if (!existsSync(fileURLToPath(new URL(`../${program}`, import.meta.url))))
-      throw new Error(`there is no ${program}`);
+    if (!existsSync(programPath)) throw new Error(`there is no ${programPath}: npm run build makes dist/main.js`);
     this.#round = options.fromRound;
     this.directory = mkdtempSync(join(options.directory ?? tmpdir(), "entrepot-torture-"));
     const shim = compileShim(this.directory);
@@ -53,7 +50,9 @@ export class Run {
   async all(): Promise<void> {
     const { minutes, seed, fromRound } = this.#options;
     const kinds = this.#kinds.join(", ") || "none";
-    this.#say(`${program}: seed ${seed}, ${minutes} minutes, faults: ${kinds}; in ${this.directory}`);
+    this.#say(
+      `${relative(join(import.meta.dirname, ".."), programPath)}: seed ${seed}, ${minutes} minutes, faults: ${kinds}; in ${this.directory}`,
+    );
     const deadline = performance.now() + minutes * 60_000;
     while (performance.now() < deadline) await this.#onOneStage(deadline);
     const rounds = this.#round - fromRound;

@@ -9,7 +9,6 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ControlPage } from "./control-page.ts";
-import { readCounters } from "./shim/counters.ts";
 import { compileShim } from "./shim.ts";
 
 interface Scene {
@@ -153,18 +152,18 @@ test("a disk has room for so much, and no more until something is removed", asyn
   scene.control.set("roomBytes", 6000);
   const { said } = await scene.run("dsync a x", "dsync b y", "dsync a z", "remove a", "dsync c x");
   assert.deepEqual(said, ["dsync a x", "dsync b y: ENOSPC", "dsync a z", "remove a", "dsync c x"]);
-  assert.ok(readCounters(scene.control.path).refused > 0);
+  assert.ok(scene.control.get("refused") > 0);
 });
 
 test("who asks how much room there is hears it", async (t) => {
   const scene = sceneOf(t);
   if (scene === undefined) return;
   const before = Number((await scene.run("room")).said[0]);
-  assert.equal(readCounters(scene.control.path).roomAnswers, 0);
+  assert.equal(scene.control.get("roomAnswers"), 0);
   scene.control.set("roomBytes", 1_000_000);
   const { said } = await scene.run("room");
   assert.ok(Number(said[0]) <= 1_000_000 && Number(said[0]) > 0 && before > 1_000_000, `${before}, then ${said[0]}`);
-  assert.equal(readCounters(scene.control.path).roomAnswers, 1);
+  assert.equal(scene.control.get("roomAnswers"), 1);
 });
 
 test("so many reads fail as was set, and none of a disk that is healed", async (t) => {
@@ -181,7 +180,7 @@ test("so many reads fail as was set, and none of a disk that is healed", async (
   control.set("eioReadPer64k", 16_384);
   const some = await failedOf();
   assert.ok(some >= 8 && some <= 32, `${some} of 64, where a quarter was meant`);
-  assert.equal(readCounters(control.path).failedReads, 64 + some);
+  assert.equal(control.get("failedReads"), 64 + some);
   control.heal();
   assert.equal(await failedOf(), 0);
 });
@@ -192,13 +191,13 @@ test("writes and syncs of files take as long as was set, and are counted", async
   const { control, run } = scene;
   const steps = ["dsync a x", "dsync a y", "sync a", "elapsed"];
   await run(...steps);
-  assert.equal(readCounters(control.path).slowed, 0);
+  assert.equal(control.get("slowed"), 0);
   control.set("slowWriteUs", 300_000);
   assert.ok(Number((await run(...steps)).said.at(-1)) >= 3 * 300);
-  assert.equal(readCounters(control.path).slowed, 3);
+  assert.equal(control.get("slowed"), 3);
   control.heal();
   await run(...steps);
-  assert.equal(readCounters(control.path).slowed, 3);
+  assert.equal(control.get("slowed"), 3);
 });
 
 test("a disk that fails fails for good, until it is healed", async (t) => {
@@ -216,9 +215,9 @@ test("the clock is where it was set", async (t) => {
   if (scene === undefined) return;
   const hour = 3_600_000;
   await scene.run("clock");
-  assert.equal(readCounters(scene.control.path).clockReadings, 0);
+  assert.equal(scene.control.get("clockReadings"), 0);
   scene.control.set("clockOffsetMs", -hour);
   const { said } = await scene.run("clock");
-  assert.ok(readCounters(scene.control.path).clockReadings > 0);
+  assert.ok(scene.control.get("clockReadings") > 0);
   assert.ok(Math.abs(Number(said[0]) - (Date.now() - hour)) < 60_000, String(said[0]));
 });
