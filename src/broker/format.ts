@@ -69,6 +69,12 @@ export interface MessageFormat {
 
   // Of formats with batches:
 
+  /**
+   * A batch guards itself: the CRC-32C, big endian, of its bytes from `from` on stands at `at`. Whoever publishes one has
+   * verified it, so the bytes need not be summed again.
+   */
+  readonly ownCrc?: { readonly at: number; readonly from: number };
+
   /** False: its bytes are not what they should be, or `into` has no room. What holds no messages (isControl) has none. */
   unpack?(batch: Entry, into: UnpackTarget): boolean;
   /** No messages for consumers, but a word to readers of its own protocol. */

@@ -116,6 +116,14 @@ export const testFormat: MessageFormat = {
   },
 };
 
+/** Its batches guard themselves: the base offset, the CRC-32C of what follows, and a text. */
+export const guardedFormat: MessageFormat = {
+  ...testFormat,
+  id: 8,
+  name: "test-guarded",
+  ownCrc: { at: 4, from: 8 },
+};
+
 /** A message of the tests' batches; the value null makes it a tombstone. */
 export interface BatchMessage {
   readonly delta: number;
@@ -466,7 +474,7 @@ export class Bottle {
       clock,
       random: seededRandom(this.#seed),
       logger,
-      formats: [testFormat],
+      formats: [testFormat, guardedFormat],
       fatal: (error) => void (this.fatal = error),
       ...(this.#options.namespaces === undefined ? {} : { namespaces: this.#options.namespaces }),
       ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),

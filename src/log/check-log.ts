@@ -143,7 +143,7 @@ function closedJournal(nextSeq: number): Journal {
     nextSeq,
     bytesSinceTrim: 0,
     bytesSinceRotate: 0,
-    append: (_buffer, _length, done) => queueMicrotask(() => done(readOnly())),
+    append: (_buffer, _length, _known, done) => queueMicrotask(() => done(readOnly())),
     rotate: () => nextSeq,
     extents: () => [],
     trim: refuse,

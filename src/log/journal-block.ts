@@ -2,15 +2,16 @@
  * A journal block on disk. Integers are big endian, blocks begin at multiples of BLOCK_ALIGN.
  *
  *     0  u32  magic "ENTJ"          28  u32  0
- *     4  u16  version, 1 or 2       32  16 B identity of the journal
+ *     4  u16  version, 1 to 3       32  16 B identity of the journal
  *     6  u16  0                     48  u64  first sequence of the file that it was written for
  *     8  u64  sequence              56  u32  generation of that file
  *    16  u32  payload length        60  u32  CRC of bytes 0 to 59: "the block's CRC"
  *    20  u32  payload CRC           64       payload, then zeros up to a multiple of BLOCK_ALIGN
  *    24  u32  CRC of the block before, 0 where it is not known
  *
- * The payload's CRC covers the padding too, so that no byte of a block is without a check; the block's CRC covers the
- * payload's, the sequence and the predecessor's CRC, so that it stands for everything up to here: a chain.
+ * The payload's CRC is CRC-32C (before version 3: CRC-32, as the block's own), since clients bring that one along, and what
+ * they have summed is not summed again. It covers the padding too, so that no byte of a block is without a check; the block's
+ * CRC covers the payload's, the sequence and the predecessor's CRC, so that it stands for everything up to here: a chain.
  *
  * Files are recycled, and what an earlier life left behind the newest block is made of perfect blocks. Those tell
  * themselves apart by the file that they were written for. The identity does the same for files of another journal,
@@ -19,12 +20,14 @@
 
 import { assert } from "../base/assert.ts";
 import { crc32 } from "../base/crc.ts";
+import { crc32c, joinCrc32c } from "../base/crc32c.ts";
 import { BLOCK_ALIGN, BLOCK_HEADER_BYTES } from "./log.ts";
 import { readU64, writeU64 } from "./u64.ts";
 
 const magic = 0x454e544a;
 /** Of what is written; what is read may be older. Blocks of 2 may hold records that a program that knows 1 does not know. */
-export const journalVersion = 2;
+export const journalVersion = 3;
+const versionOfCrc32c = 3;
 const versionMin = 1;
 export const IDENTITY_BYTES = 16;
 
@@ -38,10 +41,11 @@ export function paddedLength(length: number): number {
   return Math.ceil(length / BLOCK_ALIGN) * BLOCK_ALIGN;
 }
 
-/** Makes buffer[0, length) with its payload a whole block; answers the block's CRC. */
+/** Makes buffer[0, length) with its payload a whole block; answers the block's CRC. `known` as in Journal.append(). */
 export function sealBlock(
   buffer: Buffer,
   length: number,
+  known: readonly number[],
   seq: number,
   previousCrc: number,
   identity: Buffer,
@@ -54,7 +58,7 @@ export function sealBlock(
   buffer.writeUInt32BE(journalVersion << 16, 4);
   writeU64(buffer, seq, 8);
   buffer.writeUInt32BE(length - BLOCK_HEADER_BYTES, 16);
-  buffer.writeUInt32BE(crc32(buffer, BLOCK_HEADER_BYTES, padded), 20);
+  buffer.writeUInt32BE(payloadCrc(buffer, padded, known), 20);
   buffer.writeUInt32BE(previousCrc, 24);
   buffer.writeUInt32BE(0, 28);
   identity.copy(buffer, 32);
@@ -63,6 +67,18 @@ export function sealBlock(
   const crc = crc32(buffer, 0, 60);
   buffer.writeUInt32BE(crc, 60);
   return crc;
+}
+
+function payloadCrc(buffer: Buffer, padded: number, known: readonly number[]): number {
+  let crc = 0;
+  let at = BLOCK_HEADER_BYTES;
+  for (let i = 0; i < known.length; i += 3) {
+    const start = known[i]!;
+    const end = known[i + 1]!;
+    crc = joinCrc32c(crc32c(buffer, at, start, crc), known[i + 2]!, end - start);
+    at = end;
+  }
+  return crc32c(buffer, at, padded, crc);
 }
 
 /** Whether an intact header of a block of this file, and of this journal if it is known yet, begins at `at`. */
@@ -86,7 +102,8 @@ function isVersionKnown(field: number): boolean {
 /** For a block whose header is valid and which lies in the buffer whole. */
 export function isPayloadValid(buffer: Buffer, at: number): boolean {
   const end = at + paddedLength(BLOCK_HEADER_BYTES + payloadLengthAt(buffer, at));
-  return buffer.readUInt32BE(at + 20) === crc32(buffer, at + BLOCK_HEADER_BYTES, end);
+  const crc = buffer.readUInt16BE(at + 4) < versionOfCrc32c ? crc32 : crc32c;
+  return buffer.readUInt32BE(at + 20) === crc(buffer, at + BLOCK_HEADER_BYTES, end);
 }
 
 export const seqAt = (buffer: Buffer, at: number): number => readU64(buffer, at + 8);

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { crc32 } from "../base/crc.ts";
+import { crc32c } from "../base/crc32c.ts";
 import { seededRandom } from "../base/random.ts";
+import { BLOCK_HEADER_BYTES } from "./log.ts";
 import type { Disk, DiskFile } from "./log.ts";
 import { MemoryDisk } from "./memory/memory-disk.ts";
 import { appendBlock, bareFiles, payloadOf, readBack, seqsOf } from "./test-blocks.ts";
@@ -261,6 +264,61 @@ test("blocks that changed places are damage, and so is a file of another journal
   const foreign = Buffer.concat([bytes.subarray(0, 12_288), other.bytesOf(name).subarray(12_288)]);
   const mixed = await readBack(withBytes(disk, name, foreign));
   assert.deepEqual(seqsOf(mixed), [1, 2, 3]);
+});
+
+test("what the caller has summed is not summed again, and the block is the same", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 100_000 }),
+      fc.array(fc.nat(100_000), { maxLength: 8 }),
+      async (length, marks) => {
+        const payload = payloadOf(1, length);
+        const cuts = [...new Set(marks.map((mark) => mark % (length + 1)))].sort((a, b) => a - b);
+        const known: number[] = [];
+        for (let i = 0; i + 1 < cuts.length; i += 2) {
+          const [start, end] = [cuts[i]!, cuts[i + 1]!];
+          known.push(BLOCK_HEADER_BYTES + start, BLOCK_HEADER_BYTES + end, crc32c(payload, start, end));
+        }
+        const disks = [new MemoryDisk(), new MemoryDisk()];
+        for (const [index, disk] of disks.entries()) {
+          const { journal } = await readBack(disk);
+          await appendBlock(journal, payload, index === 0 ? [] : known);
+          await journal.close();
+        }
+        const [name] = await journalNames(disks[0]!);
+        assert.ok(disks[0]!.bytesOf(name!).equals(disks[1]!.bytesOf(name!)));
+        assert.deepEqual(seqsOf(await readBack(disks[1]!)), [1]);
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test("blocks of versions that summed their payload by CRC-32 are read, and continued", async () => {
+  const disk = await diskWith([100, 9000]);
+  const name = (await journalNames(disk))[0]!;
+  const bytes = Buffer.from(disk.bytesOf(name));
+  let before = 0;
+  for (const [at, end, version] of [
+    [0, 4096, 1],
+    [4096, 16_384, 2],
+  ] as const) {
+    bytes.writeUInt16BE(version, at + 4);
+    bytes.writeUInt32BE(crc32(bytes, at + BLOCK_HEADER_BYTES, end), at + 20);
+    bytes.writeUInt32BE(before, at + 24);
+    before = crc32(bytes, at, at + 60);
+    bytes.writeUInt32BE(before, at + 60);
+  }
+  const old = withBytes(disk, name, bytes);
+  const found = await readBack(old);
+  assert.deepEqual([seqsOf(found), found.damage], [[1, 2], []]);
+  await appendBlock(found.journal, payloadOf(3));
+  await found.journal.close();
+  const again = await readBack(old);
+  assert.deepEqual([seqsOf(again), again.damage], [[1, 2, 3], []]);
+  bytes.writeUInt16BE(3, 4);
+  bytes.writeUInt32BE(crc32(bytes, 0, 60), 60);
+  assert.deepEqual(seqsOf(await readBack(withBytes(disk, name, bytes))), [2], "by its version, and by that alone");
 });
 
 test("a block of an older version of the journal breaks the chain", async () => {

@@ -73,6 +73,7 @@ class DiskJournal implements Journal {
   #done: ((error: Error | undefined) => void) | undefined;
   #buffer: Buffer | undefined;
   #length = 0;
+  #known: readonly number[] = [];
   #padded = 0;
   #crc = 0;
   #whenIdle: (() => void) | undefined;
@@ -88,7 +89,13 @@ class DiskJournal implements Journal {
     this.bytesSinceRotate = recovered.bytesReplayed;
   }
 
-  append(buffer: Buffer, length: number, done: (error: Error | undefined) => void, isLone = false): void {
+  append(
+    buffer: Buffer,
+    length: number,
+    known: readonly number[],
+    done: (error: Error | undefined) => void,
+    isLone = false,
+  ): void {
     assert(this.#done === undefined, "one append at a time");
     this.#done = done;
     if (this.#error !== undefined) {
@@ -97,6 +104,7 @@ class DiskJournal implements Journal {
     }
     this.#buffer = buffer;
     this.#length = length;
+    this.#known = known;
     this.#padded = paddedLength(length);
     const seq = this.nextSeq++;
     const tail = this.#tail;
@@ -168,7 +176,7 @@ class DiskJournal implements Journal {
 
   #write(tail: TailFile, file: JournalFile, seq: number, isLone: boolean): void {
     const buffer = this.#buffer!;
-    this.#crc = sealBlock(buffer, this.#length, seq, this.#lastCrc, this.#identity, file);
+    this.#crc = sealBlock(buffer, this.#length, this.#known, seq, this.#lastCrc, this.#identity, file);
     tail.write(buffer, this.#padded, this.#written, isLone);
   }
 

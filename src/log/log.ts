@@ -86,9 +86,17 @@ export interface Journal {
    * BLOCK_ALIGN (the buffer has that room) and writes. One append at a time; the buffer is not to be touched
    * until done. done(undefined): the block is durable. done(error) with code 'ENOSPC': nothing happened, the
    * same append may be tried again. Any other error: the journal is dead and refuses everything that follows.
+   * `known`: parts of the payload whose CRC-32C the caller has already, so that they need not be read for it: start, end
+   * and CRC of the first, then of the next, one behind the other. A wrong one makes a block that will not be found again.
    * `isLone`: nothing else has to be done meanwhile, so `done` may be called before append() returns.
    */
-  append(buffer: Buffer, length: number, done: (error: Error | undefined) => void, isLone?: boolean): void;
+  append(
+    buffer: Buffer,
+    length: number,
+    known: readonly number[],
+    done: (error: Error | undefined) => void,
+    isLone?: boolean,
+  ): void;
   /** The next append begins a new file. Answers its first sequence. */
   rotate(): number;
   /**
@@ -161,6 +169,8 @@ export interface CheckpointStore {
 /** A partition's entries in one segment, in offset order. Numbers of a run that stay in memory. */
 export interface RunMeta {
   segment: number;
+  /** Of the segment's format. */
+  version: number;
   partition: number;
   firstOffset: number;
   lastOffset: number;
@@ -188,8 +198,11 @@ export const ENTRY_TIMESTAMP_AT = 4;
 /** Writes one segment in the background. Under its final name it is complete. */
 export interface SegmentBuilder {
   beginRun(partition: number): void;
-  /** Copies the entry in; answers its position in the file, for share(). Offsets grow within a run. */
-  put(offset: number, timestamp: number, source: Buffer, start: number, end: number): number;
+  /**
+   * Copies the entry in; answers its position in the file, for share(). Offsets grow within a run. `crc`: its CRC-32C,
+   * where the caller has it already.
+   */
+  put(offset: number, timestamp: number, source: Buffer, start: number, end: number, crc?: number): number;
   /** An index entry for a payload that put() placed in this file already: fan-out is stored once. */
   share(offset: number, timestamp: number, position: number, length: number): void;
   endRun(): void;

@@ -18,7 +18,7 @@ async function written(): Promise<{ disk: MemoryDisk; journal: string }> {
   const { journal } = await log.journalOpen(1, () => {});
   await new Promise<void>((resolve, reject) => {
     const done = (error: Error | undefined): void => (error === undefined ? resolve() : reject(error));
-    journal.append(Buffer.alloc(BLOCK_ALIGN), BLOCK_HEADER_BYTES + 8, done);
+    journal.append(Buffer.alloc(BLOCK_ALIGN), BLOCK_HEADER_BYTES + 8, [], done);
   });
   await log.checkpoints.write(1, [Buffer.from("state")]);
   await journal.close();
@@ -43,7 +43,7 @@ async function namesOf(disk: MemoryDisk): Promise<string[]> {
 test("a journal of a newer version is refused, and nothing is touched", async () => {
   const { disk, journal } = await written();
   await edit(disk, journal, (bytes) => {
-    bytes.writeUInt16BE(3, 4);
+    bytes.writeUInt16BE(4, 4);
     bytes.writeUInt32BE(crc32(bytes, 0, 60), 60);
   });
   const draft = await disk.open("segment-0000000000000009.seg.tmp", "write");
@@ -51,7 +51,7 @@ test("a journal of a newer version is refused, and nothing is touched", async ()
   const before = await namesOf(disk);
   await check.rejects(open(disk), {
     code: "NEWER_FORMAT",
-    message: new RegExp(`^${journal} has format 3, and this version of Entrepot knows 2: .*Nothing was changed`),
+    message: new RegExp(`^${journal} has format 4, and this version of Entrepot knows 3: .*Nothing was changed`),
   });
   check.deepEqual(await namesOf(disk), before);
 });

@@ -6,6 +6,7 @@ import { ReadAhead, type ReadEnd, type Wanted } from "./read-ahead.ts";
 function runOf(segment: number): RunMeta {
   return {
     segment,
+    version: 2,
     partition: 1,
     firstOffset: 0,
     lastOffset: 999,

@@ -16,6 +16,7 @@
 import { putU32 } from "../base/bytes.ts";
 import { assert } from "../base/assert.ts";
 import { crc32 } from "../base/crc.ts";
+import { crc32c } from "../base/crc32c.ts";
 import { writeAt } from "./disk-read.ts";
 import { SEGMENT_PAYLOAD_BYTES_MAX } from "./log.ts";
 import type { Disk, DiskFile, RunMeta, SegmentBuilder } from "./log.ts";
@@ -33,6 +34,7 @@ import {
   SEGMENT_HEADER_BYTES,
   segmentHeader,
   segmentName,
+  segmentVersion,
 } from "./segment-format.ts";
 import { writeU64 } from "./u64.ts";
 
@@ -77,11 +79,17 @@ class DiskSegmentBuilder implements SegmentBuilder {
     this.#index.beginRun(partition);
   }
 
-  put(offset: number, timestamp: number, source: Buffer, start: number, end: number): number {
+  put(
+    offset: number,
+    timestamp: number,
+    source: Buffer,
+    start: number,
+    end: number,
+    crc = crc32c(source, start, end),
+  ): number {
     const length = end - start;
     const position = SEGMENT_HEADER_BYTES + this.bytes;
     assert(position + length <= SEGMENT_PAYLOAD_BYTES_MAX, "a segment's payload stays below 4 GB");
-    const crc = crc32(source, start, end);
     this.#append(source, start, end);
     this.bytes += length;
     this.#payloads.add(position, crc);
@@ -125,6 +133,7 @@ class DiskSegmentBuilder implements SegmentBuilder {
     const directory = encodeDirectory(runs);
     const directoryPosition = indexPosition + this.#index.length;
     const footer = encodeFooter({
+      version: segmentVersion,
       id: this.#id,
       fileBytes: directoryPosition + 2 * directory.length + 2 * FOOTER_BYTES,
       directoryPosition,
@@ -276,6 +285,7 @@ class IndexBuilder {
     if (this.#runEntries === 0) return;
     this.#runs.push({
       segment: 0,
+      version: segmentVersion,
       partition: this.#partition,
       firstOffset: this.#fences[0]!,
       lastOffset: this.#lastOffset,

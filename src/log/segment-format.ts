@@ -1,7 +1,7 @@
 /**
  * A segment file: `segment-<id>.seg`. Integers are big endian.
  *
- *     header     u32 magic "ENTS", u32 version 1, u64 id, u32 CRC of these 16 bytes, 12 B zero
+ *     header     u32 magic "ENTS", u32 version, 1 or 2, u64 id, u32 CRC of these 16 bytes, 12 B zero
  *     payload    the entries, one after the other, as they came; at most 4 GB
  *     index      of each run its pages, one after the other
  *     directory  one record a run; see below
@@ -17,7 +17,7 @@
  *    24  u32  entries                                       u32  its check
  *    28  u32  CRC of the page, without this
  *
- * An entry's check is the CRC of its payload, mixed with its offset. So an entry can be trusted without its page: when
+ * An entry's check is the CRC-32C of its payload (in version 1, and of all else: CRC-32), mixed with its offset. So an entry can be trusted without its page: when
  * the page's own CRC is wrong, its entries are tried one by one, and a flipped bit costs the entry that it hit instead
  * of 512. For the same reason directory and footer are there twice: both are small, and without them all would be lost.
  *
@@ -30,13 +30,14 @@
  * The footer:
  *
  *     0  u32  magic "ENTF"     16  u64  length of the file      32  u64  length of a directory     48  u32  its CRC
- *     4  u32  version, 1       24  u64  where the first         40  u64  runs                      52  8 B  zero
+ *     4  u32  version          24  u64  where the first         40  u64  runs                      52  8 B  zero
  *     8  u64  id                        directory begins                                           60  u32  CRC of 0 to 59
  *
  * Everything of a fixed size is found by arithmetic: no page needs another one to be read.
  */
 
 import { crc32 } from "../base/crc.ts";
+import { crc32c } from "../base/crc32c.ts";
 import type { RunMeta } from "./log.ts";
 import { readU64, writeU64 } from "./u64.ts";
 
@@ -51,7 +52,7 @@ const fenceBytes = 16;
 const headerMagic = 0x454e5453;
 const footerMagic = 0x454e5446;
 /** Of what is written; what is read may be older. */
-export const segmentVersion = 1;
+export const segmentVersion = 2;
 
 export const segmentName = (id: number): string => `segment-${String(id).padStart(16, "0")}.seg`;
 const namePattern = /^segment-(\d{16})\.seg$/;
@@ -61,13 +62,18 @@ export function segmentIdOf(name: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
-export function segmentHeader(id: number): Buffer {
+export function segmentHeader(id: number, version = segmentVersion): Buffer {
   const header = Buffer.alloc(SEGMENT_HEADER_BYTES);
   header.writeUInt32BE(headerMagic, 0);
-  header.writeUInt32BE(segmentVersion, 4);
+  header.writeUInt32BE(version, 4);
   writeU64(header, id, 8);
   header.writeUInt32BE(crc32(header, 0, 16), 16);
   return header;
+}
+
+/** Of a payload, as segments of this version have it. */
+export function payloadCrc(version: number, buffer: Buffer, start: number, end: number): number {
+  return version === 1 ? crc32(buffer, start, end) : crc32c(buffer, start, end);
 }
 
 /** An odd multiplier is a bijection: offsets that differ have checks that differ. */
@@ -124,7 +130,7 @@ export function encodeDirectory(runs: RunMeta[]): Buffer {
 }
 
 /** Of a directory whose CRC is right: what is in it was written by encodeDirectory. */
-export function decodeDirectory(buffer: Buffer, segment: number, count: number): RunMeta[] {
+export function decodeDirectory(buffer: Buffer, segment: number, { version, runs: count }: Footer): RunMeta[] {
   const runs: RunMeta[] = [];
   let at = 0;
   for (let index = 0; index < count; index++) {
@@ -132,6 +138,7 @@ export function decodeDirectory(buffer: Buffer, segment: number, count: number):
     const pages = pageCountOf(entries);
     const run: RunMeta = {
       segment,
+      version,
       partition: readU64(buffer, at),
       firstOffset: readU64(buffer, at + 8),
       lastOffset: readU64(buffer, at + 16),
@@ -155,6 +162,7 @@ export function decodeDirectory(buffer: Buffer, segment: number, count: number):
 }
 
 export interface Footer {
+  version: number;
   id: number;
   fileBytes: number;
   directoryPosition: number;
@@ -166,7 +174,7 @@ export interface Footer {
 export function encodeFooter(footer: Footer): Buffer {
   const buffer = Buffer.alloc(FOOTER_BYTES);
   buffer.writeUInt32BE(footerMagic, 0);
-  buffer.writeUInt32BE(segmentVersion, 4);
+  buffer.writeUInt32BE(footer.version, 4);
   writeU64(buffer, footer.id, 8);
   writeU64(buffer, footer.fileBytes, 16);
   writeU64(buffer, footer.directoryPosition, 24);
@@ -180,8 +188,10 @@ export function encodeFooter(footer: Footer): Buffer {
 /** Undefined if it does not verify, or is another file's. */
 export function decodeFooter(buffer: Buffer, at: number, id: number, fileBytes: number): Footer | undefined {
   if (buffer.readUInt32BE(at + 60) !== crc32(buffer, at, at + 60)) return undefined;
-  if (buffer.readUInt32BE(at) !== footerMagic || buffer.readUInt32BE(at + 4) !== segmentVersion) return undefined;
+  const version = buffer.readUInt32BE(at + 4);
+  if (buffer.readUInt32BE(at) !== footerMagic || version < 1 || version > segmentVersion) return undefined;
   const footer = {
+    version,
     id: readU64(buffer, at + 8),
     fileBytes: readU64(buffer, at + 16),
     directoryPosition: readU64(buffer, at + 24),

@@ -6,7 +6,6 @@
  * of them with fewer entries than they had.
  */
 
-import { crc32 } from "../base/crc.ts";
 import type { Damage, RunMeta } from "./log.ts";
 import type { OpenSegment, SegmentFiles } from "./segment-files.ts";
 import {
@@ -16,6 +15,7 @@ import {
   pageCrc,
   pageEntriesOf,
   pageLength,
+  payloadCrc,
   payloadCrcOf,
 } from "./segment-format.ts";
 import { readU64 } from "./u64.ts";
@@ -166,7 +166,7 @@ export class SegmentIndex {
     if (length > run.bytes || position + length > run.indexPosition) return false;
     const payload = Buffer.allocUnsafe(length);
     const bytesRead = await this.#files.read(segment.file, payload, 0, length, position);
-    return bytesRead === length && crc32(payload, 0, length) === page.payloadCrc(index);
+    return bytesRead === length && payloadCrc(run.version, payload, 0, length) === page.payloadCrc(index);
   }
 }
 

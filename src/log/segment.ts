@@ -22,6 +22,7 @@ import {
   decodeFooter,
   FOOTER_BYTES,
   PAGE_ENTRIES,
+  payloadCrc,
   SEGMENT_HEADER_BYTES,
   segmentHeader,
   segmentIdOf,
@@ -111,9 +112,6 @@ async function readDirectory(
   if (bytes < SEGMENT_HEADER_BYTES + endBytes) {
     throw new DamageError([{ file: name, position: 0, length: bytes, what: "the segment is cut off" }]);
   }
-  if (!(await load(0, SEGMENT_HEADER_BYTES)).equals(segmentHeader(id))) {
-    report(0, SEGMENT_HEADER_BYTES, "the segment's header does not verify");
-  }
   let footer: Footer | undefined;
   const end = await load(bytes - endBytes, endBytes);
   for (const at of [0, FOOTER_BYTES]) {
@@ -122,6 +120,9 @@ async function readDirectory(
     footer ??= found;
   }
   if (footer === undefined) throw new DamageError(damage);
+  if (!(await load(0, SEGMENT_HEADER_BYTES)).equals(segmentHeader(id, footer.version))) {
+    report(0, SEGMENT_HEADER_BYTES, "the segment's header does not verify");
+  }
   let directory: Buffer | undefined;
   for (let copy = 0; copy < 2; copy++) {
     const position = footer.directoryPosition + copy * footer.directoryLength;
@@ -130,7 +131,7 @@ async function readDirectory(
     else report(position, found.length, "a directory of the segment does not verify");
   }
   if (directory === undefined) throw new DamageError(damage);
-  return { runs: decodeDirectory(directory, id, footer.runs), bytes, damage };
+  return { runs: decodeDirectory(directory, id, footer), bytes, damage };
 }
 
 /** What of the index a span is made of. */
@@ -316,7 +317,7 @@ function verified(run: RunMeta, { segment, selection, groups, bytesRead, buffer 
       const length = lengths[index]!;
       const at = filled + position - start;
       const isThere = position + length - start <= bytesRead[number]!;
-      if (isThere && crc32(buffer, at, at + length) === crcs[index]) {
+      if (isThere && payloadCrc(run.version, buffer, at, at + length) === crcs[index]) {
         offsets[good] = offsets[index]!;
         positions[good] = at;
         lengths[good] = length;

@@ -9,13 +9,13 @@ import type { Damage, Disk, Journal, RunMeta, SegmentStore, Span } from "./log.t
 /** No zeros ahead: what is on the disk is what was appended. */
 export const bareFiles: SpaceOptions = { fileBytesMax: 1024 * 1024, aheadBytes: 0, stepBytes: 4096 };
 
-/** Appends one block; resolves when it is durable, rejects with its error. */
-export function appendBlock(journal: Journal, payload: Buffer): Promise<void> {
+/** Appends one block; resolves when it is durable, rejects with its error. `known` as in Journal.append(). */
+export function appendBlock(journal: Journal, payload: Buffer, known: readonly number[] = []): Promise<void> {
   const length = BLOCK_HEADER_BYTES + payload.length;
   const buffer = Buffer.alloc(Math.ceil(length / BLOCK_ALIGN) * BLOCK_ALIGN, 0xee);
   payload.copy(buffer, BLOCK_HEADER_BYTES);
   return new Promise((resolve, reject) => {
-    journal.append(buffer, length, (error) => (error === undefined ? resolve() : reject(error)));
+    journal.append(buffer, length, known, (error) => (error === undefined ? resolve() : reject(error)));
   });
 }
 

@@ -21,6 +21,7 @@ import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
 import { schedulePartitionBase } from "../schedule/schedule.ts";
+import { crcOfBatch } from "../topic/append-batch.ts";
 import type { Partition } from "../topic/partition.ts";
 import { pageEntries } from "../topic/page.ts";
 import type { Run } from "../topic/runs.ts";
@@ -278,7 +279,7 @@ export class Checkpointer {
 
   /** False: without some of its messages. */
   #copyEntry(builder: SegmentBuilder, partition: Partition, offset: number, placed: Map<number, number>): boolean {
-    const { buffer, timestampMs, isShared, bodyEnd } = this.#cursor;
+    const { buffer, timestampMs, isShared, isBatch, bodyStart, bodyEnd } = this.#cursor;
     const retained = partition.retained?.(this.#cursor);
     if (retained !== undefined) {
       builder.put(offset, timestampMs, retained, 0, retained.length);
@@ -286,7 +287,9 @@ export class Checkpointer {
     }
     const start = partition.startOf(offset);
     if (!isShared) {
-      builder.put(offset, timestampMs, buffer, start, bodyEnd);
+      const format = isBatch ? this.#core.format(this.#cursor.format) : undefined;
+      const crc = format && crcOfBatch(format, buffer, start, bodyStart, bodyEnd);
+      builder.put(offset, timestampMs, buffer, start, bodyEnd, crc);
       return true;
     }
     // Fan-out: the same bytes, at the same place of the same block buffer, are stored once.

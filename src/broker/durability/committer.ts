@@ -48,12 +48,15 @@ interface Batch {
   slot: number;
   start: number;
   end: number;
+  /** As Journal.append() takes it. */
+  readonly known: readonly number[];
   readonly partitions: Partition[];
   readonly ends: number[];
   readonly isContinued: boolean;
   rotates: (() => void) | undefined;
 }
 
+const nothingKnown: readonly number[] = Object.freeze([]);
 const retryFullMs = 500;
 /** A commit that takes longer is told of: everybody waits for it. */
 const slowMs = 1000;
@@ -81,6 +84,8 @@ export class Committer {
   #journal: Journal | undefined;
   #openTicket = 1;
   #blockStart = -1;
+  /** Of the open block: start, end and CRC-32C of parts, one behind the other, counted from its start. */
+  #known: number[] = [];
   #partitions: Partition[] = [];
   readonly #sealed: Batch[] = [];
   #inFlight: Batch | undefined;
@@ -158,6 +163,11 @@ export class Committer {
     this.sideSlot = this.#cache.acquire(bytes);
     this.sideBuffer = this.#cache.buffer(this.sideSlot);
     this.sideAt = 0;
+  }
+
+  /** The CRC-32C of buffer[start, end), a part of the open block: it is not summed again. */
+  knowCrc(start: number, end: number, crc: number): void {
+    this.#known.push(start - this.#blockStart, end - this.#blockStart, crc);
   }
 
   /** `partition` got entries that become visible with the open batch. */
@@ -256,6 +266,7 @@ export class Committer {
       slot: hasBlock ? this.slot : -1,
       start: this.#blockStart,
       end: this.at,
+      known: this.#known.length === 0 ? nothingKnown : this.#known,
       partitions: isContinued ? [] : this.#partitions,
       ends: [],
       isContinued,
@@ -266,6 +277,8 @@ export class Committer {
       this.#cache.retain(this.slot);
       this.pendingBytes += batch.end - batch.start;
       this.#blockStart = -1;
+      // Not emptied: the journal is still to read it.
+      if (this.#known.length > 0) this.#known = [];
     }
     if (!isContinued) {
       for (const partition of this.#partitions) batch.ends.push(partition.next);
@@ -286,7 +299,8 @@ export class Committer {
     this.#inFlightSinceMs = this.#clock.elapsedMs();
     const roomEnd = Math.min(Math.ceil(batch.end / BLOCK_ALIGN) * BLOCK_ALIGN, this.#cache.buffer(batch.slot).length);
     const block = this.#cache.buffer(batch.slot).subarray(batch.start, roomEnd);
-    this.journal.append(block, batch.end - batch.start, (error) => this.#appended(batch, error), isLone);
+    const done = (error: Error | undefined): void => this.#appended(batch, error);
+    this.journal.append(block, batch.end - batch.start, batch.known, done, isLone);
   }
 
   #appended(batch: Batch, error: Error | undefined): void {

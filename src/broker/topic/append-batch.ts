@@ -1,17 +1,21 @@
 /** The way of a batch in: one copy into the open block, one slot in a page, whatever number of messages it holds. */
 import { assert } from "../../base/assert.ts";
-import { putU16, putU32 } from "../../base/bytes.ts";
+import { getU32, putU16, putU32 } from "../../base/bytes.ts";
+import { crc32c, joinCrc32c } from "../../base/crc32c.ts";
 import type { Batch } from "../batch.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
 import { appendedBatch } from "../subscription/scan.ts";
 import { batchHeadBytes, writeBatchEntry, writeU48 } from "../entry.ts";
+import type { MessageFormat } from "../format.ts";
 import type { Partition } from "./partition.ts";
 
 /** An entry record with one target, up to the entry. */
 const recordBytes = 17;
 const countMax = 0x7fff_ffff;
+/** Below, summing costs no more than joining two sums. */
+const joinedBytesMin = 8192;
 /** Offsets have 48 bits where they are stored; the greatest stands for none there. */
 const offsetMax = 2 ** 48 - 1;
 /**
@@ -28,6 +32,19 @@ export function batchRecordBytes({ bodyStart, bodyEnd }: Batch): number {
 /** One that did not fit would be stored as another, and nothing that came after it could be read back. */
 export function assertOffsets({ next }: Partition, count: number): void {
   assert(next + count <= offsetMax, "the offsets of a batch fit where they are stored");
+}
+
+/** The CRC-32C of a stored batch, by the one that it brings along; undefined: it brings none, or is summed as quickly. */
+export function crcOfBatch(
+  { ownCrc }: MessageFormat,
+  buffer: Buffer,
+  start: number,
+  bodyStart: number,
+  end: number,
+): number | undefined {
+  if (ownCrc === undefined || end - start < joinedBytesMin) return undefined;
+  const from = bodyStart + ownCrc.from;
+  return joinCrc32c(crc32c(buffer, start, from), getU32(buffer, bodyStart + ownCrc.at), end - from);
 }
 
 /** Answers the offset of its first message. */
@@ -63,7 +80,12 @@ export function appendBatch(core: Core, queue: QueueState, batch: Batch): number
   commit.touch(partition);
   queue.counters.published += count;
   const base = partition.appendBatch(slot, start, length, bodyBytes, count);
-  core.format(batch.format).stamp?.(buffer, start + batchHeadBytes, start + length, base, nowMs);
+  const format = core.format(batch.format);
+  format.stamp?.(buffer, start + batchHeadBytes, start + length, base, nowMs);
+  if (partition.isDurable) {
+    const crc = crcOfBatch(format, buffer, start, start + batchHeadBytes, start + length);
+    if (crc !== undefined) commit.knowCrc(start, start + length, crc);
+  }
   if (queue.named !== undefined) {
     for (const one of queue.named.values()) appendedBatch(core, one, base + count - 1, count, bodyBytes);
   }

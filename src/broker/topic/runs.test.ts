@@ -6,6 +6,7 @@ import { Runs } from "./runs.ts";
 function metaOf(segment: number, firstOffset: number, count: number): RunMeta {
   return {
     segment,
+    version: 2,
     partition: 1,
     firstOffset,
     lastOffset: firstOffset + count - 1,

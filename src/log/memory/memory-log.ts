@@ -42,7 +42,7 @@ class VolatileJournal implements Journal {
     this.#defer = defer;
   }
 
-  append(buffer: Buffer, length: number, done: (error: Error | undefined) => void): void {
+  append(buffer: Buffer, length: number, _known: readonly number[], done: (error: Error | undefined) => void): void {
     assert(this.#done === undefined, "one append at a time");
     assert(length >= BLOCK_HEADER_BYTES && length <= buffer.length, "a block lies in its buffer");
     this.nextSeq++;

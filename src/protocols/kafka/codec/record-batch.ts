@@ -11,7 +11,7 @@
  */
 
 import { getU16, getU32, putU16, putU32 } from "../../../base/bytes.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32c } from "../../../base/crc32c.ts";
 import { errorCode, type ErrorCode } from "./errors.ts";
 import { getI64, putI64 } from "./primitives.ts";
 

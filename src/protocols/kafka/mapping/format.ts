@@ -13,7 +13,7 @@ import {
   type UnpackedMessage,
 } from "../../../broker/api.ts";
 import { BatchBuilder } from "../codec/batch-builder.ts";
-import { BatchView } from "../codec/record-batch.ts";
+import { batchAt, BatchView } from "../codec/record-batch.ts";
 import { headersMax } from "./header-section.ts";
 import { canonicalOfRecord, RecordHeaders } from "./record-canonical.ts";
 import { deathsIn, withDeathIn } from "./record-death.ts";
@@ -24,7 +24,6 @@ import { SingleRecords, type RecordParts } from "./single-records.ts";
 export const batchFormatId = 2;
 export const recordFormatId = 3;
 
-const leaderEpochAt = 12;
 /** An entry's time has 48 bits; a record may say any. */
 const timestampMsMax = 0xffff_ffff_ffff;
 /** Keys are looked at, and batches made smaller, where compressed records become no more than this. */
@@ -65,9 +64,10 @@ export const batchFormat: MessageFormat = {
   extraKeys: () => [],
   deaths: () => [],
   withDeath: (buffer, headStart, headEnd) => buffer.subarray(headStart, headEnd),
+  ownCrc: { at: batchAt.crc, from: batchAt.attributes },
   stamp(buffer, bodyStart, _bodyEnd, baseOffset) {
     putU64(buffer, bodyStart, baseOffset);
-    putU32(buffer, bodyStart + leaderEpochAt, 0);
+    putU32(buffer, bodyStart + batchAt.leaderEpoch, 0);
   },
 
   unpack(batch, into) {
