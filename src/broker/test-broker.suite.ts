@@ -444,7 +444,10 @@ export class Bottle {
     const state = { isOver: false };
     const over = (): void => void (state.isOver = true);
     promise.then(over, over);
-    while (!state.isOver) await this.settle();
+    for (let rounds = 0; !state.isOver; rounds++) {
+      if (rounds > 100_000) throw this.fatal ?? new Error("what was begun does not end");
+      await this.settle();
+    }
     return promise;
   }
 

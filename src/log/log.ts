@@ -195,12 +195,15 @@ export const SEGMENT_PAYLOAD_BYTES_MAX = 0xffff_0000;
 /** Entries carry their append time (u48, ms) here; offsetAtTime() reads it. */
 export const ENTRY_TIMESTAMP_AT = 4;
 
+/** What is copied costs memory and time; what is not, a write to the disk of its own. */
+export const LENT_BYTES_MIN = 256 * 1024;
+
 /** Writes one segment in the background. Under its final name it is complete. */
 export interface SegmentBuilder {
   beginRun(partition: number): void;
   /**
-   * Copies the entry in; answers its position in the file, for share(). Offsets grow within a run. `crc`: its CRC-32C,
-   * where the caller has it already.
+   * Takes the entry: a copy of it, or, from LENT_BYTES_MIN on, the bytes where they are, which are to stay as they are until
+   * the next flush() or finish() is over. Answers its position in the file, for share(). Offsets grow within a run. `crc`: its CRC-32C, where the caller has it already.
    */
   put(offset: number, timestamp: number, source: Buffer, start: number, end: number, crc?: number): number;
   /** An index entry for a payload that put() placed in this file already: fan-out is stored once. */

@@ -16,36 +16,19 @@
  * simply the newest of the directory, which may be the one that the start found damaged.
  */
 import type { TimerHandle } from "../../base/clock.ts";
-import type { RunMeta, SegmentBuilder, Span } from "../../log/log.ts";
-import type { QueueState } from "../catalog/queue-state.ts";
+import type { RunMeta, SegmentBuilder } from "../../log/log.ts";
 import type { Core } from "../core.ts";
-import { EntryCursor } from "../entry.ts";
 import { schedulePartitionBase } from "../schedule/schedule.ts";
-import { crcOfBatch } from "../topic/append-batch.ts";
-import type { Partition } from "../topic/partition.ts";
 import { pageEntries } from "../topic/page.ts";
-import type { Run } from "../topic/runs.ts";
+import type { Partition } from "../topic/partition.ts";
+import { type Rewritten, SegmentCopying, Slices } from "./copying.ts";
 import { Gathering } from "./gathering.ts";
 import { snapshotOf, type StoredSnapshot } from "./snapshot.ts";
 import { snapshotPieces } from "./stored-snapshot.ts";
 
-/** Entries copied in one slice of a turn. */
-const sliceEntries = 2048;
-/** What is written anew without some of its messages is unpacked for that: a slice is over after so long, whatever it copied. */
-const sliceMs = 5;
-/** A segment is written anew when less than this share of it is alive. */
-const compactBelow = 0.5;
-/** Bytes of old segments read for one checkpoint's compaction, at most. */
-const compactBytesMax = 128 << 20;
 const retryMs = 2000;
 /** After the checkpoint that does not name a segment any more comes the one that removes it, and its journal. */
 const checkpointsToFree = 3;
-
-interface Rewritten {
-  readonly partition: Partition;
-  readonly run: Run;
-  readonly liveBefore: number;
-}
 
 export class Checkpointer {
   #id: number;
@@ -57,8 +40,6 @@ export class Checkpointer {
   #isWantedClean = false;
   #retryAtMs = -Infinity;
   #begunMs = 0;
-  /** Of #copy(): when it was last given a turn. */
-  #sliceFromMs = 0;
   /** Checkpoints that may still free something on a disk that is short. */
   #roundsLeft = checkpointsToFree;
   /** First journal block behind the newest checkpoint: what a fall back to it, once there is a newer one, begins with. */
@@ -71,11 +52,14 @@ export class Checkpointer {
   #done: (() => void)[] = [];
   readonly #core: Core;
   readonly #gathering: Gathering;
-  readonly #cursor = new EntryCursor();
+  readonly #slices: Slices;
+  readonly #copying: SegmentCopying;
 
   constructor(core: Core, id: number, nextSegment: number, seq: number) {
     this.#core = core;
     this.#gathering = new Gathering(core);
+    this.#slices = new Slices(core.clock);
+    this.#copying = new SegmentCopying(core, this.#slices);
     this.#id = this.#whole = id;
     this.#nextSegment = nextSegment;
     this.#previousSeq = seq;
@@ -208,12 +192,13 @@ export class Checkpointer {
     let isInUse = false;
     try {
       builder = await core.log.segments.create(id);
-      const rewritten = await this.#copy(builder, partitions);
+      const rewritten = await this.#copying.copy(builder, partitions);
       const metas = await builder.finish();
+      this.#copying.takeBack();
       let timerMetas: RunMeta[] = [];
       if (timers.size > 0) {
         timerBuilder = await core.log.segments.create(timerId);
-        await core.schedule.writeRuns(timerBuilder, timers, () => this.#pause());
+        await core.schedule.writeRuns(timerBuilder, timers, () => this.#slices.pause());
         timerMetas = await timerBuilder.finish();
       }
       isInUse = true;
@@ -223,6 +208,7 @@ export class Checkpointer {
       core.schedule.persisted(timerMetas);
       await this.#publish(snapshot, [...inUse, id, timerId], firstSeq);
     } catch (error) {
+      this.#copying.takeBack();
       core.schedule.abandoned();
       for (const partition of partitions) {
         partition.abandonSnapshot();
@@ -234,152 +220,6 @@ export class Checkpointer {
       if (!isInUse) for (const segment of [id, timerId]) await core.log.segments.remove(segment);
       throw error;
     }
-  }
-
-  /** Copies what lives below each partition's snapshot end, and the survivors of mostly dead segments. */
-  async #copy(builder: SegmentBuilder, partitions: readonly Partition[]): Promise<Rewritten[]> {
-    const placed = new Map<number, number>();
-    for (const partition of partitions) {
-      if (partition.isDeleted) continue;
-      builder.beginRun(partition.id);
-      await this.#copyPartition(builder, partition, placed);
-      builder.endRun();
-    }
-    return this.#compact(builder);
-  }
-
-  async #copyPartition(builder: SegmentBuilder, partition: Partition, placed: Map<number, number>): Promise<void> {
-    const end = partition.snapshotEnd;
-    let offset = Math.max(partition.persistedEnd, partition.first);
-    let copied = 0;
-    while (offset < end && !partition.isDeleted) {
-      const page = partition.pageOf(offset);
-      if (page === undefined) {
-        offset = partition.firstEndingFrom(offset, end);
-        partition.checkpointWritten = offset;
-        continue;
-      }
-      const pageEnd = Math.min(end, page.base + pageEntries);
-      while (offset < pageEnd && copied < sliceEntries) {
-        if (partition.lookAt(offset, this.#cursor)) {
-          const isWhole = this.#copyEntry(builder, partition, offset, placed);
-          copied += isWhole || !this.#isSliceOver() ? 1 : sliceEntries;
-        }
-        offset++;
-      }
-      partition.checkpointWritten = offset;
-      if (builder.bytesBuffered > 1 << 20) await builder.flush();
-      if (copied >= sliceEntries) {
-        copied = 0;
-        await this.#pause();
-      }
-    }
-    partition.checkpointWritten = end;
-  }
-
-  /** False: without some of its messages. */
-  #copyEntry(builder: SegmentBuilder, partition: Partition, offset: number, placed: Map<number, number>): boolean {
-    const { buffer, timestampMs, isShared, isBatch, bodyStart, bodyEnd } = this.#cursor;
-    const retained = partition.retained?.(this.#cursor);
-    if (retained !== undefined) {
-      builder.put(offset, timestampMs, retained, 0, retained.length);
-      return false;
-    }
-    const start = partition.startOf(offset);
-    if (!isShared) {
-      const format = isBatch ? this.#core.format(this.#cursor.format) : undefined;
-      const crc = format && crcOfBatch(format, buffer, start, bodyStart, bodyEnd);
-      builder.put(offset, timestampMs, buffer, start, bodyEnd, crc);
-      return true;
-    }
-    // Fan-out: the same bytes, at the same place of the same block buffer, are stored once.
-    const identity = partition.slotOf(offset) * 0x1_0000_0000 + start;
-    const position = placed.get(identity);
-    if (position === undefined) placed.set(identity, builder.put(offset, timestampMs, buffer, start, bodyEnd));
-    else builder.share(offset, timestampMs, position, bodyEnd - start);
-    return true;
-  }
-
-  /** Writes the survivors of segments that are mostly dead into the new one. */
-  async #compact(builder: SegmentBuilder): Promise<Rewritten[]> {
-    const core = this.#core;
-    const chosen = new Set<number>();
-    const superseded = this.#supersededBytes();
-    let budget = compactBytesMax;
-    for (const [segment, { live, total, bytes, fileBytes }] of core.segments) {
-      const supersededBytes = superseded.get(segment) ?? 0;
-      const liveBytes = (bytes * live) / total - supersededBytes;
-      // What a fan-out shares is written once for each queue here: it has to be worth it.
-      if (live <= 0 || liveBytes >= fileBytes * compactBelow) continue;
-      if (live >= total * compactBelow && supersededBytes === 0) continue;
-      if (bytes > budget && chosen.size > 0) continue;
-      budget -= bytes;
-      chosen.add(segment);
-    }
-    const rewritten: Rewritten[] = [];
-    if (chosen.size === 0) return rewritten;
-    for (const queue of core.queueById.values()) {
-      for (const run of [...queue.partition.runs.list]) {
-        if (!chosen.has(run.meta.segment)) continue;
-        await this.#rewrite(builder, queue, run, rewritten);
-      }
-    }
-    return rewritten;
-  }
-
-  /** By segment: bytes of messages that are superseded, in batches of which others are left. About. */
-  #supersededBytes(): Map<number, number> {
-    const bytesBySegment = new Map<number, number>();
-    for (const { compaction, partition } of this.#core.queueById.values()) {
-      if (compaction === undefined || partition.maxSpan === 1) continue;
-      let start = partition.first;
-      for (const { meta, live } of partition.runs.list) {
-        const end = meta.lastOffset + 1;
-        const liveShare = 1 - compaction.superseded.countIn(start, end) / Math.max(1, end - start);
-        const bytes = meta.bytes * (live / meta.count - liveShare);
-        if (bytes > 0) bytesBySegment.set(meta.segment, (bytesBySegment.get(meta.segment) ?? 0) + bytes);
-        start = end;
-      }
-    }
-    return bytesBySegment;
-  }
-
-  async #rewrite(builder: SegmentBuilder, queue: QueueState, run: Run, rewritten: Rewritten[]): Promise<void> {
-    const { partition } = queue;
-    builder.beginRun(partition.id);
-    const liveBefore = run.live;
-    let offset = run.meta.firstOffset;
-    while (offset <= run.meta.lastOffset && !partition.isDeleted) {
-      const span = await this.#read(run.meta, offset);
-      if (span === undefined) break;
-      if (span.damage.length > 0) this.#core.damaged(partition, span.damage);
-      for (let i = 0; i < span.count; i++) {
-        const at = span.offsets[i]!;
-        const start = span.positions[i]!;
-        const entry = this.#cursor.set(span.buffer, start, start + span.lengths[i]!, at);
-        if (at < partition.first || partition.isGone(at, entry.count)) continue;
-        const { timestampMs } = entry;
-        const retained = partition.retained?.(entry);
-        if (retained === undefined) builder.put(at, timestampMs, span.buffer, start, start + span.lengths[i]!);
-        else {
-          builder.put(at, timestampMs, retained, 0, retained.length);
-          if (this.#isSliceOver()) await this.#pause();
-        }
-      }
-      offset = span.nextOffset;
-      if (builder.bytesBuffered > 1 << 20) await builder.flush();
-      await this.#pause();
-    }
-    builder.endRun();
-    rewritten.push({ partition, run, liveBefore });
-  }
-
-  #read(meta: RunMeta, offset: number): Promise<Span | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#core.log.segments.read(meta, offset, 1 << 20, 8192, (error, span) =>
-        error === undefined ? resolve(span) : reject(error),
-      );
-    });
   }
 
   #register(segment: number, metas: readonly RunMeta[], fileBytes: number): void {
@@ -465,7 +305,7 @@ export class Checkpointer {
     const core = this.#core;
     const id = ++this.#id;
     const before = this.#whole;
-    const pieces = snapshotPieces(stored, () => (this.#isSliceOver() ? this.#pause() : undefined));
+    const pieces = snapshotPieces(stored, () => (this.#slices.isOver() ? this.#slices.pause() : undefined));
     await core.log.checkpoints.write(id, pieces);
     this.#whole = id;
     await core.commit.journal.trim(this.#previousSeq);
@@ -477,16 +317,6 @@ export class Checkpointer {
       core.segments.delete(segment);
     }
     this.#unnamedSegments = unnamed;
-  }
-
-  /** Asked where time is spent that nobody counts by entries. */
-  #isSliceOver(): boolean {
-    return this.#core.clock.elapsedMs() - this.#sliceFromMs > sliceMs;
-  }
-
-  async #pause(): Promise<void> {
-    await new Promise<void>((resolve) => this.#core.clock.defer(resolve));
-    this.#sliceFromMs = this.#core.clock.elapsedMs();
   }
 }
 

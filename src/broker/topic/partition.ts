@@ -174,10 +174,10 @@ export class Partition {
     return page.words[(offset - page.base) * 4 + 1]!;
   }
 
-  /** The block buffer that the entry lies in. It is in memory. */
+  /** Slot of the block buffer that the entry lies in. It is in memory. */
   slotOf(offset: number): number {
     const page = this.pageOf(offset)!;
-    return page.words[(offset - page.base) * 4]!;
+    return page.words[(offset - page.base) * 4]! - 1;
   }
 
   /** Bytes of the whole entry that ends here; 0 when it is not in memory. */

@@ -1,0 +1,235 @@
+/**
+ * The part of a checkpoint that takes long: entries go into its segment, a slice at a time, so that everybody else has
+ * their turns in between.
+ *
+ * An entry is written from the block buffer that it lies in, or copied by the builder if it is short (see SegmentBuilder.put()).
+ * It may be settled and leave memory before the builder has written it. The buffer is retained for so long: what would
+ * otherwise be filled anew beneath the disk's hands.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { LENT_BYTES_MIN, type RunMeta, type SegmentBuilder, type Span } from "../../log/log.ts";
+import type { QueueState } from "../catalog/queue-state.ts";
+import type { Core } from "../core.ts";
+import { EntryCursor } from "../entry.ts";
+import { crcOfBatch } from "../topic/append-batch.ts";
+import { pageEntries } from "../topic/page.ts";
+import type { Partition } from "../topic/partition.ts";
+import type { Run } from "../topic/runs.ts";
+
+/** Entries copied in one slice of a turn. */
+const sliceEntries = 2048;
+/** What is written anew without some of its messages is unpacked for that: a slice is over after so long, whatever it copied. */
+const sliceMs = 5;
+/** A segment is written anew when less than this share of it is alive. */
+const compactBelow = 0.5;
+/** Bytes of old segments read for one checkpoint's compaction, at most. */
+const compactBytesMax = 128 << 20;
+const flushBytes = 1 << 20;
+
+/** A run of a segment that goes, as it was when its survivors were copied. */
+export interface Rewritten {
+  readonly partition: Partition;
+  readonly run: Run;
+  readonly liveBefore: number;
+}
+
+/** The turns of a long piece of work. */
+export class Slices {
+  readonly #clock: Clock;
+  #fromMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Asked where time is spent that nobody counts by entries. */
+  isOver(): boolean {
+    return this.#clock.elapsedMs() - this.#fromMs > sliceMs;
+  }
+
+  async pause(): Promise<void> {
+    await new Promise<void>((resolve) => this.#clock.defer(resolve));
+    this.#fromMs = this.#clock.elapsedMs();
+  }
+}
+
+export class SegmentCopying {
+  readonly #core: Core;
+  readonly #slices: Slices;
+  readonly #cursor = new EntryCursor();
+  readonly #lentSlots: number[] = [];
+
+  constructor(core: Core, slices: Slices) {
+    this.#core = core;
+    this.#slices = slices;
+  }
+
+  /**
+   * Copies what lives below each partition's snapshot end, and the survivors of mostly dead segments. Buffers are lent to the
+   * builder until takeBack(), which is to follow when it is finished, or given up.
+   */
+  async copy(builder: SegmentBuilder, partitions: readonly Partition[]): Promise<Rewritten[]> {
+    const placed = new Map<number, number>();
+    for (const partition of partitions) {
+      if (partition.isDeleted) continue;
+      builder.beginRun(partition.id);
+      await this.#copyPartition(builder, partition, placed);
+      builder.endRun();
+    }
+    return this.#compact(builder);
+  }
+
+  async #copyPartition(builder: SegmentBuilder, partition: Partition, placed: Map<number, number>): Promise<void> {
+    const end = partition.snapshotEnd;
+    let offset = Math.max(partition.persistedEnd, partition.first);
+    let copied = 0;
+    while (offset < end && !partition.isDeleted) {
+      const page = partition.pageOf(offset);
+      if (page === undefined) {
+        offset = partition.firstEndingFrom(offset, end);
+        partition.checkpointWritten = offset;
+        continue;
+      }
+      const pageEnd = Math.min(end, page.base + pageEntries);
+      while (offset < pageEnd && copied < sliceEntries) {
+        if (partition.lookAt(offset, this.#cursor)) {
+          const isWhole = this.#copyEntry(builder, partition, offset, placed);
+          copied += isWhole || !this.#slices.isOver() ? 1 : sliceEntries;
+        }
+        offset++;
+      }
+      partition.checkpointWritten = offset;
+      await this.#flushed(builder);
+      if (copied >= sliceEntries) {
+        copied = 0;
+        await this.#slices.pause();
+      }
+    }
+    partition.checkpointWritten = end;
+  }
+
+  /** False: without some of its messages. */
+  #copyEntry(builder: SegmentBuilder, partition: Partition, offset: number, placed: Map<number, number>): boolean {
+    const { buffer, timestampMs, isShared, isBatch, bodyStart, bodyEnd } = this.#cursor;
+    const retained = partition.retained?.(this.#cursor);
+    if (retained !== undefined) {
+      builder.put(offset, timestampMs, retained, 0, retained.length);
+      return false;
+    }
+    const start = partition.startOf(offset);
+    if (bodyEnd - start >= LENT_BYTES_MIN) this.#lend(partition.slotOf(offset));
+    if (!isShared) {
+      const format = isBatch ? this.#core.format(this.#cursor.format) : undefined;
+      const crc = format && crcOfBatch(format, buffer, start, bodyStart, bodyEnd);
+      builder.put(offset, timestampMs, buffer, start, bodyEnd, crc);
+      return true;
+    }
+    // Fan-out: the same bytes, at the same place of the same block buffer, are stored once.
+    const identity = partition.slotOf(offset) * 0x1_0000_0000 + start;
+    const position = placed.get(identity);
+    if (position === undefined) placed.set(identity, builder.put(offset, timestampMs, buffer, start, bodyEnd));
+    else builder.share(offset, timestampMs, position, bodyEnd - start);
+    return true;
+  }
+
+  /** The builder writes from this buffer: whatever becomes of its entries meanwhile, nobody is to fill it anew. */
+  #lend(slot: number): void {
+    this.#core.cache.retain(slot);
+    this.#lentSlots.push(slot);
+  }
+
+  /** Writes what has gathered, if that is enough. */
+  async #flushed(builder: SegmentBuilder): Promise<void> {
+    if (builder.bytesBuffered <= flushBytes) return;
+    await builder.flush();
+    this.takeBack();
+  }
+
+  /** Nothing that was put is still to be written. */
+  takeBack(): void {
+    for (const slot of this.#lentSlots) this.#core.cache.release(slot);
+    this.#lentSlots.length = 0;
+  }
+
+  /** Writes the survivors of segments that are mostly dead into the new one. */
+  async #compact(builder: SegmentBuilder): Promise<Rewritten[]> {
+    const core = this.#core;
+    const chosen = new Set<number>();
+    const superseded = this.#supersededBytes();
+    let budget = compactBytesMax;
+    for (const [segment, { live, total, bytes, fileBytes }] of core.segments) {
+      const supersededBytes = superseded.get(segment) ?? 0;
+      const liveBytes = (bytes * live) / total - supersededBytes;
+      // What a fan-out shares is written once for each queue here: it has to be worth it.
+      if (live <= 0 || liveBytes >= fileBytes * compactBelow) continue;
+      if (live >= total * compactBelow && supersededBytes === 0) continue;
+      if (bytes > budget && chosen.size > 0) continue;
+      budget -= bytes;
+      chosen.add(segment);
+    }
+    const rewritten: Rewritten[] = [];
+    if (chosen.size === 0) return rewritten;
+    for (const queue of core.queueById.values()) {
+      for (const run of [...queue.partition.runs.list]) {
+        if (!chosen.has(run.meta.segment)) continue;
+        await this.#rewrite(builder, queue, run, rewritten);
+      }
+    }
+    return rewritten;
+  }
+
+  /** By segment: bytes of messages that are superseded, in batches of which others are left. About. */
+  #supersededBytes(): Map<number, number> {
+    const bytesBySegment = new Map<number, number>();
+    for (const { compaction, partition } of this.#core.queueById.values()) {
+      if (compaction === undefined || partition.maxSpan === 1) continue;
+      let start = partition.first;
+      for (const { meta, live } of partition.runs.list) {
+        const end = meta.lastOffset + 1;
+        const liveShare = 1 - compaction.superseded.countIn(start, end) / Math.max(1, end - start);
+        const bytes = meta.bytes * (live / meta.count - liveShare);
+        if (bytes > 0) bytesBySegment.set(meta.segment, (bytesBySegment.get(meta.segment) ?? 0) + bytes);
+        start = end;
+      }
+    }
+    return bytesBySegment;
+  }
+
+  async #rewrite(builder: SegmentBuilder, queue: QueueState, run: Run, rewritten: Rewritten[]): Promise<void> {
+    const { partition } = queue;
+    builder.beginRun(partition.id);
+    const liveBefore = run.live;
+    let offset = run.meta.firstOffset;
+    while (offset <= run.meta.lastOffset && !partition.isDeleted) {
+      const span = await this.#read(run.meta, offset);
+      if (span === undefined) break;
+      if (span.damage.length > 0) this.#core.damaged(partition, span.damage);
+      for (let i = 0; i < span.count; i++) {
+        const at = span.offsets[i]!;
+        const start = span.positions[i]!;
+        const entry = this.#cursor.set(span.buffer, start, start + span.lengths[i]!, at);
+        if (at < partition.first || partition.isGone(at, entry.count)) continue;
+        const { timestampMs } = entry;
+        const retained = partition.retained?.(entry);
+        if (retained === undefined) builder.put(at, timestampMs, span.buffer, start, start + span.lengths[i]!);
+        else {
+          builder.put(at, timestampMs, retained, 0, retained.length);
+          if (this.#slices.isOver()) await this.#slices.pause();
+        }
+      }
+      offset = span.nextOffset;
+      await this.#flushed(builder);
+      await this.#slices.pause();
+    }
+    builder.endRun();
+    rewritten.push({ partition, run, liveBefore });
+  }
+
+  #read(meta: RunMeta, offset: number): Promise<Span | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#core.log.segments.read(meta, offset, 1 << 20, 8192, (error, span) =>
+        error === undefined ? resolve(span) : reject(error),
+      );
+    });
+  }
+}
