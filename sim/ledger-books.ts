@@ -1,7 +1,7 @@
 /** What clients with sequences and transactions know of what they sent. */
 import type { Produced } from "../src/broker/api.ts";
 import type { Chance } from "./chance.ts";
-import { ensure } from "./cut.ts";
+import { ensure, type When } from "./cut.ts";
 
 export interface Place {
   readonly topic: "log" | "queue";
@@ -24,6 +24,8 @@ export interface Transaction {
   readonly sent: Sent[];
   readonly places: Place[];
   begunTicket: number;
+  /** When it ended, at the earliest. */
+  endLow: number;
   /** With which its end is durable; Infinity: it is open. */
   endTicket: number;
   isCommitted: boolean;
@@ -130,6 +132,7 @@ export class Books {
       sent: [],
       places: [],
       begunTicket: Infinity,
+      endLow: 0,
       endTicket: Infinity,
       isCommitted: false,
     };
@@ -138,10 +141,11 @@ export class Books {
     return transaction;
   }
 
-  end(transaction: Transaction, isCommitted: boolean, ticket: number, epochs: number): void {
+  end(transaction: Transaction, isCommitted: boolean, { low, high }: When, epochs: number): void {
     const { producer } = transaction;
     transaction.isCommitted = isCommitted;
-    transaction.endTicket = ticket;
+    transaction.endLow = low;
+    transaction.endTicket = high;
     if (isCommitted) this.#committed.push(transaction);
     producer.transaction = undefined;
     producer.epoch += epochs;

@@ -15,9 +15,10 @@ import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import { plainQueueSettings as plain } from "../src/broker/catalog/plain-queue.ts";
 import { emptyPublication } from "../src/broker/publication.ts";
 import type { Chance } from "./chance.ts";
-import { ensure } from "./cut.ts";
+import { type Cut, ensure } from "./cut.ts";
 import { Audience } from "./ledger-audience.ts";
 import { Books, type Sent, type SimProducer, type Transaction } from "./ledger-books.ts";
+import { LedgerGroups, transactionGroup } from "./ledger-groups.ts";
 import { shelfName } from "./shelf.ts";
 import { tableName } from "./table.ts";
 import { batchBodyOf, batchNumberOf, bodyOf, isMarker, markerBody, simFormatId } from "./message.ts";
@@ -26,7 +27,6 @@ const ledgerName = "ledger";
 /** Namespaces that keep books of their own. */
 export const asideNames: readonly string[] = [ledgerName, shelfName, tableName];
 const partitionCount = 3;
-const group = "readers";
 
 /** The model of everything else does not look at what is the ledger's, or on the shelf. */
 export function isAside(queue: QueueState): boolean {
@@ -37,6 +37,7 @@ export class Ledger {
   readonly #chance: Chance;
   readonly #say: ((line: string) => void) | undefined;
   readonly #books: Books;
+  readonly #groups: LedgerGroups;
   #isEnabled: boolean;
   #broker!: RunningCore;
   readonly #audience: Audience;
@@ -46,33 +47,48 @@ export class Ledger {
   #isClosed = false;
   #session!: Session;
 
-  constructor(chance: Chance, isPossible: boolean, say: ((line: string) => void) | undefined) {
+  /** @param ofGroups what groups do is drawn from */
+  constructor(chance: Chance, ofGroups: Chance, isPossible: boolean, say: ((line: string) => void) | undefined) {
     this.#chance = chance;
     this.#say = say;
     this.#books = new Books(chance);
+    this.#groups = new LedgerGroups(ofGroups, this.#books, say);
     this.#audience = new Audience(this.#books, say);
     this.#isEnabled = isPossible && chance.is(0.5);
   }
 
-  /** A broker has come up. */
-  begin(broker: RunningCore): void {
+  /** A broker has come up. `cut`: how far the one before it got, as far as that is known. */
+  begin(broker: RunningCore, cut: Cut): void {
     const books = this.#books;
     this.#broker = broker;
     const isThere = broker.namespace(ledgerName) !== undefined;
     if (this.#isClosed) ensure(!isThere, "the ledger's namespace came back");
     if (!this.#isEnabled) return;
     ensure(isThere || !this.#isMade || this.#madeTicket > books.durableTicket, "the ledger's namespace is gone");
-    if (isThere) this.#recovered();
+    if (isThere) this.#recovered(cut);
     else this.#make();
     books.durableTicket = broker.durableTicket;
     broker.addCommitListener({ committed: (ticket) => (books.durableTicket = ticket) });
+    this.#groups.begin(broker, ledgerName);
     this.#session = broker.createSession();
     this.#audience.come(this.#session, this.#topic("log"), this.#topic("queue"), () => this.#ticket);
   }
 
-  step(): void {
+  /** Answers how much time is to go by, in ms; 0: none. */
+  step(): number {
+    if (!this.#isEnabled) return 0;
+    const isSure = this.#madeTicket <= this.#books.durableTicket;
+    if (this.#chance.is(0.35) && isSure) this.#act();
+    return isSure ? this.#groups.step() : 0;
+  }
+
+  /** The broker stops: those who ask things of it later do not any more. */
+  leave(): void {
+    this.#groups.stop();
+  }
+
+  #act(): void {
     const chance = this.#chance;
-    if (!this.#isEnabled || !chance.is(0.35) || this.#madeTicket > this.#books.durableTicket) return;
     const producer = chance.pick(this.#books.producers);
     chance.weighted<() => void>([
       [12, () => this.#send(producer)],
@@ -88,11 +104,14 @@ export class Ledger {
     if (!this.#isEnabled) return;
     this.#isEnabled = false;
     this.#isClosed = true;
+    this.#groups.look();
     for (const producer of this.#books.producers) if (producer.transaction !== undefined) this.#end(producer, false, 0);
     await quiet();
     for (const producer of this.#books.producers) this.#sendAgain(producer);
     for (const queue of this.#topic("log").partitions) await this.#readWhole(queue, quiet);
     this.#audience.checkWhole();
+    this.#groups.look();
+    this.#groups.stop();
     this.#session.close();
     this.#broker.deleteNamespace(ledgerName);
     await quiet();
@@ -113,6 +132,7 @@ export class Ledger {
   #make(): void {
     this.#say?.("ledger: made");
     this.#books.forgetAll();
+    this.#groups.forgetAll();
     this.#audience.forgetAll();
     const log = { ...plain, mode: "offset", retention: { ...plain.retention, untilSettled: false } } as const;
     this.#broker.atomically(() => {
@@ -216,16 +236,18 @@ export class Ledger {
   /** Markers, position and state in one step, as a coordinator does it. */
   #end(producer: SimProducer, isCommitted: boolean, epochs: number): void {
     const transaction = producer.transaction!;
+    const ticketBefore = this.#ticket;
     this.#broker.atomically(() => {
       for (const place of transaction.places) {
         const marker = place.topic === "log" ? this.#marker(producer) : undefined;
         const offset = this.#queueOf(place).endTransaction(producer.id, producer.epoch + epochs, isCommitted, marker);
         ensure(offset >= 0 === (marker !== undefined), `an end of ${transaction.text} answers ${offset}`);
       }
-      if (isCommitted) this.#topic("log").commitOffset(group, transaction.id, "");
+      if (isCommitted) this.#groups.commitInTransaction(transaction.id);
       this.#putState(transaction, isCommitted ? "committed" : "aborted");
     });
-    this.#books.end(transaction, isCommitted, this.#ticket, epochs);
+    if (isCommitted) this.#groups.committedInTransaction(ticketBefore);
+    this.#books.end(transaction, isCommitted, { low: ticketBefore, high: this.#ticket }, epochs);
     this.#say?.(
       `ledger: ${transaction.text} ${isCommitted ? "committed" : "aborted"}: ticket ${transaction.endTicket}`,
     );
@@ -251,17 +273,20 @@ export class Ledger {
 
   // ---- after a crash
 
-  #recovered(): void {
+  #recovered(cut: Cut): void {
     const books = this.#books;
     this.#madeTicket = 0;
+    this.#groups.recovered(this.#topic("log"), cut);
     this.#audience.recovered();
-    for (const producer of books.producers) this.#recoverTransaction(producer);
+    for (const producer of books.producers) this.#recoverTransaction(producer, cut);
+    cut.check();
     // In the order in which they were sent, as a client does.
     for (const sent of books.takeUnsure()) this.#recoverSent(sent);
     for (const producer of books.producers) this.#sendAgain(producer);
-    const position = this.#topic("log").committedOffset(group)?.offset;
+    const position = this.#topic("log").committedOffset(transactionGroup)?.offset;
     const last = books.lastCommitted;
-    ensure(position === last, `the position is ${position}, the last that was committed is ${last}`);
+    const isThere = position === last || (position === undefined && this.#groups.isTransactionGroupForgotten);
+    ensure(isThere, `the position is ${position}, the last that was committed is ${last}`);
   }
 
   #recoverSent(sent: Sent): void {
@@ -275,7 +300,7 @@ export class Ledger {
   }
 
   /** A coordinator finds what it had written, and aborts what is open. */
-  #recoverTransaction(producer: SimProducer): void {
+  #recoverTransaction(producer: SimProducer, cut: Cut): void {
     const books = this.#books;
     const found = this.#broker.definitions.get("transaction", `${producer.id}`) as
       | { id: number; state: string }
@@ -285,6 +310,9 @@ export class Ledger {
       const isOver = found !== undefined && (found.id > transaction.id || (isKnown && found.state !== "open"));
       const wasEnded = transaction.endTicket <= books.durableTicket;
       ensure(isOver || !wasEnded, `the end of ${transaction.text} is lost`);
+      const end = { low: transaction.endLow, high: transaction.endTicket };
+      if (isOver) cut.present(end, undefined, `the end of ${transaction.text}`);
+      else if (end.high < Infinity) cut.absent(end, undefined, `the end of ${transaction.text}`);
       if (isOver) {
         ensure(transaction.endTicket < Infinity, `${transaction.text} ended, and nobody had ended it`);
         const isSame = !isKnown || (found.state === "committed") === transaction.isCommitted;

@@ -369,8 +369,9 @@ export class Model {
     } else {
       if (copy.returns >= 0) copy.returns++;
       if (settlement === "fail" && copy.failures >= 0) copy.failures++;
-      copy.mayDie = deliveryLimit >= 0 && copy.failures < 0;
-      if (deliveryLimit >= 0 && copy.failures > deliveryLimit) {
+      const isLimited = settlement === "fail" && deliveryLimit >= 0;
+      copy.mayDie = isLimited && copy.failures < 0;
+      if (isLimited && copy.failures > deliveryLimit) {
         if (deadLetter === undefined) copy.settled = when;
         else copy.isDying = true;
       }
@@ -426,8 +427,8 @@ export class Model {
 
   // ---- what is found after a restart
 
-  /** The broker is back: holds what is there against what was. */
-  recovered(broker: RunningCore, isClean: boolean): void {
+  /** The broker is back: holds what is there against what was. Answers what is known of how far it got. */
+  recovered(broker: RunningCore, isClean: boolean): Cut {
     this.broker = broker;
     this.recoveries++;
     this.redrives = 0;
@@ -447,6 +448,7 @@ export class Model {
     this.durableTicket = 0;
     this.#openBefore = broker.core.commit.openTicket;
     this.noteTime();
+    return cut;
   }
 
   #recoverQueue(queue: ModelQueue, cut: Cut, isClean: boolean): void {

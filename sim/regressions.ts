@@ -8,6 +8,7 @@ export const regressions: readonly { readonly seed: number; readonly found: stri
   { seed: 58, found: "the second record of an oversized block left no room for the padding" },
   { seed: 78, found: "a run was given up while it held live messages: settlements were counted twice" },
   { seed: 221, found: "damage that a segment's rewriting came across was left behind in silence" },
+  { seed: 2729, found: "what a redrive only looked at died, since its queue's delivery limit had been lowered" },
   {
     seed: 12456,
     found: "a purge beside a checkpoint counted more than was written: a segment went while it was wanted",

@@ -4,7 +4,7 @@
  */
 import { Chance } from "./chance.ts";
 import { copyAway } from "./copying.ts";
-import { ensure, Violation } from "./cut.ts";
+import { Cut, ensure, Violation } from "./cut.ts";
 import { Ledger } from "./ledger.ts";
 import { Shelf } from "./shelf.ts";
 import { Table } from "./table.ts";
@@ -93,7 +93,8 @@ class Run {
     this.#tenants = new Tenants(new Chance(seed ^ 0x7e4a5a), this.#model, this.#workload);
     this.#copyChance = new Chance(seed ^ 0xc0b1f);
     this.#copies = this.#copyChance.is(0.3);
-    this.#ledger = new Ledger(new Chance(seed ^ 0x1ed6e5), !this.#copies && !this.#rots, trace);
+    const ofGroups = new Chance(seed ^ 0x96103);
+    this.#ledger = new Ledger(new Chance(seed ^ 0x1ed6e5), ofGroups, !this.#copies && !this.#rots, trace);
     this.#shelf = new Shelf(new Chance(seed ^ 0x5e1f00), !this.#copies && !this.#rots, trace);
     this.#table = new Table(new Chance(seed ^ 0x7ab1e0), !this.#copies && !this.#rots, trace);
     this.#model.say = trace;
@@ -128,10 +129,10 @@ class Run {
       const broker = await this.#world.boot(() => step++ >= dies);
       if (broker !== undefined) {
         this.#model.broker = broker;
-        if (isRestart) this.#model.recovered(broker, isClean);
+        const cut = isRestart ? this.#model.recovered(broker, isClean) : new Cut(0, false);
         this.#workload.begin(broker);
         this.#tenants.recovered();
-        this.#ledger.begin(broker);
+        this.#ledger.begin(broker, cut);
         this.#shelf.begin(broker);
         this.#table.begin(broker);
         return;
@@ -148,7 +149,8 @@ class Run {
     for (let step = 0; step < this.#stepsPerLife; step++) {
       await this.#step();
       this.#tenants.step();
-      this.#ledger.step();
+      const passingMs = this.#ledger.step();
+      if (passingMs > 0 && this.#world.fatal === undefined) await this.#pass(passingMs);
       this.#shelf.step();
       this.#table.step();
       this.#model.observe();
@@ -183,6 +185,11 @@ class Run {
       [this.#fullDisks ? 1 : 0, () => this.#free()],
     ]);
     await act();
+  }
+
+  async #pass(ms: number): Promise<void> {
+    this.#trace?.(`${ms} ms go by`);
+    await this.#world.advance(ms);
   }
 
   async #jump(): Promise<void> {
@@ -243,6 +250,7 @@ class Run {
     this.#free();
     this.#setClockRight();
     for (const session of this.#workload.sessions.splice(0)) this.#workload.close(session);
+    this.#ledger.leave();
     const broker = world.broker!;
     const stop: { isDone: boolean; error: Error | undefined } = { isDone: false, error: undefined };
     void broker.stop().then(

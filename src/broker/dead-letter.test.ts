@@ -361,6 +361,30 @@ test("redrive leaves what its queue refuses where it is, once", async () => {
   assert.deepEqual(await bottle.drain("dead"), ["d"]);
 });
 
+test("a redrive and a stop are no failed attempts: they take nothing away, however far the limit was lowered", async () => {
+  const bottle = await Bottle.open();
+  const dead = bottle.declare("dead");
+  bottle.publish("dead", "never died");
+  const fail = async (): Promise<void> => {
+    const session = bottle.broker.createSession();
+    const got = await bottle.get("dead", false, session);
+    session.settle(got!.lease, false, "fail");
+    session.close();
+    await bottle.settle();
+  };
+  await fail();
+  await fail();
+  dead.configure({ ...dead.settings, deliveryLimit: 1 });
+  assert.equal(await bottle.redrive("dead", 100), 0);
+  await bottle.settle();
+  assert.equal(dead.readyCount, 1, "what a redrive only looked at is gone");
+  assert.equal((await bottle.get("dead", false))?.failures, 2);
+  await bottle.restart();
+  assert.equal(bottle.queue("dead").readyCount, 1, "what somebody held when the broker stopped is gone");
+  await fail();
+  assert.equal(bottle.queue("dead").readyCount, 0);
+});
+
 test("full queues that dead-letter to each other push on what they hold, some of it in each turn", async () => {
   const bottle = await Bottle.open();
   const maxLength = 5000;

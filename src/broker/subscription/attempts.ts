@@ -16,6 +16,17 @@ export function newAttempts(returns: number, failures: number, readyAtMs: number
   return { returns, failures, readyAtMs, death: undefined };
 }
 
+/**
+ * Counts that it came back. True: that was one failure too many. Who only gives it back ends nothing, however often it
+ * failed before: the limit may have been lowered since.
+ */
+export function failsForGood(attempts: Attempts, isFailure: boolean, deliveryLimit: number): boolean {
+  attempts.returns++;
+  if (!isFailure) return false;
+  attempts.failures++;
+  return deliveryLimit >= 0 && attempts.failures > deliveryLimit;
+}
+
 /** It died, and waits for nothing but its dead-letter target. */
 export function staysDead(attempts: Attempts, reason: DeathReason): void {
   attempts.death = reason;

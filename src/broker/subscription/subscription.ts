@@ -23,7 +23,7 @@ import { ConsumerSet } from "./consumer-set.ts";
 import { Expiry } from "./expiry.ts";
 import type { GetDone, LeaseOwner } from "./lease-owner.ts";
 import { createReady, type ReadySource, SequentialReady } from "./ready.ts";
-import { type Attempts, newAttempts, retryAtMs } from "./attempts.ts";
+import { type Attempts, failsForGood, newAttempts, retryAtMs } from "./attempts.ts";
 import { Deaths } from "./deaths.ts";
 import { Departures } from "./departures.ts";
 import { LengthLimit } from "./length-limit.ts";
@@ -428,10 +428,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   #giveBack(offset: number, isFailure: boolean): void {
     let attempts = this.attempts.get(offset);
     if (attempts === undefined) this.attempts.set(offset, (attempts = newAttempts(0, 0, 0)));
-    attempts.returns++;
-    if (isFailure) attempts.failures++;
     const { deliveryLimit, retry } = this.settings;
-    if (deliveryLimit >= 0 && attempts.failures > deliveryLimit) return this.deaths.dieUnseen(offset, "delivery_limit");
+    if (failsForGood(attempts, isFailure, deliveryLimit)) return this.deaths.dieUnseen(offset, "delivery_limit");
     const readyAtMs = retryAtMs(retry, attempts, isFailure, this.#core);
     attempts.readyAtMs = readyAtMs;
     if (this.partition.isDurable) this.journal.recordReturned(offset, attempts);
