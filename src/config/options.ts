@@ -326,7 +326,7 @@ export const options = {
   "kafka.idleMs": option(
     duration(0, 365 * 86_400_000),
     "10m",
-    "A connection on which nothing was asked for so long is closed; 0 for never. Kafka's connections.max.idle.ms.",
+    "A connection on which nothing was asked for so long, or whose answers nobody took, is closed; 0 for never. Kafka's connections.max.idle.ms.",
   ),
   "kafka.fetchSessionsMax": option(
     integer(0, 1_000_000),

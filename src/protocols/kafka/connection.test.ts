@@ -48,6 +48,20 @@ test("a version of ApiVersions that is not known is answered in version 0, with 
   assert.equal(client.isEnded, false);
 });
 
+test("a header that is malformed ends the connection, also of a version of ApiVersions that is not known", async () => {
+  const house = await KafkaHouse.open();
+  for (const version of [-1, 3, 99]) {
+    const client = house.client();
+    const header = putRequestHeader(18, version, 7, "later", version >= 3);
+    header.writeInt16BE(0x7fff, 8);
+    client.raw(framed(header, Buffer.from("whatever")));
+    assert.equal(client.isEnded, true);
+    assert.equal(client.output.bytes, 0);
+    client.connection.closed();
+    assert.match(String(house.logged.at(-1)!.fields["why"]), /the header of ApiVersions v.* is malformed/);
+  }
+});
+
 test("names of software are asked to be names", async () => {
   const house = await KafkaHouse.open();
   const answer = house.client().call(apiVersions, 3, { clientSoftwareName: "a b", clientSoftwareVersion: "1" });
@@ -155,6 +169,34 @@ test("a connection on which nothing is asked ends after its time; one that waits
   }
   assert.equal(idle.isEnded, true);
   assert.equal(waiting.isEnded, false);
+});
+
+test("who takes none of its answers for the time of idle ones is cut off, though it has asked; who takes some is not", async () => {
+  const house = await KafkaHouse.open({ idleMs: 60_000 });
+  const [deaf, slow] = [house.client(), house.client()];
+  makeTopic(deaf, "t");
+  const records = batchOf(Array.from({ length: 100 }, () => "x".repeat(8000)));
+  const topicData = [{ name: "t", partitionData: [{ index: 0, records }] }];
+  deaf.call(produce, 9, { acks: 1, timeoutMs: 1000, topicData });
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000_000 }];
+  const limits = { maxWaitMs: 0, minBytes: 1, maxBytes: 1_000_000 };
+  const askTenTimes = (client: KafkaClient): void => {
+    for (let count = 0; count < 10; count++) client.ask(fetch, 4, { ...limits, topics: [{ topic: "t", partitions }] });
+    assert.equal(client.isReadingPaused, true);
+  };
+  for (const client of [deaf, slow]) askTenTimes(client);
+  for (let second = 1; second <= 61; second++) {
+    house.clock.advance(1000);
+    if (second === 30) {
+      assert.equal(slow.take().length, 10);
+      askTenTimes(slow);
+    }
+    for (const client of [deaf, slow]) client.connection.tick(house.clock.now());
+  }
+  assert.equal(deaf.isEnded, true);
+  assert.equal(slow.isEnded, false);
+  deaf.connection.closed();
+  assert.match(String(house.logged.at(-1)!.fields["why"]), /does not take what it is sent/);
 });
 
 test("where a login is asked for, nothing but versions and SASL is answered before it, and not for long", async () => {

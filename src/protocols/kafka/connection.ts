@@ -135,13 +135,12 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
       this.end(`${command.name} v${header.apiVersion} is not supported`);
       return;
     }
-    // A version of ApiVersions that is not known is answered without being read.
-    const isKnown = version === header.apiVersion;
-    if (isKnown && !header.readRest(input, command.request.isFlexible(version))) {
-      this.end(`the header of ${command.name} v${version} is malformed: ${input.fault}`);
+    if (!header.readRest(input, command.request.isFlexible(header.apiVersion))) {
+      this.end(`the header of ${command.name} v${header.apiVersion} is malformed: ${input.fault}`);
       return;
     }
-    this.#handle(command, version, isKnown, input);
+    // Behind its header, a version of ApiVersions that is not known is answered without being read.
+    this.#handle(command, version, version === header.apiVersion, input);
   }
 
   /** In which it is answered; -1: not at all. */
@@ -361,6 +360,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
 
   drained(): void {
     if (this.isClosed) return;
+    this.#hasHeard = true;
     this.#intake.resume(pauses.outputFull);
     this.#write();
     this.#goOn();
@@ -400,14 +400,18 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
       if (this.server.clock.elapsedMs() - this.#endedMs >= lastWordsMsMax) this.peer.destroy();
       return;
     }
-    if (this.#hasHeard || this.#calls.count > 0 || this.#intake.isStopped) this.#heardMs = nowMs;
+    // Who takes nothing of what it is sent is as good as gone, whatever it has asked for.
+    const isDeaf = this.#intake.isPausedFor(pauses.outputFull);
+    const isWaiting = !isDeaf && (this.#calls.count > 0 || this.#intake.isStopped);
+    if (this.#hasHeard || isWaiting) this.#heardMs = nowMs;
     this.#hasHeard = false;
     const isSlow = this.#hasRoom && this.#isTooSlow();
     if (this.#intake.isPausedFor(pauses.congested) && !this.server.broker.isCongested)
       this.#intake.resume(pauses.congested);
     const { idleMs, requireSasl } = this.server.settings;
     if (isSlow) this.end("a large request of it comes too slowly, and others wait to send theirs");
-    else if (idleMs > 0 && nowMs - this.#heardMs >= idleMs) this.end("it was idle for too long");
+    else if (idleMs > 0 && nowMs - this.#heardMs >= idleMs)
+      this.end(isDeaf ? "it does not take what it is sent" : "it was idle for too long");
     else if (requireSasl && this.login.identity === undefined && nowMs - this.openedAtMs >= loginMsMax)
       this.end("the login took too long");
   }
