@@ -104,12 +104,11 @@ export function writeUuid(output: Output, value: string): void {
   output.buffer.write(value, at, 16, "hex");
 }
 
-/** How many bytes or elements follow; -1: null. */
+/** How many bytes or elements follow; -1: null, for which Kafka takes every negative number. */
 export function readLength(input: Input, isFlexible: boolean): number {
-  // Kafka takes the varint for a signed number, and then complains of it.
-  const length = isFlexible ? (readUvarint(input) | 0) - 1 : input.i32();
-  if (length < -1) input.fail(`a length of ${length}`);
-  return length;
+  // The varint is a signed number to Kafka.
+  const length = isFlexible ? (readUvarint(input) - 1) | 0 : input.i32();
+  return Math.max(length, -1);
 }
 
 export function writeLength(output: Output, length: number, isFlexible: boolean): void {
@@ -118,9 +117,9 @@ export function writeLength(output: Output, length: number, isFlexible: boolean)
 }
 
 export function readString(input: Input, isFlexible: boolean): string | null {
-  const length = isFlexible ? (readUvarint(input) | 0) - 1 : input.i16();
-  if (length === -1) return null;
-  if (length < 0 || length > stringBytesMax) {
+  const length = isFlexible ? (readUvarint(input) - 1) | 0 : input.i16();
+  if (length < 0) return null;
+  if (length > stringBytesMax) {
     input.fail(`a string of ${length} bytes`);
     return "";
   }

@@ -53,6 +53,25 @@ test("unknown tags are passed over", () => {
   assert.equal(read.name, "a");
 });
 
+test("a negative length is null, whichever it is", () => {
+  const lengths = [
+    ["fffe ffffffff 00000000", 1],
+    ["8000 ffffffff 00000000", 1],
+    // 2^32 - 1, which is -1 to Kafka, and one more than the length.
+    ["ffffffff0f ffffffff 01 00", 2],
+  ] as const;
+  for (const [text, version] of lengths) {
+    const read = sample.decode(hex(text), version);
+    assert.ok(!(read instanceof Malformed), text);
+    assert.equal(read.name, null, text);
+  }
+  // 2^31, from which one is taken, is the largest of all.
+  assert.ok(sample.decode(hex("8080808008 ffffffff 01 00"), 2) instanceof Malformed);
+  const marks = sample.decode(hex("0001 61 00000000 00000001 0000000000000005 fffffffe"), 1);
+  assert.ok(!(marks instanceof Malformed));
+  assert.equal(marks.points[0]!.marks, null);
+});
+
 test("what is malformed says where", () => {
   const reasons = [
     ["0001", 0],
