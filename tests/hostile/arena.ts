@@ -38,6 +38,11 @@ export class Arena {
     return this.#broker?.amqp ?? process.env["ENTREPOT_AMQP"] ?? "";
   }
 
+  /** Of ours only. */
+  get kafka(): string {
+    return this.#broker?.addresses["kafka"] ?? "";
+  }
+
   get host(): string {
     return this.amqp.slice(0, this.amqp.lastIndexOf(":"));
   }
@@ -95,7 +100,8 @@ export class Arena {
   async #start(): Promise<void> {
     if (!isEntrepot) return;
     const set = { "cache.bytes": "16MiB", "journal.fileBytes": "16MiB", "journal.checkpointBytes": "32MiB" };
-    this.#broker = await spawnBroker({ dataDir: this.#dataDir, set });
+    const listen = { amqp: "127.0.0.1:0", kafka: "127.0.0.1:0" };
+    this.#broker = await spawnBroker({ dataDir: this.#dataDir, set, listen });
   }
 
   async #close(): Promise<void> {

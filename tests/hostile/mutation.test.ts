@@ -11,6 +11,7 @@ import { seededRandom, type Random } from "../../src/base/random.ts";
 import { PROTOCOL_HEADER, startOk } from "../conformance/amqp091/handshake.ts";
 import { frame, methodPayload, propertySection, type Fields } from "../conformance/amqp091/wire-client.ts";
 import { Arena } from "./arena.ts";
+import { mutated } from "./mutated.ts";
 
 const mutations = Number(process.env["HOSTILE_MUTATIONS"] ?? 400);
 const seed = Number(process.env["HOSTILE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
@@ -108,22 +109,4 @@ function conversation(name: string): Buffer[] {
     say("channel.close", { "reply-code": 200 }),
     say("connection.close", { "reply-code": 200 }, 0),
   ];
-}
-
-function mutated(bytes: Buffer, random: Random): Buffer {
-  const below = (limit: number): number => Math.floor(random.next() * limit);
-  let result = Buffer.from(bytes);
-  for (let left = 1 + below(4); left > 0; left--) {
-    const at = below(result.length);
-    const until = Math.min(result.length, at + 1 + below(60));
-    const choice = below(6);
-    if (choice === 0) result[at] = below(256);
-    else if (choice === 1) result[at]! ^= 1 << below(8);
-    else if (choice === 2) result = Buffer.concat([result.subarray(0, at), result.subarray(until)]);
-    else if (choice === 3) result = Buffer.concat([result.subarray(0, until), result.subarray(at)]);
-    else if (choice === 4)
-      result = Buffer.concat([result.subarray(0, at), random.bytes(1 + below(20)), result.subarray(at)]);
-    else result = result.subarray(0, Math.max(1, at));
-  }
-  return result;
 }
