@@ -34,6 +34,8 @@ const blockBytes = 65_536;
 const idAt = sizeBytes + 4;
 const answersRead = 20;
 const partitionsRefused = 500;
+/** So long that what is asked fills the network's buffers before it has become much work. */
+const clientId = "deaf".repeat(500);
 
 interface Kind {
   readonly name: string;
@@ -66,7 +68,7 @@ class DeafClient {
     socket.on("error", () => socket.destroy());
     socket.on("close", () => (this.#isClosed = true));
     const { request, version, value } = kind;
-    const header = putRequestHeader(request.key, version, 0, "deaf", request.isFlexible(version));
+    const header = putRequestHeader(request.key, version, 0, clientId, request.isFlexible(version));
     const bytes = Buffer.concat([Buffer.alloc(sizeBytes), header, request.encode(version, value)]);
     bytes.writeInt32BE(bytes.length - sizeBytes);
     this.#request = bytes;
