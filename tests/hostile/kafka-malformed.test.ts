@@ -8,6 +8,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Field } from "../../src/protocols/kafka/codec/fields.ts";
 import { putRequestHeader } from "../../src/protocols/kafka/codec/headers.ts";
 import { isIn } from "../conformance/kafka/values.ts";
 import { spawnBroker } from "../interop/broker.ts";
@@ -118,6 +119,27 @@ function lengthCases({ request }: Api, version: number, header: Buffer, body: Bu
   ];
 }
 
+/** Tags that are known: Fetch has some. */
+function knownTagCases({ request }: Api, version: number, whole: Buffer): Case[] {
+  const tags = Object.values(request.fields).filter(({ tag }) => tag !== undefined);
+  if (!request.isFlexible(version)) return [];
+  return tags.map((field): Case => {
+    const end = whole.length - 1;
+    if (!isIn(field.versions, version))
+      return ["a tag of other versions", patched(whole, end, Buffer.from([1, field.tag!, 1, 0])), "closed"];
+    // Zeros are a value of each: a text that is null, or numbers. Of a size that lies there is no talk.
+    return [
+      "a tag of a wrong size",
+      patched(whole, end, Buffer.from([1, field.tag!, 0x7f, ...zerosOf(field)])),
+      "answer",
+    ];
+  });
+}
+
+function zerosOf(field: Field): Uint8Array {
+  return new Uint8Array(field.type === "string" ? 1 : 13);
+}
+
 function casesOf(api: Api, version: number): Case[] {
   const isFlexible = api.request.isFlexible(version);
   const header = putRequestHeader(api.request.key, version, correlationId, clientId, isFlexible);
@@ -126,6 +148,7 @@ function casesOf(api: Api, version: number): Case[] {
     ...headerCases(header, body, isFlexible),
     ...bodyCases(header, body, isFlexible),
     ...lengthCases(api, version, header, body),
+    ...knownTagCases(api, version, Buffer.concat([header, body])),
   ];
 }
 

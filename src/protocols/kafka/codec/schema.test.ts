@@ -14,6 +14,7 @@ const sample = messageSchema("Sample", 99, "0-3", "2+", {
   id: uuid("3+"),
   end: struct("2+", { offset: int64("2+", { default: -1 }), code: int16("3+") }, { tag: 1 }),
   hint: string("2+", { tag: 0, nullable: "2+", default: null }),
+  place: int32("3+", { tag: 3 }),
 });
 
 /** Hexadecimal, with spaces where a reader likes them. */
@@ -31,6 +32,7 @@ test("fields that a version lacks have their default when read, and are not writ
     id: "0".repeat(32),
     end: { offset: -1, code: 0 },
     hint: null,
+    place: 0,
   });
 });
 
@@ -72,13 +74,20 @@ test("a negative length is null, whichever it is", () => {
   assert.equal(marks.points[0]!.marks, null);
 });
 
+test("a tag that is known is as long as what it is, whatever its size says", () => {
+  const read = sample.decode(hex("0261 ffffffff 01 01 00 05 0278"), 2);
+  assert.ok(!(read instanceof Malformed));
+  assert.equal(read.hint, "x");
+});
+
 test("what is malformed says where", () => {
   const reasons = [
     ["0001", 0],
     ["ffff 00000000", 0],
     ["0001 61 7fffffff", 0],
     ["0001 61 ffffffff", 0],
-    ["0261 ffffffff 01 01 01 0c 000000000000000300000000", 2],
+    ["0261 ffffffff 01 01 01 0c 0000000000", 2],
+    ["0261 ffffffff 01 01 03 01 00", 2],
     ["ffffffffff01", 2],
   ].map(([text, version]) => (sample.decode(hex(text as string), version as number) as Malformed).reason);
   assert.deepEqual(reasons, [
@@ -86,7 +95,8 @@ test("what is malformed says where", () => {
     "Sample v0: null, which it cannot be (name)",
     "Sample v0: 2147483647 elements, which do not fit (points)",
     "Sample v0: null, which it cannot be (points)",
-    "Sample v2: tag 1 does not fill its size (end)",
+    "Sample v2: it ends too early (offset)",
+    "Sample v2: tag 3 is of another version (tags)",
     "Sample v2: a varint has more than 5 bytes (name)",
   ]);
 });

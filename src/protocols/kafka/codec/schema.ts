@@ -180,11 +180,13 @@ interface TaggedStep extends Step {
 function structCodec(fields: Fields, version: number, isFlexible: boolean): Codec {
   const steps: Step[] = [];
   const tagged: TaggedStep[] = [];
+  const otherTags: number[] = [];
   for (const [name, field] of Object.entries(fields)) {
     const absent = defaultOf(field);
     const codec = isIn(field.versions, version) ? fieldCodec(field, version, isFlexible) : undefined;
     if (codec === undefined || field.tag === undefined) {
       steps.push({ name, absent, codec });
+      if (field.tag !== undefined) otherTags.push(field.tag);
     } else {
       steps.push({ name, absent, codec: undefined });
       tagged.push({ name, absent, codec, tag: field.tag, isDefault: defaultTest(field) });
@@ -200,7 +202,7 @@ function structCodec(fields: Fields, version: number, isFlexible: boolean): Code
         value[name] = codec === undefined ? absent() : codec.read(input);
         if (input.fault !== null) return noteFault(name, value);
       }
-      if (isFlexible) readTagged(input, tagged, value);
+      if (isFlexible) readTagged(input, tagged, otherTags, value);
       return value;
     },
     write(output, value: Plain) {
@@ -221,22 +223,21 @@ function noteFault(name: string, value: Plain): Plain {
   return value;
 }
 
-function readTagged(input: Input, tagged: readonly TaggedStep[], value: Plain): void {
+/** @param otherTags those that it has in other versions, which Kafka refuses. */
+function readTagged(input: Input, tagged: readonly TaggedStep[], otherTags: readonly number[], value: Plain): void {
   for (let left = readUvarint(input); left > 0 && input.fault === null; left--) {
     const tag = readUvarint(input);
     const bytes = readUvarint(input);
     const step = tagged.find((each) => each.tag === tag);
-    const at = input.skip(bytes);
-    if (step === undefined || at < 0) continue;
-    const { end } = input;
-    input.end = at + bytes;
-    input.at = at;
-    value[step.name] = step.codec.read(input);
-    if (input.fault === null && input.at !== input.end) input.fail(`tag ${tag} does not fill its size`);
-    if (input.fault !== null) noteFault(step.name, value);
-    input.end = end;
-    // A fault leaves nothing to be read, also now that the end is further.
-    if (input.fault !== null) input.at = end;
+    if (step !== undefined) {
+      // As Kafka: what it is says where it ends, and its size says nothing.
+      value[step.name] = step.codec.read(input);
+      if (input.fault !== null) noteFault(step.name, value);
+    } else if (otherTags.includes(tag)) {
+      input.fail(`tag ${tag} is of another version`);
+    } else {
+      input.skip(bytes);
+    }
   }
   if (input.fault !== null) noteFault("tags", value);
 }
