@@ -21,6 +21,7 @@ import type { Partition, Wakeable } from "../topic/partition.ts";
 import type { ConsumerState, Source } from "./consumer-state.ts";
 import { ConsumerSet } from "./consumer-set.ts";
 import { Expiry } from "./expiry.ts";
+import { Gets } from "./gets.ts";
 import type { GetDone, LeaseOwner } from "./lease-owner.ts";
 import { createReady, type ReadySource, SequentialReady } from "./ready.ts";
 import { type Attempts, failsForGood, newAttempts, retryAtMs } from "./attempts.ts";
@@ -77,8 +78,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   readonly #expiry: Expiry;
   readonly lengthLimit: LengthLimit;
   readonly deaths: Deaths;
-  /** Those who asked for one message. `end`: what was appended before they asked is waited for. */
-  readonly #gets: { session: SessionState; noAck: boolean; done: GetDone; end: number }[] = [];
+  /** Few queues are ever asked for one message. */
+  #gets: Gets | undefined;
   /** Some message here has, or may have, a time to live. */
   mayExpire = false;
   #isDispatching = false;
@@ -220,7 +221,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (this.consumerCount === 0 && !this.isDeleted) this.onUnused();
   }
 
-  /** The queue is gone: its consumers are told. */
+  /**
+   * The queue is gone: its consumers are told. Whoever waits for one message is told when all that goes with it is done, at
+   * the end of the turn: not in the middle of this, while others do not know of it yet.
+   */
   delete(): void {
     this.isDeleted = true;
     this.#expiry.stop();
@@ -230,7 +234,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       consumer.cancel();
       consumer.receiver.ended("queue-deleted");
     }
-    for (const { done } of this.#gets.splice(0)) done(0, undefined, false, 0, 0);
+    if (this.#gets !== undefined) this.wake();
   }
 
   /** Something may be deliverable: looked at once at the end of this turn. */
@@ -239,18 +243,20 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   }
 
   get(session: SessionState, noAck: boolean, done: GetDone): void {
-    this.#gets.push({ session, noAck, done, end: this.partition.next });
+    this.#gets ??= new Gets(this, this.#entry);
+    this.#gets.add(session, noAck, done);
     this.dispatch();
   }
 
   // ---- delivery
 
   dispatch(): void {
-    if (this.#isDispatching || this.isDeleted || this.isBuilding) return;
+    if (this.isDeleted) return this.#gets?.end();
+    if (this.#isDispatching || this.isBuilding) return;
     this.#isDispatching = true;
     this.#deathsLeft = deathsPerTurn;
     if (this.#early.length > 0) for (const offset of this.#early.splice(0)) this.due(offset);
-    if (this.#gets.length > 0) this.#answerGets();
+    this.#gets?.answer();
     this.departures?.run();
     for (;;) {
       const consumer = this.#consumers.next();
@@ -355,39 +361,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (noAck) this.finish(offset);
   }
 
-  #answerGets(): void {
-    for (let first = this.#gets[0]; first !== undefined; first = this.#gets[0]) {
-      const { session, noAck, done, end } = first;
-      const offset = session.isClosed ? -1 : this.takeReady(false);
-      const { visibleEnd } = this.partition;
-      if (offset < 0 && !session.isClosed && (end > visibleEnd || this.ready.peek(this.undecided.end) >= 0)) return;
-      this.#gets.shift();
-      // Somebody may wait for the answer, though it cannot be a message any more.
-      if (session.isClosed) {
-        done(0, undefined, false, 0, 0);
-        continue;
-      }
-      if (offset < 0) {
-        this.counters.getEmpty++;
-        done(0, undefined, false, 0, 0);
-        continue;
-      }
-      this.noLongerReady(offset);
-      const attempts = this.attempts.get(offset);
-      const isRedelivered = attempts !== undefined || offset < this.redeliveredBelow;
-      const lease = session.grant(noAck ? undefined : this, offset, undefined);
-      if (!noAck) this.leasedCount++;
-      this.counters.taken(noAck, isRedelivered);
-      // Whoever asks is told how many are left: the dead are not.
-      if (this.mayExpire) {
-        this.#expiry.run();
-        this.#look(offset, false);
-      }
-      done(lease, this.#entry, isRedelivered, attempts?.returns ?? 0, attempts?.failures ?? 0);
-      if (noAck) this.finish(offset);
-    }
-  }
-
   // ---- settlement
 
   settle(offset: number, settlement: Settlement, consumer: ConsumerState | undefined): void {
@@ -471,6 +444,13 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   }
 
   // ---- expiry, length, purge
+
+  /** Lets those die whose time is over; #entry is on this message, and stays there. */
+  expireBeside(offset: number): void {
+    if (!this.mayExpire) return;
+    this.#expiry.run();
+    this.#look(offset, false);
+  }
 
   /** It was taken from the head of its order: its time is over, or there are more than are allowed. */
   headDies(offset: number, reason: DeathReason): void {
