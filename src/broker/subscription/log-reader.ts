@@ -73,7 +73,7 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
         continue;
       }
       // Nor must batches in which there is nothing for it.
-      if (this.#entry.isBatch && unpacked.share.isUsedUp) return this.#rest(looks > 0);
+      if (this.#entry.isBatch && unpacked.isForLater(partition, this.#entry)) return unpacked.share.wait(this.#goOn);
       const offset = this.#seek();
       if (offset < 0) continue;
       const { options, session, receiver } = this.consumer;
@@ -85,13 +85,7 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
     }
   }
 
-  /** Goes on in another turn: whoever had a part of this one, behind those who had none. */
-  #rest(hadTurn: boolean): void {
-    if (hadTurn) this.#core.unpacked.share.wait(this.#wakeUp);
-    else this.wake();
-  }
-
-  readonly #wakeUp = (): void => this.wake();
+  readonly #goOn = (): void => this.dispatch();
 
   /** Moves from the entry onto its message at or behind the position; -1: the batch has none, and is passed over. */
   #seek(): number {

@@ -1,6 +1,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
+import type { Partition } from "../topic/partition.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
@@ -14,10 +15,14 @@ export async function scan(core: Core, subscription: Subscription, leased = new 
   const { missing } = subscription;
   counting.beginCounting();
   let offset = settled.floor;
-  while (offset < next) {
+  while (offset < next && !subscription.isDeleted) {
     if (settled.has(offset) || leased.has(offset) || undecided.has(offset)) offset++;
     else if (partition.look(offset, cursor)) {
       if (cursor.isBatch) {
+        if (core.unpacked.isForLater(partition, cursor)) {
+          await unpackLater(core, partition, offset);
+          continue;
+        }
         const last = cursor.offset;
         const found = core.unpacked.seek(partition, cursor, offset);
         if (found !== offset) {
@@ -47,10 +52,22 @@ export async function scan(core: Core, subscription: Subscription, leased = new 
       offset = partition.firstInMemory(at, Math.min(coveredEnd, next));
       missing.nowhere(at, offset);
     }
-    if (subscription.isDeleted) return;
   }
+  if (subscription.isDeleted) return;
   counting.endCounting();
   subscription.areBytesExact = true;
+}
+
+/** Unpacks the batch that holds the offset in a turn that has room for that: whoever looks then finds it unpacked. */
+function unpackLater(core: Core, partition: Partition, offset: number): Promise<void> {
+  const { unpacked } = core;
+  return new Promise((resolve) => {
+    unpacked.share.wait(() => {
+      const cursor = new EntryCursor();
+      if (partition.look(offset, cursor) && cursor.isBatch) unpacked.seek(partition, cursor, offset);
+      resolve();
+    });
+  });
 }
 
 /** The subscription's log has a new batch. */

@@ -83,6 +83,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** Some message here has, or may have, a time to live. */
   mayExpire = false;
   #isDispatching = false;
+  /** Goes on in a later turn. Few ever have to. */
+  #goOn: (() => void) | undefined;
   /** Messages that this dispatch may still let die. */
   #deathsLeft = 0;
   /** Their time has come, and they are not durable yet. */
@@ -288,7 +290,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       }
       if (!this.#look(offset, true)) {
         if (this.settled.has(offset)) this.#passOver(offset);
-        else if (!this.missing.load(offset)) return -1;
+        // What is in memory and not to be seen is in a batch for later.
+        else if (partition.look(offset, this.#entry) || !this.missing.load(offset)) return -1;
         continue;
       }
       ready.take();
@@ -332,7 +335,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     return entry.deliverAtMs > entry.timestampMs && !this.#core.schedule.hasFired(this.id, entry.deliverAtMs, offset);
   }
 
-  /** Moves #entry onto the message. False: it is not in memory, or there is none, and it is settled now. */
+  /**
+   * Moves #entry onto the message. False: it is not in memory, or there is none, and it is settled now; or, if it is looked
+   * for because it comes next (`isReady`), its batch is for a later turn, when this goes on.
+   */
   #look(offset: number, isReady: boolean): boolean {
     const { partition } = this;
     const entry = this.#entry;
@@ -340,6 +346,10 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     if (unpacked.lookAgain(partition, offset, entry)) return true;
     if (!partition.look(offset, entry)) return false;
     if (!entry.isBatch) return true;
+    if (isReady && unpacked.isForLater(partition, entry)) {
+      unpacked.share.wait((this.#goOn ??= (): void => this.dispatch()));
+      return false;
+    }
     const last = entry.offset;
     const found = unpacked.seek(partition, entry, offset);
     if (found === offset) return true;

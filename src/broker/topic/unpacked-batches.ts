@@ -10,7 +10,7 @@
  * and the operator is told.
  *
  * A small batch may be a lot to unpack, and one that is passed over costs its consumer no credit. So all consumers together
- * have a share of each turn for it, and who goes through a log looks whether that is used up.
+ * have a share of each turn for it: who goes through a log looks whether a batch is for later, and then waits for the share.
  */
 import { assert } from "../../base/assert.ts";
 import { TurnShare } from "../../base/turn-share.ts";
@@ -116,6 +116,11 @@ export class UnpackedBatches {
   constructor(core: Core) {
     this.#core = core;
     this.share = new TurnShare(core.clock);
+  }
+
+  /** `cursor` is on a batch: it is still to be unpacked, and this turn has seen enough of that. */
+  isForLater(partition: Partition, cursor: EntryCursor): boolean {
+    return this.share.isUsedUp && this.#known.get(partition)?.has(cursor.offset) !== true;
   }
 
   /**
