@@ -67,7 +67,11 @@ export class QueuedRecords {
       if (this.#hasWord()) this.#readWords(publication);
       namespace.publishTo(targets, publication, this.#outcome);
     }
-    records.close();
+  }
+
+  /** Lets go of what was opened, which may be much larger than the request that it came in. */
+  close(): void {
+    this.#records.close();
   }
 
   /** Whether a header may say something to the broker. */

@@ -60,6 +60,18 @@ export class Appending {
 
   /** Answers an error's code; NONE: it is appended, or was before. */
   append(call: Call, topic: Topic, queue: Queue, records: Buffer | null, transactionalId: string | null): number {
+    const code = this.#judgeAndAppend(call, topic, queue, records, transactionalId);
+    this.#queued.close();
+    return code;
+  }
+
+  #judgeAndAppend(
+    call: Call,
+    topic: Topic,
+    queue: Queue,
+    records: Buffer | null,
+    transactionalId: string | null,
+  ): number {
     const check = this.#check;
     const nowMs = call.server.broker.clock.now();
     const code = check.judge(records ?? nothing, call.version, topic.limits, nowMs);

@@ -26,6 +26,7 @@ export interface RecordError {
 }
 
 const noErrors: readonly RecordError[] = [];
+const nothing = Buffer.alloc(0);
 
 /** One at a time: what judge() found is in its fields until the next. */
 export class BatchCheck {
@@ -89,6 +90,8 @@ export class BatchCheck {
     }
     const faults: RecordFault[] = [];
     checkRecords(reader, rules, faults);
+    // Opened, they may be much larger than the request that they came in.
+    reader.buffer = nothing;
     if (reader.fault !== null) return this.#invalid(reader.fault);
     return faults.length === 0 ? errorCode.NONE : this.#refuseRecords(faults);
   }
