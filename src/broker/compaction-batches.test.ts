@@ -368,6 +368,28 @@ test("a log that is compacted and ages does both", async () => {
   assert.deepEqual(await read(bottle, "log"), ["3:c=1"]);
 });
 
+test("the age of a log is looked at across a gap in one step, however wide it is", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true, maxAgeMs: 60_000 });
+  append(bottle, log, "a=1");
+  appendBody(bottle, log, batchBody([{ delta: 0, key: "b", body: "b=1" }]), 100_000);
+  append(bottle, log, "b=2");
+  await bottle.advance(30_000);
+  append(bottle, log, "c=1");
+  await bottle.advance(20_000);
+  assert.deepEqual(await read(bottle, "log"), ["0:a=1", "100001:b=2", "100002:c=1"]);
+  const { partition } = [...bottle.broker.core.queueById.values()][0]!;
+  let looks = 0;
+  const look = partition.look.bind(partition);
+  partition.look = (...args): boolean => {
+    looks++;
+    return look(...args);
+  };
+  await bottle.advance(20_000);
+  assert.ok(looks < 1000, `${looks} looks`);
+  assert.deepEqual(await read(bottle, "log"), ["100002:c=1"]);
+});
+
 test("a batch that cannot be read is left as it is, and one that lies about what it spans harms nobody", async () => {
   const bottle = await Bottle.open();
   const log = bottle.declareLog("log", { compact: true });

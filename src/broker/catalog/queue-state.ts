@@ -485,7 +485,7 @@ export class QueueState implements Queue, Wakeable {
       end = meta.lastOffset + 1;
     }
     while (end < partition.visibleEnd) {
-      if (!partition.look(end, this.#entry)) end++;
+      if (!partition.look(end, this.#entry)) end = partition.firstInMemory(end + 1, partition.visibleEnd);
       else if (this.#entry.timestampMs > beforeMs) return end;
       else end = this.#entry.offset + 1;
     }
