@@ -291,3 +291,32 @@ test("an exchange that keeps history hands its last messages to each queue that 
   assert.deepEqual(await bottle.drain("early"), ["2", "3", "4", "5"]);
   assert.deepEqual(await bottle.drain("late"), ["3", "4", "5"]);
 });
+
+test("what no crash has left, and no segment holds, is passed over at once by all who read", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q", { retention: { ...untilSettled, maxAgeMs: 60_000 } });
+  bottle.publish("q", "first");
+  // One lost by one, and many in a row.
+  for (let i = 0; i < 100; i++) bottle.publish("q", String(i), { durable: i % 2 === 0 });
+  bottle.publishAll("q", numbers(0, 20_000), { durable: false });
+  bottle.publish("q", "last");
+  await bottle.settle();
+  await bottle.crash();
+  const kept = ["first", ...numbers(0, 100).filter((body) => Number(body) % 2 === 0), "last"];
+  const queue = bottle.queue("q");
+  const bodies: string[] = [];
+  const end = queue.read(0, queue.visibleEnd, ({ buffer, bodyStart, bodyEnd }) => {
+    bodies.push(buffer.toString("utf8", bodyStart, bodyEnd));
+    return true;
+  });
+  assert.deepEqual([bodies, end], [kept, 20_102]);
+  const { partition } = [...bottle.broker.core.queueById.values()][0]!;
+  let loads = 0;
+  const load = partition.load.bind(partition);
+  partition.load = (...args): void => {
+    loads++;
+    load(...args);
+  };
+  assert.deepEqual(await read(bottle, "q", "first"), kept);
+  assert.ok(loads <= kept.length, `${loads} times something was looked for`);
+});

@@ -356,7 +356,8 @@ export class Partition {
     const { offset, isStray } = reader;
     if (this.look(offset, this.#cursor)) return offset + 1;
     const run = offset < this.persistedEnd ? this.runs.at(offset) : undefined;
-    if (run === undefined) return Math.max(offset + 1, this.persistedEnd);
+    // What is in no segment is in memory, or nowhere.
+    if (run === undefined) return Math.max(offset + 1, this.next);
     // A run's first entry may hold offsets below its own.
     const firstHeld = run.meta.firstOffset - this.maxSpan + 1;
     if (firstHeld > offset) return firstHeld;

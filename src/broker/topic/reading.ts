@@ -3,7 +3,8 @@
  *
  * A read visits what is in memory and costs nothing else; what is not there is asked for, in spans of a megabyte, and
  * visited by the next read; while one who reads on is busy with a span, the next is fetched. What a load shows to be missing
- * (a crash took it before it was durable, or its bytes are damaged) is remembered as a hole, so that reads pass over it.
+ * (a crash took it before it was durable, or its bytes are damaged) is remembered as a hole, so that reads pass over it;
+ * where no segment reaches, what is not in memory is a hole without asking.
  * A batch of which compaction took something is made smaller first, for all who read it; that takes time, so a read ends
  * early when it did much of it, and who asks for the rest to be loaded gets another turn. Who waits for more is told once a
  * turn, however many blocks became durable in it.
@@ -69,7 +70,7 @@ export class Reading implements Wakeable, Dispatchable {
         if (isLate) return (this.#restAt = at);
         continue;
       }
-      const behind = this.#behindGap(at);
+      const behind = this.#behindGap(at, end);
       if (behind === at) break;
       at = behind;
     }
@@ -172,8 +173,11 @@ export class Reading implements Wakeable, Dispatchable {
     for (const follower of [...this.#followers]) if (this.#followers.has(follower)) follower();
   }
 
-  /** Where what is known to be missing at `at` ends; `at` if nothing is known. */
-  #behindGap(at: number): number {
-    return this.#holes.endOf(at) ?? this.#partition.goneEnd(at);
+  /** Where what is known to be missing at `at` ends, or `end`; `at` if nothing is known. */
+  #behindGap(at: number, end: number): number {
+    const partition = this.#partition;
+    // What is in no segment is in memory, or nowhere.
+    if (at >= partition.persistedEnd) return partition.firstInMemory(at, end);
+    return this.#holes.endOf(at) ?? partition.goneEnd(at);
   }
 }

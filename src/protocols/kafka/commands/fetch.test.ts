@@ -195,12 +195,22 @@ test("a fetch that is answered while it looks for what is missing follows nothin
   const { house, client } = await open();
   send(client, ["a"]);
   const { partition } = [...house.core.core.queueById.values()].find(({ name }) => name === "t")!;
-  // What lies between is nowhere, as if a crash had taken it.
+  // What lies between is nowhere, as if a crash had taken it, and no segment has it either.
   partition.next += 20;
+  partition.persistedEnd = partition.next;
   send(client, ["b"]);
   const followers = partition.readers.size;
-  assert.deepEqual(get(client, [{ offset: 1 }], { wait: 50_000, min: 100_000 }).partitions, ["0:"]);
+  assert.deepEqual(get(client, [{ offset: 1 }], { wait: 50_000, min: 100_000 }).partitions, ["0: 21+1"]);
   assert.equal(partition.readers.size, followers);
+});
+
+test("a fetch that begins in a gap, however wide it is, has what lies behind it", async () => {
+  const { house, client } = await open();
+  send(client, ["a"]);
+  const { partition } = [...house.core.core.queueById.values()].find(({ name }) => name === "t")!;
+  partition.next += 1_000_000;
+  send(client, ["b"]);
+  assert.deepEqual(get(client, [{ offset: 1 }], {}).partitions, ["0: 1000001+1"]);
 });
 
 test("a session goes on with a topic that is made anew before its answer is written", async () => {
