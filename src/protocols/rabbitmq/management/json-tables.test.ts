@@ -37,14 +37,17 @@ test("a value that is nested without end is refused, and the next checkpoint is 
       assert.deepEqual([status, json.reason], [400, "The body is nested too deep."], String(depth));
     }
   }
-  const { status, json } = await set("/global-parameters/deep", nested(62));
+  const { status, json } = await set("/global-parameters/deep", nested(65));
   assert.deepEqual([status, json.reason], [400, "The value is nested too deep."]);
   assert.equal((await house.ask("GET", "/global-parameters/deep")).status, 404);
 
   // As deep as can be: what is exported can be imported again.
-  assert.equal((await set("/global-parameters/deep", nested(61))).status, 201);
+  assert.equal((await set("/global-parameters/deep", nested(64))).status, 201);
+  const depth = { arguments: { deep: JSON.parse(nested(63)) as unknown } };
+  assert.equal((await house.ask("PUT", "/queues/%2F/deep", { body: depth })).status, 201);
+  assert.equal((await house.ask("PUT", "/exchanges/%2F/deep", { body: { ...depth, type: "direct" } })).status, 201);
   const { text } = await house.ask("GET", "/definitions");
-  assert.ok(text.includes(nested(61)));
+  for (const part of [`"value":${nested(64)}`, `"arguments":{"deep":${nested(63)}}`]) assert.ok(text.includes(part));
   assert.equal((await house.ask("POST", "/definitions", { body: text })).status, 204);
   await house.core.checkpoint();
   await house.core.stop();

@@ -17,7 +17,7 @@ import { silentLogger } from "../../../observe/log.ts";
 import type { Defined } from "./definitions-export.ts";
 import { Plan, type ImportReport } from "./definitions-plan.ts";
 import { ImportFault, rowsOf, shownText, type Row } from "./definitions-reader.ts";
-import { isTooDeep } from "./json-table.ts";
+import { definitionLevelsMax, isTooDeep } from "./json-table.ts";
 import { isObject, type JsonObject } from "./parameter-checks.ts";
 import { planBinding, planExchange, planQueue, planQueueLimits, planTopic } from "./definitions-topology.ts";
 import { keysWithoutEffect } from "./policy-keys.ts";
@@ -57,7 +57,7 @@ const remarks: ReadonlySet<string> = new Set([
  */
 export function importDefinitions(server: Defined, definitions: unknown, vhost?: string): ImportReport | ImportRefusal {
   if (!isObject(definitions)) return { refused: "failed_to_parse_json" };
-  if (isTooDeep(definitions)) return { refused: "The definitions are nested too deep." };
+  if (isTooDeep(definitions, definitionLevelsMax)) return { refused: "The definitions are nested too deep." };
   const version = definitions["rabbitmq_version"] ?? definitions["rabbit_version"];
   const plan = new Plan(server, typeof version === "string" ? version : undefined);
   try {

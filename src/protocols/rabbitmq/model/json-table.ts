@@ -9,6 +9,9 @@ import type { Headers } from "./mapping.ts";
 import { nestingMax, type FieldTable, type FieldValue } from "./field-table.ts";
 import { isObject } from "./parameter-checks.ts";
 
+/** Of definitions, where arguments and values stand in rows of lists: what may be declared is exported, and imported again. */
+export const definitionLevelsMax = nestingMax + 3;
+
 /** Whether JSON is nested deeper than tables may be, so that nothing need follow it to its end. */
 export function isTooDeep(value: unknown, levels = nestingMax): boolean {
   if (typeof value !== "object" || value === null) return false;

@@ -1,7 +1,6 @@
 /** Runtime parameters, global parameters, and the name of the cluster, which is one of them. */
 
 import { clusterName, setClusterName } from "../../model/cluster.ts";
-import { nestingMax } from "../../model/field-table.ts";
 import { isTooDeep } from "../../model/json-table.ts";
 import type { Parameter } from "../../model/parameters.ts";
 import { visibleVhosts } from "../access.ts";
@@ -11,9 +10,6 @@ import { badRequest, done, objectNotFound, put, vhostNotFound, type Reply } from
 import type { Call, JsonObject, Route, VhostCall } from "../route.ts";
 import { inVhost } from "../topology/queues.ts";
 import { escaped } from "./escaped.ts";
-
-/** In exported definitions a value stands in a list of objects; what is exported is to be imported again. */
-const valueLevelsMax = nestingMax - 3;
 
 export const parameterRoutes: readonly Route[] = [
   {
@@ -146,7 +142,7 @@ function withParameter(call: Call, run: (call: VhostCall, parameter: Parameter) 
 
 /** Undefined: it has one. */
 function wrongValue(body: JsonObject): Reply | undefined {
-  if (isTooDeep(body["value"], valueLevelsMax)) return badRequest("The value is nested too deep.");
+  if (isTooDeep(body["value"])) return badRequest("The value is nested too deep.");
   return missingFields(body, ["value"]);
 }
 
