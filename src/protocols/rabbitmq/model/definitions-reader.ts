@@ -5,6 +5,7 @@ import { shownJson } from "./erlang-json.ts";
 import { isObject, type JsonObject } from "./parameter-checks.ts";
 import { tableOfJson, whyNoTable } from "./json-table.ts";
 import type { FieldTable } from "./field-table.ts";
+import { unreadable } from "./shown-uri.ts";
 
 /** Thrown within this part of the model only; whoever imports gets its text as a value. */
 export class ImportFault extends Error {}
@@ -101,7 +102,10 @@ const secrets: ReadonlySet<string> = new Set(["password", "password_hash"]);
 
 /** Short enough for a log, without secrets. */
 function shown(fields: JsonObject): string {
-  const text = JSON.stringify(fields, (name, value: unknown) => (secrets.has(name) ? "[secret]" : value));
+  const text = JSON.stringify(fields, (name, value: unknown) => {
+    if (secrets.has(name)) return "[secret]";
+    return typeof value === "string" && value.includes("://") ? unreadable(value) : value;
+  });
   return text.length > 200 ? `${text.slice(0, 200)}...` : text;
 }
 

@@ -14,6 +14,7 @@ import {
 } from "./parameter-checks.ts";
 import { shownJson } from "./erlang-json.ts";
 import type { Parameters } from "./parameters.ts";
+import { unreadable } from "./shown-uri.ts";
 
 const shared: readonly FieldRule[] = [
   ...["exchange", "queue", "consumer-tag", "ha-policy", "queue-type"].map((name) => ({ name, check: isBinary })),
@@ -27,10 +28,13 @@ const shared: readonly FieldRule[] = [
   { name: "channel-use-mode", check: isWord(["multiple", "single"]) },
 ];
 
+/** Credentials are not quoted, as RabbitMQ quotes them: such texts are logged. */
 const isUri: ParameterCheck = (name, value) => {
   if (Array.isArray(value)) return value.map((uri) => isUri(name, uri)).find((fault) => fault !== undefined);
   if (typeof value !== "string") return `${name} should be list, actually was ${shownJson(value)}`;
-  return /^amqps?:\/\//.test(value) ? undefined : `"${value}" not a valid URI: {unable_to_parse_uri,no_scheme}`;
+  return /^amqps?:\/\//.test(value)
+    ? undefined
+    : `"${unreadable(value)}" not a valid URI: {unable_to_parse_uri,no_scheme}`;
 };
 
 const upstream: readonly FieldRule[] = [{ name: "uri", check: isUri, isMandatory: true }, ...shared];

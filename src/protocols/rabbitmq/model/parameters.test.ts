@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { clusterName, setClusterName } from "./cluster.ts";
+import { importDefinitions } from "./definitions-import.ts";
 import { jsonOfTable, tableOfJson } from "./json-table.ts";
 import { ModelHouse } from "./model-house.suite.ts";
 import { checkFields, isBinary, isNumber } from "./parameter-checks.ts";
@@ -84,6 +85,24 @@ test("federation's parameters are checked and kept", async () => {
   );
   assert.equal(parameters.set("/", "federation-upstream", "up", { uri: "amqp://a", "max-hops": 1 }), undefined);
   assert.equal([...parameters.all()].length, 1);
+});
+
+test("what is wrong with the address of another broker is told without its password", async () => {
+  const { server } = await ModelHouse.open();
+  for (const uri of ["http://user:secret@host/?key=secret", "user:secret@host", "amqp:secret/1@host"]) {
+    for (const value of [{ uri }, { uri: ["amqp://a", uri] }]) {
+      const wrong = server.parameters.set("/", "federation-upstream", "up", value) ?? "";
+      assert.match(wrong, /host\/?" not a valid URI/);
+      assert.doesNotMatch(wrong, /secret/);
+    }
+    const value = { uri: `amqp://user:${uri}`, "src-uri": ["amqps://h?password=secret"] };
+    const report = importDefinitions(server, {
+      parameters: [{ value, vhost: "/", component: "federation-upstream", name: 5 }],
+    });
+    assert.ok("refused" in report);
+    assert.match(report.refused, /parameters: name must be a string .*amqp:\/\/host/);
+    assert.doesNotMatch(report.refused, /secret/);
+  }
 });
 
 test("a cluster is called by its node until it gets a name", async () => {

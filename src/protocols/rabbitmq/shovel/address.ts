@@ -4,6 +4,7 @@
  */
 
 import type { DialTls } from "../../../server/dial.ts";
+import { unreadable } from "../model/shown-uri.ts";
 import type { ClientLogin } from "./client.ts";
 
 export interface RemoteBroker {
@@ -143,17 +144,4 @@ function tlsOf(query: ReadonlyMap<string, string>): DialTls {
     verify: query.get("verify") !== "verify_none",
     serverName: serverName === "disable" ? undefined : serverName,
   };
-}
-
-/** The address as it may be shown: without user, password and query. */
-export function withoutCredentials(text: string): string {
-  const match = /^([a-z][a-z0-9+.-]*:\/\/)(?:[^/?#]*@)?([^?#]*)/is.exec(text);
-  return match === null ? text.replace(/:\/\/[^@/]*@/g, "://") : `${match[1]}${match[2]}`;
-}
-
-/** What is no address, as it may be shown: a password may hold whatever makes it none. */
-export function unreadable(text: string): string {
-  const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*:(?:\/\/)?)?([^?#]*)/is.exec(text) ?? [];
-  if (rest.includes("@")) return scheme + rest.slice(rest.lastIndexOf("@") + 1);
-  return text.includes("@") ? scheme : scheme + rest;
 }

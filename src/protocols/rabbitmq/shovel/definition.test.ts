@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import * as check from "node:assert/strict";
-import { AddressFault, parseAddress, withoutCredentials } from "./address.ts";
+import { withoutCredentials } from "../model/shown-uri.ts";
+import { AddressFault, parseAddress } from "./address.ts";
 import { planShovel, shovelFaults } from "./definition.ts";
 
 const least = { "src-uri": "amqp://", "src-queue": "a", "dest-uri": "amqp://", "dest-queue": "b" };

@@ -20,7 +20,8 @@ import {
   type JsonObject,
   type ParameterCheck,
 } from "../model/parameter-checks.ts";
-import { AddressFault, parseAddress, unreadable } from "./address.ts";
+import { unreadable } from "../model/shown-uri.ts";
+import { AddressFault, parseAddress } from "./address.ts";
 
 export type AckMode = "on-confirm" | "on-publish" | "no-ack";
 

@@ -5,7 +5,8 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Dial } from "../../../server/dial.ts";
 import type { Peer, Protocol } from "../../../server/protocol.ts";
-import { AddressFault, parseAddress, withoutCredentials, type BrokerAddress } from "./address.ts";
+import { withoutCredentials } from "../model/shown-uri.ts";
+import { AddressFault, parseAddress, type BrokerAddress } from "./address.ts";
 import { Client, type ClientLogin } from "./client.ts";
 import { openLocalLink } from "./local-link.ts";
 
