@@ -75,6 +75,7 @@ function payloadCrc(buffer: Buffer, padded: number, known: readonly number[]): n
   for (let i = 0; i < known.length; i += 3) {
     const start = known[i]!;
     const end = known[i + 1]!;
+    assert(start >= at && end <= padded, "what is known of a block lies in it, in order");
     crc = joinCrc32c(crc32c(buffer, at, start, crc), known[i + 2]!, end - start);
     at = end;
   }

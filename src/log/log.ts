@@ -196,7 +196,7 @@ export const SEGMENT_PAYLOAD_BYTES_MAX = 0xffff_0000;
 export const ENTRY_TIMESTAMP_AT = 4;
 
 /** What is copied costs memory and time; what is not, a write to the disk of its own. */
-export const LENT_BYTES_MIN = 256 * 1024;
+export const LENT_BYTES_MIN = 512 * 1024;
 
 /** Writes one segment in the background. Under its final name it is complete. */
 export interface SegmentBuilder {

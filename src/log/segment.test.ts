@@ -1,9 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { crc32 } from "../base/crc.ts";
 import { DamageError } from "./log.ts";
 import type { Disk, RunMeta, SegmentBuilder } from "./log.ts";
 import { MemoryDisk } from "./memory/memory-disk.ts";
+import {
+  entryCheck,
+  FOOTER_BYTES,
+  INDEX_ENTRY_BYTES,
+  PAGE_HEADER_BYTES,
+  pageCountOf,
+  pageCrc,
+  pageEntriesOf,
+  pageLength,
+  segmentHeader,
+} from "./segment-format.ts";
 import { openSegments } from "./segment.ts";
 import { entriesOf, entryOf, readSpan } from "./test-blocks.ts";
 
@@ -238,6 +250,51 @@ for (const [what, entries, step] of [
     }
   });
 }
+
+/** As version 1 wrote it: entries are guarded by CRC-32. */
+function inVersion1(segment: Buffer, runs: readonly RunMeta[]): Buffer {
+  const bytes = Buffer.from(segment);
+  segmentHeader(1, 1).copy(bytes);
+  for (const { count, indexPosition } of runs) {
+    for (let page = 0, at = indexPosition; page < pageCountOf(count); page++) {
+      const entries = pageEntriesOf(count, page);
+      for (let entry = at + PAGE_HEADER_BYTES; entry < at + pageLength(entries); entry += INDEX_ENTRY_BYTES) {
+        const start = bytes.readUInt32BE(entry + 4);
+        const crc = crc32(bytes, start, start + bytes.readUInt32BE(entry + 8));
+        bytes.writeUInt32BE(entryCheck(crc, bytes.readUInt32BE(entry)), entry + 12);
+      }
+      bytes.writeUInt32BE(pageCrc(bytes, at, entries), at + 28);
+      at += pageLength(entries);
+    }
+  }
+  for (const at of [bytes.length - 2 * FOOTER_BYTES, bytes.length - FOOTER_BYTES]) {
+    bytes.writeUInt32BE(1, at + 4);
+    bytes.writeUInt32BE(crc32(bytes, at, at + 60), at + 60);
+  }
+  return bytes;
+}
+
+test("segments of version 1 are read, salvaged, and known by their version alone", async () => {
+  const name = "segment-0000000000000001.seg";
+  const disk = new MemoryDisk();
+  const runs = await twoRuns(disk, 1, 540);
+  const read = async (bytes: Buffer): Promise<readonly [number[], number]> => {
+    const planted = new MemoryDisk();
+    planted.plant(name, bytes);
+    const segments = openSegments(planted);
+    const opened = await segments.open(1);
+    const spans = await Promise.all(opened.runs.map((run) => readSpan(segments, run, 0)));
+    const damage = [...opened.damage, ...spans.flatMap((span) => span.damage)];
+    return [spans.map(({ count }) => count), damage.length];
+  };
+  const newer = disk.bytesOf(name);
+  const older = inVersion1(newer, runs);
+  assert.deepEqual(await read(older), [[540, 108], 0]);
+  older[runs[0]!.indexPosition + PAGE_HEADER_BYTES + 5 * INDEX_ENTRY_BYTES + 5]! ^= 1;
+  assert.deepEqual(await read(older), [[539, 108], 2]);
+  const mistaken = inVersion1(newer, []);
+  assert.deepEqual((await read(mistaken))[0], [0, 0]);
+});
 
 test("a segment that is cut off, or is another one's file, is damage as a whole", async () => {
   const disk = new MemoryDisk();

@@ -112,6 +112,10 @@ async function readDirectory(
   if (bytes < SEGMENT_HEADER_BYTES + endBytes) {
     throw new DamageError([{ file: name, position: 0, length: bytes, what: "the segment is cut off" }]);
   }
+  const header = await load(0, SEGMENT_HEADER_BYTES);
+  if (!header.equals(segmentHeader(id, header.readUInt32BE(4)))) {
+    report(0, SEGMENT_HEADER_BYTES, "the segment's header does not verify");
+  }
   let footer: Footer | undefined;
   const end = await load(bytes - endBytes, endBytes);
   for (const at of [0, FOOTER_BYTES]) {
@@ -120,9 +124,6 @@ async function readDirectory(
     footer ??= found;
   }
   if (footer === undefined) throw new DamageError(damage);
-  if (!(await load(0, SEGMENT_HEADER_BYTES)).equals(segmentHeader(id, footer.version))) {
-    report(0, SEGMENT_HEADER_BYTES, "the segment's header does not verify");
-  }
   let directory: Buffer | undefined;
   for (let copy = 0; copy < 2; copy++) {
     const position = footer.directoryPosition + copy * footer.directoryLength;

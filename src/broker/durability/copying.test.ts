@@ -30,7 +30,7 @@ test("what a checkpoint writes from where it lies is not written over meanwhile,
   bottle.declare("q");
   const { cache } = bottle.broker.core;
   const fill = async (octet: number): Promise<void> => {
-    for (let i = 0; i < 12; i++) bottle.publish("q", "", { body: Buffer.alloc(300_000, octet) });
+    for (let i = 0; i < 12; i++) bottle.publish("q", "", { body: Buffer.alloc(600_000, octet) });
     await bottle.settle();
   };
   await fill(1);
@@ -44,7 +44,7 @@ test("what a checkpoint writes from where it lies is not written over meanwhile,
     bottle.queue("q").purge();
     await fill(round);
     for (const { source, asAsked, go } of held.splice(0)) {
-      if (source.length >= 300_000) lent++;
+      if (source.length >= 600_000) lent++;
       assert.ok(source.equals(asAsked), `round ${round}`);
       go();
     }

@@ -91,7 +91,7 @@ export class SegmentCopying {
         continue;
       }
       const pageEnd = Math.min(end, page.base + pageEntries);
-      while (offset < pageEnd && copied < sliceEntries) {
+      while (offset < pageEnd && copied < sliceEntries && builder.bytesBuffered <= flushBytes) {
         if (partition.lookAt(offset, this.#cursor)) {
           const isWhole = this.#copyEntry(builder, partition, offset, placed);
           copied += isWhole || !this.#slices.isOver() ? 1 : sliceEntries;
