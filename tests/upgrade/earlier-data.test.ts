@@ -122,6 +122,32 @@ async function looksAtTopics(broker: RunningBroker): Promise<void> {
   check.deepEqual(Object.fromEntries(latest), { k0: "v4", k1: "v5" });
 }
 
+async function looksAtLargeBatches(broker: RunningBroker): Promise<void> {
+  const kafka = new Kafka({ brokers: [`127.0.0.1:${broker.ports["kafka"]}`], logLevel: logLevel.NOTHING });
+  const consumer = kafka.consumer({ groupId: `large-${broker.ports["kafka"]}` });
+  const values: string[] = [];
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topics: ["large"], fromBeginning: true });
+    await new Promise<void>((resolve, reject) => {
+      consumer
+        .run({
+          async eachMessage({ message }) {
+            values.push(String(message.value));
+            if (values.length === 400) resolve();
+          },
+        })
+        .catch(reject);
+    });
+  } finally {
+    await consumer.disconnect();
+  }
+  check.deepEqual(
+    values,
+    Array.from({ length: 400 }, (_, at) => `large ${at}`.padEnd(100, ".")),
+  );
+}
+
 for (const archive of archives) {
   test(`${archive} is opened, read, written and opened again`, { timeout: 60_000 }, async (context) => {
     const data = await restored(context, archive);
@@ -134,6 +160,7 @@ for (const archive of archives) {
       try {
         await looksAtQueues(broker, wanted);
         if (archive.includes("kafka")) await looksAtTopics(broker);
+        if (archive.includes("summed-once")) await looksAtLargeBatches(broker);
       } finally {
         await broker.stop();
       }
