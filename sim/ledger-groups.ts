@@ -103,7 +103,6 @@ export class LedgerGroups {
   step(): number {
     const groups = this.#groups;
     if (groups === undefined) return 0;
-    this.look();
     const chance = this.#chance;
     if (!chance.is(0.2)) return 0;
     chance.weighted<() => void>([

@@ -77,9 +77,16 @@ export class Ledger {
   /** Answers how much time is to go by, in ms; 0: none. */
   step(): number {
     if (!this.#isEnabled) return 0;
+    // Before anything is committed: what has expired meanwhile did so before that.
+    this.look();
     const isSure = this.#madeTicket <= this.#books.durableTicket;
     if (this.#chance.is(0.35) && isSure) this.#act();
     return isSure ? this.#groups.step() : 0;
+  }
+
+  /** Time has gone by: what has expired by it is known before the broker can come to an end. */
+  look(): void {
+    if (this.#isEnabled) this.#groups.look();
   }
 
   /** The broker stops: those who ask things of it later do not any more. */

@@ -190,6 +190,7 @@ class Run {
   async #pass(ms: number): Promise<void> {
     this.#trace?.(`${ms} ms go by`);
     await this.#world.advance(ms);
+    this.#ledger.look();
   }
 
   async #jump(): Promise<void> {
