@@ -126,7 +126,7 @@ type Told<T> = T extends unknown ? Omit<T, "at"> : never;
 export type Telling = Told<Event>;
 
 export class History {
-  readonly events: Event[] = [];
+  #events: Event[] = [];
   readonly #file: WriteStream;
   readonly #beganAt = performance.now();
 
@@ -141,11 +141,15 @@ export class History {
 
   tell(event: Telling): void {
     const told = { at: this.now(), ...event } as Event;
-    this.events.push(told);
+    this.#events.push(told);
     this.#file.write(`${JSON.stringify(told)}\n`);
   }
 
-  close(): Promise<void> {
-    return new Promise((resolve) => this.#file.end(resolve));
+  /** All that was told. It is not kept: clients that were given up may hold on to this for as long as the program runs. */
+  async close(): Promise<readonly Event[]> {
+    await new Promise<void>((resolve) => this.#file.end(resolve));
+    const events = this.#events;
+    this.#events = [];
+    return events;
   }
 }

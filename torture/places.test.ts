@@ -71,9 +71,9 @@ async function load(directory: string): Promise<readonly Event[]> {
   await emptyQueues(reading, places, stage.broker);
   await removePlaces(places, ports);
   assert.deepEqual(stage.takeNotes(), { findings: [], damage: [] });
-  await history.close();
+  const events = await history.close();
   assert.deepEqual(await stage.close(false), []);
-  return history.events;
+  return events;
 }
 
 test(

@@ -109,20 +109,20 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     history.tell({ kind: "damage", text, ...lossIn(text, places) });
     if (!runner.hasRotted) findings.push(`the broker says of data that nobody touched: ${text}`);
   }
-  await history.close();
+  const events = await history.close();
   const kinds = new Map<string, number>();
-  for (const { kind, what } of checkHistory(history.events)) {
+  for (const { kind, what } of checkHistory(events)) {
     findings.push(`${kind}: ${what}`);
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   }
   if (findings.length === 0)
     await removePlaces(places, ports).catch((error: Error) => findings.push(`removing: ${error.message}`));
-  const count = (kind: string): number => history.events.reduce((sum, each) => sum + (each.kind === kind ? 1 : 0), 0);
+  const count = (kind: string): number => events.reduce((sum, each) => sum + (each.kind === kind ? 1 : 0), 0);
   return {
     findings,
     kinds,
     historyFile,
-    events: history.events.length,
+    events: events.length,
     sent: count("send"),
     got: count("got"),
     hasRotted: runner.hasRotted,
