@@ -14,7 +14,7 @@
  * native package would add a dependency with a build for each platform, and gain nothing that can be measured here.
  *
  * What has been summed need not be summed again because it is now a part of something longer: the sums of two ranges give
- * that of both by arithmetic alone (join()). A sum is a polynomial modulo another; behind it n octets more mean times x^8n,
+ * that of both by arithmetic alone (joinCrc32c()). A sum is a polynomial modulo another; behind it n octets more mean times x^8n,
  * which is a product of at most 32 powers out of a table. It costs as much as summing 2 KB.
  */
 
