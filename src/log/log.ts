@@ -203,7 +203,8 @@ export interface SegmentBuilder {
   beginRun(partition: number): void;
   /**
    * Takes the entry: a copy of it, or, from LENT_BYTES_MIN on, the bytes where they are, which are to stay as they are until
-   * the next flush() or finish() is over. Answers its position in the file, for share(). Offsets grow within a run. `crc`: its CRC-32C, where the caller has it already.
+   * the next flush() or finish() is over. Answers its position in the file, for share(). Offsets grow within a run.
+   * `crc`: its CRC-32C, where the caller has it already.
    */
   put(offset: number, timestamp: number, source: Buffer, start: number, end: number, crc?: number): number;
   /** An index entry for a payload that put() placed in this file already: fan-out is stored once. */

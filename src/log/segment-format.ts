@@ -17,8 +17,8 @@
  *    24  u32  entries                                       u32  its check
  *    28  u32  CRC of the page, without this
  *
- * An entry's check is the CRC-32C of its payload (in version 1, and of all else: CRC-32), mixed with its offset. So an entry can be trusted without its page: when
- * the page's own CRC is wrong, its entries are tried one by one, and a flipped bit costs the entry that it hit instead
+ * An entry's check is the CRC-32C of its payload (in version 1, and of all else: CRC-32), mixed with its offset. So an
+ * entry can be trusted without its page: when the page's own CRC is wrong, its entries are tried one by one, and a flipped bit costs the entry that it hit instead
  * of 512. For the same reason directory and footer are there twice: both are small, and without them all would be lost.
  *
  * A directory record is 64 bytes, and 16 for each page:
