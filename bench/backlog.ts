@@ -7,6 +7,7 @@ import { queueArguments } from "./flow.ts";
 import { type LoadOptions, type LoadResult, round, usageFields } from "./load-options.ts";
 import { Peer } from "./peer.ts";
 import { Publisher } from "./publisher.ts";
+import { markResources, resourceFields } from "./resources.ts";
 import { consume, declareQueue, deleteQueue, selectConfirms } from "./topology.ts";
 
 const queue = "bench-backlog";
@@ -36,6 +37,7 @@ export async function fillBacklog(options: LoadOptions): Promise<LoadResult> {
   };
   const watch = new UsageWatch(options.pid);
   const before = watch.now();
+  const mark = markResources(options);
   const startMs = performance.now();
   await new Promise<void>((resolve, reject) => {
     publisher.onDone = resolve;
@@ -43,7 +45,7 @@ export async function fillBacklog(options: LoadOptions): Promise<LoadResult> {
     publisher.allow(options.messages);
   });
   const elapsed = (performance.now() - startMs) / 1000;
-  const usage = usageFields(before, watch.now(), watch);
+  const usage = { ...usageFields(before, watch.now(), watch), ...resourceFields(mark, markResources(options)) };
   watch.stop();
   await peer.close();
   return {
@@ -67,6 +69,7 @@ export async function drainBacklog(options: LoadOptions): Promise<LoadResult> {
   };
   const watch = new UsageWatch(options.pid);
   const before = watch.now();
+  const mark = markResources(options);
   const startMs = performance.now();
   let lastMs = startMs;
   let firstMs = 0;
@@ -87,7 +90,7 @@ export async function drainBacklog(options: LoadOptions): Promise<LoadResult> {
     consume(peer, 1, queue, options.prefetch ?? 1000).catch(reject);
   });
   const elapsed = (lastMs - startMs) / 1000;
-  const usage = usageFields(before, watch.now(), watch);
+  const usage = { ...usageFields(before, watch.now(), watch), ...resourceFields(mark, markResources(options)) };
   watch.stop();
   consumer.settleRest();
   await deleteQueue(peer, queue);

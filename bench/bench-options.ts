@@ -23,7 +23,7 @@ Ten minutes without options: five pairs of the rows that say most, and three poi
   --kafka-rows LIST    some of those in bench/kafka-work.ts
   --pairs N            runs of each row (5)           --growth-pairs N  runs of each point of a curve (1; full: 5)
   --seconds N          measured in a run (1; full: 3) --warmup N        before it (0.5; full: 1)
-  --backlog N          messages (10000000)            --backlog-rabbitmq N (100000; full: 1000000)
+  --backlog N          messages (10000000)            --backlog-rabbitmq N (100000; full: 1000000); once, full: in pairs
   --delayed N          messages (1000000)
   --only NAME          RabbitMQ or Entrepot
   --json FILE          where each run is appended as it ends (a file in the system's temporary directory)

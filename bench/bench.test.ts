@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseBenchOptions } from "./bench-options.ts";
 import { readElements } from "./charts/read-elements.ts";
+import { requireDisk } from "./disk.ts";
 import { curves, isMeasured } from "./growth.ts";
 import { House } from "./house.ts";
 import { kafkaCurves, kafkaNames } from "./kafka-growth.ts";
+import { type KafkaMeasured, type KafkaRow, readKafkaMeasured } from "./kafka-rows.ts";
 import { missingPackages } from "./installed.ts";
 import type { LoadResult } from "./load-options.ts";
 import { summaryIn } from "./perf-test.ts";
 import { stepsOf } from "./plan.ts";
+import { Publisher } from "./publisher.ts";
 import { runSteps, secondsLeft, type Step } from "./progress.ts";
 import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
 import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
@@ -96,6 +99,49 @@ test("a fault of any run, and a run that failed, are said", () => {
   raw.add({ part: "growth", id: "size", x: 10, name: "RabbitMQ", failure: "no answer" });
   assert.deepEqual(faults(raw), ["durable-100b, Entrepot: missing 3", "size at 10, RabbitMQ: no answer"]);
   assert.match(performanceText(raw), /- durable-100b, Entrepot: missing 3\n- size at 10, RabbitMQ: no answer/);
+  const ofKafka = new RawRuns(about);
+  ofKafka.add({ part: "kafka-growth", id: "fanout", x: 10, name: "Entrepot", result: result(1, { missing: 7 }) });
+  assert.match(performanceText(ofKafka), /- fanout at 10, Entrepot: missing 7/);
+});
+
+test("a confirm of many is as late for each of them as it is", () => {
+  const shape = { channel: 1, exchange: "", routingKeys: ["q"], persistent: true, bodyBytes: 10, window: 16, limit: 0 };
+  const publisher = new Publisher({ write: () => {}, frameBytesMax: 131_072 }, shape);
+  publisher.allow(15);
+  const untilMs = performance.now() + 20;
+  while (performance.now() < untilMs);
+  publisher.allow(1);
+  publisher.confirm(16, true, false);
+  assert.equal(publisher.confirmLatency.count, 16);
+  assert.ok(publisher.confirmLatency.quantileUs(0.5) > 19_000);
+});
+
+test("of Kafka's rows in several files all are kept, the later of two, with the date of the oldest", () => {
+  const dir = mkdtempSync(join(tmpdir(), "entrepot-kafka-rows-"));
+  try {
+    const row = (id: string, title: string): KafkaRow => {
+      return { id, title, unit: "ms", bars: [], runs: {}, usages: {}, failures: {} };
+    };
+    const paths = ["a", "b", "none"].map((name) => join(dir, name));
+    const write = (path: string, measured: KafkaMeasured): void => writeFileSync(path, JSON.stringify(measured));
+    write(paths[0]!, { date: "2026-01-02", rows: [row("x", "old"), row("y", "y")] });
+    write(paths[1]!, { date: "2026-01-03", rows: [row("x", "new")] });
+    const found = readKafkaMeasured(paths)!;
+    assert.equal(found.date, "2026-01-02");
+    assert.deepEqual(
+      found.rows.map(({ title }) => title),
+      ["y", "new"],
+    );
+    assert.equal(readKafkaMeasured([paths[2]!]), undefined);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("a folder in memory is refused where a disk is to be measured", (t) => {
+  requireDisk(import.meta.dirname);
+  if (!existsSync("/dev/shm") || statfsSync("/dev/shm").type !== 0x01021994) return t.skip("there is none in memory");
+  assert.throws(() => requireDisk("/dev/shm"), /in memory/);
 });
 
 test("what was appended is read back and makes the same page", () => {

@@ -23,7 +23,7 @@ export function usageOf(pid: number): Usage {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = Number(fields[11]) + Number(fields[12]);
   const rssKb = numberAfter(readFileSync(`/proc/${pid}/status`, "latin1"), "VmRSS:");
-  return { cpuSeconds: ticks / ticksPerSecond, rssMb: rssKb / 1024 };
+  return { cpuSeconds: ticks / ticksPerSecond, rssMb: (rssKb * 1024) / 1e6 };
 }
 
 function numberAfter(text: string, label: string): number {

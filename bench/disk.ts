@@ -6,7 +6,7 @@
 // "O_DSYNC" writes into a file that exists at full length (as a journal that recycles its files does); "append" grows
 // the file and calls fdatasync, which must also write the new length.
 
-import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, rmSync, writeSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -67,6 +67,15 @@ function preallocate(path: string, bytes: number): void {
   for (let at = 0; at < bytes; at += chunk.length) writeSync(fd, chunk);
   fsyncSync(fd);
   closeSync(fd);
+}
+
+/** Of tmpfs and of ramfs. */
+const memoryFileSystems: readonly number[] = [0x01021994, 0x858458f6];
+
+/** Errors: the folder is in memory, where what is called durable would be measured without a disk. */
+export function requireDisk(dir: string): void {
+  if (memoryFileSystems.includes(statfsSync(dir).type))
+    throw new Error(`${dir} is in memory, where nothing is durable: choose a folder on a disk with --dir`);
 }
 
 export interface SequentialRate {

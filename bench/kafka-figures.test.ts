@@ -49,7 +49,7 @@ test("figures are read from what Kafka's tools print", () => {
   assert.throws(() => numberIn(["nothing"], /(\d+) records/), /nothing/);
   assert.equal(columnIn(["start.time, data.consumed, fetch.nMsg.sec", "now, 5, 77.25"], "fetch.nMsg.sec"), 77.25);
   assert.throws(() => columnIn(["start.time, fetch.nMsg.sec"], "fetch.nMsg.sec"), /no fetch/);
-  assert.equal(peakMbIn("VmPeak:\t 9000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n"), 2);
+  assert.equal(peakMbIn("VmPeak:\t 9000 kB\nVmHWM:\t    3000 kB\nVmRSS:\t 1024 kB\n"), 3.072);
 });
 
 const usage = (rssMbMax: number): KafkaUsage => ({

@@ -5,6 +5,7 @@
 // A contestant that is not measured is stopped with SIGSTOP, and the disk is synced before each measurement, so that nobody pays
 // for what another has left. One that ended is started again, and the failure is told; what was measured stays.
 
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { diskWrittenBytes } from "./broker-usage.ts";
 import type { RunningBroker } from "./brokers.ts";
@@ -62,6 +63,23 @@ export interface KafkaRow {
   readonly usages: Record<string, KafkaUsage[]>;
   /** Of its measurements. */
   readonly failures: Record<string, string[]>;
+}
+
+/** What a run of rows has left in its file. */
+export interface KafkaMeasured {
+  readonly date: string;
+  readonly rows: readonly KafkaRow[];
+}
+
+/** What several files have kept, dated as the oldest; of a row that two of them have, the later file's. Undefined: none is there. */
+export function readKafkaMeasured(paths: readonly string[]): KafkaMeasured | undefined {
+  const files = paths
+    .filter((path) => existsSync(path))
+    .map((path) => JSON.parse(readFileSync(path, "utf8")) as KafkaMeasured);
+  if (files.length === 0) return undefined;
+  const rows = files.flatMap((file) => file.rows);
+  const [date = ""] = files.map((file) => file.date).toSorted();
+  return { date, rows: rows.filter((row, at) => rows.findLastIndex(({ id }) => id === row.id) === at) };
 }
 
 interface Seat {

@@ -138,5 +138,5 @@ export function peakMemoryMb(pid: number): number {
 }
 
 export function peakMbIn(status: string): number {
-  return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+  return (Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) * 1024) / 1e6;
 }

@@ -14,10 +14,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { killAll } from "./brokers.ts";
+import { requireDisk } from "./disk.ts";
 import { kafkaVersion } from "./kafka-brokers.ts";
 import { kafkaCharts } from "./kafka-charts.ts";
 import { kafkaText, withSection } from "./kafka-report.ts";
-import { measureKafka, type KafkaRow } from "./kafka-rows.ts";
+import { type KafkaMeasured, type KafkaRow, measureKafka, readKafkaMeasured } from "./kafka-rows.ts";
 
 const text = { type: "string" } as const;
 const { values } = parseArgs({
@@ -38,16 +39,17 @@ const { values } = parseArgs({
     "no-write": { type: "boolean", default: false },
   },
 });
-const home = mkdtempSync(join(values.dir ?? tmpdir(), "entrepot-bench-kafka-"));
+const root = values.dir ?? tmpdir();
+if (values.from === undefined) requireDisk(root);
+const home = mkdtempSync(join(root, "entrepot-bench-kafka-"));
 const pairs = Number(values.pairs);
 
-function sectionOf(rows: readonly KafkaRow[]): string {
-  return kafkaText({ date: new Date().toISOString(), version: kafkaVersion, rows });
-}
+const sectionOf = (measured: KafkaMeasured): string => kafkaText({ ...measured, version: kafkaVersion });
 
-function kept(paths: readonly string[]): KafkaRow[] {
-  const rows = paths.flatMap((path) => JSON.parse(readFileSync(path, "utf8")) as KafkaRow[]);
-  return rows.filter((row, at) => rows.findLastIndex(({ id }) => id === row.id) === at);
+function kept(paths: readonly string[]): KafkaMeasured {
+  const found = readKafkaMeasured(paths);
+  if (found === undefined) throw new Error(`there is no ${paths.join(", ")}`);
+  return found;
 }
 
 function writeDocs(rows: readonly KafkaRow[], section: string): void {
@@ -58,23 +60,24 @@ function writeDocs(rows: readonly KafkaRow[], section: string): void {
   for (const [name, svg] of kafkaCharts(rows)) writeFileSync(join(docs, "charts", name), svg);
 }
 
+const date = new Date().toISOString();
 let soFar: readonly KafkaRow[] = [];
 for (const [signal, status] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const) {
   process.once(signal, () => {
-    if (soFar.length > 0) console.log(sectionOf(soFar));
+    if (soFar.length > 0) console.log(sectionOf({ date, rows: soFar }));
     killAll();
     rmSync(home, { recursive: true, force: true });
     process.exit(status);
   });
 }
 try {
-  const rows = values.from === undefined ? await measured() : kept(values.from.split(","));
-  const section = sectionOf(rows);
+  const found = values.from === undefined ? { date, rows: await measured() } : kept(values.from.split(","));
+  const section = sectionOf(found);
   console.log(section);
-  if (!values["no-write"]) writeDocs(rows, section);
+  if (!values["no-write"]) writeDocs(found.rows, section);
 } finally {
   killAll();
   rmSync(home, { recursive: true, force: true });
@@ -96,7 +99,8 @@ function measured(): Promise<KafkaRow[]> {
     say: (line) => process.stderr.write(`${line}\n`),
     onRows(rows) {
       soFar = rows;
-      if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 1)}\n`);
+      if (values.json !== undefined)
+        writeFileSync(values.json, `${JSON.stringify({ date, rows } satisfies KafkaMeasured, null, 1)}\n`);
     },
   });
 }

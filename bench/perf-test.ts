@@ -8,6 +8,8 @@ import { join } from "node:path";
 import type { LoadResult } from "./load-options.ts";
 
 const version = "2.22.1";
+/** Of a run, its warming up included. */
+export const perfTestSeconds = 10;
 
 const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>

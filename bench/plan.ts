@@ -7,7 +7,7 @@ import { type Curve, curves, isMeasured, openFilesMax } from "./growth.ts";
 import type { House } from "./house.ts";
 import type { LoadResult } from "./load-options.ts";
 import { kafkaContestants, kafkaCurves, kafkaWarmupSecondsLeast } from "./kafka-growth.ts";
-import { resolvePerfTest, runPerfTest } from "./perf-test.ts";
+import { perfTestSeconds, resolvePerfTest, runPerfTest } from "./perf-test.ts";
 import type { Step } from "./progress.ts";
 import type { Part, RawRun, RawRuns } from "./raw-runs.ts";
 import { type Row, rows } from "./rows.ts";
@@ -225,13 +225,20 @@ function addLatency(all: Steps): void {
   all.pause("brokers end", () => house.close());
 }
 
+/** As many messages as everybody is given, and its own number, if that is another. */
+function backlogsOf(name: string, { backlog }: Plan): number[] {
+  const own = backlog[name] ?? 0;
+  const common = Math.min(...Object.values(backlog));
+  return [...new Set([common, own])].filter((each) => each > 0);
+}
+
 function addSpecials(all: Steps): void {
   const { plan } = all;
   const has = (part: Part): boolean => plan.parts.has(part);
   const inWords = (result: LoadResult): string => JSON.stringify(result);
   // A run of these takes a minute or more.
   const longTurns = plan.isFull ? plan.pairs : 1;
-  for (let turn = 0; has("start") && turn < (plan.isFull ? plan.pairs : Math.min(3, plan.pairs)); turn++) {
+  for (let turn = 0; has("start") && turn < plan.pairs; turn++) {
     for (const kind of plan.kinds) {
       const expected = 3 + (kind.name === "RabbitMQ" ? startSeconds.RabbitMQ : startSeconds.other);
       all.add({ part: "start", id: "start", name: kind.name }, expected, () => measureStart(kind, plan.dir), inWords);
@@ -240,11 +247,10 @@ function addSpecials(all: Steps): void {
   for (let turn = 0; turn < longTurns; turn++) {
     for (const kind of plan.kinds) {
       const { name } = kind;
-      const count = plan.backlog[name] ?? 0;
       const perSecond = name === "RabbitMQ" ? 12_000 : 200_000;
-      if (has("backlog") && count > 0) {
-        const measure = (): Promise<LoadResult> => measureBacklog(kind, plan.dir, count);
-        all.add({ part: "backlog", id: "backlog", name }, count / perSecond + 20, measure, inWords);
+      for (const x of has("backlog") ? backlogsOf(name, plan) : []) {
+        const measure = (): Promise<LoadResult> => measureBacklog(kind, plan.dir, x);
+        all.add({ part: "backlog", id: "backlog", x, name }, x / perSecond + 20, measure, inWords);
       }
       // RabbitMQ delays only with a plug-in that Debian does not have.
       if (has("delayed") && name === "Entrepot") {
@@ -254,8 +260,6 @@ function addSpecials(all: Steps): void {
     }
   }
 }
-
-const perfTestSeconds = 5;
 
 function addPerfTest(all: Steps): void {
   const { plan } = all;

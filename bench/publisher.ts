@@ -143,13 +143,16 @@ export class Publisher {
 
   confirm(tag: number, multiple: boolean, refused: boolean): void {
     const mask = this.#slots - 1;
+    const receivedMs = nowMs();
     let count = 0;
     for (let sequence = multiple ? this.#floor : tag - 1; sequence < tag; sequence++) {
-      if (this.#isConfirmed[sequence & mask] === 1) continue;
-      this.#isConfirmed[sequence & mask] = 1;
+      const slot = sequence & mask;
+      if (this.#isConfirmed[slot] === 1) continue;
+      this.#isConfirmed[slot] = 1;
       count++;
+      // Each, however many a confirm covers: the oldest of them has waited longest.
+      this.confirmLatency.record((receivedMs - this.#sentMs[slot]!) * 1000);
     }
-    this.confirmLatency.record((nowMs() - this.#sentMs[(tag - 1) & mask]!) * 1000);
     this.confirmed += count;
     if (refused) this.refused += count;
     while (this.#floor < this.published && this.#isConfirmed[this.#floor & mask] === 1) {

@@ -185,6 +185,13 @@ export function growthFigures(raw: RawRuns): Map<string, string> {
   );
 }
 
+/** The median, and from where to where the runs go. */
+function rateText(runs: readonly LoadResult[]): string {
+  const rates = runs.map(rate);
+  if (rates.length < 2) return count(rates[0] ?? Number.NaN);
+  return `${count(medianOf(rates))} (${count(Math.min(...rates))} to ${count(Math.max(...rates))})`;
+}
+
 function tableOf(raw: RawRuns, family: Family, curve: Shown): string {
   const head = [curve.xTitle, "broker", "msg/s", "of plain Node", "latency ms p50 / p99", "CPU µs", "RSS MB"];
   head.push("written / published", "limit");
@@ -198,7 +205,7 @@ function tableOf(raw: RawRuns, family: Family, curve: Shown): string {
       return [
         shortNumber(x, curve.xUnit),
         name,
-        count(best),
+        name === plainName ? count(best) : rateText(runs),
         plain > 0 && name !== plainName ? `${Math.round((best / plain) * 100)} %` : "–",
         `${latency("p50")} / ${latency("p99")}`,
         middle(cpuUs).toFixed(2),

@@ -26,9 +26,9 @@ export function table(head: readonly string[], body: readonly (readonly string[]
   return [line(head), line(head.map(() => "---")), ...body.map(line)].join("\n");
 }
 
-/** Which resource was the limit of most of the runs, as one of them says it. */
-export function limitText(runs: readonly LoadResult[]): string {
-  const limits = runs.map((run) => run["limit"]).filter((limit) => typeof limit === "string");
+/** Which resource was the limit of most of the runs, as one of them says it in `field`. */
+export function limitText(runs: readonly LoadResult[], field = "limit"): string {
+  const limits = runs.map((run) => run[field]).filter((limit) => typeof limit === "string");
   const kind = (limit: string): string => limit.replace(/ \(.*/, "");
   const often = (limit: string): number => limits.filter((other) => kind(other) === kind(limit)).length;
   return limits.toSorted((a, b) => often(b) - often(a))[0] ?? "–";

@@ -8,13 +8,14 @@ import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { type BenchOptions, type BenchPart, parseBenchOptions, usage } from "./bench-options.ts";
 import { type BrokerKind, killAll, rabbit } from "./brokers.ts";
+import { requireDisk } from "./disk.ts";
 import { openFilesMax } from "./growth.ts";
 import { House } from "./house.ts";
 import { builtEntrepot, hasProgram, howToInstall, installMissing, missingPackages } from "./installed.ts";
 import { kafkaVersion } from "./kafka-brokers.ts";
 import { kafkaCharts } from "./kafka-charts.ts";
 import { kafkaSectionOf, kafkaText, withSection } from "./kafka-report.ts";
-import { type KafkaRow, measureKafka } from "./kafka-rows.ts";
+import { type KafkaMeasured, measureKafka, readKafkaMeasured } from "./kafka-rows.ts";
 import { type Plan, stepsOf } from "./plan.ts";
 import { runSteps, shortTime } from "./progress.ts";
 import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
@@ -60,12 +61,6 @@ function aboutOf(options: BenchOptions, kinds: readonly BrokerKind[]): About {
 /** Kafka's rows have a file of their own beside the raw runs, written anew after each measurement. */
 const kafkaPathOf = (rawPath: string): string => `${rawPath}.kafka.json`;
 
-interface KafkaMeasured {
-  readonly date: string;
-  readonly pairs: number;
-  readonly rows: readonly KafkaRow[];
-}
-
 async function runKafka(options: BenchOptions, home: string, rawPath: string): Promise<void> {
   const { isFull, pairs } = options;
   const dir = join(home, "kafka");
@@ -89,14 +84,8 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
     mainPath: options.main,
     home: dir,
     say,
-    onRows: (rows) =>
-      writeFileSync(kafkaPathOf(rawPath), JSON.stringify({ date, pairs, rows } satisfies KafkaMeasured)),
+    onRows: (rows) => writeFileSync(kafkaPathOf(rawPath), JSON.stringify({ date, rows } satisfies KafkaMeasured)),
   });
-}
-
-function kafkaMeasured(rawPaths: readonly string[]): KafkaMeasured | undefined {
-  const path = rawPaths.map(kafkaPathOf).find((each) => existsSync(each));
-  return path === undefined ? undefined : (JSON.parse(readFileSync(path, "utf8")) as KafkaMeasured);
 }
 
 /** Makes the page and its charts; sections that were not measured this time stay as they are. */
@@ -108,7 +97,7 @@ function write(options: BenchOptions, raw: RawRuns, rawPaths: readonly string[])
   let page = raw.all.length > 0 ? performanceText(raw) : old;
   const watching = watchingOf(old);
   if (watching !== "" && watchingOf(page) === "") page = withWatching(page, watching);
-  const measured = kafkaMeasured(rawPaths);
+  const measured = readKafkaMeasured(rawPaths.map(kafkaPathOf));
   const kafka = measured === undefined ? kafkaSectionOf(old) : kafkaText({ ...measured, version: kafkaVersion });
   if (kafka !== "") page = withSection(page, kafka);
   const soak = soakSectionOf(old);
@@ -162,6 +151,7 @@ async function main(): Promise<void> {
     write(options, readRawRuns(options.from), options.from);
     return;
   }
+  requireDisk(options.dir);
   const home = mkdtempSync(join(options.dir, "entrepot-bench-"));
   const rawPath = options.json ?? join(tmpdir(), `entrepot-bench-${Date.now()}.jsonl`);
   const cleanUp = (): void => {

@@ -19,17 +19,39 @@ export function kafkaClient(broker: string): Kafka {
   return new Kafka({ brokers: [broker], clientId: "soak", logLevel: logLevel.NOTHING });
 }
 
+/** Counts what a group is given: what comes again, as after a rebalance, once. */
+class Received {
+  count = 0;
+  readonly #next = Array.from({ length: partitions }, () => 0);
+
+  add(partition: number, offsets: readonly string[]): void {
+    for (const text of offsets) {
+      const offset = Number(text);
+      if (offset < this.#next[partition]!) continue;
+      this.#next[partition] = offset + 1;
+      this.count++;
+    }
+  }
+}
+
 async function readingGroup(
   kafka: Kafka,
   groupId: string,
-  onBatch: (values: readonly (Buffer | null)[]) => void,
+  received: Received,
+  onBatch: (first: Buffer | null) => void,
 ): Promise<Consumer> {
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100 });
   await consumer.connect();
   await consumer.subscribe({ topics: [topic], fromBeginning: true });
   await consumer.run({
     partitionsConsumedConcurrently: partitions,
-    eachBatch: async ({ batch }) => onBatch(batch.messages.map(({ value }) => value)),
+    eachBatch: async ({ batch }) => {
+      received.add(
+        batch.partition,
+        batch.messages.map(({ offset }) => offset),
+      );
+      onBatch(batch.messages[0]?.value ?? null);
+    },
   });
   return consumer;
 }
@@ -40,7 +62,8 @@ class KafkaStream implements PacedStream {
   readonly latency = new Histogram();
   sent = 0;
   acknowledged = 0;
-  received = 0;
+  readonly #fast = new Received();
+  readonly #slow = new Received();
   #total = 0;
   #underWay = 0;
   #isStopped = false;
@@ -55,13 +78,16 @@ class KafkaStream implements PacedStream {
   }
 
   async join(kafka: Kafka): Promise<void> {
-    const fast = await readingGroup(kafka, "soak-fast", (values) => {
-      this.received += values.length;
-      const first = values[0];
+    const fast = await readingGroup(kafka, "soak-fast", this.#fast, (first) => {
       if (first) this.latency.record(Math.max(0, nowMs() - first.readDoubleBE(0)) * 1000);
     });
-    const slow = await readingGroup(kafka, "soak-slow", () => undefined);
+    const slow = await readingGroup(kafka, "soak-slow", this.#slow, () => undefined);
     this.#groups.push(fast, slow);
+  }
+
+  /** By both groups. */
+  get received(): number {
+    return Math.min(this.#fast.count, this.#slow.count);
   }
 
   allow(total: number): void {

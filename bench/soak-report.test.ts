@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import * as check from "node:assert/strict";
 import { figure } from "./charts/figure.ts";
-import { figuresOf, soakSectionOf, soakText, verdictsOf, withSoak, type Soak } from "./soak-report.ts";
+import { figuresOf, isHeld, soakSectionOf, soakText, verdictsOf, withSoak, type Soak } from "./soak-report.ts";
 import type { Sample } from "./soak-watch.ts";
 
 /** A soak of an hour in which memory grows by `leakMb` altogether. */
@@ -61,7 +61,14 @@ test("there is a chart of memory, descriptors, disk and latency, and each is nam
   );
 });
 
+test("one that was interrupted does not say that nothing is missing", () => {
+  const { missing: _, ...interrupted } = soak(0);
+  check.match(soakText(interrupted), /not received in the end: not known/);
+  check.match(soakText(soak(0)), /not received in the end: 0\./);
+});
+
 test("a rate that could not be held is told", () => {
+  check.ok(isHeld(soak(0)) && !isHeld({ ...soak(0), maximum: 25_000 }));
   check.doesNotMatch(soakText(soak(0)), /asked for/);
   check.match(soakText({ ...soak(0), maximum: 25_000 }), /That is 0\.40 × the maximum: 12,500 were asked for/);
 });

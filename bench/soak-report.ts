@@ -18,7 +18,8 @@ export interface Soak {
   readonly streams: readonly string[];
   readonly samples: readonly Sample[];
   readonly churn: ChurnCounts;
-  readonly missing: number;
+  /** Undefined: it was interrupted before everything could arrive. */
+  readonly missing?: number;
 }
 
 /** Of its samples the first tenth is warming up: caches fill, code is compiled, retention begins to remove. */
@@ -81,19 +82,26 @@ export function verdictTable(verdicts: readonly Verdict[]): string {
   return [head, ...lines].join("\n");
 }
 
-/** A mean below this share of the rate that was asked for is told. */
+/** A mean below this share of the rate that was asked for, and the rate was not held. */
 const heldShareMin = 0.97;
 
+export function meanRate({ samples }: Soak): number {
+  return samples.reduce((sum, sample) => sum + sample.rate, 0) / Math.max(1, samples.length);
+}
+
+export function isHeld(soak: Soak): boolean {
+  return meanRate(soak) >= soak.load * soak.maximum * heldShareMin;
+}
+
 export function soakText(soak: Soak): string {
-  const { churn, samples, minutes, load, maximum } = soak;
-  const rate = Math.round(samples.reduce((sum, sample) => sum + sample.rate, 0) / Math.max(1, samples.length));
+  const { churn, minutes, load, maximum, missing } = soak;
+  const rate = Math.round(meanRate(soak));
   const number = (value: number): string => Math.round(value).toLocaleString("en-US");
   const asked = load * maximum;
-  const short =
-    rate < asked * heldShareMin
-      ? ` That is ${(rate / maximum).toFixed(2)} × the maximum: ${number(asked)} were asked for, and a stream that has as much under ` +
-        "way as its window allows sends no more, so its latency is that of its own limit."
-      : "";
+  const short = isHeld(soak)
+    ? ""
+    : ` That is ${(rate / maximum).toFixed(2)} × the maximum: ${number(asked)} were asked for, and a stream that has as much under ` +
+      "way as its window allows sends no more, so its latency is that of its own limit.";
   const charts = figuresOf(soak).map(([name, { description }]) => `![${description}](charts/${name})`);
   return `${[
     heading,
@@ -104,7 +112,8 @@ export function soakText(soak: Soak): string {
       `${soak.streams.join("; ")}. A slow consumer, of either protocol, takes nothing for 10 s of each 30. Meanwhile ` +
       `${number(churn.connections)} connections came and went, a third of them without a good-bye, ${number(churn.queues)} queues of ` +
       `all types and ${number(churn.topics)} topics were declared, used and deleted, and ${number(churn.members)} members joined a ` +
-      `group and left it. Sent and not received in the end: ${number(soak.missing)}.`,
+      `group and left it. Sent and not received in the end: ${missing === undefined ? "not known, since it was interrupted" : number(missing)}. Latency is ` +
+      "from sending to receipt; of the slow consumer's stream to the confirm, since its messages wait on purpose.",
     "The first tenth, in which caches fill and retention begins, is in the charts and not in the table. A line is put through " +
       "medians of twenty stretches of the rest; something rises if the interval of its rise lies above zero and the rise is " +
       "5 % or more (latency: 10 %). Too noisy: it does not, but the interval reaches beyond five times as much.",

@@ -69,7 +69,7 @@ export class Watch {
   }
 
   async sample(): Promise<Sample> {
-    const heapMb = (await heapBytes(this.#http)) / 1_048_576;
+    const heapMb = (await heapBytes(this.#http)) / 1e6;
     const nowMs = performance.now();
     const forSeconds = (nowMs - this.#lastMs) / 1000;
     const { cpuSeconds, rssMb } = usageOf(this.#pid);
@@ -79,7 +79,7 @@ export class Watch {
       rssMb,
       heapMb,
       descriptors: readdirSync(`/proc/${this.#pid}/fd`).length,
-      diskMb: diskBytes(this.#directory) / 1_048_576,
+      diskMb: diskBytes(this.#directory) / 1e6,
       cpu: (cpuSeconds - this.#lastCpu) / forSeconds,
       rate: (acknowledged - this.#lastAcknowledged) / forSeconds,
       waiting: this.#sum("sent") - this.#sum("received"),

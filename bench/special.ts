@@ -35,10 +35,12 @@ export async function measureBacklog(kind: BrokerKind, dir: string, messages: nu
   return {
     messages,
     fillRate: numberOf(fill, "rate"),
+    fillLimit: fill["limit"] ?? "",
     rssMbMaxFilling: numberOf(fill, "brokerRssMbMax"),
     rssMbWaiting: round(rssWaitingMb, 1),
     readyAfterKillMs: round(readyMs),
     drainRate: numberOf(drain, "rate"),
+    drainLimit: drain["limit"] ?? "",
     firstAfterMs: numberOf(drain, "firstAfterMs"),
     rssMbMaxDraining: numberOf(drain, "brokerRssMbMax"),
     missing: numberOf(drain, "missing"),

@@ -3,13 +3,14 @@
  * cut at each byte of its last blocks.
  *
  * The data: queue `a` and queue `b`, six messages each in segments, two more each in the journal; two checkpoints, and of each
- * queue one message settled before the second of them and one behind it. Whatever is done to it, a start must end (in a broker,
- * or in an error that names the damage), nobody is ever given bytes that nobody published, what is lost was reported, and nothing
- * is lost beyond what was hit, nor comes back unless its settlement was.
+ * queue one message settled before the second of them and one behind it. Most of the second segment was a third queue's, which
+ * is deleted: both segments are written anew at the next checkpoint. Whatever is done to the files, a start must end (in a
+ * broker, or in an error that names the damage), nobody is ever given bytes that nobody published, what is lost was reported,
+ * and nothing is lost beyond what was hit, nor comes back unless its settlement was; not then, and not when work goes on.
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import type { Publication, PublishOutcome } from "../src/broker/api.ts";
+import type { Publication, PublishOutcome, Session } from "../src/broker/api.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import { emptyPublication } from "../src/broker/publication.ts";
 import { DamageError } from "../src/log/log.ts";
@@ -36,12 +37,15 @@ async function quiet(world: World): Promise<void> {
   await world.quiet(() => undefined);
 }
 
-async function publish(world: World, queue: string, number: number): Promise<void> {
+/** Several are in one block. */
+async function publish(world: World, queue: string, ...numbers: number[]): Promise<void> {
   const broker = world.broker!;
   const p: Publication = emptyPublication(broker.namespace("/")!.exchange("")!);
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
-  Object.assign(p, { format: simFormatId, durable: true, routingKey: queue, body: bodyOf(number, 24), bodyEnd: 24 });
-  broker.namespace("/")!.publish(p, outcome);
+  for (const number of numbers) {
+    Object.assign(p, { format: simFormatId, durable: true, routingKey: queue, body: bodyOf(number, 24), bodyEnd: 24 });
+    broker.namespace("/")!.publish(p, outcome);
+  }
   await quiet(world);
   assert.ok(broker.durableTicket >= outcome.ticket);
 }
@@ -69,7 +73,7 @@ const settledLate = [1, 101];
 async function build(): Promise<MemoryDisk> {
   const world = worldOn();
   const broker = await world.boot(() => false);
-  for (const name of ["a", "b"]) broker!.namespace("/")!.createQueue(name, settingsOf("plain", new Chance(1)), {});
+  for (const name of ["a", "b", "c"]) broker!.namespace("/")!.createQueue(name, settingsOf("plain", new Chance(1)), {});
   await publishBoth(world, 0);
   await publishBoth(world, 1);
   await publishBoth(world, 2);
@@ -78,7 +82,10 @@ async function build(): Promise<MemoryDisk> {
   await publishBoth(world, 3);
   await publishBoth(world, 4);
   await publishBoth(world, 5);
+  await publish(world, "c", 200, 201, 202, 203, 204, 205, 206);
   await checkpoint(world);
+  // In the block of what comes next.
+  broker!.namespace("/")!.deleteQueue(broker!.namespace("/")!.queue("c")!);
   await publishBoth(world, 6);
   await settleBoth(world);
   await publishBoth(world, 7);
@@ -95,6 +102,9 @@ async function settleBoth(world: World): Promise<void> {
   await settleOne(world, "b");
 }
 
+type LeaseByNumber = ReadonlyMap<number, number>;
+type GoOn = (world: World, session: Session, leaseByNumber: LeaseByNumber) => Promise<void>;
+
 interface Found {
   readonly numbers: readonly number[];
   readonly reports: number;
@@ -102,7 +112,8 @@ interface Found {
   readonly refusal: string | undefined;
 }
 
-async function lookAt(inner: MemoryDisk): Promise<Found> {
+/** Starts, and takes all that is there. With `goOn` a checkpoint is taken before, and what was delivered is for it to settle. */
+async function lookAt(inner: MemoryDisk, goOn?: GoOn): Promise<Found> {
   const world = worldOn(inner);
   let broker: RunningCore | undefined;
   try {
@@ -112,23 +123,39 @@ async function lookAt(inner: MemoryDisk): Promise<Found> {
     return { numbers: [], reports: 1, refusal: error.message };
   }
   assert.ok(broker !== undefined);
+  if (goOn !== undefined) await checkpoint(world);
   const numbers: number[] = [];
+  const leaseByNumber = new Map<number, number>();
   const session = broker.createSession();
   for (const name of ["a", "b"]) {
     const queue = broker.namespace("/")!.queue(name);
     if (queue === undefined) continue;
-    const options = { noAck: true, exclusive: false, priority: 0, creditLimit: 0, leaseMs: 0 };
+    const options = { noAck: goOn === undefined, exclusive: false, priority: 0, creditLimit: 0, leaseMs: 0 };
     session.consume(queue, options, {
-      deliver: (_lease, entry) => {
+      deliver: (lease, entry) => {
         const number = numberOf(entry);
         assert.ok(number !== undefined, "a delivery has the octets of a message");
         numbers.push(number);
+        leaseByNumber.set(number, lease);
       },
       ended: () => undefined,
     });
   }
   await quiet(world);
+  await goOn?.(world, session, leaseByNumber);
   return { numbers, reports: world.reports.length, refusal: undefined };
+}
+
+/** Settles all but what is `kept`, and lets checkpoints take away what nobody wants. */
+async function settleAllBut(
+  kept: readonly number[],
+  world: World,
+  session: Session,
+  leaseByNumber: LeaseByNumber,
+): Promise<void> {
+  for (const [number, lease] of leaseByNumber) if (!kept.includes(number)) session.settle(lease, false, "accept");
+  await quiet(world);
+  for (let i = 0; i < 3; i++) await checkpoint(world);
 }
 
 let disk: MemoryDisk;
@@ -139,18 +166,23 @@ before(async () => {
   names = (await disk.list()).sort();
 });
 
+const ordered = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b);
 const lost = (found: Found): number[] => expected.filter((number) => !found.numbers.includes(number));
 const cameBack = (found: Found): number[] => found.numbers.filter((number) => !expected.includes(number));
 
 /** Flips one bit of each byte that `chosen` wants, and looks at what is found. */
-async function flipEach(name: string, each: number, judge: (found: Found, at: number) => void): Promise<void> {
+async function flipEach(
+  name: string,
+  each: number,
+  judge: (found: Found, at: number, damaged: MemoryDisk) => void | Promise<void>,
+): Promise<void> {
   const bytes = disk.bytesOf(name).length;
   for (let at = 0; at < bytes; at += isPadding(name, at) ? blockBytes / 4 : each) {
     const damaged = disk.clone();
     const content = Buffer.from(damaged.bytesOf(name));
     content[at]! ^= 1 << (at % 8);
     damaged.plant(name, content);
-    judge(await lookAt(damaged), at);
+    await judge(await lookAt(damaged), at, damaged);
   }
 }
 
@@ -161,10 +193,7 @@ function isPadding(name: string, at: number): boolean {
 
 test("undamaged, all is there", async () => {
   const found = await lookAt(disk);
-  assert.deepEqual(
-    [...found.numbers].sort((a, b) => a - b),
-    expected,
-  );
+  assert.deepEqual(ordered(found.numbers), expected);
   assert.equal(found.reports, 0);
 });
 
@@ -183,6 +212,24 @@ test("a flipped bit of a segment costs what it hit at most, and is reported", as
       if (gone.length > 0) losses++;
     });
     assert.ok(losses > 0);
+  }
+});
+
+test("a flipped bit of a segment costs no more when the segment is written anew, and what is beside it is settled", async () => {
+  const segments = names.filter((name) => name.startsWith("segment"));
+  for (const name of segments) {
+    await flipEach(name, 5, async (found, at, damaged) => {
+      let left: MemoryDisk | undefined;
+      // Of each queue the last that was in the segments before.
+      const kept = [5, 105].map((last) => found.numbers.findLast((one) => one <= last && one > last - 5)!);
+      const again = await lookAt(damaged, async (world, session, leaseByNumber) => {
+        await settleAllBut(kept, world, session, leaseByNumber);
+        left = world.disk.crashed(new Chance(3)).inner;
+      });
+      assert.deepEqual(ordered(again.numbers), ordered(found.numbers), `${name} at ${at}`);
+      const last = await lookAt(left!);
+      assert.deepEqual(ordered(last.numbers), kept, `${name} at ${at}`);
+    });
   }
 });
 
@@ -211,10 +258,7 @@ test("a flipped bit of the journal costs what its block said, and is reported un
         assert.ok(found.reports > 0, `${wrong.join()} is lost or back without a word: ${name} at ${at}`);
     });
   }
-  assert.deepEqual(
-    [...hit].sort((a, b) => a - b),
-    [6, 7, 106, 107, ...settledLate].sort((a, b) => a - b),
-  );
+  assert.deepEqual(ordered([...hit]), ordered([6, 7, 106, 107, ...settledLate]));
 });
 
 test("a journal that ends at any byte of its last blocks has all blocks before", async () => {

@@ -141,10 +141,11 @@ export class Workload {
     const { model } = this;
     if (p.exchange.name === "") return [model.queueByName(p.routingKey)!];
     if (p.deliverAtMs > this.broker.core.now()) {
-      const delayed = model.queueByName("\u0000delayed");
+      const delayed = model.queueByName("\u0000delayed:fan");
       if (delayed !== undefined) return [delayed];
       // It is made with its first message.
-      const made = this.broker.core.namespaceByName.get("/")!.delayed();
+      const namespace = this.broker.core.namespaceByName.get("/")!;
+      const made = namespace.waitingAt(namespace.exchange("fan")!);
       return [model.adopt(made)];
     }
     return model.bindings

@@ -8,7 +8,7 @@ import { systemClock } from "./base/clock.ts";
 import type { Broker } from "./broker/api.ts";
 import { certificateLogin } from "./config/auth-settings.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
-import type { Address } from "./config/kinds.ts";
+import { showAddress, type Address } from "./config/kinds.ts";
 import type { Settings } from "./config/options.ts";
 import type { Logger } from "./observe/log.ts";
 import type { HttpHandlers, Protocols } from "./protocols/registry.ts";
@@ -76,10 +76,11 @@ export class BrokerPorts implements HealthState {
     }
   }
 
-  /** Absent without TLS. */
-  get reloadTls(): (() => Promise<boolean>) | undefined {
-    const tls = this.#tls;
-    return tls && (() => tls.reload());
+  /** Answers whether what is there now could be used. */
+  async reloadTls(): Promise<boolean> {
+    if (this.#tls !== undefined) return this.#tls.reload();
+    this.#logger.info("nothing listens with TLS: there are no files to read again");
+    return true;
   }
 
   /** Opens what speaks HTTP. Until `openAll` it answers for health only. */
@@ -105,12 +106,30 @@ export class BrokerPorts implements HealthState {
     for (const node of this.#settings["kafka.nodes"]) {
       await this.#openSocket(node.isTls ? "kafkas" : "kafka", node, protocols);
     }
+    this.#warnOfNumbers();
     if (this.#onHttp.length > 0) {
       const handlers = await protocols.loadHttp();
       this.#stopHandlers = () => handlers.stop();
       for (const { name, listener } of this.#onHttp) listener.mount(this.#withHealth(handlerFor(name, handlers)));
     }
     this.#state = "running";
+  }
+
+  /** Kafka's clients are told the address at which they came in, and compare what they are told with the certificate. */
+  #warnOfNumbers(): void {
+    const tls = this.#tls;
+    if (tls === undefined || this.#settings["kafka.advertised"].some((told) => told.startsWith("kafkas://"))) return;
+    const { address } =
+      this.#onSockets.find(({ name, address: { host } }) => name === "kafkas" && !tls.isForAddress(host)) ?? {};
+    if (address === undefined) return;
+    this.#logger.warn(
+      "Kafka's clients are told an address that the certificate does not have; name one by kafka.advertised",
+      {
+        listener: `kafkas ${showAddress(address)}`,
+        subject: tls.subject,
+        example: `kafka.advertised: kafkas://broker.example.com:${address.port}`,
+      },
+    );
   }
 
   async #openSocket(name: (typeof socketNames)[number], address: Address, protocols: Protocols): Promise<void> {

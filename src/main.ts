@@ -8,7 +8,9 @@
  * (its disk is full, its reader has gone) is lost and nothing else: without a listener the error would end the broker.
  */
 
+import { closeSync, openSync } from "node:fs";
 import * as nodeModule from "node:module";
+import { isatty } from "node:tty";
 
 const nodeMajorMin = 24;
 
@@ -40,6 +42,19 @@ function ignored(): void {
   // Of standard output it is known by the write; of standard error there is nobody left to be told.
 }
 
+const isAtTerminal = isatty(0);
+
+/** What else SIGHUP may mean is that the terminal is closed at which this was started; nohup and service managers give it none. */
+function hasLostTerminal(): boolean {
+  if (!isAtTerminal) return false;
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 process.stdout.on("error", ignored);
 process.stderr.on("error", ignored);
 const status = await runCommandLine({
@@ -52,8 +67,15 @@ const status = await runCommandLine({
   onStopSignal(run) {
     process.on("SIGTERM", run);
     process.on("SIGINT", run);
+    process.on("SIGHUP", () => {
+      if (hasLostTerminal()) run();
+    });
   },
-  onReloadSignal: (run) => void process.on("SIGHUP", run),
+  onReloadSignal(run) {
+    process.on("SIGHUP", () => {
+      if (!hasLostTerminal()) run();
+    });
+  },
   checkData: async (directory) => (await import("./check-data.ts")).checkData(directory),
   startBroker: async (options) => (await import("./start-broker.ts")).startBroker(options),
 });

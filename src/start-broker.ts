@@ -39,7 +39,7 @@ function running(assembled: Assembled, virtual: VirtualClock | undefined): Runni
       await passed;
     },
     redrive: (name, countMax = Infinity) => redriveIn(core, "/", name, countMax),
-    reloadTls: assembled.ports.reloadTls,
+    reloadTls: () => assembled.ports.reloadTls(),
     stop: () => (stopping ??= stopAssembled(assembled)),
   };
 }

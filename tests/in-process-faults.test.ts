@@ -330,15 +330,17 @@ test("of a transaction in which a connection is cut nothing is stored", async ()
   await using broker = await startBroker();
   const { connection, channel } = await amqp(broker);
   for (const queue of ["first", "second"]) await channel.assertQueue(queue);
-  for (const queue of ["first", "second"]) {
+  await channel.assertExchange("recent", "x-recent-history");
+  for (const name of ["first", "second", "recent"]) {
     const transcript = { line: () => undefined, patienceMs: 10_000 };
     const peer = await WireConnection.open("", "127.0.0.1", broker.ports["amqp"]!, transcript);
     await handshake(peer, {});
     const victim = await peer.channel(1).open();
     await victim.call("tx.select");
-    broker.faults.cutAtPublish({ name: queue });
-    victim.publish("", "first", "half");
-    victim.publish("", "second", "the other half");
+    broker.faults.cutAtPublish({ name });
+    victim.publish("", "first", "a third");
+    victim.publish("", "second", "another");
+    victim.publish("recent", "", "the last one");
     victim.send("tx.commit");
     await peer.closedByServer();
     assert.ok(peer.isClosed);
@@ -346,6 +348,57 @@ test("of a transaction in which a connection is cut nothing is stored", async ()
   }
   assert.deepEqual([texts(broker, "first"), texts(broker, "second")], [[], []]);
   for (const queue of ["first", "second"]) assert.equal((await channel.checkQueue(queue)).messageCount, 0);
+  await connection.close();
+});
+
+test("of a transaction in which a connection is cut at an acknowledgement nothing is stored, and nothing settled", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker);
+  for (const queue of ["in", "out"]) await channel.assertQueue(queue);
+  for (const text of ["one", "two"]) channel.sendToQueue("in", Buffer.from(text));
+  await channel.waitForConfirms();
+  const counts = async (): Promise<number[]> => [
+    (await channel.checkQueue("in")).messageCount,
+    (await channel.checkQueue("out")).messageCount,
+  ];
+  const transcript = { line: () => undefined, patienceMs: 10_000 };
+  for (const isMultiple of [false, true]) {
+    const peer = await WireConnection.open("", "127.0.0.1", broker.ports["amqp"]!, transcript);
+    await handshake(peer, {});
+    const victim = await peer.channel(1).open();
+    await victim.call("tx.select");
+    await victim.call("basic.get", { queue: "in" });
+    broker.faults.cutAtAck({ name: "in" });
+    victim.publish("", "out", "made of it");
+    victim.send("basic.ack", { "delivery-tag": isMultiple ? 0 : 1, multiple: isMultiple });
+    victim.send("tx.commit");
+    await peer.closedByServer();
+    await peer.end();
+    await broker.advance(0);
+    assert.deepEqual(await counts(), [2, 0]);
+  }
+  broker.faults.assertFired();
+  assert.deepEqual(texts(broker, "out"), []);
+
+  // What is asked for between an acknowledgement and its commit, or not to count of it, is not for a transaction.
+  const peer = await WireConnection.open("", "127.0.0.1", broker.ports["amqp"]!, transcript);
+  await handshake(peer, {});
+  const other = await peer.channel(1).open();
+  await other.call("tx.select");
+  await other.call("basic.get", { queue: "in" });
+  const ignored = broker.faults.ignoreAck({ name: "in" });
+  other.publish("", "out", "made of it");
+  other.send("basic.ack", { "delivery-tag": 1 });
+  await other.call("basic.qos", { "prefetch-count": 1 });
+  const late = [broker.faults.cutAtAck({ name: "in" }), broker.faults.cutAtPublish({ name: "out" })];
+  await other.call("tx.commit");
+  assert.deepEqual(await counts(), [1, 1]);
+  assert.deepEqual(
+    [ignored, ...late].map(({ firedCount }) => firedCount),
+    [0, 0, 0],
+  );
+  broker.faults.clear();
+  await peer.end();
   await connection.close();
 });
 

@@ -150,6 +150,24 @@ test("policies, users, virtual hosts and permissions are set, listed and taken a
   check.doesNotMatch(await says("vhosts"), /tenant/);
 });
 
+test("a user's password is changed without the tags, and the tags without the password", async () => {
+  const asChief = async (password: string): Promise<number> =>
+    (await run(["users"], { ENTREPOT_USER: "chief", ENTREPOT_PASSWORD: password })).status;
+  await says("users", "set", "chief", "--user-password", "first", "--tags", "administrator");
+  await says("users", "set", "chief", "--user-password", "second");
+  check.deepEqual([await asChief("first"), await asChief("second")], [1, 0]);
+  await says("users", "set", "chief", "--tags", "administrator,monitoring");
+  check.equal(await asChief("second"), 0);
+  check.match(await says("users"), /^chief +administrator,monitoring$/m);
+  await says("users", "set", "chief", "--tags", "");
+  check.match(await says("users"), /^chief *$/m);
+  check.equal(await asChief("second"), 1);
+  // Nobody in particular, who cannot log in by any password.
+  await says("users", "set", "nobody");
+  check.equal((await run(["users"], { ENTREPOT_USER: "nobody", ENTREPOT_PASSWORD: "" })).status, 1);
+  for (const name of ["chief", "nobody"]) await says("users", "delete", name);
+});
+
 test("definitions go out and come in", async () => {
   await says("queues", "declare", "kept");
   const file = join(folder, "definitions.json");

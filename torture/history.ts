@@ -52,6 +52,8 @@ export type Event = { readonly at: number } & (
       readonly group?: string;
       /** Queues. */
       readonly isFlagged?: boolean;
+      /** Queues: nobody held any of its messages any more when this reader came, so all come in their order, whatever their flags. */
+      readonly isAlone?: boolean;
       /** Logs. */
       readonly partition?: number;
       readonly offset?: number;
@@ -105,8 +107,8 @@ export type Event = { readonly at: number } & (
       readonly next: number;
       readonly since: number;
     }
-  /** All that is in the place was read, through this view. */
-  | { readonly kind: "emptied"; readonly place: string; readonly view: View }
+  /** All that is in the place was read, through this view; a log by this reader, from its beginning. */
+  | { readonly kind: "emptied"; readonly place: string; readonly view: View; readonly reader?: string }
   /** The group has come to the end of the place. */
   | { readonly kind: "finished"; readonly group: string; readonly place: string }
   | { readonly kind: "transformed"; readonly from: string; readonly to: string }

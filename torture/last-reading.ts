@@ -26,6 +26,7 @@ export interface Reading {
 const readWithinMs = 90_000;
 const catchUpWithinMs = 90_000;
 const drainWithinMs = 60_000;
+const aloneWithinMs = 5000;
 /** More than a fault sets the clock ahead. */
 const allDueAfterMs = 4 * 3600_000;
 
@@ -85,7 +86,7 @@ export async function readAll(
       over.promise,
       `reading ${place}, ${view}, to its ends (missing: ${[...missing].join(", ")})`,
     );
-    history.tell({ kind: "emptied", place, view });
+    history.tell({ kind: "emptied", place, view, reader });
   } finally {
     await ended(consumer, sockets);
   }
@@ -143,12 +144,25 @@ async function sendLast({ history, nameFor, ports }: Reading, exchange: string, 
   return writer;
 }
 
+/** Whether those that were here are gone for the broker as well, or soon are: so nobody holds any of its messages. */
+async function hasNoConsumers({ channel }: AmqpSession, queue: string): Promise<boolean> {
+  const deadline = performance.now() + aloneWithinMs;
+  for (;;) {
+    const { consumerCount } = await channel.checkQueue(queue);
+    if (consumerCount === 0) return true;
+    if (performance.now() > deadline) return false;
+    await wait(20);
+  }
+}
+
 /** Takes and accepts all that is in the queue; `last`: who has sent a message that has to come yet. */
 async function drain(reading: Reading, { place, queue = place, isFirstHand }: Stock, last?: string): Promise<void> {
   const { history, nameFor } = reading;
   let awaited = last;
   const deadline = performance.now() + drainWithinMs;
   const observer = await AmqpSession.open(reading.ports.amqp);
+  const alone: { readonly isAlone?: true } =
+    isFirstHand && (await hasNoConsumers(observer, queue)) ? { isAlone: true } : {};
   const session = await AmqpSession.open(reading.ports.amqp);
   const reader = nameFor("last");
   history.tell({ kind: "reading", reader });
@@ -158,7 +172,7 @@ async function drain(reading: Reading, { place, queue = place, isFirstHand }: St
     const identity = identityOf(message.content);
     const isFlagged = message.fields.redelivered;
     const said: { readonly isFlagged?: boolean } = isFlagged || isFirstHand ? { isFlagged } : {};
-    history.tell({ kind: "got", reader, place, view: "queue", ...identity, ...said });
+    history.tell({ kind: "got", reader, place, view: "queue", ...identity, ...said, ...alone });
     history.tell({ kind: "settle", reader, place, writer: identity.writer, seq: identity.seq, how: "accept" });
     session.channel.ack(message);
     if (identity.writer === awaited) awaited = undefined;

@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import * as check from "node:assert/strict";
+import { ownSettings } from "../broker/catalog/named-subscriptions.ts";
 import { Bottle } from "../broker/test-broker.suite.ts";
 import type { LogFields, Logger } from "../observe/log.ts";
 import { Alerts, type AlertNotice } from "./alerts.ts";
@@ -126,6 +127,20 @@ test("age, unacked, consumers and the rate of the dead are watched", async () =>
   ]);
   await bottle.advance(1000);
   check.equal(said().length, 2);
+});
+
+test("what a log holds waits for nobody; what its subscription has ready does", async () => {
+  const { bottle, said } = await watch([{ name: "old", metric: "oldestAge", queue: "^log$", above: "5s" }]);
+  const log = bottle.declareLog("log");
+  publish(bottle, "log", 3);
+  await bottle.advance(60_000);
+  check.deepEqual(said(), []);
+  log.subscribe("work", ownSettings(log.settings), "first");
+  await bottle.advance(1000);
+  check.deepEqual(said(), ["an alert fires old log"]);
+  log.purge("work");
+  await bottle.advance(1000);
+  check.deepEqual(said(), ["an alert is over old log"]);
 });
 
 test("memory and the disk's alarm are the broker's", async () => {

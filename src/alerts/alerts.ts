@@ -189,7 +189,7 @@ export class Alerts {
       case "consumers":
         return queue.consumerCount;
       case "oldestAge": {
-        if (queue.readyCount === 0) return 0;
+        if (waitingCount(queue) === 0) return 0;
         const oldestMs = queue.oldestReadyMs;
         return oldestMs === undefined ? undefined : Math.max(0, this.#options.broker.clock.now() - oldestMs);
       }
@@ -296,4 +296,12 @@ export class Alerts {
 
 function* allQueues(broker: Broker): Generator<Queue, undefined> {
   for (const namespace of [...broker.namespaces()]) yield* [...namespace.queues()];
+}
+
+/** Messages that wait for a consumer; what a log holds beside them is history. */
+function waitingCount(queue: Queue): number {
+  if (queue.settings.mode !== "offset") return queue.readyCount;
+  let count = 0;
+  for (const name of queue.subscriptionNames()) count += queue.namedSubscription(name)!.readyCount;
+  return count;
 }

@@ -10,7 +10,7 @@ import { Pattern } from "../base/pattern.ts";
 /** Figures of a queue, then those of the broker. */
 export const queueMetrics = [
   "depth" /** ready messages */,
-  "oldestAge" /** of the message that would be delivered next, ms; a duration in rules */,
+  "oldestAge" /** of the message that would be delivered next, ms, 0 of a log that nobody works off; a duration in rules */,
   "unacked" /** delivered, and not settled */,
   "deadLetterRate" /** messages a second that died, between two looks */,
   "consumers",

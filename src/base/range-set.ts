@@ -65,6 +65,22 @@ export class RangeSet {
     if (starts.length > 0 && starts[0]! < value) starts[0] = value;
   }
 
+  /** Cuts from the beginning of each range what `isOver`, up to the first that is not; whole ranges too. */
+  cut(isOver: (value: number) => boolean): void {
+    const { starts, ends } = this;
+    let kept = 0;
+    for (let i = 0; i < starts.length; i++) {
+      const end = ends[i]!;
+      let start = starts[i]!;
+      while (start < end && isOver(start)) start++;
+      if (start === end) continue;
+      starts[kept] = start;
+      ends[kept++] = end;
+    }
+    starts.length = kept;
+    ends.length = kept;
+  }
+
   /** As a flat list start, end, start, end, ...: the form in which it is stored. */
   toList(): number[] {
     return this.starts.flatMap((start, i) => [start, this.ends[i]!]);

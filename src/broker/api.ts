@@ -68,10 +68,11 @@ export interface Publication {
   deliverAtMs: number;
   /** For keyed subscriptions and compaction. */
   key: string | undefined;
-  /** Refused silently (reported as routed) when the queue or exchange saw it within its dedup window. */
+  /**
+   * Refused silently (reported as routed) by a queue, and stopped by an exchange, that remembers it. undefined: as the
+   * message itself says (MessageFormat.dedupId).
+   */
   dedupId: string | undefined;
-  /** Not to be kept by an exchange with a historyLength. */
-  skipsHistory: boolean;
   /** Of a topic with several: which one; it is there. -1: by the key, or else each in turn. */
   partition: number;
   exchange: Exchange;
@@ -88,7 +89,7 @@ export interface Publication {
 
 /** What publish() did. *Reused.* */
 export interface PublishOutcome {
-  /** Number of queues that the message was routed to (refusing ones included). */
+  /** Number of queues that the message was routed to (refusing ones included); 1 where it reached none, but waits or is a duplicate. */
   routed: number;
   /** A queue with a reject overflow was full: to be negatively confirmed. */
   refused: boolean;
@@ -198,6 +199,11 @@ export interface Session {
   limitGets(leaseMs: number, timedOut: (leaseMs: number) => void): void;
   /** True when `lease` is outstanding. */
   holds(lease: number): boolean;
+  /**
+   * Tells of a settlement that waits for the commit of a transaction, which does it by settle(). True when `lease` is
+   * outstanding; with `multiple`, 0 stands for all and always is.
+   */
+  holdBack(lease: number, multiple: boolean): boolean;
   /** How many are outstanding up to and including `lease`. */
   countUpTo(lease: number): number;
   /** Highest lease number given out. */
@@ -235,10 +241,12 @@ export interface ExchangeSettings {
   readonly alternate: string | undefined;
   readonly hashHeader: string | undefined;
   readonly hashProperty: string | undefined;
-  /** Messages with deliverAtMs wait here before they are routed, instead of in the queues. */
+  // These three count for every message that comes here, published or by way of another exchange or of a death:
+  /** Messages with deliverAtMs, or that ask for a delay themselves, wait here before they are routed, instead of in the queues. */
   readonly delays: boolean;
   /** The last n messages are handed to each newly bound queue; 0: none. */
   readonly historyLength: number;
+  /** What was seen goes no further: neither along bindings nor to the alternate. */
   readonly dedup: DedupPolicy | undefined;
 }
 
@@ -288,8 +296,8 @@ export interface Queue extends PartitionReading {
   readonly nextOffset: number;
   readonly counters: QueueCounters;
   /**
-   * When the message that would be delivered next, or a log's first, was appended, ms since 1970; undefined: there is none.
-   * For one that is not in memory, to within some hundred messages.
+   * When the message that would be delivered next was appended, ms since 1970; undefined: there is none. Of a log: next to a
+   * consumer of one of its subscriptions. For one that is not in memory, to within some hundred messages.
    */
   readonly oldestReadyMs: number | undefined;
   /** Notes use, for expiresMs. */
@@ -378,8 +386,13 @@ export interface Namespace {
   bindingsTo(destination: { queue: Queue } | { exchange: string }): Iterable<BindingView>;
   /** Routes and appends. Hot: allocates nothing per message. */
   publish(publication: Publication, outcome: PublishOutcome): void;
-  /** The queues that it would be appended to now: for a publish that is held back, whose routes are decided already. */
+  /** The queues that it would be appended to now. */
   routesOf(publication: Publication): readonly Queue[];
+  /**
+   * Of a message that waits for the commit of a transaction: where it goes, decided now, and done then by publishTo().
+   * Undefined: it may come to an exchange that does more than route, and publish() decides then.
+   */
+  holdBack(publication: Publication): readonly Queue[] | undefined;
   /** Appends to those of the queues that are still there, whatever the routes are now. */
   publishTo(queues: readonly Queue[], publication: Publication, outcome: PublishOutcome): void;
 }

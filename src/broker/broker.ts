@@ -49,6 +49,7 @@ export const defaultCoreSettings: CoreSettings = {
   producerExpiryMs: 86_400_000,
   compactionBytesMax: 1 << 30,
   bufferBytes: 1 << 20,
+  segmentBytesMax: 1 << 30,
 };
 
 /** A broker that can be stopped. */
@@ -96,7 +97,7 @@ export class RunningCore implements Broker {
   }
 
   get isCongested(): boolean {
-    return this.core.isCongested;
+    return this.core.room.isCongested;
   }
 
   get statistics(): BrokerStatistics {
@@ -164,7 +165,7 @@ export class RunningCore implements Broker {
     return this.#backups.take(sink);
   }
 
-  /** Takes a checkpoint now. */
+  /** Takes a checkpoint now; resolves when it is durable, or did not find room. */
   checkpoint(): Promise<void> {
     return this.#checkpointer.take(false);
   }

@@ -24,6 +24,7 @@ import { BlockCache } from "./durability/block-cache.ts";
 import { Committer } from "./durability/committer.ts";
 import { Eviction } from "./durability/eviction.ts";
 import { record } from "./durability/records.ts";
+import { Room } from "./durability/room.ts";
 import { EntryCursor } from "./entry.ts";
 import { Measures } from "./measures.ts";
 import { OwnedClock } from "./owned-clock.ts";
@@ -53,6 +54,8 @@ export interface CoreSettings {
   readonly compactionBytesMax: number;
   /** Size of the buffers that blocks are gathered in and entries live in. */
   readonly bufferBytes: number;
+  /** A checkpoint that has put more than this into a segment goes on in another. */
+  readonly segmentBytesMax: number;
 }
 
 /** What is looked at at the end of a turn. */
@@ -94,6 +97,7 @@ export class Core {
   readonly cache: BlockCache;
   readonly eviction: Eviction;
   readonly commit: Committer;
+  readonly room: Room;
   readonly schedule: Schedule;
   readonly publisher: Publisher;
   readonly unpacked: UnpackedBatches;
@@ -146,6 +150,7 @@ export class Core {
     this.settings = options.settings;
     this.fatal = options.fatal;
     this.cache = new BlockCache(options.settings.bufferBytes);
+    this.room = new Room(this);
     this.cache.onRoom = (): void => this.clock.defer(() => this.#tellListeners());
     this.eviction = new Eviction(this.cache, options.settings.cacheBytes);
     this.commit = new Committer(this.cache, this.clock, this.measures, {
@@ -326,6 +331,7 @@ export class Core {
   }
 
   #tellListeners(): void {
+    this.room.goOn();
     for (const listener of this.#listeners) listener.committed(this.commit.durableTicket);
   }
 
@@ -347,15 +353,15 @@ export class Core {
 
   deadLetter(subscription: Subscription, entry: EntryCursor, reason: DeathReason): boolean {
     const queue = must(this.queueById.get(subscription.partition.id), "a subscription has its queue");
-    return deadLetter(this, queue.topic, subscription.settings.deadLetter, entry, reason);
+    return deadLetter(this, queue, subscription.settings.deadLetter, entry, reason);
   }
 
   deadLetterRefused(queue: QueueState, refused: Publication, refusals: Refusal[]): void {
     deadLetterRefused(this, queue.topic, refused, refusals);
   }
 
-  republish(namespace: NamespaceState, entry: EntryCursor): void {
-    republish(this, namespace, entry);
+  republish(namespace: NamespaceState, entry: EntryCursor, exchange: string): void {
+    republish(this, namespace, entry, exchange);
   }
 
   replayHistory(history: QueueState, queue: QueueState): void {
@@ -373,16 +379,6 @@ export class Core {
   /** Drops from memory what segments hold until it is within its budget, or no more can be dropped. */
   evict(): void {
     this.eviction.run();
-  }
-
-  get isCongested(): boolean {
-    const { pendingBytesMax, cacheBytes, checkpointBytes } = this.settings;
-    if (this.commit.pendingBytes > pendingBytesMax) return true;
-    const roomBytes = cacheBytes + 2 * checkpointBytes + pendingBytesMax;
-    if (this.log.isVolatile || this.cache.bytes <= roomBytes) return false;
-    // Who is not read until there is room may be the only one who would bring the next commit about.
-    this.cache.roomBytes = roomBytes;
-    return true;
   }
 
   /** `cause`: who is short of space. Producers go on when nobody is any more. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ownSettings } from "./catalog/named-subscriptions.ts";
 import { emptyPublication } from "./publication.ts";
 import { Bottle, plainExchange, testFormat } from "./test-broker.suite.ts";
 import { Histogram } from "./measures.ts";
@@ -111,11 +112,14 @@ test("the age of the oldest is known, in memory and about when it is not", async
   const bottle = await Bottle.open();
   const queue = bottle.declare("q");
   const log = bottle.declareLog("log");
+  log.addPartitions(2);
+  log.subscribe("work", ownSettings(log.settings), "first");
+  const read = bottle.declareLog("read");
   assert.deepEqual([queue.oldestReadyMs, log.oldestReadyMs], [undefined, undefined]);
   const startMs = bottle.clock.now();
   for (let i = 0; i < 2000; i++) {
     if (i > 0) bottle.clock.advance(10);
-    for (const to of ["q", "log"]) bottle.publish(to, "x");
+    for (const to of ["q", "log", "read"]) bottle.publish(to, "x");
     if (i % 100 === 0) await bottle.settle();
   }
   await bottle.settle();
@@ -131,6 +135,10 @@ test("the age of the oldest is known, in memory and about when it is not", async
   assert.ok(aboutMs >= 10_000 && aboutMs <= 10_000 + 512 * 10, `${aboutMs}`);
   bottle.queue("q").purge();
   assert.equal(queue.oldestReadyMs, undefined);
+  log.purge("work");
+  assert.equal(log.oldestReadyMs, undefined);
+  // What is read and not consumed waits for nobody.
+  assert.equal(read.oldestReadyMs, undefined);
 });
 
 test("delayed messages are counted apart from those that are ready", async () => {

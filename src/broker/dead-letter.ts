@@ -6,6 +6,7 @@
  * A message that would come round to a queue it has died in already, without anybody having rejected it on the way, is
  * dropped there: nobody would ever take it out of that circle (RabbitMQ's rule).
  */
+import { must } from "../base/assert.ts";
 import type { DeadLetterPolicy, Death, DeathReason, Entry, Publication, PublishOutcome } from "./api.ts";
 import type { NamespaceState } from "./catalog/namespace-state.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
@@ -13,6 +14,7 @@ import type { Core } from "./core.ts";
 import type { EntryCursor } from "./entry.ts";
 import { emptyPublication } from "./publication.ts";
 import type { Refusal } from "./publisher.ts";
+import type { Way } from "./way.ts";
 
 /** A publication of a stored message, as it is. */
 export function publicationOf(entry: Entry, exchange: Publication["exchange"], routingKey: string): Publication {
@@ -34,7 +36,7 @@ export function publicationOf(entry: Entry, exchange: Publication["exchange"], r
 }
 
 /**
- * Publishes the entry to where its queue's policy says. False: a target was full and the policy is at least once, so
+ * Publishes the entry of a queue, or a partition, to where the policy says. False: a target was full and the policy is at least once, so
  * nothing was done. A missing exchange and an exchange without a route drop the message, as RabbitMQ does.
  */
 export function deadLetter(
@@ -45,29 +47,22 @@ export function deadLetter(
   reason: DeathReason,
 ): boolean {
   if (policy === undefined) return true;
-  return publishDeath(
-    core,
-    queue,
-    policy,
-    publicationOf(entry, queue.namespace.exchange("")!, entry.routingKey()),
-    entry.exchange(),
-    reason,
-  );
+  const p = publicationOf(entry, queue.namespace.exchange("")!, entry.routingKey());
+  const { heldIds, topic } = queue;
+  if (heldIds === undefined) return publishDeath(core, topic, policy, p, entry.exchange(), reason);
+  // It may come to where it is. Another one may die of that, while this one is on its way.
+  const before = heldIds.leaving;
+  heldIds.leaving = entry.offset;
+  const isDone = publishDeath(core, topic, policy, p, entry.exchange(), reason);
+  heldIds.leaving = before;
+  return isDone;
 }
 
 /** The same for a message that a full queue refused. `refusals`: where those are noted that refuse it in turn. */
 export function deadLetterRefused(core: Core, queue: QueueState, refused: Publication, refusals: Refusal[]): void {
   const policy = queue.settings.deadLetter;
   if (policy !== undefined)
-    publishDeath(
-      core,
-      queue,
-      policy,
-      { ...refused, dedupId: undefined, deliverAtMs: 0 },
-      refused.exchange.name,
-      "maxlen",
-      refusals,
-    );
+    publishDeath(core, queue, policy, { ...refused, deliverAtMs: 0 }, refused.exchange.name, "maxlen", refusals);
 }
 
 function publishDeath(
@@ -104,15 +99,28 @@ function publishDeath(
     headEnd: head.length,
   };
   const deaths = format.deaths(head, 0, head.length);
-  const targets = [...core.publisher.route(namespace, exchange, publication)].filter(
-    (target) => !isCircle(target.name, deaths),
-  );
-  if (policy.atLeastOnce === true && isRefusedSomewhere(targets, publication)) return false;
+  const way = core.publisher.find(namespace, exchange, publication);
+  const { queues } = way;
+  let count = 0;
+  for (const queue of queues) if (!isCircle(queue.name, deaths)) queues[count++] = queue;
+  queues.length = count;
+  if (policy.atLeastOnce === true && !isTaken(way, publication)) return false;
   exchange.counters.publishedIn++;
-  exchange.counters.routedOut += targets.length;
+  exchange.counters.routedOut += count;
   const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
-  if (targets.length > 0) core.publisher.append(targets, publication, outcome, refusals);
-  return targets.length > 0 || policy.atLeastOnce !== true;
+  core.publisher.deliver(namespace, way, publication, outcome, true, refusals);
+  return outcome.routed > 0 || policy.atLeastOnce !== true;
+}
+
+/** Whether a publication that is not to be lost is somewhere when it has gone this way; what an exchange keeps of it does not count. */
+function isTaken({ queues, waitsAt, isDuplicate }: Way, p: Publication): boolean {
+  if (queues.length === 0) return waitsAt.length > 0 || isDuplicate;
+  return !isRefusedSomewhere(queues, p);
+}
+
+/** Without an exchange that they could be published to, the dead are dropped: they need no room. */
+export function isDropped(queue: QueueState | undefined, policy: DeadLetterPolicy): boolean {
+  return policy.atLeastOnce !== true && queue?.namespace.exchange(policy.exchange) === undefined;
 }
 
 export function isRefusedSomewhere(targets: readonly QueueState[], p: Publication): boolean {
@@ -127,15 +135,22 @@ function isCircle(queue: string, deaths: readonly { queue: string; reason: strin
   return at >= 0 && deaths.slice(0, at + 1).every((death) => death.reason !== "rejected");
 }
 
-/** A delayed message's time has come: it goes through its exchange now. */
-export function republish(core: Core, namespace: NamespaceState, entry: EntryCursor): void {
-  const exchange = namespace.exchange(entry.exchange());
-  if (exchange === undefined) return;
-  const p = publicationOf(entry, exchange, entry.routingKey());
+/** A delayed message's time has come: it goes on from the exchange at which it has waited. */
+export function republish(core: Core, namespace: NamespaceState, entry: EntryCursor, waitedAt: string): void {
+  const exchange = must(namespace.exchange(waitedAt), "who waits somewhere has it looked up first");
+  const p = publicationOf(entry, publishedTo(entry, exchange), entry.routingKey());
   p.extraKeys = entry.moreKeys();
-  const targets = core.publisher.route(namespace, exchange, p);
-  exchange.counters.routedOut += targets.length;
-  if (targets.length > 0) core.publisher.append(targets, p, { routed: 0, refused: false, ticket: 0 });
+  const way = core.publisher.find(namespace, exchange, p, true);
+  exchange.counters.routedOut += way.queues.length;
+  // Whoever has died was in a queue before, however long it has waited since.
+  const comesBack = core.format(p.format).deaths(p.head, p.headStart, p.headEnd).length > 0;
+  core.publisher.deliver(namespace, way, p, { routed: 0, refused: false, ticket: 0 }, comesBack);
+}
+
+/** The exchange as which its consumers see it: the one that it was published to, whether that is still there or not. */
+function publishedTo(entry: EntryCursor, waitedAt: Publication["exchange"]): Publication["exchange"] {
+  const name = entry.exchange();
+  return name === waitedAt.name ? waitedAt : { ...waitedAt, name };
 }
 
 /** Hands the kept last messages of an exchange to a queue that was just bound. */

@@ -57,6 +57,18 @@ export interface MessageFormat {
   deaths(buffer: Buffer, headStart: number, headEnd: number): readonly { queue: string; reason: string }[];
   /** The head with this death recorded in it (and what must go with it: its ttl removed, CC dropped when the key is replaced). */
   withDeath(buffer: Buffer, headStart: number, headEnd: number, death: Death, replacesKey: boolean): Buffer;
+  // What a message says to exchanges and queues that do more with it than pass it on. Asked of any message that comes to one,
+  // whoever published it and whichever way it came; a format without them has messages that say nothing.
+  /** How many ms an exchange that delays is to hold it; 0: not at all. */
+  delayMs?(buffer: Buffer, headStart: number, headEnd: number): number;
+  /** The head of a message that waits for as long as it said: from then on it asks for no delay. */
+  withDelayServed?(buffer: Buffer, headStart: number, headEnd: number): Buffer;
+  /** The id by which duplicates of it are known; undefined: it has none. */
+  dedupId?(buffer: Buffer, headStart: number, headEnd: number): string | undefined;
+  /** For how many ms that is to be remembered by who remembers for a time; -1: for as long as they do. */
+  dedupMs?(buffer: Buffer, headStart: number, headEnd: number): number;
+  /** Not to be kept by an exchange with a historyLength. */
+  skipsHistory?(buffer: Buffer, headStart: number, headEnd: number): boolean;
   /**
    * A batch has got its place, and its bytes may say so: called once, on the stored copy of its body, before anybody reads
    * it. The length stays what it is.

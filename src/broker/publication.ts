@@ -15,7 +15,6 @@ export function emptyPublication<E extends { readonly name: string }>(
     deliverAtMs: 0,
     key: undefined,
     dedupId: undefined,
-    skipsHistory: false,
     partition: -1,
     exchange,
     routingKey: "",

@@ -4,62 +4,31 @@
  * However many queues a message reaches, its bytes are written once: the journal's record names all durable targets,
  * and the queues that are not durable point to the same bytes. A message that no durable queue wants durably goes to the
  * side buffer instead and never to disk. Nothing here allocates per message; the arrays are reused.
+ *
+ * Where an exchange does more than route (it delays, keeps a history, remembers ids), it does so for whatever comes to it,
+ * straight from a publisher or by way of another exchange, of an alternate, of a death. First all of the way is found
+ * (`way.ts`), then all of it is done (`deliver`), in one atomic group. Keys whose routes are known are past all that: with
+ * such an exchange on the way, nothing is known by the key alone.
  */
 import { putU16, putU32 } from "../base/bytes.ts";
 import type { Publication, PublishOutcome } from "./api.ts";
 import type { ExchangeState } from "./catalog/exchange-state.ts";
 import type { NamespaceState } from "./catalog/namespace-state.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
+import { idsNowOf, isDuplicateIn } from "./catalog/remembered-ids.ts";
 import { partitionFor } from "./catalog/topic-partitions.ts";
 import type { Core } from "./core.ts";
-import type { DedupWindow } from "./dedup-window.ts";
+import { untilMs } from "./dedup-window.ts";
 import { record } from "./durability/records.ts";
 import { entryBytesMax, writeEntry, writeText, writeU48 } from "./entry.ts";
-import type { RouteInput } from "./router/route-input.ts";
-import type { Headers } from "./router/values.ts";
+import { shortened, textMax } from "./texts.ts";
+import { clear, newWay, Ways, type Way } from "./way.ts";
 
 const targetBytes = 10;
-/** Longest text that is kept with a message, in UTF-16 units: 65,535 octets at most, since 16 bits say how many. */
-const textMax = 20_000;
 /** Targets of one record; a wider fan-out is written as several. */
 const targetsMax = 60_000;
 /** In the year 10889: what six octets hold. */
 const deliverAtMsMax = 2 ** 48 - 1;
-
-/** A publication as the router sees it. */
-class PublicationInput implements RouteInput {
-  publication!: Publication;
-  readonly #core: Core;
-
-  constructor(core: Core) {
-    this.#core = core;
-  }
-
-  get routingKey(): string {
-    return this.publication.routingKey;
-  }
-
-  get moreKeys(): readonly string[] {
-    return this.publication.extraKeys ?? noKeys;
-  }
-
-  headers(): Headers {
-    const { format, head, headStart, headEnd } = this.publication;
-    return this.#core.format(format).headers(head, headStart, headEnd);
-  }
-
-  property(name: string): string | undefined {
-    const { format, head, headStart, headEnd } = this.publication;
-    return this.#core.format(format).property(name, head, headStart, headEnd);
-  }
-}
-
-/** A queue or an exchange, as far as it remembers ids. */
-interface Remembering {
-  readonly id: number;
-  readonly dedup: DedupWindow | undefined;
-  readonly isDurable: boolean;
-}
 
 /** A queue that is full, and is told to dead-letter what it refuses. */
 export interface Refusal {
@@ -68,6 +37,7 @@ export interface Refusal {
 }
 
 interface Scratch {
+  readonly way: Way;
   readonly routed: QueueState[];
   readonly one: QueueState[];
   readonly chosen: QueueState[];
@@ -75,18 +45,16 @@ interface Scratch {
   offsets: Float64Array;
 }
 
-const noKeys: readonly string[] = Object.freeze([]);
-
 export class Publisher {
   readonly #core: Core;
-  readonly #input: PublicationInput;
+  readonly #ways: Ways;
   /** Scratch of each nesting level: a publish may drop a head, whose dead-lettering is a publish within it. */
   readonly #scratch: Scratch[] = [];
   #depth = 0;
 
   constructor(core: Core) {
     this.#core = core;
-    this.#input = new PublicationInput(core);
+    this.#ways = new Ways(core);
   }
 
   publish(namespace: NamespaceState, p: Publication, outcome: PublishOutcome): void {
@@ -97,64 +65,120 @@ export class Publisher {
       outcome.ticket = 0;
       return;
     }
-    if (p.dedupId !== undefined) p.dedupId = shortened(p.dedupId);
     exchange.counters.publishedIn++;
-    const window = p.dedupId === undefined ? undefined : exchange.dedup;
-    if (window !== undefined && window.has(p.dedupId!, this.#core.now())) {
-      outcome.routed = 1;
-      outcome.ticket = this.#core.commit.ticket;
+    const { routing } = exchange;
+    let targets: readonly QueueState[] | undefined;
+    if (routing === undefined) targets = this.#routeByName(namespace, p);
+    else if (p.extraKeys === undefined) targets = namespace.router.routeByKey(routing, p.routingKey);
+    if (targets === undefined) {
+      const { way } = this.#level();
+      this.#ways.walk(namespace, routing!, p, undefined, way);
+      exchange.counters.routedOut += way.queues.length;
+      this.deliver(namespace, way, p, outcome, false);
       return;
     }
-    let targets: readonly QueueState[];
-    if (exchange.settings.delays && p.deliverAtMs > this.#core.now()) {
-      const { one } = this.#level();
-      one[0] = namespace.delayed();
-      targets = one;
-      outcome.routed = 1;
-    } else {
-      targets = this.route(namespace, exchange, p);
-      // What the exchange keeps for queues to come has reached nobody yet.
-      const isKept = exchange.history !== undefined && targets.at(-1) === exchange.history;
-      outcome.routed = isKept ? targets.length - 1 : targets.length;
-      exchange.counters.routedOut += outcome.routed;
-    }
+    outcome.routed = targets.length;
+    exchange.counters.routedOut += targets.length;
     if (targets.length === 0) outcome.ticket = 0;
-    else this.#append(targets, p, outcome, window, exchange.id, exchange.settings.durable, undefined);
-  }
-
-  /** The queues that a publication reaches. The answer is *reused*. */
-  route(namespace: NamespaceState, exchange: ExchangeState, p: Publication): readonly QueueState[] {
-    const { routing } = exchange;
-    if (routing === undefined) return this.#routeByName(namespace, p);
-    if (p.extraKeys === undefined && exchange.history === undefined) {
-      const known = namespace.router.routeByKey(routing, p.routingKey);
-      if (known !== undefined) return known;
-    }
-    const { routed } = this.#level();
-    routed.length = 0;
-    this.#input.publication = p;
-    namespace.router.route(routing, this.#input, routed);
-    if (exchange.history !== undefined && !p.skipsHistory) routed.push(exchange.history);
-    return routed;
+    else this.#append(targets, p, outcome, undefined, undefined, false);
   }
 
   /**
-   * Appends to each target that does not refuse. `refusals`: where those are noted that refuse and dead-letter; without it
-   * they have done so when this returns.
+   * Where a publication goes from an exchange, and what else is to be done with it; deliver() does it. `isDue`: it has
+   * waited at this exchange for its time. The answer is *reused*.
    */
-  append(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome, refusals?: Refusal[]): void {
-    outcome.routed = targets.length;
-    this.#append(targets, p, outcome, undefined, 0, false, refusals);
+  find(namespace: NamespaceState, exchange: ExchangeState, p: Publication, isDue = false): Way {
+    const { routing } = exchange;
+    const { way } = this.#level();
+    if (routing !== undefined) this.#ways.walk(namespace, routing, p, isDue ? exchange : undefined, way);
+    else {
+      clear(way);
+      way.queues.push(...this.#routeByName(namespace, p));
+    }
+    return way;
   }
 
+  /**
+   * Does with a publication what find() has just found, all of it in one atomic group. `comesBack`: it was in a queue before.
+   * `refusals`: as for append().
+   */
+  deliver(
+    namespace: NamespaceState,
+    way: Way,
+    p: Publication,
+    outcome: PublishOutcome,
+    comesBack: boolean,
+    refusals?: Refusal[],
+  ): void {
+    const { queues } = way;
+    outcome.routed = queues.length;
+    outcome.refused = false;
+    outcome.ticket = 0;
+    if (way.hasActed) this.#deliverMore(namespace, way, p, outcome, comesBack, refusals);
+    else if (queues.length > 0) this.#append(queues, p, outcome, undefined, refusals, comesBack);
+  }
+
+  #deliverMore(
+    namespace: NamespaceState,
+    way: Way,
+    p: Publication,
+    outcome: PublishOutcome,
+    comesBack: boolean,
+    refusals: Refusal[] | undefined,
+  ): void {
+    const { queues, histories, waitsAt, isDuplicate, unseenBy } = way;
+    const waits = waitsAt.length > 0;
+    if (outcome.routed === 0 && (waits || isDuplicate)) outcome.routed = 1;
+    // What an exchange keeps for queues to come has reached nobody yet.
+    for (const history of histories) queues.push(history);
+    if (!waits) {
+      if (queues.length > 0) this.#append(queues, p, outcome, unseenBy, refusals, comesBack);
+      else if (isDuplicate) outcome.ticket = this.#core.commit.ticket;
+    } else if (queues.length === 0) this.#hold(namespace, way, p, outcome);
+    else {
+      this.#core.commit.atomically(() => {
+        this.#append(queues, p, outcome, undefined, refusals, comesBack);
+        this.#hold(namespace, way, p, outcome);
+      });
+    }
+  }
+
+  /** Appended where it waits: a message of its own beside what is in queues already, since it has its time and its head. */
+  #hold(namespace: NamespaceState, { waitsAt, dueMs, unseenBy }: Way, p: Publication, outcome: PublishOutcome): void {
+    const { routed: targets } = this.#level();
+    targets.length = 0;
+    for (const exchange of waitsAt) targets.push(namespace.waitingAt(exchange));
+    const { deliverAtMs, head, headStart, headEnd } = p;
+    if (dueMs !== deliverAtMs) {
+      const served = this.#core.format(p.format).withDelayServed!(head, headStart, headEnd);
+      p.deliverAtMs = dueMs;
+      p.head = served;
+      p.headStart = 0;
+      p.headEnd = served.length;
+    }
+    this.#append(targets, p, outcome, unseenBy, undefined, false);
+    p.deliverAtMs = deliverAtMs;
+    p.head = head;
+    p.headStart = headStart;
+    p.headEnd = headEnd;
+  }
+
+  /** Appends to each target that does not refuse. `comesBack`: as for deliver(). */
+  append(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome, comesBack = false): void {
+    outcome.routed = targets.length;
+    this.#append(targets, p, outcome, undefined, undefined, comesBack);
+  }
+
+  /**
+   * `refusals`: where those are noted that refuse and dead-letter; without it they have done so when this returns.
+   */
   #append(
     targets: readonly QueueState[],
     p: Publication,
     outcome: PublishOutcome,
-    window: DedupWindow | undefined,
-    exchangeId: number,
-    isDurable: boolean,
+    unseenBy: readonly ExchangeState[] | undefined,
     refusals: Refusal[] | undefined,
+    comesBack: boolean,
   ): void {
     // As on the disk, where there is no later time: or it would come at once after the next start.
     if (p.deliverAtMs > deliverAtMsMax) p.deliverAtMs = deliverAtMsMax;
@@ -163,13 +187,12 @@ export class Publisher {
     const own = this.#level().refusals;
     for (let i = 0; i < targets.length; i++) {
       if (targets[i]!.isPlain) continue;
-      targets = this.#taking(targets, p, outcome, refusals ?? own);
+      targets = this.#taking(targets, p, outcome, refusals ?? own, comesBack);
       break;
     }
     if (p.dedupId !== undefined) {
       // Remembered with the message or not at all: a message that was refused somewhere is to be sent again.
-      const owner = window === undefined || outcome.refused ? undefined : { id: exchangeId, dedup: window, isDurable };
-      this.#rememberAll(targets, p, owner);
+      this.#rememberAll(targets, p, unseenBy === undefined || outcome.refused ? [] : unseenBy, comesBack);
     }
     for (let from = 0; from < targets.length; from += targetsMax) {
       this.#write(targets, from, Math.min(targets.length, from + targetsMax), p);
@@ -199,12 +222,18 @@ export class Publisher {
   }
 
   /** Of each target the partition that the message goes to, without those that refuse it. */
-  #taking(targets: readonly QueueState[], p: Publication, outcome: PublishOutcome, refusals: Refusal[]): QueueState[] {
+  #taking(
+    targets: readonly QueueState[],
+    p: Publication,
+    outcome: PublishOutcome,
+    refusals: Refusal[],
+    comesBack: boolean,
+  ): QueueState[] {
     const { chosen: taking } = this.#level();
     taking.length = 0;
     for (const target of targets) {
       const queue = target.partitions.length === 1 ? target : partitionFor(this.#core, target, p);
-      if (p.dedupId !== undefined && queue.dedup?.has(p.dedupId, this.#core.now()) === true) continue;
+      if (isDuplicateIn(this.#core, queue, p, comesBack)) continue;
       if (!queue.refuses(p.bodyEnd - p.bodyStart)) taking.push(queue);
       else {
         outcome.refused = true;
@@ -228,25 +257,44 @@ export class Publisher {
     refusals.length = 0;
   }
 
-  #rememberAll(targets: readonly QueueState[], p: Publication, exchange: Remembering | undefined): void {
-    const windows: Remembering[] = targets.filter(({ dedup }) => dedup !== undefined);
-    if (exchange !== undefined) windows.push(exchange);
-    if (windows.length === 0) return;
+  #rememberAll(
+    targets: readonly QueueState[],
+    p: Publication,
+    unseenBy: readonly ExchangeState[],
+    comesBack: boolean,
+  ): void {
+    const holding = targets.filter(({ heldIds }) => heldIds !== undefined);
+    const seen = comesBack ? [] : targets.filter(({ dedup }) => dedup !== undefined);
+    const count = holding.length + seen.length + unseenBy.length;
+    if (count === 0) return;
     // Room for the message is made too: what guards it and what it is must not come to lie in different blocks.
-    const idBytes = (13 + p.dedupId!.length * 3) * windows.length;
+    const idBytes = (13 + p.dedupId!.length * 3) * count;
     this.#core.commit.reserve(idBytes + 7 + Math.min(targets.length, targetsMax) * targetBytes + entryBytesMax(p));
-    for (const one of windows) this.#remember(one, p.dedupId!);
+    const isWritten = p.durable || reachesLog(targets, 0, targets.length);
+    for (const queue of holding) {
+      const { id, heldIds, partition } = queue;
+      (idsNowOf(queue) ?? heldIds!).add(p.dedupId!, partition.next);
+      // Where the message goes with the process, so does its id.
+      if (isWritten && partition.isDurable) this.#writeId(id, p.dedupId!, partition.next);
+    }
+    const ownMs = this.#core.format(p.format).dedupMs?.(p.head, p.headStart, p.headEnd) ?? -1;
+    const seenAt = ownMs < 0 ? this.#core.now() : untilMs(this.#core.now() + ownMs);
+    for (const queue of seen) {
+      (idsNowOf(queue) ?? queue.dedup!).add(p.dedupId!, seenAt);
+      if (queue.isDurable) this.#writeId(queue.id, p.dedupId!, seenAt);
+    }
+    for (const { id, dedup, isDurable } of unseenBy) {
+      dedup!.add(p.dedupId!, seenAt);
+      if (isDurable) this.#writeId(id, p.dedupId!, seenAt);
+    }
   }
 
-  #remember({ id, dedup, isDurable }: Remembering, dedupId: string): void {
-    const now = this.#core.now();
-    dedup!.add(dedupId, now);
-    if (!isDurable) return;
+  #writeId(owner: number, dedupId: string, at48: number): void {
     const { commit } = this.#core;
     const { buffer, at } = commit;
     buffer[at] = record.dedup;
-    putU32(buffer, at + 1, id);
-    writeU48(buffer, at + 5, now);
+    putU32(buffer, at + 1, owner);
+    writeU48(buffer, at + 5, at48);
     const end = writeText(buffer, at + 13, dedupId);
     putU16(buffer, at + 11, end - at - 13);
     commit.at = end;
@@ -307,7 +355,7 @@ export class Publisher {
       const offset = partition.append(slot, start, end - start, bodyLength);
       offsets[i - from] = offset;
       if (!partition.isDurable) continue;
-      if (recordBuffer === undefined) partition.fleeting.add(offset, offset + 1);
+      if (recordBuffer === undefined) partition.fleeting.add(offset);
       else {
         putU32(recordBuffer, recordAt, id);
         writeU48(recordBuffer, recordAt + 4, offset);
@@ -327,6 +375,7 @@ export class Publisher {
     let scratch = this.#scratch[this.#depth];
     if (scratch === undefined)
       this.#scratch[this.#depth] = scratch = {
+        way: newWay(),
         routed: [],
         one: [],
         chosen: [],
@@ -349,13 +398,6 @@ function shortenTexts(p: Publication): void {
   if (p.key !== undefined) p.key = shortened(p.key);
   p.routingKey = shortened(p.routingKey);
   if (p.extraKeys?.some((key) => key.length > textMax) === true) p.extraKeys = p.extraKeys.map(shortened);
-}
-
-/** For texts whose length has to go into 16 bits. Who sends two that differ in the middle alone has one. */
-function shortened(text: string): string {
-  if (text.length <= textMax) return text;
-  // What is cut apart is to be the same text when it is read back.
-  return `${text.slice(0, textMax / 4)}\u0000${text.length}\u0000${text.slice(-textMax / 4)}`.toWellFormed();
 }
 
 /** A log that outlives the process has no holes: what is appended to it is durable, whatever its producer asks for. */

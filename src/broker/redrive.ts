@@ -1,9 +1,13 @@
 /** Back to where they came from: the messages of a dead-letter queue return to the queue in which they first died. */
-import { pausesOf } from "../base/pauses.ts";
+import { Slices } from "../base/slices.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
+import { isDuplicateIn } from "./catalog/remembered-ids.ts";
 import type { Core } from "./core.ts";
 import { isRefusedSomewhere, publicationOf } from "./dead-letter.ts";
 import { SessionState } from "./subscription/session.ts";
+
+const sliceMs = 3;
+const sliceMessages = 128;
 
 /**
  * Moves up to `countMax` ready messages of `queue` each to the queue of its first death, in one atomic step a message. A
@@ -12,15 +16,16 @@ import { SessionState } from "./subscription/session.ts";
 export async function redrive(core: Core, queue: QueueState, countMax: number): Promise<number> {
   const session = new SessionState(core);
   let moved = 0;
-  const pause = pausesOf(core.clock);
+  const slices = new Slices(core.clock, sliceMs, sliceMessages);
   // What stays is held until the end, so that each is looked at once.
   for (let looks = queue.readyCount; looks > 0 && moved < countMax; looks--) {
+    await core.room.wait();
+    // The queue, or the broker, may have gone meanwhile: nobody would answer any more.
+    if (queue.isDeleted || session.isClosed) break;
     const step = await redriveOne(core, queue, session);
     if (step === "empty") break;
     if (step === "moved") moved++;
-    await pause();
-    // The queue, or the broker, may have gone meanwhile: nobody would answer any more.
-    if (queue.isDeleted || session.isClosed) break;
+    if (slices.isOver()) await slices.pause();
   }
   session.settle(0, true, "release");
   session.close();
@@ -37,9 +42,9 @@ function redriveOne(core: Core, queue: QueueState, session: SessionState): Promi
       if (target === undefined || target === queue) return resolve("stays");
       const p = { ...publicationOf(entry, namespace.exchange("")!, target.name), ttlMs: -1 };
       // Asked first: one that refuses may dead-letter what it is offered, to the very queue that this is about.
-      if (isRefusedSomewhere([target], p)) return resolve("stays");
+      if (isRefusedSomewhere([target], p) || isDuplicateIn(core, target, p, true)) return resolve("stays");
       core.commit.atomically(() => {
-        core.publisher.append([target], p, { routed: 0, refused: false, ticket: 0 });
+        core.publisher.append([target], p, { routed: 0, refused: false, ticket: 0 }, true);
         session.settle(lease, false, "accept");
       });
       resolve("moved");

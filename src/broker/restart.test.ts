@@ -98,6 +98,30 @@ test("fleeting messages of a durable queue do not come back from a checkpoint ei
   );
 });
 
+test("what is known of fleeting messages does not grow behind one that stays, and those that wait go with the process", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  const publish = (from: number, to: number): void => {
+    for (let i = from; i < to; i++) bottle.publish("q", String(i), { durable: i % 2 === 0 });
+  };
+  publish(0, 2);
+  const session = bottle.broker.createSession();
+  for (let i = 0; i < 2; i++) await bottle.get("q", false, session);
+  const { partition } = [...bottle.broker.core.queueById.values()][0]!;
+  for (let round = 0; round < 5; round++) {
+    publish(2, 2002);
+    await bottle.settle();
+    assert.equal((await bottle.drain("q")).length, 2000);
+    assert.ok(partition.fleeting.rangeCount <= 2048, `${partition.fleeting.rangeCount} ranges`);
+  }
+  publish(2, 12);
+  await bottle.settle();
+  await bottle.checkpoint();
+  assert.equal(partition.fleeting.rangeCount, 6);
+  await bottle.crash();
+  assert.deepEqual(await bottle.drain("q"), ["0", "2", "4", "6", "8", "10"]);
+});
+
 test("definitions outlive a crash and a checkpoint: exchanges, bindings with arguments, settings, deletions", async () => {
   const bottle = await Bottle.open();
   const queue = bottle.declare("q");

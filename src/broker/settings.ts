@@ -41,6 +41,7 @@ export interface RetryPolicy {
   readonly jitter: number;
 }
 
+/** An id keeps duplicates away for a time, and as long as no more than so many others came after it. */
 export interface DedupPolicy {
   readonly windowMs: number /** 0: no time limit */;
   readonly maxIds: number;
@@ -69,7 +70,8 @@ export interface QueueSettings {
   /** A message is dead-lettered (reason delivery_limit) at the failed attempt after this many; -1: no limit. */
   readonly deliveryLimit: number;
   readonly retry: RetryPolicy | undefined;
-  readonly dedup: DedupPolicy | undefined;
+  /** `until-settled`: an id keeps duplicates away as long as its message is here. Not for a log, where nothing is settled. */
+  readonly dedup: DedupPolicy | "until-settled" | undefined;
   /** Deleted when its last consumer has left (having had one). */
   readonly autoDelete: boolean;
 }

@@ -53,7 +53,10 @@ export const plainExchange: ExchangeSettings = {
   dedup: undefined,
 };
 
-/** The head of a message of the tests' own protocol: JSON. */
+/**
+ * The head of a message of the tests' own protocol: JSON. By the headers `delay`, `id`, `id-ms` and `unkept` it says what
+ * exchanges ask for.
+ */
 interface TestHead {
   readonly headers?: Record<string, HeaderValue>;
   readonly deaths?: readonly Death[];
@@ -73,6 +76,14 @@ export const testFormat: MessageFormat = {
     const head = readHead(buffer, start, end);
     return Buffer.from(JSON.stringify({ ...head, deaths: [death, ...(head.deaths ?? [])] }));
   },
+  delayMs: (buffer, start, end) => Math.max(0, Number(readHead(buffer, start, end).headers?.["delay"] ?? 0)),
+  withDelayServed(buffer, start, end): Buffer {
+    const head = readHead(buffer, start, end);
+    return Buffer.from(JSON.stringify({ ...head, headers: { ...head.headers, delay: 0 } }));
+  },
+  dedupId: (buffer, start, end) => readHead(buffer, start, end).headers?.["id"] as string | undefined,
+  dedupMs: (buffer, start, end) => Number(readHead(buffer, start, end).headers?.["id-ms"] ?? -1),
+  skipsHistory: (buffer, start, end) => readHead(buffer, start, end).headers?.["unkept"] === true,
   stamp: (buffer, bodyStart, _bodyEnd, baseOffset) => putU32(buffer, bodyStart, baseOffset),
   unpack(batch, into): boolean {
     const messages = messagesIn(batch);

@@ -127,6 +127,41 @@ test("topics outlive crash and checkpoint with settings, consumers' state and gr
   }
 });
 
+test("settings change for all partitions or for none, wherever a block ends in the midst of it", async () => {
+  for (const leftBytes of [5, 15, 30]) {
+    const bottle = await Bottle.open({ settings: { bufferBytes: 16_384 } });
+    const topic = topicOf(bottle, plainLog);
+    bottle.publishAll("t", numbers(9));
+    await bottle.settle();
+    const { core } = bottle.broker;
+    const { commit } = core;
+    const fill = (length: number): void => core.define({ op: "remove", kind: "nothing", name: "n".repeat(length) });
+    fill(0);
+    const { at } = commit;
+    fill(0);
+    fill(commit.buffer.length - commit.at - (commit.at - at) - leftBytes);
+    assert.equal(commit.buffer.length - commit.at, leftBytes);
+    topic.configure({ ...topic.settings, retention: { ...forever, maxCount: 1 } });
+    const disks = [];
+    for (let steps = 0; steps < 10; steps++) {
+      const stepped = bottle.step();
+      for (let i = 0; i < 4; i++) {
+        disks.push(bottle.disk.clone());
+        await Promise.resolve();
+      }
+      await stepped;
+    }
+    const seen = new Set<string>();
+    for (const disk of disks) {
+      bottle.disk = disk;
+      await bottle.crash();
+      const { partitions } = bottle.queue("t");
+      seen.add(partitions.map(({ settings, firstOffset }) => `${settings.retention.maxCount}:${firstOffset}`).join());
+    }
+    assert.deepEqual([...seen], ["0:0,0:0,0:0", "1:2,1:2,1:2"], String(leftBytes));
+  }
+});
+
 test("who consumes a topic that grows gets what comes to its new partitions", async () => {
   const bottle = await Bottle.open();
   const topic = topicOf(bottle, plainQueue, 1);

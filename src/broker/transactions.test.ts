@@ -65,6 +65,21 @@ test("what is aborted goes without a word: not ready, not dead-lettered, not in 
   assert.equal(queue.counters.settled, 0);
 });
 
+test("a time to live runs while a message is undecided", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("dead");
+  const queue = bottle.declare("q", { deadLetter: { exchange: "", routingKey: "dead" } });
+  for (const [sequence, ttlMs] of [1000, 3000].entries()) {
+    queue.appendProduced(produced(1, sequence), () => bottle.publish("q", `${ttlMs} ms`, { ttlMs }));
+  }
+  await bottle.advance(2000);
+  assert.equal(bottle.queue("dead").readyCount, 0);
+  endOf(queue, 1, true);
+  await bottle.settle();
+  assert.deepEqual(await bottle.drain("dead"), ["1000 ms"]);
+  assert.deepEqual(await bottle.drain("q"), ["3000 ms"]);
+});
+
 test("a crash finds a transaction open, committed or aborted, and never in between", async () => {
   for (const between of ["crash", "checkpoint", "restart", "evict"] as const) {
     const again = async (bottle: Bottle): Promise<void> => {

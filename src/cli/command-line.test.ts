@@ -44,6 +44,7 @@ async function run(
         addresses,
         advance: async () => {},
         redrive: async () => 0,
+        reloadTls: async () => true,
         stop: async () => {},
         ...broker,
       };
@@ -106,7 +107,14 @@ test("a broker that fails while it runs ends the program with a status of its ow
     checkData: () => Promise.reject(new Error("no data here")),
     startBroker: async ({ onFailure }) => {
       setImmediate(() => onFailure!(new Error("fdatasync: EIO")));
-      return { ports: {}, addresses: {}, advance: async () => {}, redrive: async () => 0, stop: async () => {} };
+      return {
+        ports: {},
+        addresses: {},
+        advance: async () => {},
+        redrive: async () => 0,
+        reloadTls: async () => true,
+        stop: async () => {},
+      };
     },
   });
   check.equal(status, 70);

@@ -1,6 +1,6 @@
 /**
- * `entrepot ready`: whether a broker takes messages, without a login. It is what a container's health check, a service
- * manager and a script that has just started a broker ask; `status` says more, to those who may know it.
+ * `entrepot ready`: whether a broker takes messages, without a login. It is what a container's health check and a script that
+ * has just started a broker ask; `status` says more, to those who may know it.
  */
 
 import { parseDuration, type Clock } from "../base/clock.ts";

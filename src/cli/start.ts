@@ -3,11 +3,13 @@
  * and nothing else, so that a script can wait for it; logs go to standard error.
  *
  * A first SIGTERM or SIGINT stops gracefully, a second one at once: whoever presses Ctrl-C twice means it, and what was
- * acknowledged is on disk either way. SIGHUP reads the files of TLS again.
+ * acknowledged is on disk either way. SIGHUP reads the files of TLS again, and where there are none does nothing: it is what
+ * service managers send for "reload", whatever there is to reload.
  */
 
 import { UnfinishedCheckpoint } from "../base/unfinished-checkpoint.ts";
 import type { StartOptions } from "../config/start-options.ts";
+import { notifyReady } from "./notify-ready.ts";
 import { exitStatus, type Surroundings } from "./surroundings.ts";
 
 export async function start(around: Surroundings, options: StartOptions): Promise<number> {
@@ -34,10 +36,13 @@ export async function start(around: Surroundings, options: StartOptions): Promis
       );
   });
 
+  around.onReloadSignal(() => {
+    const noBroker = (): void => undefined; // why is said where it is waited for
+    starting.then((broker) => void broker.reloadTls(), noBroker);
+  });
+
   const broker = await starting;
-  const { reloadTls } = broker;
-  // Without TLS there is nothing to read again, and SIGHUP means what it means to every process: the terminal is gone.
-  if (reloadTls !== undefined) around.onReloadSignal(() => void reloadTls());
   around.writeOut(`ready ${JSON.stringify(broker.addresses)}\n`);
+  void notifyReady(around);
   return ended;
 }

@@ -11,9 +11,9 @@ export interface Surroundings {
   readonly clock: Clock;
   writeOut(text: string): void;
   writeError(text: string): void;
-  /** Calls back at each SIGTERM and SIGINT from now on. */
+  /** Calls back at each SIGTERM and SIGINT from now on, and when the terminal is closed at which the program was started. */
   onStopSignal(run: () => void): void;
-  /** Calls back at each SIGHUP from now on, which else ends the process. */
+  /** Calls back at each other SIGHUP from now on. */
   onReloadSignal(run: () => void): void;
   /** Loads the broker, which is the larger part of the program, and starts one. */
   startBroker(options: StartOptions): Promise<RunningBroker>;

@@ -1,6 +1,6 @@
 /** `entrepot users`, `vhosts`, `permissions`: who may do what, where. */
 
-import { pathOf } from "./api-client.ts";
+import { ApiError, pathOf, type Api } from "./api-client.ts";
 import { done, vhostFlag, type ApiCall, type ApiCommand, type Shown } from "./api-command.ts";
 import { table } from "./table.ts";
 
@@ -18,9 +18,29 @@ async function listUsers({ api }: ApiCall): Promise<Shown> {
   return { json: rows.map(({ name, tags }) => ({ name, tags })), text };
 }
 
+interface KnownUser extends UserRow {
+  readonly password_hash: string;
+  readonly hashing_algorithm: string;
+}
+
+async function userNamed(api: Api, name: string): Promise<KnownUser | undefined> {
+  try {
+    return await api.ask<KnownUser>(pathOf("users", name));
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/** The API replaces all of a user; what the command line does not name is to stay. */
 async function setUser({ api, args: [name = ""], flags }: ApiCall): Promise<Shown> {
+  const known = await userNamed(api, name);
   const password = flags["userPassword"];
-  const body = { tags: flags["tags"] ?? "", ...(password === undefined ? { password_hash: "" } : { password }) };
+  const kept =
+    known === undefined
+      ? { password_hash: "" }
+      : { password_hash: known.password_hash, hashing_algorithm: known.hashing_algorithm };
+  const body = { tags: flags["tags"] ?? known?.tags ?? "", ...(password === undefined ? kept : { password }) };
   await api.ask(pathOf("users", name), { method: "PUT", body });
   return done(`user ${name} is set`);
 }
@@ -95,11 +115,11 @@ export const tenantCommands: readonly ApiCommand[] = [
   { name: "users list", about: "Which users there are.", run: listUsers },
   {
     name: "users set",
-    about: "Make a user, or change one's password and tags.",
+    about: "Make a user, or change one's password or tags; what is not named stays as it is.",
     takes: "<NAME>",
     flags: {
-      "--user-password <TEXT>": "the user's password; without one, nobody logs in by password as this user",
-      "--tags <TAGS>": "administrator, monitoring, policymaker, management, with commas between them",
+      "--user-password <TEXT>": "the user's password; a new user without one cannot log in by password",
+      "--tags <TAGS>": "administrator, monitoring, policymaker, management, with commas between them; '' for none",
     },
     run: setUser,
   },

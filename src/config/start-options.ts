@@ -50,9 +50,9 @@ export interface RunningBroker {
   redrive(queue: string, countMax?: number): Promise<number>;
   /**
    * Reads the files of TLS now; they are looked at every few seconds anyway. Answers whether they could be used; if not,
-   * the log says why, and what was in force stays. Absent if nothing listens with TLS.
+   * the log says why, and what was in force stays. If nothing listens with TLS, the log says that there is nothing to read.
    */
-  readonly reloadTls?: (() => Promise<boolean>) | undefined;
+  reloadTls(): Promise<boolean>;
   /** Stops gracefully, within `shutdown.deadlineMs`. A second call waits for the first. */
   stop(): Promise<void>;
 }

@@ -163,19 +163,33 @@ export class SpareFiles {
     }
   }
 
-  /** A file under the name it is to have, and the name is durable. */
+  /** A file under the name it is to have, and the name is durable. When it fails, the name may be there, or may not. */
   async take(name: string): Promise<TailFile> {
     this.#isWanted = true;
     await this.#making;
     this.#isWanted = false;
-    const spare = this.#names.shift();
-    const file = await this.#disk.open(spare ?? name, "synced");
+    const file = await this.#openNamed(name);
     try {
-      if (spare !== undefined) await this.#disk.rename(spare, name);
       await this.#disk.syncDirectory();
       return new TailFile(name, file, await file.size(), this.#options);
     } catch (error) {
       await file.close();
+      throw error;
+    }
+  }
+
+  async #openNamed(name: string): Promise<DiskFile> {
+    const spare = this.#names.shift();
+    if (spare === undefined) return this.#disk.open(name, "synced");
+    let file: DiskFile | undefined;
+    try {
+      file = await this.#disk.open(spare, "synced");
+      await this.#disk.rename(spare, name);
+      return file;
+    } catch (error) {
+      // It is a spare still.
+      this.#names.unshift(spare);
+      await file?.close();
       throw error;
     }
   }

@@ -416,6 +416,42 @@ test("a block that is longer than a file is tried again in the file that it was 
   assert.deepEqual([seqsOf(found), found.damage], [[1, 2], []]);
 });
 
+test("a new file that found no room for its name is the one that is tried again, and no spare is lost on the way", async () => {
+  for (const failing of ["rename", "syncDirectory"] as const) {
+    const inner = new MemoryDisk();
+    let isFull = false;
+    let isFullForNames = false;
+    const disk: Disk = {
+      ...judged(inner, () => (isFull ? failure("ENOSPC") : undefined)),
+      async rename(from, to) {
+        if (isFullForNames && failing === "rename") throw failure("ENOSPC");
+        await inner.rename(from, to);
+      },
+      async syncDirectory() {
+        if (isFullForNames && failing === "syncDirectory") throw failure("ENOSPC");
+        await inner.syncDirectory();
+      },
+    };
+    const { journal } = await readBack(disk);
+    // More than half of a file: a spare for the next is made.
+    await appendBlock(journal, payloadOf(1, 600_000));
+    await new Promise(setImmediate);
+    assert.equal((await inner.list()).filter((name) => name.includes("spare")).length, 1);
+    isFull = true;
+    await assert.rejects(appendBlock(journal, payloadOf(2)), { code: "ENOSPC" });
+    isFull = false;
+    isFullForNames = true;
+    for (let attempt = 0; attempt < 2; attempt++)
+      await assert.rejects(appendBlock(journal, payloadOf(2)), { code: "ENOSPC" });
+    isFullForNames = false;
+    for (let seq = 2; seq <= 4; seq++) await appendBlock(journal, payloadOf(seq));
+    await journal.close();
+    assert.equal((await inner.list()).filter((name) => name.includes("spare")).length, 0, failing);
+    const found = await readBack(inner.crash(seededRandom(1)));
+    assert.deepEqual([seqsOf(found), found.damage], [[1, 2, 3, 4], []], failing);
+  }
+});
+
 test("space that could not be prepared costs nothing but its speed", async () => {
   const inner = new MemoryDisk();
   let refused = 0;

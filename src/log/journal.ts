@@ -13,8 +13,8 @@
  * When a write fails, nothing is known of what reached the disk, and the journal refuses everything from then on; the
  * process is to end and to read what is there. ENOSPC is the exception: it says that the file could not grow, the
  * position and the sequence stay, and the next try writes over whatever part has arrived, or into a spare file if there is
- * one: its space is the last that consumers have to settle in. A crash in between leaves a torn tail, which nobody was
- * told of.
+ * one: its space is the last that consumers have to settle in. Once a new file was begun, the next try is for that file
+ * and no other, whether its name was made or not. A crash in between leaves a torn tail, which nobody was told of.
  *
  * Rejected: write then fdatasync (two calls; 0.69 of the throughput), one endless file (space comes back only by
  * punching holes, which Node cannot), and overwriting in a ring (a torn lap is hard to tell from damage).
@@ -162,6 +162,8 @@ class DiskJournal implements Journal {
     try {
       tail = await this.#spares.take(file.name);
     } catch (error) {
+      // It may be there under its name, which says that this block is not in the file before: it must not go there any more.
+      this.#rotateSeq = seq;
       this.#written(error as Error);
       return;
     }

@@ -44,6 +44,8 @@ export interface TlsCredentials {
   /** When the first certificate of the chain ends, ms since 1970. */
   readonly endsAtMs: number;
   readonly subject: string;
+  /** The first one of the chain. */
+  readonly certificate: X509Certificate;
   readonly warnings: readonly string[];
 }
 
@@ -77,7 +79,8 @@ export function readTlsCredentials(settings: TlsSettings, nowMs: number): TlsCre
   } catch (error) {
     throw new TlsError([refusedByOpenSsl(settings, error as Error)]);
   }
-  return { context, endsAtMs: Math.min(...chain.map(endOf)), subject: oneLine(leaf.subject), warnings };
+  const endsAtMs = Math.min(...chain.map(endOf));
+  return { context, endsAtMs, subject: oneLine(leaf.subject), certificate: leaf, warnings };
 }
 
 const versions: readonly SecureVersion[] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];

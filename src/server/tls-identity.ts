@@ -53,6 +53,18 @@ export class TlsIdentity {
     return this.#credentials.endsAtMs;
   }
 
+  /** Of whom the certificate is. */
+  get subject(): string {
+    return this.#credentials.subject;
+  }
+
+  /** Whether a client that knows a listener by its number finds that in the certificate; of one that listens everywhere: any number. */
+  isForAddress(host: string): boolean {
+    const { certificate } = this.#credentials;
+    if (host === "0.0.0.0" || host === "::") return certificate.subjectAltName?.includes("IP Address:") === true;
+    return certificate.checkIP(host) !== undefined;
+  }
+
   /** For a server that is made now; it is to be given to `follow`, too. */
   get serverOptions(): TlsOptions {
     const { verify, handshakeTimeoutMs } = this.#settings;

@@ -49,16 +49,16 @@ export interface Faults {
    * The next acknowledgement of a consumer does not count. AMQP: the delivery goes back to its queue and comes again,
    * flagged as redelivered. Kafka: the commit of offsets is refused with ILLEGAL_GENERATION, as when the group has gone on
    * without the member; it joins anew, and reads again from what was committed. What AMQP's consumers read of a stream is not
-   * meant: nothing of that ever comes again.
+   * meant: nothing of that ever comes again. Nor is what they acknowledge in a transaction, which is all done or nothing.
    */
   ignoreAck(filter?: FaultFilter): Fault;
   /** The next publish is refused, and nothing of it is stored. */
   refusePublish(options?: RefuseOptions): Fault;
   /** The next publish is stored, and its connection is cut in place of the confirm: the producer cannot know. */
   loseConfirm(filter?: FaultFilter): Fault;
-  /** The connection of the next publish is cut, and nothing of it is stored. */
+  /** The connection of the next publish is cut, and nothing of it is stored, nor of the AMQP transaction that it was to be in. */
   cutAtPublish(filter?: FaultFilter): Fault;
-  /** The connection of the next acknowledgement is cut before it counts. */
+  /** The connection of the next acknowledgement is cut before it counts, and so before the AMQP transaction that it was to be in. */
   cutAtAck(filter?: FaultFilter): Fault;
   /** From the next publish on, its connection hears nothing from the broker for so long; then everything, in order. */
   delayAnswers(options: DelayOptions): Fault;

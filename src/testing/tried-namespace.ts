@@ -41,23 +41,28 @@ export class TriedNamespace implements Namespace {
   }
 
   publish(publication: Publication, outcome: PublishOutcome): void {
-    const { delays, dedup, historyLength } = publication.exchange.settings;
-    const queues = delays ? [] : this.#inner.routesOf(publication);
-    const isDrawn = !delays && this.#hasChance() && this.#mayDraw(publication.exchange, new Set());
-    if (isDrawn && dedup === undefined && historyLength === 0) return this.publishTo(queues, publication, outcome);
-    const run = (): void => this.#inner.publish(publication, outcome);
+    const isDrawn = this.#hasChance() && this.#mayDraw(publication.exchange, new Set());
+    const decided = isDrawn ? this.#inner.holdBack(publication) : undefined;
+    const isDecided = decided !== undefined;
+    const queues = decided ?? this.#inner.routesOf(publication);
+    const run = (): void => {
+      if (isDecided) this.#inner.publishTo(queues, publication, outcome);
+      else this.#inner.publish(publication, outcome);
+    };
     // Chance chooses again, and may choose any.
-    this.#publish(queues, publication, outcome, run, isDrawn ? [...this.#inner.queues()] : queues);
+    const candidates = isDrawn && !isDecided ? [...this.#inner.queues()] : queues;
+    this.#publish(queues, publication, outcome, run, candidates);
   }
 
-  /** Asked for what is held back: a connection that is cut by it has committed nothing of its transaction. */
-  routesOf(publication: Publication): readonly Queue[] {
-    const queues = this.#inner.routesOf(publication);
+  /** A connection that is cut by it has committed nothing of its transaction. */
+  holdBack(publication: Publication): readonly Queue[] | undefined {
+    const routes = this.#inner.holdBack(publication);
     const { faults, sockets } = this.#tried;
     const { socket } = this.#by;
+    const queues = routes ?? this.#inner.routesOf(publication);
     const namesFor: NamesFor = (what) => (what === "cut" ? namesOf(publication, queues) : undefined);
     if (!sockets.isCut(socket) && faults.take("publish", this.#by, namesFor) !== undefined) sockets.cut(socket);
-    return queues;
+    return routes;
   }
 
   #hasChance(): boolean {
@@ -79,13 +84,16 @@ export class TriedNamespace implements Namespace {
     });
   }
 
+  /** By the commit of a transaction, which was asked about being cut when it held the message back: now it would be torn. */
   publishTo(queues: readonly Queue[], publication: Publication, outcome: PublishOutcome): void {
-    this.#publish(queues, publication, outcome, () => this.#inner.publishTo(queues, publication, outcome));
+    const run = (): void => this.#inner.publishTo(queues, publication, outcome);
+    this.#publish(queues, publication, outcome, run, queues, true);
   }
 
   /**
    * @param queues to which it goes.
    * @param candidates all to which it may go after all.
+   * @param isCommit a connection is not cut at it.
    */
   #publish(
     queues: readonly Queue[],
@@ -93,9 +101,11 @@ export class TriedNamespace implements Namespace {
     outcome: PublishOutcome,
     run: () => void,
     candidates: readonly Queue[] = queues,
+    isCommit = false,
   ): void {
     const { faults, sockets } = this.#tried;
-    const fault = sockets.isCut(this.#by.socket) ? lost : faults.take("publish", this.#by, namesOf(p, queues));
+    const namesFor: NamesFor = (what) => (isCommit && what === "cut" ? undefined : namesOf(p, queues));
+    const fault = sockets.isCut(this.#by.socket) ? lost : faults.take("publish", this.#by, namesFor);
     if (fault?.what === "cut" || fault?.what === "refuse") {
       if (fault.what === "cut") sockets.cut(this.#by.socket);
       outcome.routed = Math.max(1, queues.length);
@@ -132,6 +142,9 @@ export class TriedNamespace implements Namespace {
   }
   get live(): LiveChannels {
     return this.#inner.live;
+  }
+  routesOf(publication: Publication): readonly Queue[] {
+    return this.#inner.routesOf(publication);
   }
   observe(observer: CatalogObserver): void {
     this.#inner.observe(observer);

@@ -1,6 +1,10 @@
 /**
  * A channel's session, whose settlements may go wrong. It remembers from which queue each delivery came, for faults are asked
  * for by the names of queues, and a settlement has a number alone.
+ *
+ * A transaction is whole, whatever is asked for: what is to cut a connection at a settlement cuts it when that is held
+ * back, and the commit never comes, or comes too late and does nothing. At a commit it is too late for both, since messages
+ * are published by then.
  */
 
 import type {
@@ -26,6 +30,8 @@ export class TriedSession implements Session {
   readonly #queueByLease = new Map<number, string>();
   /** Of those, what was read of a log: nobody takes it back. */
   readonly #read = new Set<number>();
+  /** Settlements are held back, and then come by a commit. A channel never goes back from that. */
+  #isTransactional = false;
 
   constructor(inner: Session, by: Party, tried: Tried) {
     this.#inner = inner;
@@ -42,10 +48,22 @@ export class TriedSession implements Session {
     for (const one of leases) this.#forget(one);
     const isLost = sockets.isCut(this.#by.socket);
     const namesFor: NamesFor = (what) => (what === "ignore-ack" ? returningNames : names);
-    const fault = isLost || leases.length === 0 ? undefined : faults.take("ack", this.#by, namesFor);
+    const isAsked = !isLost && !this.#isTransactional && leases.length > 0;
+    const fault = isAsked ? faults.take("ack", this.#by, namesFor) : undefined;
     if (fault?.what === "cut") sockets.cut(this.#by.socket);
     // What a connection that was cut has settled goes back, and so do deliveries that nobody is to have settled.
     return this.#inner.settle(lease, multiple, isLost || fault !== undefined ? "release" : settlement);
+  }
+
+  holdBack(lease: number, multiple: boolean): boolean {
+    this.#isTransactional = true;
+    const { faults, sockets } = this.#tried;
+    const { socket } = this.#by;
+    const leases = this.#settledBy(lease, multiple);
+    const namesFor: NamesFor = (what) => (what === "cut" ? this.#namesOf(leases) : undefined);
+    const isAsked = !sockets.isCut(socket) && leases.length > 0;
+    if (isAsked && faults.take("ack", this.#by, namesFor) !== undefined) sockets.cut(socket);
+    return this.#inner.holdBack(lease, multiple);
   }
 
   #namesOf(leases: readonly number[]): string[] {

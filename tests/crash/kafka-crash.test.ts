@@ -11,17 +11,11 @@
  */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
-import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
-import { committedOffset, IdempotentProducer, openClient, partitions, readTopic, Transformer } from "./kafka-load.ts";
+import { CrashingBroker, roundLimitMs, rounds, stepsToCome } from "./kafka-broker.ts";
+import { committedOffset, IdempotentProducer, partitions, readTopic, Transformer } from "./kafka-load.ts";
 
-const rounds = Number(process.env["CRASH_ROUNDS"] ?? 5);
-const roundLimitMs = 120_000;
-const standstillMs = 60_000;
-const set = { "journal.fileBytes": "2MiB", "journal.checkpointBytes": "4MiB" };
+const stepsMax = 120;
 
 // A client that was given up while its broker was down goes on trying, a hundred times a hundred times, whatever it is told.
 after(() => void setTimeout(() => process.exit(), 2000).unref());
@@ -30,21 +24,8 @@ test(
   `after ${rounds} times SIGKILL each record of Kafka's clients is there once`,
   { timeout: (rounds + 3) * roundLimitMs },
   async (t) => {
-    const dataDir = mkdtempSync(join(tmpdir(), "entrepot-kafka-crash-"));
-    let broker: BrokerProcess | undefined;
-    t.after(async () => {
-      await broker?.kill("SIGKILL");
-      rmSync(dataDir, { recursive: true, force: true });
-    });
-    broker = await spawnBroker({ dataDir, set, listen: { kafka: "127.0.0.1:0" } });
-    // Its clients know it by its port, so every life of it has the same.
-    const listen = { kafka: broker.addresses["kafka"]! };
-    const client = openClient(listen.kafka);
-    const admin = client.admin();
-    await admin.connect();
-    for (const topic of ["in", "out"]) await admin.createTopics({ topics: [{ topic, numPartitions: partitions }] });
-    await admin.disconnect();
-
+    const broker = await CrashingBroker.open(t, { topics: ["in", "out"], partitions });
+    const { client } = broker;
     let progress = (): void => undefined;
     const onProgress = (): void => progress();
     const producers = Array.from({ length: partitions }, (_, at) => new IdempotentProducer(client, at, onProgress));
@@ -52,20 +33,13 @@ test(
     const running = [...producers.map((each) => each.run()), ...transformers.map((each) => each.run())];
 
     for (let round = 1; round <= rounds; round++) {
-      const steps = 1 + Math.floor(Math.random() * 120);
-      const enough = Promise.withResolvers<void>();
-      let left = steps;
-      const timer = setTimeout(
-        () => enough.reject(new Error(`round ${round}: nothing for ${standstillMs} ms\n${broker!.log().slice(-3000)}`)),
-        standstillMs,
+      const { onStep, done } = stepsToCome(
+        1 + Math.floor(Math.random() * stepsMax),
+        () => `round ${round}\n${broker.log()}`,
       );
-      progress = () => {
-        timer.refresh();
-        if (--left === 0) enough.resolve();
-      };
-      await Promise.race([enough.promise, ...running]).finally(() => clearTimeout(timer));
-      await broker.kill("SIGKILL");
-      broker = await spawnBroker({ dataDir, set, listen });
+      progress = onStep;
+      await Promise.race([done, ...running]);
+      await broker.crash();
       for (const each of transformers) each.checkOffset(await committedOffset(client, each));
     }
 
@@ -94,6 +68,6 @@ test(
         recovered: transformers.map((each) => each.restarts),
       }),
     );
-    assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
+    await broker.stop();
   },
 );

@@ -14,29 +14,22 @@
  */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { Kafka } from "kafkajs";
-import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
 import { prepared } from "../interop/client-suite.ts";
 import { pythonWithConfluentKafka } from "../interop/confluent-kafka.ts";
-import { IdempotentProducer, openClient, readTopic } from "./kafka-load.ts";
+import { CrashingBroker, roundLimitMs, rounds, standstillMs, stepsToCome } from "./kafka-broker.ts";
+import { IdempotentProducer, readTopic } from "./kafka-load.ts";
 import { Members } from "./kafka-members.ts";
 
 const partitions = 4;
 const memberCount = 3;
-const rounds = Number(process.env["CRASH_ROUNDS"] ?? 5);
-const roundLimitMs = 120_000;
-const standstillMs = 60_000;
+const commitsMax = 20;
 const pollMs = 200;
 /** Longer than a member's session, which is 2 s, so that it is out of the group; its transaction may last 4 s. */
 const stopMs = 3200;
 const set = {
-  "journal.fileBytes": "2MiB",
-  "journal.checkpointBytes": "4MiB",
   "kafka.groupSessionTimeoutMinMs": "1000",
   "kafka.groupInitialRebalanceDelayMs": "0",
 };
@@ -53,46 +46,32 @@ test(
       return "missing" in interpreter ? interpreter : { command: interpreter.python, args: [] };
     });
     if ("missing" in found) return t.skip(found.missing);
-    const dataDir = mkdtempSync(join(tmpdir(), "entrepot-kafka-group-"));
-    let broker: BrokerProcess | undefined;
-    let members: Members | undefined;
-    t.after(async () => {
-      members?.kill();
-      await broker?.kill("SIGKILL");
-      rmSync(dataDir, { recursive: true, force: true });
-    });
-    broker = await spawnBroker({ dataDir, set, listen: { kafka: "127.0.0.1:0" } });
-    // Its clients know it by its port, so every life of it has the same.
-    const listen = { kafka: broker.addresses["kafka"]! };
-    const client = openClient(listen.kafka);
-    const admin = client.admin();
-    await admin.connect();
-    for (const topic of ["in", "out"]) await admin.createTopics({ topics: [{ topic, numPartitions: partitions }] });
-    await admin.disconnect();
+    const broker = await CrashingBroker.open(t, { topics: ["in", "out"], partitions, set });
+    const { client } = broker;
 
     const producers = Array.from(
       { length: partitions },
       (_, at) => new IdempotentProducer(client, at, () => undefined),
     );
     const running = producers.map((each) => each.run());
-    members = new Members(found.command, listen.kafka);
+    const members = new Members(found.command, broker.address);
+    t.after(() => members.kill());
     for (let at = 0; at < memberCount; at++) members.start();
 
     let offsets: number[] = producers.map(() => 0);
     const happened: string[] = [];
     const firstKind = Math.floor(Math.random() * 4);
     for (let round = 1; round <= rounds; round++) {
-      await Promise.race([committedMore(members, 1 + Math.floor(Math.random() * 20), () => broker!.log()), ...running]);
+      const { onStep, done } = stepsToCome(1 + Math.floor(Math.random() * commitsMax), () => broker.log());
+      members.onProgress = onStep;
+      await Promise.race([done, ...running]);
       const what = (round + firstKind) % 4;
       happened.push(
         ["member stopped", "broker killed", "member killed", "broker killed while a member was stopped"][what]!,
       );
       const stopped = what === 0 || what === 3 ? members.stopOne(stopMs) : undefined;
       if (what === 2) members.killOne();
-      if (what === 1 || what === 3) {
-        await broker.kill("SIGKILL");
-        broker = await spawnBroker({ dataDir, set, listen });
-      }
+      if (what === 1 || what === 3) await broker.crash();
       await stopped;
       const now = await committedOffsets(client);
       for (const [at, offset] of now.entries())
@@ -116,22 +95,9 @@ test(
     const { committed, reasons } = members;
     const produced = producers.map((each) => each.sent);
     t.diagnostic(JSON.stringify({ happened, produced, committed, reasons: Object.fromEntries(reasons) }));
-    assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
+    await broker.stop();
   },
 );
-
-/** Resolves when so many more transactions were committed. */
-async function committedMore(members: Members, count: number, log: () => string): Promise<void> {
-  const enough = Promise.withResolvers<void>();
-  const fail = () => enough.reject(new Error(`nothing for ${standstillMs} ms\n${log().slice(-3000)}`));
-  const timer = globalThis.setTimeout(fail, standstillMs);
-  let left = count;
-  members.onProgress = () => {
-    timer.refresh();
-    if (--left === 0) enough.resolve();
-  };
-  await enough.promise.finally(() => clearTimeout(timer));
-}
 
 /** Resolves when the group is at the end of what was sent. */
 async function allCommitted(client: Kafka, producers: readonly IdempotentProducer[]): Promise<void> {

@@ -13,7 +13,6 @@ import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { optionKeys, variableOf } from "../../src/config/options.ts";
 import { settingsFor } from "../../src/config/settings.ts";
-import { startBroker } from "../../src/start-broker.ts";
 import { runShown } from "./run-shown.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -42,19 +41,10 @@ test("deploy/entrepot.yaml is a configuration, and so it is with its commented l
   check.deepEqual(all.values["tls.certificateFile"], "/etc/entrepot/tls.crt");
 });
 
-test("the unit's start and its wait are commands that work", async () => {
+test("the unit's start is a command that works", async () => {
   const [start = ""] = valuesOf("ExecStart");
   const started = await runShown(start, undefined);
   check.deepEqual(started, { line: start, status: 1, error: "entrepot: settings are right\n" });
-  const [wait = ""] = valuesOf("ExecStartPost");
-  const broker = await startBroker({ memory: true, listen: { http: 0 } });
-  try {
-    const line = wait.replace(/ --config \S+/, "");
-    check.notEqual(line, wait);
-    check.deepEqual(await runShown(line, broker.ports["http"]), { line, status: 0, error: "" });
-  } finally {
-    await broker.stop();
-  }
 });
 
 test("the unit is one that systemd accepts, and as locked as it says", (context) => {

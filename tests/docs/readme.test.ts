@@ -1,7 +1,7 @@
 /**
  * The `console` blocks of README.md are typed as they stand, in a directory that looks like a clone: behind `$` a command, under
  * it what it prints. `npm start` runs on in a terminal of its own, and is started anew where it is killed. dist/ is what
- * `npm run build` has made.
+ * `npm run build` has made. The block with a broker for tests is run as a program.
  */
 
 import { test } from "node:test";
@@ -67,4 +67,19 @@ test("README.md: what it shows on the console is what comes of it", { timeout: 1
   const crossingSteps = stepsOf(crossing);
   check.equal(crossingSteps.length, 2);
   for (const step of crossingSteps) await walk.take(step);
+});
+
+test("README.md: a broker in a test does what the block says, and prints what stands behind its arrows", () => {
+  const block = [...readme.matchAll(/^```js\n([\s\S]*?)^```$/gm)]
+    .map(([, text]) => text!)
+    .find((text) => text.includes("entrepot/testing"));
+  check.ok(block);
+  const loader = new URL("from-source.mjs", import.meta.url).href;
+  const args = ["--import", loader, "--input-type=module", "--eval", block];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
+  check.equal(status, 0, stderr);
+  check.deepEqual(
+    stdout.trim().split("\n"),
+    [...block.matchAll(/\/\/ → (.+)$/gm)].map(([, text]) => text),
+  );
 });

@@ -12,7 +12,7 @@ import tls from "node:tls";
 import { connect, credentials } from "amqplib";
 import { BrokerPorts } from "../../src/broker-ports.ts";
 import { settingsFor } from "../../src/config/settings.ts";
-import { silentLogger } from "../../src/observe/log.ts";
+import { silentLogger, type LogFields } from "../../src/observe/log.ts";
 import { startBroker } from "../../src/start-broker.ts";
 import { spawnBroker } from "../interop/broker.ts";
 import { makeCertificate, type Certificate } from "./make-certificate.ts";
@@ -67,6 +67,36 @@ test("SIGHUP has changed files read at once; connections stay; the log says so, 
     check.equal(typeof line["message"], "string");
   }
   check.deepEqual(lines.find(({ message }) => message === "Server startup complete")?.["ports"], ["amqps", "https"]);
+});
+
+test("Kafka over TLS: who would be told a number that the certificate does not have is warned of at the start", async () => {
+  const named = makeCertificate({ name: { CN: "named" }, dns: ["broker.example.com"] }, root);
+  const numbered = makeCertificate({ name: { CN: "numbered" }, dns: ["localhost"], ip: ["127.0.0.1"] }, root);
+  const file = join(folder, "kafkas.pem");
+  const warnings = async (shown: Certificate, host: string, advertised = ""): Promise<number> => {
+    writeFileSync(file, shown.certificate + shown.key);
+    let count = 0;
+    const warn = (message: string, fields: LogFields = {}): void => {
+      if (!message.startsWith("Kafka's clients are told an address")) return;
+      check.match(String(fields["listener"]), /^kafkas /);
+      count++;
+    };
+    const broker = await startBroker({
+      memory: true,
+      listen: { kafkas: `${host}:0` },
+      set: { "tls.certificateFile": file, "kafka.advertised": advertised },
+      logger: { ...silentLogger, warn },
+    });
+    await broker.stop();
+    return count;
+  };
+  check.equal(await warnings(named, "127.0.0.1"), 1);
+  check.equal(await warnings(named, "0.0.0.0"), 1);
+  check.equal(await warnings(named, "0.0.0.0", "broker.example.com:9092"), 1);
+  check.equal(await warnings(named, "0.0.0.0", "kafkas://broker.example.com:9093"), 0);
+  check.equal(await warnings(numbered, "127.0.0.1"), 0);
+  check.equal(await warnings(numbered, "127.0.0.2"), 1);
+  check.equal(await warnings(numbered, "0.0.0.0"), 0);
 });
 
 test("what is wrong with a certificate ends the start with status 2 and a sentence", () => {

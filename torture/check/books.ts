@@ -1,6 +1,6 @@
 /** A history in the order of who was told what, turned into what is known of each message and each transaction. */
 
-import type { Event, Outcome, View } from "../history.ts";
+import type { Event, Outcome } from "../history.ts";
 
 export interface Finding {
   readonly kind: FindingKind;
@@ -70,7 +70,7 @@ export interface Books {
   readonly lifeBeganAt: Map<string, number>;
   /** When a reader's last barrier that was confirmed had gone out: until then it was alive for the broker as well. */
   readonly aliveUntil: Map<string, number>;
-  readonly emptied: { readonly place: string; readonly view: View }[];
+  readonly emptied: Of<"emptied">[];
   readonly moves: Move[];
   readonly positions: Of<"position">[];
   readonly extents: Of<"extent">[];

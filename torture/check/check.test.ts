@@ -58,7 +58,12 @@ const read = (reader: string, writer: string, seq: number, offset: number, more:
 });
 const reading = (reader: string): Telling => ({ kind: "reading", reader });
 const settled = (reader: string, since: number): Telling => ({ kind: "settled", reader, since });
-const emptied = (place: string, view: "queue" | "committed" | "all"): Telling => ({ kind: "emptied", place, view });
+const emptied = (place: string, view: "queue" | "committed" | "all", reader = "last"): Telling => ({
+  kind: "emptied",
+  place,
+  view,
+  reader,
+});
 const toLog = { place: "t", partition: 0 };
 
 test("a queue that gives each message once, or again with the flag, is well", () => {
@@ -90,6 +95,41 @@ test("a confirmed message that nobody was given, or nobody accepted, is lost", (
 
 test("a message that was not confirmed may be there or not", () => {
   assert.deepEqual(kindsOf(send("w", 0), sent("w", 0, { outcome: "unknown" }), emptied("q", "queue")), []);
+});
+
+test("a message that somebody was given does not vanish, confirmed or not", () => {
+  const unsure = [send("w", 0), sent("w", 0, { outcome: "unknown" }), reading("c"), given("c", "w", 0)];
+  assert.deepEqual(kindsOf(...unsure, emptied("q", "queue")), ["lost"]);
+  assert.deepEqual(kindsOf(...unsure, settle("c", "w", 0), emptied("q", "queue")), []);
+});
+
+test("a flag that is forgotten is found", () => {
+  const flagged = [send("w", 0), reading("c"), given("c", "w", 0, { isFlagged: true })];
+  assert.deepEqual(kindsOf(...flagged, reading("d"), given("d", "w", 0)), ["unflagged"]);
+  assert.deepEqual(kindsOf(...flagged, given("c", "w", 0)), ["unflagged"]);
+  assert.deepEqual(kindsOf(reading("d"), ...flagged, given("d", "w", 0)), []);
+});
+
+test("what is left to one reader comes in its order, flagged or not", () => {
+  const two = [0, 1].map((seq) => send("w", seq));
+  const left = (seq: number, more: object): Telling => given("last", "w", seq, { isFlagged: true, ...more });
+  assert.deepEqual(kindsOf(...two, left(1, { isAlone: true }), left(0, { isAlone: true })), ["reordered"]);
+  assert.deepEqual(kindsOf(...two, left(1, {}), left(0, {})), []);
+});
+
+test("what others have read at the beginning of a log is missed by who reads all of it later", () => {
+  const two = [0, 1].flatMap((seq) => [send("w", seq, toLog), sent("w", seq, toLog)]);
+  const before = [read("r", "w", 0, 0), read("r", "w", 1, 1)];
+  const all = emptied("t", "committed");
+  assert.deepEqual(kindsOf(...two, ...before, read("last", "w", 1, 1), all), ["lost"]);
+  assert.deepEqual(kindsOf(...two, ...before, read("last", "w", 0, 0), read("last", "w", 1, 1), all), []);
+});
+
+test("what somebody has read of a log stays there, acknowledged or not", () => {
+  const unsure = [send("w", 0, toLog), sent("w", 0, { ...toLog, outcome: "unknown" })];
+  const all = emptied("t", "committed");
+  assert.deepEqual(kindsOf(...unsure, read("r", "w", 0, 0), all), ["lost"]);
+  assert.deepEqual(kindsOf(...unsure, all), []);
 });
 
 test("what the broker says that it lost to rot is excused, once", () => {
@@ -200,9 +240,9 @@ test("what is read before its commit was asked for is found", () => {
 
 test("of a transaction whose end nobody knows there is all or nothing", () => {
   const both = [inTxn(0), inTxn(1), commit, ended("unknown")];
-  assert.deepEqual(kindsOf(...both, read("r", "w", 0, 0), emptied("t", "committed")), ["torn"]);
+  assert.deepEqual(kindsOf(...both, read("last", "w", 0, 0), emptied("t", "committed")), ["torn"]);
   assert.deepEqual(kindsOf(...both, emptied("t", "committed")), []);
-  const whole = [read("r", "w", 0, 0), read("r", "w", 1, 1)];
+  const whole = [read("last", "w", 0, 0), read("last", "w", 1, 1)];
   assert.deepEqual(kindsOf(...both, ...whole, emptied("t", "committed")), []);
 });
 

@@ -11,5 +11,10 @@ import { Rot } from "./rot.ts";
 export function checkHistory(events: readonly Event[]): Finding[] {
   const books = readBooks(events);
   const rot = new Rot(books);
-  return [...checkQueues(books, rot), ...checkLogs(books, rot), ...checkEnds(books), ...checkPositions(books, rot)];
+  return [
+    ...checkQueues(books, rot),
+    ...checkLogs(books, rot),
+    ...checkEnds(books, rot),
+    ...checkPositions(books, rot),
+  ];
 }

@@ -9,11 +9,12 @@
  */
 
 import { keyOf, type Books, type Finding, type Sent, type Txn } from "./books.ts";
+import type { Rot } from "./rot.ts";
 import { mostUntil, note, trackOf, type Track } from "./track.ts";
 
-export function checkEnds(books: Books): Finding[] {
+export function checkEnds(books: Books, rot: Rot): Finding[] {
   const ends: Ends = { acknowledged: acknowledgedIn(books), seen: seenIn(books) };
-  return [...extentFaults(books, ends), ...fetchFaults(books, ends)];
+  return [...extentFaults(books, ends, rot), ...fetchFaults(books, ends, rot)];
 }
 
 interface Ends {
@@ -44,9 +45,9 @@ function seenIn(books: Books): Map<string, Track> {
   return tracks;
 }
 
-function extentFaults(books: Books, { acknowledged, seen }: Ends): Finding[] {
+function extentFaults(books: Books, { acknowledged, seen }: Ends, rot: Rot): Finding[] {
   const findings: Finding[] = [];
-  const undecided = new Undecided(books, acknowledged);
+  const undecided = new Undecided(books, acknowledged, rot);
   for (const extent of books.extents) {
     const { offset, since, view = "all" } = extent;
     const name = nameOf(extent);
@@ -62,23 +63,19 @@ function extentFaults(books: Books, { acknowledged, seen }: Ends): Finding[] {
 }
 
 /** Where something is there, a fetch brings it. */
-function fetchFaults(books: Books, { acknowledged, seen }: Ends): Finding[] {
+function fetchFaults(books: Books, { acknowledged, seen }: Ends, rot: Rot): Finding[] {
   const findings: Finding[] = [];
   for (const fetched of books.fetched) {
     const { place, from, next, since } = fetched;
     const name = nameOf(fetched);
     const least = Math.max(mostUntil(acknowledged.get(name), since), mostUntil(seen.get(`${name} all`), since));
-    if (from >= least || next > from || mayHaveRotted(books, place)) continue;
+    if (from >= least || next > from || rot.mayHaveHit(place)) continue;
     findings.push({
       kind: "stale",
       what: `a fetch of ${name} from ${from} on brought nothing, where there is ${least - 1}`,
     });
   }
   return findings;
-}
-
-function mayHaveRotted(books: Books, place: string): boolean {
-  return books.damage.some((each) => each.place === undefined || each.place === place);
 }
 
 interface Stretch {
@@ -94,7 +91,7 @@ class Undecided {
   readonly #books: Books;
   readonly #acknowledged: Map<string, Track>;
 
-  constructor(books: Books, acknowledged: Map<string, Track>) {
+  constructor(books: Books, acknowledged: Map<string, Track>, rot: Rot) {
     this.#books = books;
     this.#acknowledged = acknowledged;
     const foundAt = new Map<string, { readonly name: string; readonly offset: number }>();
@@ -112,7 +109,7 @@ class Undecided {
       if (found !== undefined) this.#note(found.name, sent, found.offset, true);
       else if (sent.outcome === "ok" && sent.offset >= 0)
         this.#note(nameOf({ place, partition: sent.partition! }), sent, sent.offset, true);
-      else if (!isRead.has(place) || mayHaveRotted(books, place)) this.#guess(sent);
+      else if (!isRead.has(place) || rot.mayHaveHit(place)) this.#guess(sent);
     }
   }
 

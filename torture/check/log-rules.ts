@@ -90,17 +90,21 @@ function lossFaults(books: Books, shelves: Shelves, rot: Rot): Finding[] {
     for (const key of shelf.values()) keys.add(key);
     seen.set(`${place} ${view}`, keys);
   }
-  for (const { place, view } of books.emptied) {
+  for (const { place, view, reader } of books.emptied) {
     if (view === "queue") continue;
-    const keys = seen.get(`${place} ${view}`) ?? new Set<string>();
+    const everSeen = seen.get(`${place} ${view}`) ?? new Set<string>();
+    const keys = new Set(
+      books.gots.flatMap((got) => (got.reader === reader && got.place === place ? [keyOf(got)] : [])),
+    );
     for (const [key, sent] of books.sentByKey) {
       if (sent.send.place !== place || keys.has(key)) continue;
-      const mustBe = fateOf(books, sent) === "there" || (view === "all" && sent.outcome === "ok");
-      if (!mustBe || rot.excuses(sent)) continue;
-      findings.push({
-        kind: "lost",
-        what: `${key} to ${place}, acknowledged at ${sent.okAt}: not among what is ${view}`,
-      });
+      const fate = fateOf(books, sent);
+      const isAcknowledged = fate === "there" || (view === "all" && sent.outcome === "ok");
+      // What somebody was given is there for ever, whether its writer has heard of it or not.
+      const wasThere = everSeen.has(key) && (view === "all" || fate === "open") && !rot.mayHaveHit(place);
+      if (!(isAcknowledged || wasThere) || rot.excuses(sent)) continue;
+      const told = isAcknowledged ? `acknowledged at ${sent.okAt}` : "not acknowledged, but read by somebody";
+      findings.push({ kind: "lost", what: `${key} to ${place}, ${told}: not among what is ${view} in the end` });
     }
   }
   return [...findings, ...tornFaults(books, seen, rot)];

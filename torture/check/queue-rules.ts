@@ -49,6 +49,12 @@ function repetitionFaults(books: Books, name: string, held: readonly Holding[]):
       what: `${name} came ${unflagged.length} times as if for the first: ${readers}`,
     });
   }
+  for (const later of unflagged) {
+    const earlier = held.find((each) => each.order < later.order && wasGivenBefore(books, each, later));
+    if (earlier === undefined || unflagged.length > 1) continue;
+    const what = `${name} came to ${later.reader} as if for the first time, after ${earlier.reader} was given it`;
+    findings.push({ kind: "unflagged", what });
+  }
   const sure = held.filter(({ sureAt }) => sureAt < Number.POSITIVE_INFINITY);
   if (sure.length > 1) {
     const readers = sure.map(({ reader }) => reader).join(", ");
@@ -69,6 +75,11 @@ function repetitionFaults(books: Books, name: string, held: readonly Holding[]):
   return findings;
 }
 
+/** For certain: the life of the other's reader began later, or both came on one channel. */
+function wasGivenBefore(books: Books, one: Holding, other: Holding): boolean {
+  return one.reader === other.reader || (books.lifeBeganAt.get(other.reader) ?? 0) > one.got.at;
+}
+
 /** `other`, in a life that began later, was given what `holding` has not settled, and lived on to hold. */
 function isHeldBeside(books: Books, holding: Holding, other: Holding): boolean {
   if (other === holding || other.reader === holding.reader || other.got.at < holding.got.at) return false;
@@ -77,12 +88,12 @@ function isHeldBeside(books: Books, holding: Holding, other: Holding): boolean {
   return began > holding.got.at && holding.settledAt > other.got.at && aliveUntil > other.got.at;
 }
 
-/** What comes for the first time comes in the order of its writer, to each consumer, from each partition. */
+/** What comes for the first time comes in the order of its writer, to each consumer, from each partition; and all that is left to one. */
 function orderFaults(books: Books): Finding[] {
   const findings: Finding[] = [];
   const lastSeq = new Map<string, number>();
   for (const got of books.gots) {
-    if (got.view !== "queue" || got.isFlagged !== false) continue;
+    if (got.view !== "queue" || (got.isFlagged !== false && got.isAlone !== true)) continue;
     const partition = books.sentByKey.get(keyOf(got))?.partition ?? "";
     const name = `${got.place} ${partition} to ${got.reader} from ${got.writer}`;
     const last = lastSeq.get(name) ?? -1;
@@ -97,12 +108,19 @@ function lossFaults(books: Books, rot: Rot): Finding[] {
   const findings: Finding[] = [];
   for (const [key, sent] of books.sentByKey) {
     const { place } = sent.send;
-    if (!emptied.has(place) || fateOf(books, sent) !== "there") continue;
+    if (!emptied.has(place)) continue;
+    const fate = fateOf(books, sent);
     const held = books.holdings.get(`${place} ${key}`) ?? [];
+    // What somebody was given is on disk, whether its publisher has heard of it or not.
+    const mustBe = fate === "there" || (fate === "open" && held.length > 0 && !rot.mayHaveHit(place));
+    if (!mustBe) continue;
     if (held.some(({ how }) => how === "accept") || rot.excuses(sent)) continue;
     const seen =
       held.length === 0 ? "nobody ever got it" : `last given to ${held.at(-1)!.reader} at ${held.at(-1)!.got.at}`;
-    findings.push({ kind: "lost", what: `${key} to ${place}, acknowledged at ${sent.okAt}: ${seen}` });
+    findings.push({
+      kind: "lost",
+      what: `${key} to ${place}, ${fate === "there" ? `acknowledged at ${sent.okAt}` : "not acknowledged"}: ${seen}`,
+    });
   }
   return findings;
 }

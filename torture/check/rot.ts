@@ -34,6 +34,11 @@ export class Rot {
     }
   }
 
+  /** Whether something is lost there, or may be. */
+  mayHaveHit(place: string): boolean {
+    return this.#books.damage.some((each) => each.place === undefined || each.place === place);
+  }
+
   excusesKey(key: string): boolean {
     const sent = this.#books.sentByKey.get(key);
     return sent !== undefined && this.excuses(sent);

@@ -14,7 +14,13 @@ export class ExchangeState implements Exchange {
   readonly dedup: DedupWindow | undefined;
   /** The last messages, for queues that are bound later. */
   history: QueueState | undefined;
+  /** Where messages wait here for their time; undefined: none has, since the start. */
+  waiting: QueueState | undefined;
   hadBinding = false;
+
+  get isDurable(): boolean {
+    return this.settings.durable;
+  }
 
   constructor(
     id: number,

@@ -38,8 +38,10 @@ const defaultExchangeSettings: ExchangeSettings = {
 
 /** Length of an exchange's name, in UTF-16 units: each message keeps it, and 16 bits say how long it is. */
 const nameMax = 20_000;
-/** Where messages of delaying exchanges wait. No client can have a queue of this name. */
+/** Earlier versions let the messages of all delaying exchanges wait in a single queue; no client can have one of this name. */
 const delayedName = "\u0000delayed";
+/** With the name of a delaying exchange: where its messages wait. */
+const waitingPrefix = `${delayedName}:`;
 
 export class NamespaceState implements Namespace {
   readonly name: string;
@@ -91,6 +93,7 @@ export class NamespaceState implements Namespace {
     if (exchange.settings.durable) this.#core.define({ op: "exchange-deleted", ns: this.name, name });
     if (exchange.history !== undefined) this.deleteQueue(exchange.history);
     exchange.history = undefined;
+    this.#leaveWaiting(name);
     this.#tellDeleted(exchange, removed);
     for (const { source } of removed) if (source !== name) this.#deleteIfUnused(source);
   }
@@ -172,7 +175,13 @@ export class NamespaceState implements Namespace {
   }
 
   routesOf(publication: Publication): readonly Queue[] {
-    return [...this.#core.publisher.route(this, publication.exchange as ExchangeState, publication)];
+    return [...this.#core.publisher.find(this, publication.exchange as ExchangeState, publication).queues];
+  }
+
+  holdBack(publication: Publication): readonly Queue[] | undefined {
+    const { routing } = publication.exchange as ExchangeState;
+    const isPlain = routing === undefined || !this.router.leadsToActing(routing);
+    return isPlain ? this.routesOf(publication) : undefined;
   }
 
   publishTo(queues: readonly Queue[], publication: Publication, outcome: PublishOutcome): void {
@@ -189,12 +198,12 @@ export class NamespaceState implements Namespace {
   // ---- without the journal: what recovery uses too
 
   addExchange(id: number, name: string, settings: ExchangeSettings, declaration: unknown): ExchangeState {
-    const { hashHeader, hashProperty, alternate } = settings;
+    const { hashHeader, hashProperty, alternate, delays, historyLength, dedup } = settings;
     const routing = this.router.addExchange(name, settings.kind, {
       ...(hashHeader === undefined ? {} : { hashHeader }),
       ...(hashProperty === undefined ? {} : { hashProperty }),
       ...(alternate === undefined ? {} : { alternate }),
-      ...(settings.historyLength > 0 ? { onRoute: "history" as const } : {}),
+      acts: delays || historyLength > 0 || dedup !== undefined,
     });
     const exchange = new ExchangeState(id, name, settings, declaration, routing);
     this.exchangeByName.set(name, exchange);
@@ -206,7 +215,7 @@ export class NamespaceState implements Namespace {
     const queue = new QueueState(this.#core, this, id, name, settings, declaration, partition, isHidden);
     (isHidden ? this.hiddenByName : this.queueByName).set(name, queue);
     this.#core.queueAdded(queue);
-    if (isHidden && name === delayedName) queue.subscription!.departBy((entry) => this.#core.republish(this, entry));
+    if (isHidden && name.startsWith(delayedName)) this.#departFrom(queue);
     if (isHidden && name.startsWith(historyPrefix)) {
       const exchange = this.exchangeByName.get(name.slice(historyPrefix.length));
       if (exchange !== undefined) exchange.history = queue;
@@ -304,12 +313,37 @@ export class NamespaceState implements Namespace {
 
   /** Messages that wait for their time before they are routed. */
   get delayedCount(): number {
-    return this.hiddenByName.get(delayedName)?.scheduledCount ?? 0;
+    let count = 0;
+    for (const [name, { scheduledCount }] of this.hiddenByName)
+      if (name.startsWith(delayedName)) count += scheduledCount;
+    return count;
   }
 
-  /** Where messages of delaying exchanges wait. */
-  delayed(): QueueState {
-    return this.hiddenByName.get(delayedName) ?? this.#createHidden(delayedName, plainQueueSettings);
+  /** Where messages wait at a delaying exchange. Outlives it: one of the same name routes what is still there. */
+  waitingAt(exchange: ExchangeState): QueueState {
+    if (exchange.waiting === undefined) {
+      const name = waitingPrefix + exchange.name;
+      exchange.waiting = this.hiddenByName.get(name) ?? this.#createHidden(name, plainQueueSettings);
+    }
+    return exchange.waiting;
+  }
+
+  #departFrom(waiting: QueueState): void {
+    const { name } = waiting;
+    const own = name.startsWith(waitingPrefix) ? name.slice(waitingPrefix.length) : undefined;
+    waiting.subscription!.departBy((entry) => {
+      const exchange = own ?? entry.exchange();
+      if (this.exchangeByName.has(exchange)) this.#core.republish(this, entry, exchange);
+      // Not now: its last message is on its way out.
+      else this.#core.clock.defer(() => this.#leaveWaiting(exchange));
+    });
+  }
+
+  /** No exchange has the name any more: where its messages waited is given up when none is left. */
+  #leaveWaiting(name: string): void {
+    const waiting = this.hiddenByName.get(waitingPrefix + name);
+    if (waiting === undefined || this.exchangeByName.has(name)) return;
+    if (waiting.subscription!.settled.floor === waiting.partition.next) this.deleteQueue(waiting);
   }
 
   #tellDeleted(exchange: ExchangeState, removed: readonly BindingView[]): void {

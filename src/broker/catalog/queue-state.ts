@@ -19,7 +19,8 @@ import { appendBatch } from "../topic/append-batch.ts";
 import { Compaction } from "../topic/compaction.ts";
 import { Producing, type ProducingJson } from "../topic/producing.ts";
 import { Reading } from "../topic/reading.ts";
-import { DedupWindow } from "../dedup-window.ts";
+import type { DedupWindow } from "../dedup-window.ts";
+import type { HeldIds } from "../held-ids.ts";
 import { record } from "../durability/records.ts";
 import { EntryCursor, writeU48 } from "../entry.ts";
 import { QueueCounts } from "../measures.ts";
@@ -28,7 +29,9 @@ import { Subscription } from "../subscription/subscription.ts";
 import type { Partition, Wakeable } from "../topic/partition.ts";
 import { configureNamed, namedView, removeNamedSubscription, subscribe, unsubscribe } from "./named-subscriptions.ts";
 import { isEqual } from "./is-equal.ts";
+import { oldestReadyMs } from "./oldest-ready.ts";
 import { Positions } from "./positions.ts";
+import { applyDedup } from "./remembered-ids.ts";
 import { sumOf } from "./sum-of.ts";
 import { growTopic } from "./topic-partitions.ts";
 import type { NamespaceState } from "./namespace-state.ts";
@@ -50,7 +53,10 @@ export class QueueState implements Queue, Wakeable {
   readonly counters: QueueCounts;
   isDeleted = false;
   isWoken = false;
+  /** Ids seen lately, of all of the topic. */
   dedup: DedupWindow | undefined;
+  /** Ids of what is here, of this partition. */
+  heldIds: HeldIds | undefined;
   /** Not every publish may be appended: ask first. */
   mayRefuse = false;
   /** Not seen by anyone but the core: a place for messages that wait. */
@@ -110,6 +116,8 @@ export class QueueState implements Queue, Wakeable {
       partition.isGone = (offset): boolean => !subscription.keepsHistory && subscription.settled.has(offset);
       partition.goneEnd = (offset): number =>
         subscription.keepsHistory ? offset : subscription.settled.endFrom(offset);
+      partition.runs.unsettledIn = (start, end): number | undefined =>
+        subscription.keepsHistory ? undefined : end - start - subscription.settled.countIn(start, end);
     }
     this.reading = new Reading(core, partition);
     this.#applySettings();
@@ -131,11 +139,7 @@ export class QueueState implements Queue, Wakeable {
   }
 
   get oldestReadyMs(): number | undefined {
-    const { partition, subscription } = this;
-    const { visibleEnd } = partition;
-    const offset = subscription === undefined ? partition.first : subscription.ready.peek(visibleEnd);
-    if (offset < 0 || offset >= visibleEnd || (subscription?.readyCount ?? 1) === 0) return undefined;
-    return partition.look(offset, this.#entry) ? this.#entry.timestampMs : partition.timestampNear(offset);
+    return oldestReadyMs(this);
   }
 
   get readyCount(): number {
@@ -181,8 +185,11 @@ export class QueueState implements Queue, Wakeable {
     const { durable, mode, maxPriority } = before;
     assert(settings.durable === durable && settings.mode === mode, "a queue stays what it was created as");
     assert(settings.maxPriority === maxPriority, "priorities are told apart from the first message on");
-    for (const partition of this.partitions) partition.#reconfigure(settings);
-    if (this.isDurable) this.#core.define({ op: "settings", id: this.id, settings });
+    // What it takes away goes with it, or stays if it does not come to be.
+    this.#core.commit.atomically(() => {
+      for (const partition of this.partitions) partition.#reconfigure(settings);
+      if (this.isDurable) this.#core.define({ op: "settings", id: this.id, settings });
+    });
   }
 
   #reconfigure(settings: QueueSettings): void {
@@ -382,7 +389,7 @@ export class QueueState implements Queue, Wakeable {
     const { settled, keepsHistory } = this.subscription!;
     // Recovery: what the journal says.
     if (!this.#core.isRecovering) this.#trimTo(Math.min(settled.floor, partition.visibleEnd));
-    if (!keepsHistory) partition.removeGone((start, end) => end - start - settled.countIn(start, end));
+    if (!keepsHistory) partition.removeGone();
   }
 
   #trimTo(first: number): void {
@@ -418,11 +425,7 @@ export class QueueState implements Queue, Wakeable {
     const { overflow, maxLength, maxLengthBytes, dedup, retention, expiresMs } = this.settings;
     this.mayRefuse = dedup !== undefined || (overflow !== "drop-head" && (maxLength >= 0 || maxLengthBytes >= 0));
     this.isPlain = !this.mayRefuse && this.partitions.length === 1;
-    // Its first partition's: an id is seen in a topic, wherever the message went.
-    if (this.topic !== this) this.dedup = this.topic.dedup;
-    else if (dedup === undefined) this.dedup = undefined;
-    else if (this.dedup === undefined) this.dedup = new DedupWindow(dedup);
-    else this.dedup.policy = dedup;
+    applyDedup(this);
     // A log that was compacted stays so: what is superseded must not come back.
     if (retention.compact && this.subscription === undefined)
       this.compaction ??= new Compaction(this.#core, this.partition, () => this.settings.retention);

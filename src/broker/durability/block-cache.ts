@@ -21,6 +21,10 @@ export class BlockCache {
   /** onRoom is called once when `bytes` goes down to this. */
   roomBytes = -1;
   onRoom: () => void = () => undefined;
+  /** Bytes of entries that are kept and in no segment yet: those of a fan-out count for each queue. */
+  tailBytes = 0;
+  /** onRoom is called, once as well, when `tailBytes` goes down to this. */
+  tailRoomBytes = -1;
   /** Size of a usual buffer. */
   readonly bufferBytes: number;
   readonly #buffers: (Buffer | undefined)[] = [];
@@ -85,6 +89,14 @@ export class BlockCache {
     this.#freeSlots.push(slot);
     if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
     this.less(buffer.length);
+  }
+
+  /** So much has gone, or is in segments now. */
+  tailLess(bytes: number): void {
+    this.tailBytes -= bytes;
+    if (this.tailBytes > this.tailRoomBytes) return;
+    this.tailRoomBytes = -1;
+    this.onRoom();
   }
 
   /** So much is not in use any more. */

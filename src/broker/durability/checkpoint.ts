@@ -3,9 +3,9 @@
  *
  * A checkpoint is taken in three steps. (1) At the seal of a block the state of everything is written down in one go, and
  * the journal begins a new file behind that block: state plus the blocks from there on is the whole truth. (2) In the
- * background, a slice at a time, every entry that lived at that moment and is in no segment yet is copied into one
- * new segment; so are the survivors of segments that are mostly dead. What was settled meanwhile is left out: the journal
- * behind the snapshot says so. (3) When the segment is durable, the checkpoint file is written; when that is durable, journal and
+ * background, a slice at a time, every entry that lived at that moment and is in no segment yet is copied into a
+ * new segment, or several (segment-series.ts); so are the survivors of segments that are mostly dead. What was settled meanwhile is left out: the journal
+ * behind the snapshot says so. (3) When that is durable, the checkpoint file is written; when that is durable, journal and
  * segments that only the checkpoint *before the previous* needed go. So a damaged checkpoint has a predecessor to fall back on.
  *
  * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
@@ -16,17 +16,21 @@
  * simply the newest of the directory, which may be the one that the start found damaged.
  */
 import type { TimerHandle } from "../../base/clock.ts";
-import type { RunMeta, SegmentBuilder } from "../../log/log.ts";
+import { Slices } from "../../base/slices.ts";
+import type { RunMeta } from "../../log/log.ts";
 import type { Core } from "../core.ts";
-import { schedulePartitionBase } from "../schedule/schedule.ts";
+import { schedulePartitionBase } from "../schedule/due-runs.ts";
+import type { DuesToWrite } from "../schedule/schedule.ts";
 import { pageEntries } from "../topic/page.ts";
 import type { Partition } from "../topic/partition.ts";
-import { type Rewritten, SegmentCopying, Slices } from "./copying.ts";
+import { type Rewritten, SegmentCopying } from "./copying.ts";
 import { Gathering } from "./gathering.ts";
+import { SegmentSeries, type WrittenSegment } from "./segment-series.ts";
 import { snapshotOf, type StoredSnapshot } from "./snapshot.ts";
 import { snapshotPieces } from "./stored-snapshot.ts";
 
 const retryMs = 2000;
+const sliceMs = 5;
 /** After the checkpoint that does not name a segment any more comes the one that removes it, and its journal. */
 const checkpointsToFree = 3;
 
@@ -58,7 +62,7 @@ export class Checkpointer {
   constructor(core: Core, id: number, nextSegment: number, seq: number) {
     this.#core = core;
     this.#gathering = new Gathering(core);
-    this.#slices = new Slices(core.clock);
+    this.#slices = new Slices(core.clock, sliceMs);
     this.#copying = new SegmentCopying(core, this.#slices);
     this.#id = this.#whole = id;
     this.#nextSegment = nextSegment;
@@ -69,7 +73,7 @@ export class Checkpointer {
     core.cache.onLow = (): void => core.clock.defer(() => this.#checkMemory());
   }
 
-  /** Takes a checkpoint now; resolves when it is durable. */
+  /** Takes a checkpoint now; resolves when it is durable, or did not find room: the journal has everything, and it is tried again. */
   take(isClean: boolean): Promise<void> {
     if (this.#core.log.isVolatile) return Promise.resolve();
     return new Promise((resolve) => {
@@ -134,10 +138,11 @@ export class Checkpointer {
       const partitions = [...core.dirty];
       core.dirty.clear();
       for (const partition of partitions) partition.beginSnapshot();
-      const timers = core.schedule.takeFresh();
-      const inUse = [...core.segments].filter(([, { live }]) => live > 0).map(([segment]) => segment);
+      const dues = core.schedule.take();
+      const inUse: number[] = [];
+      for (const [segment, { live }] of core.segments) if (live > 0 && !dues.segments.has(segment)) inUse.push(segment);
       core.onRotated = (firstSeq): void => {
-        void this.#write(snapshot, partitions, timers, inUse, firstSeq).then(
+        void this.#write(snapshot, partitions, dues, inUse, firstSeq).then(
           () => this.#finished(undefined),
           (error: Error) => this.#finished(error),
         );
@@ -180,33 +185,30 @@ export class Checkpointer {
   async #write(
     snapshot: ReturnType<typeof snapshotOf>,
     partitions: readonly Partition[],
-    timers: ReturnType<Core["schedule"]["takeFresh"]>,
+    dues: DuesToWrite,
     inUse: readonly number[],
     firstSeq: number,
   ): Promise<void> {
     const core = this.#core;
-    const id = this.#nextSegment++;
-    const timerId = this.#nextSegment++;
-    let builder: SegmentBuilder | undefined;
-    let timerBuilder: SegmentBuilder | undefined;
+    let entries: SegmentSeries | undefined;
+    let timers: SegmentSeries | undefined;
     let isInUse = false;
     try {
-      builder = await core.log.segments.create(id);
-      const rewritten = await this.#copying.copy(builder, partitions);
-      const metas = await builder.finish();
+      entries = await this.#beginSeries();
+      const rewritten = await this.#copying.copy(entries, partitions);
+      await entries.finish();
       this.#copying.takeBack();
-      let timerMetas: RunMeta[] = [];
-      if (timers.size > 0) {
-        timerBuilder = await core.log.segments.create(timerId);
-        await core.schedule.writeRuns(timerBuilder, timers, () => this.#slices.pause());
-        timerMetas = await timerBuilder.finish();
+      if (dues.merges.length > 0) {
+        timers = await this.#beginSeries();
+        await core.schedule.write(timers, dues, () => this.#slices.pause());
+        await timers.finish();
       }
       isInUse = true;
-      this.#register(id, metas, builder.bytes);
-      this.#register(timerId, timerMetas, timerBuilder?.bytes ?? 0);
-      this.#adopt(metas, partitions, rewritten);
-      core.schedule.persisted(timerMetas);
-      await this.#publish(snapshot, [...inUse, id, timerId], firstSeq);
+      const written = [...entries.written, ...(timers?.written ?? [])];
+      for (const segment of written) this.#register(segment);
+      this.#adopt(entries.metas, partitions, rewritten);
+      core.schedule.persisted(timers?.metas ?? [], dues);
+      await this.#publish(snapshot, [...inUse, ...written.map(({ id }) => id)], firstSeq);
     } catch (error) {
       this.#copying.takeBack();
       core.schedule.abandoned();
@@ -214,22 +216,26 @@ export class Checkpointer {
         partition.abandonSnapshot();
         core.dirty.add(partition);
       }
-      await builder?.abort();
-      await timerBuilder?.abort();
-      // One that was finished has its name already, and nobody else knows of it.
-      if (!isInUse) for (const segment of [id, timerId]) await core.log.segments.remove(segment);
+      if (!isInUse) {
+        await entries?.abort();
+        await timers?.abort();
+      }
       throw error;
     }
   }
 
-  #register(segment: number, metas: readonly RunMeta[], fileBytes: number): void {
-    if (metas.length === 0) return;
-    const total = metas.reduce((sum, meta) => sum + meta.count, 0);
-    const bytes = metas.reduce((sum, meta) => sum + meta.bytes, 0);
-    this.#core.segments.set(segment, { live: total, total, bytes, fileBytes });
+  #beginSeries(): Promise<SegmentSeries> {
+    const { log, settings } = this.#core;
+    return SegmentSeries.begin(log.segments, settings.segmentBytesMax, () => this.#nextSegment++);
   }
 
-  /** The segment is durable: partitions read from it from now on. */
+  #register({ id, metas, bytes: fileBytes }: WrittenSegment): void {
+    const total = metas.reduce((sum, meta) => sum + meta.count, 0);
+    const bytes = metas.reduce((sum, meta) => sum + meta.bytes, 0);
+    this.#core.segments.set(id, { live: total, total, bytes, fileBytes });
+  }
+
+  /** What was written is durable: partitions read from it from now on. */
   #adopt(metas: readonly RunMeta[], partitions: readonly Partition[], rewritten: readonly Rewritten[]): void {
     const byPartition = Map.groupBy(metas, (meta) => meta.partition);
     for (const { partition, run } of rewritten) {
@@ -241,8 +247,7 @@ export class Checkpointer {
         partition.id,
         all.filter((meta) => !own.includes(meta)),
       );
-      const written = own.reduce((sum, meta) => sum + meta.count, 0);
-      partition.runs.replace(run, own, Math.max(0, written - run.live));
+      partition.runs.replace(run, own);
     }
     for (const partition of partitions) {
       const own = byPartition.get(partition.id) ?? [];

@@ -142,6 +142,11 @@ export class Committer {
     return this.#openTicket;
   }
 
+  /** Within atomically(): what is done now is one with what was done before it. */
+  get isAtomic(): boolean {
+    return this.#atomicDepth > 0;
+  }
+
   get isIdle(): boolean {
     return this.#inFlight === undefined && this.#sealed.length === 0 && !this.hasOpen;
   }

@@ -1,13 +1,13 @@
 /**
- * The part of a checkpoint that takes long: entries go into its segment, a slice at a time, so that everybody else has
+ * The part of a checkpoint that takes long: entries go into its segments, a slice at a time, so that everybody else has
  * their turns in between.
  *
  * An entry is written from the block buffer that it lies in, or copied by the builder if it is short (see SegmentBuilder.put()).
  * It may be settled and leave memory before the builder has written it. The buffer is retained for so long: what would
  * otherwise be filled anew beneath the disk's hands.
  */
-import type { Clock } from "../../base/clock.ts";
-import { LENT_BYTES_MIN, type RunMeta, type SegmentBuilder, type Span } from "../../log/log.ts";
+import type { Slices } from "../../base/slices.ts";
+import { LENT_BYTES_MIN, type RunMeta, type Span } from "../../log/log.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
@@ -15,42 +15,20 @@ import { crcOfBatch } from "../topic/append-batch.ts";
 import { pageEntries } from "../topic/page.ts";
 import type { Partition } from "../topic/partition.ts";
 import type { Run } from "../topic/runs.ts";
+import type { SegmentSink } from "./segment-series.ts";
 
-/** Entries copied in one slice of a turn. */
+/** Entries copied, and partitions looked at, in one slice of a turn. */
 const sliceEntries = 2048;
-/** What is written anew without some of its messages is unpacked for that: a slice is over after so long, whatever it copied. */
-const sliceMs = 5;
 /** A segment is written anew when less than this share of it is alive. */
 const compactBelow = 0.5;
 /** Bytes of old segments read for one checkpoint's compaction, at most. */
 const compactBytesMax = 128 << 20;
 const flushBytes = 1 << 20;
 
-/** A run of a segment that goes, as it was when its survivors were copied. */
+/** A run of a segment that goes; its survivors were copied. */
 export interface Rewritten {
   readonly partition: Partition;
   readonly run: Run;
-  readonly liveBefore: number;
-}
-
-/** The turns of a long piece of work. */
-export class Slices {
-  readonly #clock: Clock;
-  #fromMs = 0;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  /** Asked where time is spent that nobody counts by entries. */
-  isOver(): boolean {
-    return this.#clock.elapsedMs() - this.#fromMs > sliceMs;
-  }
-
-  async pause(): Promise<void> {
-    await new Promise<void>((resolve) => this.#clock.defer(resolve));
-    this.#fromMs = this.#clock.elapsedMs();
-  }
 }
 
 export class SegmentCopying {
@@ -58,6 +36,11 @@ export class SegmentCopying {
   readonly #slices: Slices;
   readonly #cursor = new EntryCursor();
   readonly #lentSlots: number[] = [];
+  /** Where payloads that several queues share were put, by slot and position; all in one segment. */
+  readonly #placed = new Map<number, number>();
+  #placedIn = -1;
+  /** In this slice. */
+  #copied = 0;
 
   constructor(core: Core, slices: Slices) {
     this.#core = core;
@@ -68,21 +51,23 @@ export class SegmentCopying {
    * Copies what lives below each partition's snapshot end, and the survivors of mostly dead segments. Buffers are lent to the
    * builder until takeBack(), which is to follow when it is finished, or given up.
    */
-  async copy(builder: SegmentBuilder, partitions: readonly Partition[]): Promise<Rewritten[]> {
-    const placed = new Map<number, number>();
+  async copy(builder: SegmentSink, partitions: readonly Partition[]): Promise<Rewritten[]> {
+    this.#placed.clear();
     for (const partition of partitions) {
       if (partition.isDeleted) continue;
       builder.beginRun(partition.id);
-      await this.#copyPartition(builder, partition, placed);
+      await this.#copyPartition(builder, partition);
       builder.endRun();
+      this.#copied++;
+      await this.#paused();
     }
+    this.#placed.clear();
     return this.#compact(builder);
   }
 
-  async #copyPartition(builder: SegmentBuilder, partition: Partition, placed: Map<number, number>): Promise<void> {
+  async #copyPartition(builder: SegmentSink, partition: Partition): Promise<void> {
     const end = partition.snapshotEnd;
     let offset = Math.max(partition.persistedEnd, partition.first);
-    let copied = 0;
     while (offset < end && !partition.isDeleted) {
       const page = partition.pageOf(offset);
       if (page === undefined) {
@@ -91,25 +76,30 @@ export class SegmentCopying {
         continue;
       }
       const pageEnd = Math.min(end, page.base + pageEntries);
-      while (offset < pageEnd && copied < sliceEntries && builder.bytesBuffered <= flushBytes) {
+      while (offset < pageEnd && this.#copied < sliceEntries && builder.bytesBuffered <= flushBytes) {
         if (partition.lookAt(offset, this.#cursor)) {
-          const isWhole = this.#copyEntry(builder, partition, offset, placed);
-          copied += isWhole || !this.#slices.isOver() ? 1 : sliceEntries;
+          // What is written anew without some of its messages is unpacked for that, which takes longer than a copy.
+          const isWhole = this.#copyEntry(builder, partition, offset);
+          this.#copied += isWhole || !this.#slices.isOver() ? 1 : sliceEntries;
         }
         offset++;
       }
       partition.checkpointWritten = offset;
       await this.#flushed(builder);
-      if (copied >= sliceEntries) {
-        copied = 0;
-        await this.#slices.pause();
-      }
+      await this.#paused();
     }
     partition.checkpointWritten = end;
   }
 
+  /** Gives the turn back, if that is due. */
+  async #paused(): Promise<void> {
+    if (this.#copied < sliceEntries) return;
+    this.#copied = 0;
+    await this.#slices.pause();
+  }
+
   /** False: without some of its messages. */
-  #copyEntry(builder: SegmentBuilder, partition: Partition, offset: number, placed: Map<number, number>): boolean {
+  #copyEntry(builder: SegmentSink, partition: Partition, offset: number): boolean {
     const { buffer, timestampMs, isShared, isBatch, bodyStart, bodyEnd } = this.#cursor;
     const retained = partition.retained?.(this.#cursor);
     if (retained !== undefined) {
@@ -126,8 +116,10 @@ export class SegmentCopying {
     }
     // Fan-out: the same bytes, at the same place of the same block buffer, are stored once.
     const identity = partition.slotOf(offset) * 0x1_0000_0000 + start;
-    const position = placed.get(identity);
-    if (position === undefined) placed.set(identity, builder.put(offset, timestampMs, buffer, start, bodyEnd));
+    if (builder.number !== this.#placedIn) this.#placed.clear();
+    this.#placedIn = builder.number;
+    const position = this.#placed.get(identity);
+    if (position === undefined) this.#placed.set(identity, builder.put(offset, timestampMs, buffer, start, bodyEnd));
     else builder.share(offset, timestampMs, position, bodyEnd - start);
     return true;
   }
@@ -139,7 +131,7 @@ export class SegmentCopying {
   }
 
   /** Writes what has gathered, if that is enough. */
-  async #flushed(builder: SegmentBuilder): Promise<void> {
+  async #flushed(builder: SegmentSink): Promise<void> {
     if (builder.bytesBuffered <= flushBytes) return;
     await builder.flush();
     this.takeBack();
@@ -152,16 +144,18 @@ export class SegmentCopying {
   }
 
   /** Writes the survivors of segments that are mostly dead into the new one. */
-  async #compact(builder: SegmentBuilder): Promise<Rewritten[]> {
+  async #compact(builder: SegmentSink): Promise<Rewritten[]> {
     const core = this.#core;
     const chosen = new Set<number>();
     const superseded = this.#supersededBytes();
+    // Those of due times are merged by the schedule.
+    const dueSegments = core.schedule.segments();
     let budget = compactBytesMax;
     for (const [segment, { live, total, bytes, fileBytes }] of core.segments) {
       const supersededBytes = superseded.get(segment) ?? 0;
       const liveBytes = (bytes * live) / total - supersededBytes;
       // What a fan-out shares is written once for each queue here: it has to be worth it.
-      if (live <= 0 || liveBytes >= fileBytes * compactBelow) continue;
+      if (live <= 0 || dueSegments.has(segment) || liveBytes >= fileBytes * compactBelow) continue;
       if (live >= total * compactBelow && supersededBytes === 0) continue;
       if (bytes > budget && chosen.size > 0) continue;
       budget -= bytes;
@@ -195,14 +189,12 @@ export class SegmentCopying {
     return bytesBySegment;
   }
 
-  async #rewrite(builder: SegmentBuilder, queue: QueueState, run: Run, rewritten: Rewritten[]): Promise<void> {
+  async #rewrite(builder: SegmentSink, queue: QueueState, run: Run, rewritten: Rewritten[]): Promise<void> {
     const { partition } = queue;
     builder.beginRun(partition.id);
-    const liveBefore = run.live;
     let offset = run.meta.firstOffset;
     while (offset <= run.meta.lastOffset && !partition.isDeleted) {
       const span = await this.#read(run.meta, offset);
-      if (span === undefined) break;
       if (span.damage.length > 0) this.#core.damaged(partition, span.damage);
       for (let i = 0; i < span.count; i++) {
         const at = span.offsets[i]!;
@@ -222,13 +214,13 @@ export class SegmentCopying {
       await this.#slices.pause();
     }
     builder.endRun();
-    rewritten.push({ partition, run, liveBefore });
+    rewritten.push({ partition, run });
   }
 
-  #read(meta: RunMeta, offset: number): Promise<Span | undefined> {
+  #read(meta: RunMeta, offset: number): Promise<Span> {
     return new Promise((resolve, reject) => {
       this.#core.log.segments.read(meta, offset, 1 << 20, 8192, (error, span) =>
-        error === undefined ? resolve(span) : reject(error),
+        span === undefined ? reject(error ?? new Error("no span")) : resolve(span),
       );
     });
   }

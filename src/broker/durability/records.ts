@@ -14,7 +14,8 @@
  *     5 trimmed   partition u32 | first offset u48
  *     6 position  partition u32 | offset u48 (all ones: forgotten) | at u48 | length u16, group | length u16, metadata
  *     7 define    length u32 | JSON of a definition change
- *     8 dedup     partition u32 | at u48 | length u16 | id
+ *     8 dedup     partition u32 | at u48 | length u16 | id             [before its message, in its block; if a record 9
+ *                 behind that says that it is in a transaction, the id is undecided with it]
  *     9 produced  partition u32 | producer u64 | epoch u16 | flags u8 (1: in a transaction) | sequence u32 (all ones: none)
  *                 | messages u32 | first offset u48 | end offset u48 | at u48     [42 octets; in the block of its messages]
  *    10 ended     partition u32 | producer u64 | epoch u16 | flags u8 (1: committed) | offset of the marker u48 (all ones:

@@ -2,9 +2,10 @@
  * The way back: newest checkpoint, then the journal blocks behind it, in order.
  *
  * What cannot be read is reported and never skipped in silence; what can be read is kept, whatever else is missing.
- * Blocks of an atomic group are applied when its last block has come, or not at all. Segments that no checkpoint names
- * are leftovers of an attempt that did not finish if they are newer than the checkpoint; older ones are set apart by
- * being left alone, with a report.
+ * Blocks of an atomic group are applied when its last block has come, or not at all. Segments that the checkpoint does not
+ * name are leftovers of an attempt that did not finish if they are newer than it, and go at once; older ones are what the
+ * checkpoint before it needed, and go at the next. One that is named and cannot be opened, or is missing, stays named by all
+ * checkpoints to come: nobody knows what it holds, so nobody knows that it is not wanted, and it may be put back or mended.
  */
 import { DamageError, type Damage, type Journal, type RunMeta } from "../../log/log.ts";
 import type { Core } from "../core.ts";
@@ -14,6 +15,7 @@ import type { Subscription } from "../subscription/subscription.ts";
 import { SettledSet } from "../subscription/settled-set.ts";
 import { RangeSet } from "../../base/range-set.ts";
 import { isScheduleRun } from "./checkpoint.ts";
+import { restoreId } from "../catalog/remembered-ids.ts";
 import { applyDefinition, Replay } from "./replay.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
 import { readSnapshot } from "./stored-snapshot.ts";
@@ -86,12 +88,12 @@ async function restoreSnapshot(core: Core, snapshot: StoredSnapshot): Promise<vo
     }
     queue.positions.fromJson(one.positions ?? []);
     if (one.producing !== undefined) queue.producing().fromJson(one.producing);
-    for (const [id, seenMs] of one.dedup ?? []) queue.dedup?.add(id, seenMs);
+    for (const [id, at] of one.dedup ?? []) restoreId(queue, id, at);
   }
   for (const namespace of core.namespaceByName.values()) {
     for (const exchange of namespace.exchangeByName.values()) {
       const dedup = snapshot.exchangeDedups.find(([id]) => id === exchange.id);
-      for (const [id, seenMs] of dedup?.[1] ?? []) exchange.dedup?.add(id, seenMs);
+      for (const [id, seenAt] of dedup?.[1] ?? []) exchange.dedup?.add(id, seenAt);
     }
   }
   core.schedule.fromJson(snapshot.schedule as [number, number, number][]);
@@ -116,6 +118,7 @@ async function restoreSegments(core: Core, snapshot: StoredSnapshot): Promise<vo
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
       report(core, error.damage);
+      core.segments.set(id, { live: 1, total: 1, bytes: 0, fileBytes: 0 });
     }
   }
 }
@@ -124,19 +127,16 @@ function restoreRun(core: Core, meta: RunMeta): void {
   if (isScheduleRun(meta)) return core.schedule.restoreRun(meta);
   const queue = core.queueById.get(meta.partition);
   if (queue === undefined) return core.segmentShrank(meta.segment, meta.count);
-  const { partition, subscription } = queue;
-  const span = meta.lastOffset - meta.firstOffset + 1;
-  let live = meta.lastOffset < partition.first ? 0 : meta.count;
-  if (subscription !== undefined && !subscription.keepsHistory) {
-    live = span - subscription.settled.countIn(meta.firstOffset, meta.lastOffset + 1);
-  }
-  if (live <= 0) return core.segmentShrank(meta.segment, meta.count);
+  const { partition } = queue;
+  const { firstOffset, lastOffset, count } = meta;
+  const live = partition.runs.unsettledIn(firstOffset, lastOffset + 1) ?? (lastOffset < partition.first ? 0 : count);
+  if (live <= 0) return core.segmentShrank(meta.segment, count);
   // A run that was written anew and its original can both be named; the one that comes later has what lives.
   const twin = partition.runs.list.find(
-    (run) => run.meta.firstOffset <= meta.lastOffset && run.meta.lastOffset >= meta.firstOffset,
+    (run) => run.meta.firstOffset <= lastOffset && run.meta.lastOffset >= firstOffset,
   );
   if (twin !== undefined) partition.runs.forget(twin);
-  partition.runs.add(meta, Math.min(live, meta.count));
+  partition.runs.add(meta, live);
 }
 
 /** Everything is read: counts, cursors, orders. */
@@ -146,7 +146,7 @@ async function finish(core: Core): Promise<void> {
     const named = [...(queue.named?.values() ?? [])];
     for (const one of subscription === undefined ? named : [subscription]) await finishSubscription(core, one);
     const { compaction } = queue;
-    if (compaction !== undefined) partition.runs.recount((low, high) => compaction.liveIn(low, high));
+    if (compaction !== undefined) partition.runs.limit((low, high) => compaction.liveIn(low, high));
     partition.visibleEnd = partition.next;
     partition.makeStable();
     partition.lastBatchStart = Math.max(partition.first, partition.next - 1);

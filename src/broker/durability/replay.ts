@@ -17,6 +17,7 @@ import {
 } from "../subscription/subscription-snapshot.ts";
 import { Producing } from "../topic/producing.ts";
 import { blockBegins, blockContinued, record } from "./records.ts";
+import { ReplayedIds } from "./replayed-ids.ts";
 
 /**
  * Changes of definitions, as snapshots and journal records hold them. Each may be applied to a state that has it already:
@@ -119,6 +120,7 @@ export class Replay {
   readonly #core: Core;
   readonly #cursor = new EntryCursor();
   readonly #slots = new Map<Buffer, number>();
+  readonly #ids = new ReplayedIds();
   #group: JournalBlock[] = [];
 
   constructor(core: Core) {
@@ -136,6 +138,7 @@ export class Replay {
     const group = this.#group;
     this.#group = [];
     for (const one of group) this.#apply(one);
+    this.#ids.settle();
   }
 
   /** Gives up the references that kept buffers while they were replayed. */
@@ -168,7 +171,7 @@ export class Replay {
         at += 5 + length;
       } else if (kind === record.dedup) at = this.#dedup(buffer, at);
       else if (kind === record.produced)
-        at = Producing.restoreProduced((id) => this.#queue(id)?.producing(), buffer, at);
+        at = Producing.restoreProduced((id) => this.#queue(id)?.producing(), buffer, at, this.#ids);
       else if (kind === record.ended) at = Producing.restoreEnded((id) => this.#queue(id)?.producing(), buffer, at);
       else
         throw new Error(
@@ -202,9 +205,11 @@ export class Replay {
         subscription?.settled.addRange(partition.next, base);
       }
       partition.restore(offset, this.#slot(buffer), start, length, bodyLength, cursor.count);
+      this.#ids.guards(queue.id, offset);
       if (subscription !== undefined) this.#count(subscription, cursor, offset, bodyLength);
       for (const one of queue.named?.values() ?? []) this.#count(one, cursor, offset, bodyLength);
     }
+    this.#ids.met();
     return start + length;
   }
 
@@ -253,13 +258,13 @@ export class Replay {
     const length = getU16(buffer, at + 11);
     const id = buffer.toString("utf8", at + 13, at + 13 + length);
     const owner = getU32(buffer, at + 1);
-    const seenMs = readU48(buffer, at + 5);
+    const seenAt = readU48(buffer, at + 5);
     const queue = this.#queue(owner);
-    if (queue !== undefined) queue.dedup?.add(id, seenMs);
+    if (queue !== undefined) this.#ids.note(queue, id, seenAt);
     else {
       for (const namespace of this.#core.namespaceByName.values()) {
         for (const exchange of namespace.exchangeByName.values())
-          if (exchange.id === owner) exchange.dedup?.add(id, seenMs);
+          if (exchange.id === owner) exchange.dedup?.add(id, seenAt);
       }
     }
     return at + 13 + length;

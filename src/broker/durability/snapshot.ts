@@ -8,6 +8,7 @@ import { headersToJson, type Definition } from "../catalog/definition.ts";
 import { type SubscriptionSnapshot, subscriptionSnapshot } from "../subscription/subscription-snapshot.ts";
 import { ownSettings } from "../catalog/named-subscriptions.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
+import { idsToJson } from "../catalog/remembered-ids.ts";
 import type { ProducingJson } from "../topic/producing.ts";
 import { queueDefinition } from "../catalog/topic-partitions.ts";
 
@@ -83,10 +84,8 @@ function namedDefinitions(queue: QueueState): Definition[] {
 }
 
 function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
-  const { id, partition, subscription, dedup } = queue;
+  const { id, partition, subscription } = queue;
   const producing = queue.producingJson();
-  if (subscription !== undefined && !subscription.keepsHistory)
-    partition.fleeting.removeBelow(subscription.settled.floor);
   return {
     id,
     first: partition.first,
@@ -94,7 +93,7 @@ function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
     ...(partition.maxSpan === 1 ? {} : { span: partition.maxSpan }),
     fleeting: partition.fleeting.toList(),
     subscription: subscription === undefined ? undefined : subscriptionSnapshot(subscription, isClean),
-    dedup: queue.topic === queue ? dedup?.toJson() : undefined,
+    dedup: idsToJson(queue),
     ...(queue.compaction === undefined ? {} : { superseded: queue.compaction.superseded.toJson() }),
     ...(queue.named === undefined
       ? {}

@@ -109,6 +109,6 @@ export class ConsistentHashMatcher<D> implements Matcher<D> {
 
 function weightOf<D>(binding: Binding<D>): number {
   const weight = Number(binding.key);
-  assert(Number.isInteger(weight) && weight >= 1, "a weight passed validateBinding");
+  assert(Number.isInteger(weight) && weight >= 1, "the key of a binding is a weight");
   return weight;
 }

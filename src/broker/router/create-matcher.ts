@@ -8,7 +8,7 @@ import { ModulusHashMatcher } from "./modulus-hash-matcher.ts";
 import { RandomMatcher } from "./random-matcher.ts";
 import { TopicMatcher } from "./topic-matcher.ts";
 
-/** An empty matcher. The options have passed `validateMatcherOptions`. */
+/** An empty matcher. */
 export function createMatcher<D>(kind: MatcherKind, options: MatcherOptions): Matcher<D> {
   switch (kind) {
     case "direct":

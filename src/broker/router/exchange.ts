@@ -16,8 +16,8 @@ export type Scope = "unknown" | "nothing" | "key" | "message";
 export interface ExchangeOptions extends MatcherOptions {
   /** The exchange that takes what matches nothing here. It need not exist. */
   readonly alternate?: string | undefined;
-  /** What else happens to a message that passes here: `history` keeps the latest for queues that are bound later. */
-  readonly onRoute?: "history" | undefined;
+  /** More happens to a message that comes here than that it is routed: whoever routes it is asked whether it goes on. */
+  readonly acts?: boolean | undefined;
 }
 
 /** What a queue must be to be routed to: its name is unique in the namespace and stays when the broker restarts. */
@@ -35,7 +35,7 @@ export class Exchange<Q extends Named> {
   readonly name: string;
   readonly kind: MatcherKind;
   readonly options: ExchangeOptions;
-  readonly onRoute: "history" | undefined;
+  readonly acts: boolean;
 
   /** Router only: distinct among the targets of a namespace, and never used again. */
   readonly id: number;
@@ -49,6 +49,8 @@ export class Exchange<Q extends Named> {
   reachedBy = 0;
   /** Router only. */
   scope: Scope = "unknown";
+  /** Router only, while the scope is known: a message may come from here to an exchange that acts. This may be one. */
+  leadsToActing = false;
   /** Router only: the answer to every key, while the scope is `nothing`. */
   answer: readonly Q[] | undefined;
   /** Router only. */
@@ -69,7 +71,7 @@ export class Exchange<Q extends Named> {
     this.name = name;
     this.kind = kind;
     this.options = options;
-    this.onRoute = options.onRoute;
+    this.acts = options.acts === true;
     this.matcher = matcher;
     this.#watcher = watcher;
     this.#alternate = options.alternate;

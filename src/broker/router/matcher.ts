@@ -12,9 +12,10 @@
  *   chance   the answer differs from one call to the next
  *
  * To add a kind (NATS subjects, MQTT filters, SQL and correlation filters are to come): write `<kind>-matcher.ts` with a
- * class of this interface and name it in `MatcherKind`; the compiler then asks for its line in create-matcher.ts and
- * validate-binding.ts, and matcher.test.ts for a row. Subjects and filters with wildcards are the trie of
- * topic-matcher.ts with another separator and other wildcards: give it those as parameters rather than copy it.
+ * class of this interface and name it in `MatcherKind`; the compiler then asks for its line in create-matcher.ts, and
+ * matcher.test.ts for a row. What a binding may say is checked by the protocol that makes it, in its own words. Subjects and
+ * filters with wildcards are the trie of topic-matcher.ts with another separator and other wildcards: give it those as
+ * parameters rather than copy it.
  *
  * A filter language was rejected as the common form of all matchers: a trie and a hash table answer without looking at
  * bindings that do not match, and a list of predicates cannot.
@@ -39,7 +40,7 @@ export interface Matcher<D> {
   readonly dependsOn: Dependence;
   /** Bindings held. */
   readonly size: number;
-  /** Adds a binding that passed `validateBinding` and is not held yet. */
+  /** Adds a binding that is not held yet. Of a consistent hash, its key is a whole number from 1. */
   add(binding: Binding<D>): void;
   /** Removes a binding: the very object that was added. */
   remove(binding: Binding<D>): void;

@@ -1,6 +1,7 @@
 /**
  * The router against a graph that is walked without any thought for speed, over random histories of changes. Both
- * ways to route are asked after each change, so a cached answer that outlives its graph shows.
+ * ways to route are asked after each change, so a cached answer that outlives its graph shows. Some exchanges act, and let
+ * messages with one of the keys go no further.
  */
 
 import assert from "node:assert/strict";
@@ -18,8 +19,12 @@ interface Queue {
 
 interface ModelExchange {
   readonly kind: MatcherKind;
+  readonly acts: boolean;
   alternate: string | undefined;
 }
+
+/** Where an exchange acts, messages with this key go no further. */
+const stoppedKey = "a.b";
 
 interface ModelBinding {
   readonly source: string;
@@ -33,7 +38,7 @@ const queueByName = new Map<string, Queue>(queueNames.map((name) => [name, { nam
 const keys = ["a", "b", "a.b", ""];
 const kindsByKey: MatcherKind[] = ["direct", "fanout", "topic"];
 
-/** Walks the model: the names of the queues reached. Destinations are names; queues begin with q. */
+/** Walks the model: the names of all that is reached. Destinations are names; queues begin with q. */
 function walk(
   exchanges: Map<string, ModelExchange>,
   bindings: ModelBinding[],
@@ -43,7 +48,7 @@ function walk(
   const reached = new Set([start]);
   for (const name of reached) {
     const exchange = exchanges.get(name);
-    if (exchange === undefined) continue;
+    if (exchange === undefined || (exchange.acts && key === stoppedKey)) continue;
     const found: string[] = [];
     for (const each of bindings) {
       if (each.source !== name) continue;
@@ -56,7 +61,19 @@ function walk(
       reached.add(exchange.alternate);
     }
   }
-  return new Set(Array.from(reached).filter((name) => name.startsWith("q")));
+  return reached;
+}
+
+/** Whether the model has a way to an exchange that acts, whatever the message and needed or not. */
+function leadsToActing(exchanges: Map<string, ModelExchange>, bindings: ModelBinding[], start: string): boolean {
+  const reached = new Set([start]);
+  for (const name of reached) {
+    const exchange = exchanges.get(name);
+    if (exchange?.acts === true) return true;
+    for (const { source, to } of bindings) if (source === name) reached.add(to);
+    if (exchange?.alternate !== undefined) reached.add(exchange.alternate);
+  }
+  return false;
 }
 
 function destinationOf(name: string): Destination<Queue> {
@@ -68,10 +85,11 @@ const exchangeName = fc.constantFrom(...exchangeNames);
 const anyName = fc.constantFrom(...queueNames, ...exchangeNames);
 const pattern = fc.constantFrom(...keys, "#", "*", "a.#", "*.b");
 const kind = fc.constantFrom(...kindsByKey, "headers" as const);
+const acts = fc.integer({ min: 0, max: 5 }).map((drawn) => drawn === 0);
 const alternate = fc.option(exchangeName, { nil: undefined });
 
 const change = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("add" as const), name: exchangeName, kind, alternate }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("add" as const), name: exchangeName, kind, acts, alternate }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("remove" as const), name: anyName }) },
   {
     weight: 8,
@@ -95,8 +113,8 @@ class World {
     switch (step.do) {
       case "add":
         if (this.exchanges.has(step.name)) return;
-        this.exchanges.set(step.name, { kind: step.kind, alternate: step.alternate });
-        this.router.addExchange(step.name, step.kind, { alternate: step.alternate });
+        this.exchanges.set(step.name, { kind: step.kind, acts: step.acts, alternate: step.alternate });
+        this.router.addExchange(step.name, step.kind, { acts: step.acts, alternate: step.alternate });
         return;
       case "alternate": {
         const exchange = this.router.exchange(step.name);
@@ -143,13 +161,20 @@ class World {
       const exchange = this.router.exchange(name);
       assert.ok(exchange);
       for (const key of keys) {
-        const expected = Array.from(walk(this.exchanges, this.bindings, name, key)).sort();
+        const reached = Array.from(walk(this.exchanges, this.bindings, name, key)).sort();
+        const expected = reached.filter((each) => each.startsWith("q"));
         const out: Queue[] = [];
-        this.router.route(exchange, message(key), out);
+        const asked: string[] = [];
+        this.router.route(exchange, message(key), out, (acting) => asked.push(acting.name) > 0 && key !== stoppedKey);
+        assert.deepEqual(
+          asked.sort(),
+          reached.filter((each) => this.exchanges.get(each)?.acts === true),
+        );
         assert.deepEqual(out.map((queue) => queue.name).sort(), expected);
         const byKey = this.router.routeByKey(exchange, key);
         if (byKey !== undefined) assert.deepEqual(byKey.map((queue) => queue.name).sort(), expected);
       }
+      assert.equal(this.router.leadsToActing(exchange), leadsToActing(this.exchanges, this.bindings, name));
       assert.equal(exchange.bindingCount, this.bindings.filter((each) => each.source === name).length);
     }
   }

@@ -101,15 +101,45 @@ suite("routing", () => {
     assert.deepEqual(out, [b]);
   });
 
-  test("tells through which exchanges with history a message came", () => {
+  test("asks at each exchange that acts whether the message goes on, and else looks at neither bindings nor alternate", () => {
     const router = newRouter();
-    const entry = router.addExchange("entry", "fanout", {});
-    const recent = router.addExchange("recent", "fanout", { onRoute: "history" });
-    router.bind("entry", { exchange: "recent" }, "", {});
-    const passed: Exchange<Queue>[] = [];
-    assert.equal(router.route(entry, message(""), [], passed), 0);
-    assert.deepEqual(passed, [recent]);
-    assert.equal(router.routeByKey(entry, ""), undefined);
+    const entry = router.addExchange("entry", "direct", { alternate: "second" });
+    router.addExchange("first", "fanout", { acts: true, alternate: "lost" });
+    router.addExchange("second", "direct", { acts: true, alternate: "lost" });
+    router.addExchange("lost", "fanout", {});
+    router.bind("entry", { exchange: "first" }, "k", {});
+    router.bind("first", { queue: a }, "", {});
+    router.bind("first", { exchange: "entry" }, "", {});
+    router.bind("lost", { queue: b }, "", {});
+    const routed = (key: string, goesOn: boolean): [string[], Queue[]] => {
+      const [asked, out]: [string[], Queue[]] = [[], []];
+      router.route(entry, message(key), out, ({ name }) => asked.push(name) > 0 && goesOn);
+      return [asked, out];
+    };
+    assert.deepEqual(routed("k", true), [["first"], [a]]);
+    assert.deepEqual(routed("k", false), [["first"], []]);
+    assert.deepEqual(routed("other", true), [["second"], [b]]);
+    assert.deepEqual(routed("other", false), [["second"], []]);
+  });
+
+  test("knows from where a message may come to an exchange that acts, and has no answer by key there", () => {
+    const router = newRouter();
+    const entry = router.addExchange("entry", "headers", { alternate: "lost" });
+    const other = router.addExchange("other", "fanout", {});
+    assert.equal(router.leadsToActing(entry), false);
+    router.addExchange("lost", "fanout", {});
+    router.bind("lost", { exchange: "other" }, "", {});
+    router.addExchange("acting", "fanout", { acts: true });
+    assert.equal(router.leadsToActing(entry), false);
+    assert.deepEqual(router.routeByKey(other, ""), []);
+    router.bind("other", { exchange: "acting" }, "", {});
+    for (const exchange of [entry, other]) {
+      assert.equal(router.leadsToActing(exchange), true);
+      assert.equal(router.routeByKey(exchange, ""), undefined);
+    }
+    router.removeExchange("acting");
+    for (const exchange of [entry, other]) assert.equal(router.leadsToActing(exchange), false);
+    assert.deepEqual(router.routeByKey(other, ""), []);
   });
 });
 

@@ -6,6 +6,10 @@
  * place, if it exists. The order of what is collected follows the order of bindings, so that a replay of the same
  * changes gives the same routes.
  *
+ * Some exchanges do more with a message than route it: they `act`. The walk asks at each of them, the first as well as those
+ * that a binding or an alternate leads to, whether the message goes on, and stops there if it does not: neither the
+ * bindings nor the alternate of such an exchange are looked at. What is done is the business of who is asked.
+ *
  * Most routing is asked for again: the same exchange, the same key. Whatever can be reached from an exchange and depends
  * on nothing but the key is answered by `routeByKey` from a cache, in one Map lookup; exchanges that depend on
  * nothing (fanout, and all behind it) have a single answer. A change drops the answers of the exchange that changed and
@@ -65,6 +69,8 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
   /** Exchanges by the alternate that they name, whether it exists or not. */
   readonly #usersByAlternate = new Map<string, Set<Exchange<Q>>>();
   #nextId = 1;
+  /** Exchanges that act. */
+  #actingCount = 0;
 
   // The walk in progress. Kept here, so that a walk allocates nothing; with a count of its own, because an array whose
   // length is set to 0 gives up its memory.
@@ -95,12 +101,13 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     return this.#exchangeByName.values();
   }
 
-  /** Adds an exchange of a new name, with options that passed `validateMatcherOptions`. */
+  /** Adds an exchange of a new name. */
   addExchange(name: string, kind: MatcherKind, options: ExchangeOptions): Exchange<Q> {
     assert(!this.#exchangeByName.has(name), "an exchange is added once");
     const matcher = createMatcher<Target<Q>>(kind, { ...options, random: this.#random });
     const exchange = new Exchange<Q>(this.#nextId++, name, kind, options, matcher, this);
     this.#exchangeByName.set(name, exchange);
+    if (exchange.acts) this.#actingCount++;
     if (exchange.alternate !== undefined) this.#usersOf(exchange.alternate).add(exchange);
     this.#forget([exchange]);
     return exchange;
@@ -115,11 +122,12 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     for (const edge of exchange.edgeByIdentity.values()) removed.push(this.#cut(edge));
     for (const edge of exchange.incoming) removed.push(this.#cut(edge));
     this.#exchangeByName.delete(name);
+    if (exchange.acts) this.#actingCount--;
     if (exchange.alternate !== undefined) this.#leaveAlternate(exchange, exchange.alternate);
     return removed;
   }
 
-  /** Binds. Source and destination exist, and the binding passed `validateBinding`. */
+  /** Binds. Source and destination exist, and the binding is one that the source's matcher takes. */
   bind(source: string, destination: Destination<Q>, key: string, args: Headers): "bound" | "existed" {
     const from = this.#existing(source);
     const target = this.#targetFor(destination);
@@ -173,10 +181,10 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
   }
 
   /**
-   * Appends each queue that the message reaches once to `out`, and answers how many. With `passed`, exchanges with
-   * an `onRoute` that the message came through are appended to it.
+   * Appends each queue that the message reaches once to `out`, and answers how many. `passes` is asked once at each
+   * exchange that acts and that the message comes to; where it answers false, the message goes no further from there.
    */
-  route(exchange: Exchange<Q>, input: RouteInput, out: Q[], passed?: Exchange<Q>[]): number {
+  route(exchange: Exchange<Q>, input: RouteInput, out: Q[], passes?: (exchange: Exchange<Q>) => boolean): number {
     const before = out.length;
     this.#queues = out;
     this.#walk++;
@@ -185,7 +193,7 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     this.#pendingCount = 1;
     for (let at = 0; at < this.#pendingCount; at++) {
       const current = this.#pending[at] as Exchange<Q>;
-      if (passed !== undefined && current.onRoute !== undefined) passed.push(current);
+      if (current.acts && passes?.(current) === false) continue;
       this.#hasMatched = false;
       current.matcher.match(input, this.#arrive);
       if (this.#hasMatched || current.alternate === undefined) continue;
@@ -197,8 +205,8 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
 
   /**
    * The queues that a message with this key, and no further keys, reaches, each once: a frozen array that may be kept
-   * while `version` stands. Undefined when the message must be looked at, chance decides, or an exchange on the way has
-   * an `onRoute`: then ask `route`.
+   * while `version` stands. Undefined when the message must be looked at, chance decides, or an exchange on the way
+   * acts: then ask `route`.
    */
   routeByKey(exchange: Exchange<Q>, routingKey: string): readonly Q[] | undefined {
     if (exchange.scope === "key") {
@@ -206,6 +214,13 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
       if (cached !== undefined) return cached;
     } else if (exchange.answer !== undefined) return exchange.answer;
     return this.#computeByKey(exchange, routingKey);
+  }
+
+  /** Whether a message that is published here may come to an exchange that acts. Alternates count, needed or not. */
+  leadsToActing(exchange: Exchange<Q>): boolean {
+    if (this.#actingCount === 0) return false;
+    if (exchange.scope === "unknown") exchange.scope = this.#scopeOf(exchange);
+    return exchange.leadsToActing;
   }
 
   alternateChanged(exchange: Exchange<Q>, before: string | undefined): void {
@@ -226,9 +241,13 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     return queues;
   }
 
-  /** What decides about all that can be reached from an exchange. Alternates count, whether or not they are needed. */
+  /**
+   * What decides about all that can be reached from an exchange, and whether that has an exchange that acts. Alternates
+   * count, whether or not they are needed.
+   */
   #scopeOf(start: Exchange<Q>): "nothing" | "key" | "message" {
-    let scope: "nothing" | "key" = "nothing";
+    let scope: "nothing" | "key" | "message" = "nothing";
+    start.leadsToActing = false;
     const walk = ++this.#walk;
     const reached = [start];
     start.reachedBy = walk;
@@ -239,8 +258,10 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     };
     for (const exchange of reached) {
       const { dependsOn } = exchange.matcher;
-      if (dependsOn === "message" || dependsOn === "chance" || exchange.onRoute !== undefined) return "message";
-      if (dependsOn === "key") scope = "key";
+      start.leadsToActing ||= exchange.acts;
+      if (dependsOn === "message" || dependsOn === "chance" || exchange.acts) scope = "message";
+      else if (dependsOn === "key" && scope === "nothing") scope = "key";
+      if (scope === "message" && (start.leadsToActing || this.#actingCount === 0)) return scope;
       for (const edge of exchange.edgeByIdentity.values()) reach(edge.destination);
       if (exchange.alternate !== undefined) reach(this.#exchangeByName.get(exchange.alternate));
     }

@@ -49,6 +49,24 @@ test("words match themselves, * one word, # any number of words", () => {
   }
 });
 
+test("a pattern of any number of # is one, and costs no more than its nodes for each word", () => {
+  const matcher = new TopicMatcher<string>();
+  const many = Array.from({ length: 20_000 }, () => "#").join(".");
+  matcher.add(binding("q", many));
+  let found = 0;
+  const visit = (): void => void found++;
+  matcher.match(message("a"), visit);
+  assert.equal(found, 1);
+  matcher.remove(binding("q", many));
+
+  // The longest that a client can say, against the longest key.
+  matcher.add(binding("q", `${"#.".repeat(126)}b`));
+  const before = matcher.nodesTouched;
+  matcher.match(message(`${"a.".repeat(126)}b`), visit);
+  assert.equal(found, 2);
+  assert.ok(matcher.nodesTouched - before <= 129 * 128, String(matcher.nodesTouched - before));
+});
+
 test("wildcards in a routing key are words like others", () => {
   assert.ok(matches("*", "*"));
   assert.ok(matches("#", "#"));

@@ -154,13 +154,15 @@ export class TopicMatcher<D> implements Matcher<D> {
     return count;
   }
 
-  #enter(node: TrieNode<D>): void {
-    if (node.isHash) {
-      if (node.enteredAt === this.#step) return;
-      node.enteredAt = this.#step;
+  /** With the `#` behind it, and those behind that: by a loop, for a pattern may have any number of them in a row. */
+  #enter(entered: TrieNode<D>): void {
+    for (let node: TrieNode<D> | undefined = entered; node !== undefined; node = node.hash) {
+      if (node.isHash) {
+        if (node.enteredAt === this.#step) return;
+        node.enteredAt = this.#step;
+      }
+      this.#next[this.#nextCount++] = node;
     }
-    this.#next[this.#nextCount++] = node;
-    if (node.hash !== undefined) this.#enter(node.hash);
   }
 }
 

@@ -2,9 +2,10 @@
  * What becomes ready later: (due time, offset) pairs of subscriptions, millions of them, in memory as well as on disk.
  *
  * A new pair goes into its subscription's heap (16 bytes). A checkpoint writes the heap out as one run, sorted by due
- * time, and forgets it; of a run only a window of a few thousand pairs is in memory at a time. So the heap holds what
- * came in since the last checkpoint, and memory is bounded however much waits. The next to fire is the least of the heap's
- * top and the windows' heads.
+ * time, and forgets it; of a run only a window of a few thousand pairs is in memory at a time (64 KB), and checkpoints merge
+ * runs so that a subscription has a few tens of them at most (merging.ts). So the heap holds what came in since the last
+ * checkpoint, and memory grows with the logarithm of what waits. The next to fire is the least of the heap's top and the
+ * windows' heads.
  *
  * Pairs fire strictly in order (due, then offset), and `fired` is the last that did. That makes "has it fired?" one
  * comparison with what the entry itself says, without a set of fired offsets: the subscription's cursor passes over entries
@@ -16,19 +17,17 @@
  */
 import type { Clock, TimerHandle } from "../../base/clock.ts";
 import { OffsetHeap } from "../../base/offset-heap.ts";
-import type { Damage, RunMeta, SegmentBuilder, SegmentStore } from "../../log/log.ts";
-import { readU48, writeU48 } from "../entry.ts";
+import type { Damage, RunMeta, SegmentStore } from "../../log/log.ts";
+import type { SegmentSink } from "../durability/segment-series.ts";
+import { isBefore, type Pairs, readPairs, schedulePartitionBase } from "./due-runs.ts";
+import { chooseSegments, type DueMerge, type DueSegment, writeMerge } from "./merging.ts";
 
-/** Runs of due times stand in segments under their subscription's id plus this. */
-export const schedulePartitionBase = 0x8000_0000;
-const windowEntries = 4096;
-/** Pairs written in one slice of a turn. */
-const pairsPerSlice = 1024;
-const pairBytes = 16;
 /** Pairs that one turn fires at most. */
 const firesPerTurn = 4096;
 
 export interface DueTarget {
+  /** True: nothing more is to fire, until goOn(). */
+  holdBackDue(): boolean;
   due(offset: number): void;
   retryDue(offset: number): void;
   readonly settled: { has(offset: number): boolean };
@@ -38,6 +37,8 @@ export interface DueTarget {
 
 interface ScheduleRun {
   readonly meta: RunMeta;
+  /** Index of the first pair that was read into the window: all before it have fired. */
+  from: number;
   /** Index of the first pair that is not in the window. */
   next: number;
   readonly dues: Float64Array;
@@ -58,6 +59,13 @@ interface Timeline {
   runs: ScheduleRun[];
   firedDueMs: number;
   firedOffset: number;
+}
+
+/** What a checkpoint writes of the schedule, as it was when the checkpoint began. */
+export interface DuesToWrite {
+  readonly merges: readonly DueMerge[];
+  /** Their runs are in `merges`: the checkpoint needs them no longer. */
+  readonly segments: ReadonlySet<number>;
 }
 
 export interface ScheduleContext {
@@ -98,8 +106,7 @@ export class Schedule {
   unregister(id: number): void {
     const timeline = this.#timelines.get(id);
     if (timeline === undefined) return;
-    for (const run of timeline.runs)
-      this.#context.segmentShrank(run.meta.segment, run.meta.count - run.next + (run.count - run.at));
+    for (const run of timeline.runs) this.#context.segmentShrank(run.meta.segment, leftIn(run));
     this.#timelines.delete(id);
   }
 
@@ -145,40 +152,53 @@ export class Schedule {
     }
   }
 
-  /** Sets the heaps aside as they are now, and answers copies of them to be written by `writeRuns`. New pairs go elsewhere. */
-  takeFresh(): Map<number, OffsetHeap> {
-    const taken = new Map<number, OffsetHeap>();
+  /** Of each segment that holds due times, how many. */
+  segments(): Map<number, DueSegment> {
+    const segments = new Map<number, DueSegment>();
+    for (const { runs } of this.#timelines.values()) {
+      for (const run of runs) {
+        const { segment: id, count } = run.meta;
+        let segment = segments.get(id);
+        if (segment === undefined) segments.set(id, (segment = { id, total: 0, live: 0 }));
+        segment.total += count;
+        segment.live += leftIn(run);
+      }
+    }
+    return segments;
+  }
+
+  /** Sets the heaps aside as they are now: what is answered is to be written by `write`. New pairs go elsewhere. */
+  take(): DuesToWrite {
+    let freshCount = 0;
+    for (const { fresh } of this.#timelines.values()) freshCount += fresh.size;
+    const segments = chooseSegments([...this.segments().values()], freshCount);
+    const merges: DueMerge[] = [];
     for (const timeline of this.#timelines.values()) {
-      if (timeline.fresh.size === 0) continue;
-      taken.set(timeline.id, timeline.fresh.clone());
+      const { id, firedDueMs, firedOffset } = timeline;
+      const runs = timeline.runs.filter(({ meta }) => segments.has(meta.segment));
+      if (timeline.fresh.size === 0 && runs.length === 0) continue;
+      const fresh = timeline.fresh.clone();
+      merges.push({ id, fresh, runs: runs.map(({ meta, from }) => ({ meta, from })), firedDueMs, firedOffset });
       timeline.writing = timeline.fresh;
       timeline.fresh = new OffsetHeap();
     }
-    return taken;
+    return { merges, segments };
   }
 
-  /** Writes what takeFresh() answered: a heap gives its pairs in order, a slice at a time. */
-  async writeRuns(builder: SegmentBuilder, taken: Map<number, OffsetHeap>, pause: () => Promise<void>): Promise<void> {
-    const pair = Buffer.alloc(pairBytes);
-    for (const [id, heap] of taken) {
-      builder.beginRun(id + schedulePartitionBase);
-      for (let i = 0; heap.size > 0; i++) {
-        const dueMs = heap.peekKey();
-        writeU48(pair, 4, dueMs);
-        writeU48(pair, 10, heap.peekValue());
-        heap.pop();
-        builder.put(i, dueMs, pair, 0, pairBytes);
-        if (i % pairsPerSlice !== pairsPerSlice - 1) continue;
-        if (builder.bytesBuffered > 1 << 20) await builder.flush();
-        await pause();
-      }
-      builder.endRun();
+  /** Writes what take() answered, a slice at a time. */
+  async write(sink: SegmentSink, { merges }: DuesToWrite, pause: () => Promise<void>): Promise<void> {
+    for (const merge of merges) await writeMerge(sink, merge, (meta, from) => this.#readPairs(meta, from), pause);
+  }
+
+  /** The runs are durable: what they hold is forgotten. What has fired meanwhile is passed over in the runs. */
+  persisted(metas: readonly RunMeta[], { segments }: DuesToWrite): void {
+    for (const timeline of this.#timelines.values()) {
+      timeline.writing = undefined;
+      if (!timeline.runs.some(({ meta }) => segments.has(meta.segment))) continue;
+      const merged = timeline.runs.filter(({ meta }) => segments.has(meta.segment));
+      timeline.runs = timeline.runs.filter((run) => !merged.includes(run));
+      for (const run of merged) this.#context.segmentShrank(run.meta.segment, leftIn(run));
     }
-  }
-
-  /** The runs are durable: what was set aside is forgotten. What has fired meanwhile is passed over in the runs. */
-  persisted(metas: readonly RunMeta[]): void {
-    for (const timeline of this.#timelines.values()) timeline.writing = undefined;
     for (const meta of metas) this.restoreRun(meta);
     this.#fire();
   }
@@ -228,6 +248,11 @@ export class Schedule {
     this.#fire();
   }
 
+  /** A target that held back what is due does so no longer. */
+  goOn(): void {
+    this.#fire();
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#isStarted = false;
@@ -240,6 +265,7 @@ export class Schedule {
   #adopt(timeline: Timeline, meta: RunMeta): void {
     const run: ScheduleRun = {
       meta,
+      from: 0,
       next: 0,
       dues: new Float64Array(0),
       offsets: new Float64Array(0),
@@ -259,7 +285,9 @@ export class Schedule {
     void this.#readPairs(run.meta, run.next).then(
       (read) => {
         run.isLoading = false;
-        if (this.#timelines.get(timeline.id) !== timeline) return;
+        // It is deleted, or merged.
+        if (this.#timelines.get(timeline.id) !== timeline || !timeline.runs.includes(run)) return;
+        run.from = from;
         run.next = read.nextIndex;
         let count = 0;
         for (let i = 0; i < read.count; i++) {
@@ -278,23 +306,8 @@ export class Schedule {
     );
   }
 
-  #readPairs(
-    meta: RunMeta,
-    from: number,
-  ): Promise<{ dues: Float64Array; offsets: Float64Array; count: number; nextIndex: number }> {
-    return new Promise((resolve, reject) => {
-      this.#context.segments.read(meta, from, windowEntries * pairBytes, windowEntries, (error, span) => {
-        if (error !== undefined || span === undefined) return reject(error ?? new Error("no span"));
-        if (span.damage.length > 0) this.#context.damaged(span.damage);
-        const dues = new Float64Array(span.count);
-        const offsets = new Float64Array(span.count);
-        for (let i = 0; i < span.count; i++) {
-          dues[i] = readU48(span.buffer, span.positions[i]! + 4);
-          offsets[i] = readU48(span.buffer, span.positions[i]! + 10);
-        }
-        resolve({ dues, offsets, count: span.count, nextIndex: Math.max(span.nextIndex, from + 1) });
-      });
-    });
+  #readPairs(meta: RunMeta, from: number): Promise<Pairs> {
+    return readPairs(this.#context.segments, meta, from, (damage) => this.#context.damaged(damage));
   }
 
   #armFor(dueMs: number): void {
@@ -326,8 +339,11 @@ export class Schedule {
       for (; retries.peekKey() <= nowMs && fires < firesPerTurn; fires++) this.#fireRetry(timeline);
       let dueMs = this.#nextDue(timeline);
       for (; dueMs <= nowMs && fires < firesPerTurn; fires++) {
-        this.#fireOne(timeline);
-        dueMs = this.#nextDue(timeline);
+        if (timeline.target.holdBackDue()) dueMs = Infinity;
+        else {
+          this.#fireOne(timeline);
+          dueMs = this.#nextDue(timeline);
+        }
       }
       nextMs = Math.min(nextMs, retries.peekKey(), dueMs);
     }
@@ -372,7 +388,7 @@ export class Schedule {
   }
 }
 
-/** The order in which pairs fire. */
-function isBefore(dueMs: number, offset: number, otherDueMs: number, otherOffset: number): boolean {
-  return dueMs < otherDueMs || (dueMs === otherDueMs && offset < otherOffset);
+/** Pairs that have not fired. */
+function leftIn(run: ScheduleRun): number {
+  return run.meta.count - run.next + (run.count - run.at);
 }

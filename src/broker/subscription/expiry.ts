@@ -43,6 +43,8 @@ export class Expiry {
     for (let deaths = 0; deaths < deathsPerTurn; deaths++) {
       nextMs = this.#nextMs();
       if (nextMs > this.#core.now()) break;
+      // Dispatched again when there is room: no time is to be waited for.
+      if (subscription.deaths.mustWait()) return this.#setTimer(Infinity);
       this.#expireOne();
     }
     if (nextMs <= this.#core.now()) {

@@ -39,8 +39,8 @@ export class Overfull {
 
 export class LengthLimit {
   /**
-   * The head has to be read back first: enforce() is to be called when it may be there. And at first: a process that ended
-   * in the middle of dropping left too many.
+   * The head has to be read back first, or there is no room for the dead: enforce() is to be called when that may have
+   * changed. And at first: a process that ended in the middle of dropping left too many.
    */
   isWaiting = true;
   /** Of the line of those that have too many. */
@@ -69,6 +69,10 @@ export class LengthLimit {
     const { ready, partition } = subscription;
     for (let looks = 0; looks < most; looks++) {
       if (subscription.isDeleted || !this.#isOver) return looks;
+      if (subscription.deaths.mustWait()) {
+        this.isWaiting = true;
+        return looks;
+      }
       const offset = ready.peek(partition.next);
       if (offset < 0) return looks;
       if (subscription.passOverHead(offset)) continue;

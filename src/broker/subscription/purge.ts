@@ -23,9 +23,7 @@ export function purge(subscription: Subscription, leased: readonly number[]): nu
 function purgeRange(subscription: Subscription, start: number, end: number): void {
   if (start >= end) return;
   const { partition, settled, journal } = subscription;
-  if (!subscription.keepsHistory) {
-    partition.removeRange(start, end, (low, high) => high - low - settled.countIn(low, high));
-  }
+  if (!subscription.keepsHistory) partition.removeRange(start, end);
   settled.addRange(start, end);
   journal.noteSettled(start, end - start);
 }

@@ -135,6 +135,10 @@ export class SessionState implements Session {
     return lease < this.#next && this.#owners[lease & this.#mask] !== undefined;
   }
 
+  holdBack(lease: number, multiple: boolean): boolean {
+    return (multiple && lease === 0) || this.holds(lease);
+  }
+
   countUpTo(lease: number): number {
     const last = Math.min(lease, this.lastLease);
     let count = 0;

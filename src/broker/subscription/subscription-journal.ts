@@ -21,6 +21,10 @@ const rangeMax = 0xffff_ffff;
 /** What a record says by number. */
 const reasons: readonly DeathReason[] = ["rejected", "expired", "maxlen", "delivery_limit"];
 
+export function deathNumberOf(reason: DeathReason): number {
+  return reasons.indexOf(reason);
+}
+
 export function deathReasonOf(number: number): DeathReason {
   return must(reasons[number], "a death has a reason that is known");
 }
@@ -116,7 +120,7 @@ export class SubscriptionJournal {
     buffer[at] = record.died;
     putU32(buffer, at + 1, this.#subscription.id);
     writeU48(buffer, at + 5, offset);
-    buffer[at + 11] = reasons.indexOf(reason);
+    buffer[at + 11] = deathNumberOf(reason);
     commit.at = at + 12;
   }
 

@@ -17,10 +17,12 @@ export interface SubscriptionSnapshot {
 
 /** `isClean`: all sessions are closed and nothing will be delivered any more, so `attempts` says what was delivered. */
 export function subscriptionSnapshot(subscription: Subscription, isClean: boolean): SubscriptionSnapshot {
-  const { settled, redeliveredBelow, readyBytes, mayExpire, attempts, journal, leasedCount } = subscription;
+  const { settled, redeliveredBelow, readyBytes, mayExpire, attempts, journal, leasedCount, deaths } = subscription;
+  // What is rejected and not dead yet was delivered, and nothing else says so.
+  const isSaid = isClean && leasedCount === 0 && !deaths.hasLine;
   return {
     settled: settled.toJson(),
-    horizon: isClean && leasedCount === 0 ? redeliveredBelow : journal.horizonWritten,
+    horizon: isSaid ? redeliveredBelow : journal.horizonWritten,
     redeliveredBelow,
     readyBytes,
     mayExpire,
@@ -97,7 +99,7 @@ export function finishRestore(
     settled.addRange(partition.next, journal.horizonWritten);
     partition.next = journal.horizonWritten;
   }
-  if (!subscription.keepsHistory) partition.runs.recount((low, high) => high - low - settled.countIn(low, high));
+  if (!subscription.keepsHistory) partition.runs.recount();
   if (ready instanceof SequentialReady) ready.cursor = Math.max(ready.cursor, settled.floor);
   let retries = 0;
   for (const [offset, { readyAtMs, death }] of subscription.attempts) {

@@ -172,6 +172,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     else this.lengthLimit.isWaiting = true;
   }
 
+  /** Of the schedule: what leaves when its time has come waits for room. */
+  holdBackDue(): boolean {
+    return this.departures !== undefined && this.departures.holdBackDue();
+  }
+
   /** The time of a message that was published for later has come. */
   due(offset: number): void {
     // One that came back was delivered: its time had come before the crash that made the schedule forget it.
@@ -258,6 +263,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.#isDispatching = true;
     this.#deathsLeft = deathsPerTurn;
     if (this.#early.length > 0) for (const offset of this.#early.splice(0)) this.due(offset);
+    this.deaths.run();
     this.#gets?.answer();
     this.departures?.run();
     for (;;) {
@@ -277,6 +283,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
   /** Takes the next message that can be delivered and moves #entry onto it; -1: none now. */
   takeReady(isForConsumer: boolean): number {
     const { partition, ready } = this;
+    if (this.deaths.isLineLong) return -1;
     for (;;) {
       const offset = ready.peek(this.undecided.end);
       if (offset < 0) return -1;
@@ -301,7 +308,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       }
       if (this.mayExpire && this.#expiry.isExpired(this.#entry, isForConsumer)) {
         this.noLongerReady(offset);
-        this.deaths.die(offset, "expired");
+        this.deaths.dieInTurn(offset, "expired");
+        if (this.deaths.isLineLong) return -1;
         if (--this.#deathsLeft > 0) continue;
         this.wake();
         return -1;

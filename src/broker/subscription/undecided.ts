@@ -5,6 +5,7 @@
  * a log goes no further than what is stable, so all that it meets was decided, and what was aborted it passes over.
  */
 import { assert } from "../../base/assert.ts";
+import type { UndecidedIds } from "../topic/undecided-ids.ts";
 import type { Subscription } from "./subscription.ts";
 
 export class Undecided {
@@ -13,6 +14,8 @@ export class Undecided {
   bytes = 0;
   /** What is appended just now is of a transaction. */
   isHolding = false;
+  /** Its ids, where the queue remembers some: they are its own for now. */
+  idsNow: UndecidedIds | undefined;
   readonly #subscription: Subscription;
   /** Not one of several that read a log. */
   readonly #isOfQueue: boolean;
@@ -26,6 +29,12 @@ export class Undecided {
   get end(): number {
     const { partition } = this.#subscription;
     return this.#isOfQueue ? partition.visibleEnd : partition.stableEnd;
+  }
+
+  /** What is appended from now on is of a transaction, or of none. */
+  begin(isHolding: boolean, idsNow: UndecidedIds | undefined): void {
+    this.isHolding = isHolding;
+    this.idsNow = idsNow;
   }
 
   /** A message was appended that nobody is given for now. */

@@ -18,10 +18,10 @@
  * `visibleEnd` follows `next` at the speed of the journal: entries at and above it are not durable and nobody sees them.
  */
 import { assert } from "../../base/assert.ts";
-import { RangeSet } from "../../base/range-set.ts";
 import type { Damage, RunMeta, SegmentStore, Span } from "../../log/log.ts";
 import type { BlockCache } from "../durability/block-cache.ts";
 import { EntryCursor } from "../entry.ts";
+import { Fleeting } from "./fleeting.ts";
 import { firstPageFrom, givePage, type Page, pageBytes, pageEntries, pagesIn, point, takePage } from "./page.ts";
 import { Runs } from "./runs.ts";
 import type { Transactions } from "./transactions.ts";
@@ -81,15 +81,14 @@ export class Partition {
   snapshotEnd = 0;
   /** Of the committer: the last batch that has this partition on its list. */
   touchedTicket = 0;
-  /** A checkpoint in progress has written offsets below this; removals there count against its run. */
+  /** A checkpoint in progress has written offsets below this; of a log, removals there count against its run. */
   checkpointWritten = 0;
   checkpointRemoved = 0;
   isDeleted = false;
   /** The most offsets that an entry has spanned here. */
   maxSpan = 1;
   readonly runs: Runs;
-  /** Offsets of entries that a crash takes, in a partition that survives it. */
-  readonly fleeting = new RangeSet();
+  readonly fleeting = new Fleeting(this);
   readonly readers = new Set<Wakeable>();
   /** True: the entry that ends at this offset was removed and must not come back from a segment. */
   isGone: (offset: number, count: number) => boolean = () => false;
@@ -235,25 +234,18 @@ export class Partition {
     if (page.words[at] !== 0) this.#drop(page, at);
   }
 
-  /** Like remove() for each offset in [start, end). `liveIn` says how many of a range are not removed yet. */
-  removeRange(start: number, end: number, liveIn: (start: number, end: number) => number): void {
-    this.runs.removeRange(start, end, liveIn);
-    // The part of it that the checkpoint in progress has written, which may be none.
-    const from = Math.max(start, this.persistedEnd);
-    const written = Math.min(end, this.checkpointWritten);
-    if (from < written) this.checkpointRemoved += liveIn(from, written);
+  /** Of a queue: like remove() for each offset in [start, end) that is not settled yet, and is about to be. */
+  removeRange(start: number, end: number): void {
+    this.runs.removeRange(start, end);
     this.#dropRange(start, end);
   }
 
-  /** The owner has given up what it kept until now: what is gone goes. `liveIn` says how many of a range are not gone. */
-  removeGone(liveIn: (start: number, end: number) => number): void {
-    this.runs.recount(liveIn);
+  /** A queue has given up the history that it kept until now: what is gone goes. */
+  removeGone(): void {
+    this.runs.recount();
     for (const page of [...this.pages.values()]) {
       for (let i = 0; i < pageEntries; i++) {
-        const offset = page.base + i;
-        if (page.words[i * 4] === 0 || !this.isGone(offset, 1)) continue;
-        if (offset >= this.persistedEnd && offset < this.checkpointWritten) this.checkpointRemoved++;
-        this.#drop(page, i * 4);
+        if (page.words[i * 4] !== 0 && this.isGone(page.base + i, 1)) this.#drop(page, i * 4);
       }
     }
   }
@@ -292,6 +284,7 @@ export class Partition {
   destroy(): void {
     this.isDeleted = true;
     for (const page of [...this.pages.values()]) this.#dropPage(page, pageEntries);
+    this.#tailLess(this.tailBytes);
     this.runs.clear();
     this.#waiting.tellAll(this.next);
   }
@@ -306,13 +299,13 @@ export class Partition {
       this.#dropPage(page, Math.min(pageEntries, this.persistedEnd - base));
   }
 
-  /** A checkpoint has put everything that lived below `end` into `metas`; all but `removed` of it still lives. */
+  /** A checkpoint has put everything that lived below `end` into `metas`. Of a log, all but `removed` of it still lives. */
   persisted(metas: readonly RunMeta[], end: number, removed: number): void {
     this.runs.addAll(metas, removed);
     // It may have been trimmed meanwhile.
     this.runs.trimTo(this.first);
     this.persistedEnd = end;
-    this.tailBytes -= this.snapshotBytes;
+    this.#tailLess(this.snapshotBytes);
     this.#endSnapshot();
   }
 
@@ -418,12 +411,14 @@ export class Partition {
     point(words, at, slot, position, length, bodyLength);
     if (offset < this.persistedEnd) return;
     this.tailBytes += grownBytes;
+    cache.tailBytes += grownBytes;
     if (offset < this.snapshotEnd) this.snapshotBytes += grownBytes;
   }
 
   #placeNew(offset: number, slot: number, position: number, length: number, bodyLength: number): void {
     this.#place(offset, slot, position, length, bodyLength);
     this.tailBytes += length;
+    this.#context.cache.tailBytes += length;
     if (this.isDirty) return;
     this.isDirty = true;
     this.#context.appended(this);
@@ -446,6 +441,11 @@ export class Partition {
     this.#context.cache.retain(slot);
   }
 
+  #tailLess(bytes: number): void {
+    this.tailBytes -= bytes;
+    this.#context.cache.tailLess(bytes);
+  }
+
   /** Drops from memory the entries that end in [start, end). */
   #dropRange(start: number, end: number): void {
     for (const page of pagesIn(this.pages, Math.floor(start / pageEntries), Math.floor((end - 1) / pageEntries))) {
@@ -459,7 +459,7 @@ export class Partition {
     const offset = page.base + at / 4;
     if (offset >= this.persistedEnd) {
       const length = page.words[at + 2]!;
-      this.tailBytes -= length;
+      this.#tailLess(length);
       if (offset < this.snapshotEnd) this.snapshotBytes -= length;
     }
     this.#context.cache.release(page.words[at]! - 1);

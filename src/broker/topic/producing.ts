@@ -15,12 +15,15 @@ import {
   type ProducerView,
 } from "../batch.ts";
 import type { QueueState } from "../catalog/queue-state.ts";
+import { commitId, idsMaxOf } from "../catalog/remembered-ids.ts";
 import type { Core } from "../core.ts";
 import { record } from "../durability/records.ts";
+import type { ReplayedIds } from "../durability/replayed-ids.ts";
 import { readU48, writeU48 } from "../entry.ts";
 import { appendBatch, assertOffsets, batchRecordBytes } from "./append-batch.ts";
 import { Producers } from "./producers.ts";
 import { type Transaction, Transactions, type TransactionsJson } from "./transactions.ts";
+import { UndecidedIds } from "./undecided-ids.ts";
 
 const producedBytes = 42;
 const endedBytes = 28;
@@ -78,15 +81,17 @@ export class Producing {
     const { partition, subscription } = this.#queue;
     const base = partition.next;
     this.#core.commit.atomically(() => {
-      if (subscription !== undefined) subscription.undecided.isHolding = produced.isTransactional;
+      const ids = produced.isTransactional ? this.#newIds(produced.producerId) : undefined;
+      if (subscription !== undefined) subscription.undecided.begin(produced.isTransactional, ids);
       try {
         publish();
       } finally {
-        if (subscription !== undefined) subscription.undecided.isHolding = false;
+        if (subscription !== undefined) subscription.undecided.begin(false, undefined);
       }
       if (partition.isDurable) this.#core.commit.reserve(producedBytes);
       this.#write(produced, base, partition.next);
       this.#appended(produced, base, partition.next);
+      if (ids !== undefined) this.#keepIds(produced.producerId, ids.added);
     });
     return base;
   }
@@ -103,7 +108,7 @@ export class Producing {
     this.#writeEnded(producerId, producerEpoch, isCommitted, markerOffset);
     if (marker !== undefined) appendBatch(this.#core, this.#queue, marker);
     this.producers.ended(producerId, producerEpoch, this.#core.now());
-    const ended = this.#end(producerId, isCommitted, markerOffset);
+    const ended = this.#end(producerId, isCommitted, markerOffset, this.#core.now());
     if (ended === undefined) return markerOffset;
     // A log leaves it where it is, for readers to pass over; and a batch may say that it spans millions of offsets.
     if (!isCommitted && subscription !== undefined)
@@ -142,8 +147,14 @@ export class Producing {
   // ---- recovery
 
   /** Applies a record of messages that begins at `at`; answers the position behind it. */
-  static restoreProduced(producingOf: (queue: number) => Producing | undefined, buffer: Buffer, at: number): number {
-    const producing = producingOf(getU32(buffer, at + 1));
+  static restoreProduced(
+    producingOf: (queue: number) => Producing | undefined,
+    buffer: Buffer,
+    at: number,
+    ids: ReplayedIds,
+  ): number {
+    const queue = getU32(buffer, at + 1);
+    const producing = producingOf(queue);
     if (producing !== undefined) {
       const sequence = getU32(buffer, at + 16);
       const produced: Produced = {
@@ -153,7 +164,10 @@ export class Producing {
         sequence: sequence === noSequence ? -1 : sequence,
         count: getU32(buffer, at + 20),
       };
-      producing.#appended(produced, readU48(buffer, at + 24), readU48(buffer, at + 30), readU48(buffer, at + 36));
+      const start = readU48(buffer, at + 24);
+      const end = readU48(buffer, at + 30);
+      producing.#appended(produced, start, end, readU48(buffer, at + 36));
+      if (produced.isTransactional) producing.#keepIds(produced.producerId, ids.take(queue, start, end));
     }
     return at + producedBytes;
   }
@@ -165,8 +179,9 @@ export class Producing {
       const producerId = getU64(buffer, at + 5);
       const isCommitted = (buffer[at + 15]! & committed) !== 0;
       const marker = readU48(buffer, at + 16);
-      producing.producers.ended(producerId, getU16(buffer, at + 13), readU48(buffer, at + 22));
-      const ended = producing.#end(producerId, isCommitted, marker === noOffset ? -1 : marker);
+      const endedMs = readU48(buffer, at + 22);
+      producing.producers.ended(producerId, getU16(buffer, at + 13), endedMs);
+      const ended = producing.#end(producerId, isCommitted, marker === noOffset ? -1 : marker, endedMs);
       // What a queue settled by it is in the same block, as what is settled always is.
       if (ended !== undefined) producing.transactions.decided(ended);
     }
@@ -185,7 +200,7 @@ export class Producing {
 
   fromJson(json: ProducingJson): void {
     this.producers.fromTexts(typeof json.producers === "string" ? [json.producers] : json.producers);
-    this.transactions.fromJson(json);
+    this.transactions.fromJson(json, idsMaxOf(this.#queue));
   }
 
   // ---- what both ways have in common
@@ -197,9 +212,27 @@ export class Producing {
     if (isTransactional && start < end) this.transactions.append(producerId, producerEpoch, start, end, nowMs);
   }
 
-  #end(producerId: number, isCommitted: boolean, markerOffset: number): Transaction | undefined {
+  /** Ids that its open transaction is to remember. */
+  #keepIds(producerId: number, ids: Iterable<[string, number]>): void {
+    this.transactions.openOf(producerId)?.remember(ids, idsMaxOf(this.#queue));
+  }
+
+  #newIds(producerId: number): UndecidedIds | undefined {
+    const { settings, topic } = this.#queue;
+    if (settings.dedup === undefined) return undefined;
+    return new UndecidedIds(
+      idsMaxOf(this.#queue),
+      topic.partitions.map((one) => one.producing().transactions.openOf(producerId)?.ids),
+    );
+  }
+
+  #end(producerId: number, isCommitted: boolean, markerOffset: number, nowMs: number): Transaction | undefined {
     const ended = this.transactions.end(producerId);
-    if (ended === undefined || isCommitted) return ended;
+    if (ended === undefined) return undefined;
+    if (isCommitted) {
+      for (const [id, at] of ended.ids?.toJson() ?? []) commitId(this.#queue, id, at, nowMs);
+      return ended;
+    }
     const { subscription } = this.#queue;
     const lastOffset = Math.max(markerOffset, ended.ranges.ends.at(-1)! - 1);
     // A queue that keeps no history has settled them, and they are gone.

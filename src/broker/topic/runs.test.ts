@@ -57,3 +57,32 @@ test("of several runs that were written together, none that may live goes, and a
   assert.equal(runs.list.length, 2);
   assert.deepEqual([...lost], [[2, 20]]);
 });
+
+test("of a queue all that is not settled lives, be it in the segment or not, and the last of it ends the run", () => {
+  const { runs, lost } = begin();
+  const settled = new Set([3]);
+  const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
+  runs.unsettledIn = (start, end) => range(start, end).filter((offset) => !settled.has(offset)).length;
+  // Of ten offsets one was settled, and two were lost.
+  runs.addAll([{ ...metaOf(1, 0, 10), count: 7 }], 0);
+  assert.deepEqual([runs.list[0]!.live, lost.get(1)], [9, -2]);
+  for (let offset = 0; offset < 9; offset++) {
+    if (settled.has(offset)) continue;
+    settled.add(offset);
+    runs.removeAt(offset);
+  }
+  assert.deepEqual([runs.list[0]!.live, lost.get(1)], [1, 6]);
+  runs.removeRange(0, 100);
+  assert.deepEqual([runs.list, lost.get(1)], [[], 7]);
+});
+
+test("of a log what was lost when a run was written anew lives on until it is taken off", () => {
+  const { runs, lost } = begin();
+  runs.addAll([metaOf(1, 0, 10)], 4);
+  runs.replace(runs.list[0]!, [{ ...metaOf(2, 1, 9), count: 5 }]);
+  assert.deepEqual([runs.list[0]!.live, lost.get(1), lost.get(2)], [6, 10, -1]);
+  for (let offset = 1; offset < 6; offset++) runs.removeAt(offset);
+  assert.equal(runs.list.length, 1);
+  for (let offset = 6; offset < 10; offset++) runs.removeAt(offset);
+  assert.deepEqual([runs.list, lost.get(2)], [[], 5]);
+});

@@ -1,8 +1,16 @@
-/** The runs of one partition: which of its offsets are in which segment, and how many entries of each run still live. */
-import { assert } from "../../base/assert.ts";
+/**
+ * The runs of one partition: which of its offsets are in which segment, and how much of each run still lives.
+ *
+ * A run goes when nothing of it lives, and a segment when none of its runs does. So what lives has to be what will be taken off
+ * again, one by one, and not what can be read: an entry that was lost to damage is left out when its segment is written anew,
+ * and is given up like all others when its turn comes. If it did not count, it would be taken off one that is there, and the
+ * last ones would go with the run while somebody still wants them. Of a queue every offset between a run's ends lives that is
+ * not settled, in whatever way it is missing; of a log every entry that a run began with, until its owner takes it off.
+ */
+import { must } from "../../base/assert.ts";
 import type { RunMeta } from "../../log/log.ts";
 
-/** A run and what is still alive in it. */
+/** A run and how much in it is still alive, perhaps more than the segment has. */
 export interface Run {
   meta: RunMeta;
   live: number;
@@ -11,6 +19,8 @@ export interface Run {
 export class Runs {
   /** In order of offset; they do not overlap. */
   readonly list: Run[] = [];
+  /** Of a queue: how many offsets of [start, end) are not settled. Undefined: a log. */
+  unsettledIn: (start: number, end: number) => number | undefined = () => undefined;
   readonly #segmentShrank: (segment: number, entries: number) => void;
 
   /** `segmentShrank`: a segment holds less, it may be due for removal. */
@@ -25,27 +35,31 @@ export class Runs {
 
   /** Adds a run in its place, unless nothing of it lives: nothing would ever take that off the list. */
   add(meta: RunMeta, live: number): void {
-    assert(live <= meta.count, "a run holds no more than was written");
     if (live <= 0) return this.#segmentShrank(meta.segment, meta.count);
     const { list } = this;
     let at = list.length;
     while (at > 0 && list[at - 1]!.meta.firstOffset > meta.firstOffset) at--;
     list.splice(at, 0, { meta, live });
-    if (live < meta.count) this.#segmentShrank(meta.segment, meta.count - live);
+    if (live !== meta.count) this.#segmentShrank(meta.segment, meta.count - live);
   }
 
   /**
-   * Adds what all but `removed` entries of still live. Of several runs, which offsets that lie far apart make, it is not known
-   * whose those are: each counts for whole, until it is written anew or the next start counts, unless nothing is left of any.
+   * Adds what was written in one go. Of a log, all but `removed` entries of it still live; less than none: so many more were
+   * lost. Of several runs, which offsets that lie far apart make, it is not known whose those are: each counts for whole, until
+   * it is written anew or the next start counts, unless nothing is left of any.
    */
   addAll(metas: readonly RunMeta[], removed: number): void {
-    const count = metas.reduce((sum, meta) => sum + meta.count, 0);
-    const gone = metas.length === 1 || removed >= count ? removed : 0;
-    for (const meta of metas) this.add(meta, meta.count - Math.min(gone, meta.count));
+    const count = countOf(metas);
+    const gone = metas.length === 1 || removed < 0 || removed >= count ? removed : 0;
+    for (const meta of metas)
+      this.add(
+        meta,
+        this.unsettledIn(meta.firstOffset, meta.lastOffset + 1) ?? meta.count - Math.min(gone, meta.count),
+      );
   }
 
-  /** `metas` take the place of `run`, which was written anew without what had gone. */
-  replace(run: Run, metas: readonly RunMeta[], removedMeanwhile: number): void {
+  /** `metas` take the place of `run`, which was written anew without what had gone, or could not be read. */
+  replace(run: Run, metas: readonly RunMeta[]): void {
     const at = this.list.indexOf(run);
     if (at < 0) {
       for (const meta of metas) this.#segmentShrank(meta.segment, meta.count);
@@ -53,7 +67,7 @@ export class Runs {
     }
     this.list.splice(at, 1);
     this.#segmentShrank(run.meta.segment, run.live);
-    this.addAll(metas, removedMeanwhile);
+    this.addAll(metas, countOf(metas) - run.live);
   }
 
   /** First run that ends at or behind `offset`. */
@@ -89,21 +103,28 @@ export class Runs {
     if (run !== undefined && run.meta.firstOffset <= offset) this.#shrink(run, 1);
   }
 
-  /** Nor does any in [start, end). `liveIn` says how many of a range did until now. */
-  removeRange(start: number, end: number, liveIn: (start: number, end: number) => number): void {
+  /** Nor does any of a queue in [start, end): all are about to be settled. */
+  removeRange(start: number, end: number): void {
     for (let i = this.list.length - 1; i >= 0; i--) {
       const run = this.list[i]!;
       const low = Math.max(start, run.meta.firstOffset);
       const high = Math.min(end, run.meta.lastOffset + 1);
-      if (low < high) this.#shrink(run, liveIn(low, high));
+      if (low < high) this.#shrink(run, this.#unsettledOf(low, high));
     }
   }
 
-  /** Recovery, when all settlements are known: `liveIn` says how many of a range are not removed. */
-  recount(liveIn: (start: number, end: number) => number): void {
+  /** Of a queue: recovery knows all settlements by now, or history is not kept any more. */
+  recount(): void {
     for (const run of [...this.list]) {
-      const { firstOffset, lastOffset } = run.meta;
-      const live = Math.min(run.live, liveIn(firstOffset, lastOffset + 1));
+      // Less than nothing, if it was counted by entries and some were lost.
+      this.#shrink(run, run.live - this.#unsettledOf(run.meta.firstOffset, run.meta.lastOffset + 1));
+    }
+  }
+
+  /** Recovery of a log, when all that was removed is known: no more of a range live than `liveIn` says. */
+  limit(liveIn: (start: number, end: number) => number): void {
+    for (const run of [...this.list]) {
+      const live = liveIn(run.meta.firstOffset, run.meta.lastOffset + 1);
       if (live < run.live) this.#shrink(run, run.live - live);
     }
   }
@@ -124,13 +145,23 @@ export class Runs {
     this.list.length = 0;
   }
 
+  #unsettledOf(start: number, end: number): number {
+    return must(this.unsettledIn(start, end), "a log's entries go one by one, or with their run");
+  }
+
   #shrink(run: Run, entries: number): void {
-    run.live -= entries;
-    this.#segmentShrank(run.meta.segment, entries);
+    // More would be taken off the other runs of its segment.
+    const taken = Math.min(entries, run.live);
+    run.live -= taken;
+    this.#segmentShrank(run.meta.segment, taken);
     if (run.live <= 0) this.list.splice(this.list.indexOf(run), 1);
   }
 
   #drop(run: Run): void {
     if (run.live > 0) this.#segmentShrank(run.meta.segment, run.live);
   }
+}
+
+function countOf(metas: readonly RunMeta[]): number {
+  return metas.reduce((sum, meta) => sum + meta.count, 0);
 }

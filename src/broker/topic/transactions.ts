@@ -10,6 +10,7 @@
  */
 import { RangeSet } from "../../base/range-set.ts";
 import type { AbortedTransaction, OpenTransaction } from "../batch.ts";
+import { DedupWindow } from "../dedup-window.ts";
 
 export class Transaction implements OpenTransaction {
   readonly producerId: number;
@@ -18,6 +19,8 @@ export class Transaction implements OpenTransaction {
   readonly sinceMs: number;
   /** Where its messages lie. */
   readonly ranges: RangeSet;
+  /** Of its messages, where the queue remembers ids. Nobody else has seen them before it is committed. */
+  ids: DedupWindow | undefined;
 
   constructor(producerId: number, producerEpoch: number, sinceMs: number, ranges: RangeSet) {
     this.producerId = producerId;
@@ -26,11 +29,19 @@ export class Transaction implements OpenTransaction {
     this.sinceMs = sinceMs;
     this.ranges = ranges;
   }
+
+  /** They do not age: how long it takes is its producer's to say. Of more than `idsMax` it has the last. */
+  remember(ids: Iterable<[string, number]>, idsMax: number): void {
+    for (const [id, at] of ids) (this.ids ??= new DedupWindow({ windowMs: 0, maxIds: idsMax })).add(id, at);
+  }
 }
 
-/** Open ones: producer, epoch, since, ranges. Aborted ones: producer, first and last offset. And the ranges of those. */
+/**
+ * Open ones: producer, epoch, since, ranges, and if there are any, ids as restoreId() takes them. Aborted ones: producer, first
+ * and last offset. And the ranges of those.
+ */
 export interface TransactionsJson {
-  readonly open: [number, number, number, number[]][];
+  readonly open: [number, number, number, number[], [string, number][]?][];
   readonly aborted: [number, number, number][];
   readonly abortedRanges: number[];
 }
@@ -161,20 +172,18 @@ export class Transactions {
 
   toJson(): TransactionsJson {
     return {
-      open: Array.from(this.#openByProducer.values(), ({ producerId, producerEpoch, sinceMs, ranges }) => [
-        producerId,
-        producerEpoch,
-        sinceMs,
-        ranges.toList(),
-      ]),
+      open: Array.from(this.#openByProducer.values(), jsonOf),
       aborted: this.#aborted.map(({ producerId, firstOffset, lastOffset }) => [producerId, firstOffset, lastOffset]),
       abortedRanges: this.#abortedRanges.toList(),
     };
   }
 
-  fromJson({ open, aborted, abortedRanges }: TransactionsJson): void {
-    for (const [producerId, epoch, sinceMs, ranges] of open.toSorted((a, b) => a[3][0]! - b[3][0]!)) {
-      this.#begin(new Transaction(producerId, epoch, sinceMs, RangeSet.fromList(ranges)));
+  /** `idsMax`: of ids of one. */
+  fromJson({ open, aborted, abortedRanges }: TransactionsJson, idsMax: number): void {
+    for (const [producerId, epoch, sinceMs, ranges, ids] of open.toSorted((a, b) => a[3][0]! - b[3][0]!)) {
+      const transaction = new Transaction(producerId, epoch, sinceMs, RangeSet.fromList(ranges));
+      this.#begin(transaction);
+      transaction.remember(ids ?? [], idsMax);
     }
     this.#aborted = aborted.map(([producerId, firstOffset, lastOffset]) => ({ producerId, firstOffset, lastOffset }));
     this.#countLasts(0);
@@ -203,4 +212,10 @@ export class Transactions {
     }
     return low;
   }
+}
+
+function jsonOf({ producerId, producerEpoch, sinceMs, ranges, ids }: Transaction): TransactionsJson["open"][number] {
+  const json: TransactionsJson["open"][number] = [producerId, producerEpoch, sinceMs, ranges.toList()];
+  if (ids !== undefined) json.push(ids.toJson());
+  return json;
 }

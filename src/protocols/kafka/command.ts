@@ -78,7 +78,7 @@ export interface CallerConnection {
   software: string;
   /** Its login, for the commands of SASL. */
   readonly login: ConnectionLogin;
-  /** Handles none of its requests until `release`: for a login that is being judged. */
+  /** Handles none of its requests until `release`: for a login that is being judged, for a request that takes several turns. */
   hold(): void;
   release(): void;
   /** Ends it, saying why in the log; what was answered goes out first. */

@@ -76,6 +76,8 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   #hasProduced = false;
   #isAwaitingCommit = false;
   #isWriting = false;
+  /** By commands. */
+  #holds = 0;
   /** It has asked for some, and the request for which it did is there. */
   #hasRoom = false;
   #isRoomUsed = false;
@@ -258,15 +260,18 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
   }
 
   hold(): void {
+    this.#holds++;
     this.#intake.hold();
   }
 
   release(): void {
+    this.#holds--;
     this.#intake.release();
   }
 
-  /** For the rest of a request that has begun to come in. */
+  /** For the rest of a request that has begun to come in. Until the one before is done, that one has its place. */
   #makeRoom(): void {
+    if (this.#holds > 0) return;
     const bytes = this.#frames.keptBytes > 0 ? this.#framing.bytes : 0;
     if (bytes === 0 && !this.#hasRoom) return;
     const { room, clock } = this.server;
@@ -279,7 +284,7 @@ export class KafkaConnection implements Connection, CallerConnection, FrameHandl
 
   #isTooSlow(): boolean {
     const { room, clock } = this.server;
-    if (!this.#intake.isPausedFor(pauses.congested))
+    if (!this.#intake.isPausedFor(pauses.congested) && this.#holds === 0)
       return room.isTooSlow(this, this.#frames.keptBytes, clock.elapsedMs());
     room.excuse(this, clock.elapsedMs());
     return false;

@@ -26,6 +26,7 @@ import { LiveConnections } from "./live.ts";
 import { ForeignBatches } from "./mapping/foreign-batches.ts";
 import { nobody } from "./nobody.ts";
 import { ProducerIds } from "./producing/producer-ids.ts";
+import { Recompressions } from "./producing/recompression.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { BrokerDefaults } from "./topics/broker-defaults.ts";
 import { Topics } from "./topics/topics.ts";
@@ -84,8 +85,10 @@ export class KafkaServer {
   readonly brokerDefaults: BrokerDefaults;
   readonly transactions: Transactions;
   readonly foreignEntries: ForeignEntries;
-  /** Of opening stored batches for an answer. */
+  /** Of opening batches: stored ones for an answer, and those that come and must be looked into. */
   readonly opening: TurnShare;
+  /** Of batches that come. */
+  readonly recompressions: Recompressions;
   readonly fetchSessions: FetchSessions = new FetchSessions(this);
   readonly producerIds: ProducerIds;
   readonly groups: Groups;
@@ -104,6 +107,7 @@ export class KafkaServer {
     this.authority = options.authority;
     this.clock = options.clock;
     this.opening = new TurnShare(options.clock);
+    this.recompressions = new Recompressions(this.opening);
     this.random = options.random;
     this.logger = options.logger;
     this.log = new LimitedLog(options.logger, options.clock);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createServer, request as requestOf, type IncomingMessage } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
-import { systemClock } from "../../base/clock.ts";
+import { AssertionError } from "../../base/assert.ts";
+import { systemClock, VirtualClock, type Clock } from "../../base/clock.ts";
 import { silentLogger, type Logger } from "../../observe/log.ts";
 import { serveHttp, type Answerer, type BodyWriter } from "./http-handler.ts";
 
@@ -11,9 +12,10 @@ async function serve(
   answer: Answerer,
   bodiesBytesMax?: number,
   logger: Logger = silentLogger,
+  clock: Clock = systemClock(),
 ): Promise<number> {
   const options = {
-    clock: systemClock(),
+    clock,
     logger,
     ...(bodiesBytesMax !== undefined && { bodiesBytesMax }),
   };
@@ -143,6 +145,24 @@ test("an answerer that fails is a 500 that tells nothing of it", async (t) => {
   const { status, text } = await tell(port, "GET", "/");
   assert.equal(status, 500);
   assert.ok(!text.includes("42"));
+});
+
+test("a broken invariant is not answered: it is thrown where nobody catches it", async (t) => {
+  const broken = (): never => {
+    throw new AssertionError("the floor is below the cursor");
+  };
+  const answers: readonly Answerer[] = [
+    broken,
+    () => ({ status: 200, body: { [Symbol.iterator]: broken } }),
+    () => ({ status: 200, body: () => Promise.resolve().then(broken) }),
+  ];
+  for (const answer of answers) {
+    // What it defers is only run when it is told to, which is where it throws.
+    const clock = new VirtualClock();
+    const port = await serve(t, answer, undefined, silentLogger, clock);
+    assert.equal(await talk(port, "GET / HTTP/1.1\r\nhost: x\r\n\r\n"), "");
+    assert.throws(() => clock.runDeferred(), AssertionError);
+  }
 });
 
 test("who cuts off a body that is written by itself is a line in the log, and no error", async (t) => {

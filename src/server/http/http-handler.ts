@@ -7,10 +7,12 @@
  *   that are being read at a time have a bound together. A request whose body was not read to its end ends its connection.
  * - An answer is text, bytes, or pieces of text that are made while they are sent: one piece a turn of the event loop, and none
  *   while the peer does not read. So a list of 10,000 things costs neither memory for all of it nor a long turn.
- * - Whatever an answerer throws becomes a 500 without details, and a line in the log with them.
+ * - Whatever an answerer throws becomes a 500 without details, and a line in the log with them; but for a broken invariant,
+ *   which ends the process here as anywhere else: what it left behind must not get to the disk.
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { AssertionError } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { HttpHandler } from "../http-listener.ts";
@@ -82,7 +84,8 @@ export function serveHttp(answer: Answerer, options: ServeOptions): HttpHandler 
     // A peer that has gone already has no address any more, and nobody would hear the answer.
     if (incoming.socket.remoteAddress === undefined) return;
     void respond(incoming, response).catch((error: unknown) => {
-      if (error instanceof PeerGone)
+      if (error instanceof AssertionError) passOn(error);
+      else if (error instanceof PeerGone)
         logger.info("an HTTP answer was cut off by its reader", { path: pathOf(incoming) });
       else logger.error("an HTTP answer could not be written", { error });
       response.destroy();
@@ -94,6 +97,7 @@ export function serveHttp(answer: Answerer, options: ServeOptions): HttpHandler 
     try {
       answered = await answer(requestOf(incoming, response, reader));
     } catch (error) {
+      if (error instanceof AssertionError) throw error;
       logger.error("an HTTP request failed", { method: incoming.method, path: pathOf(incoming), error });
       answered = failure;
     }
@@ -102,6 +106,13 @@ export function serveHttp(answer: Answerer, options: ServeOptions): HttpHandler 
     if (!incoming.complete && hasBody(incoming)) response.setHeader("connection", "close");
     await write(answered, incoming, response, options);
     if (!incoming.complete) incoming.resume();
+  }
+
+  /** To where nobody catches it. */
+  function passOn(error: AssertionError): void {
+    clock.defer(() => {
+      throw error;
+    });
   }
 }
 

@@ -106,6 +106,10 @@ export class BatchView {
   get maxTimestampMs(): number {
     return getI64(this.buffer, this.start + batchAt.maxTimestamp);
   }
+  /** False: it says no greatest time, or one before its first, as some clients do; its records may be of any time. */
+  get knowsGreatestTime(): boolean {
+    return this.maxTimestampMs >= this.baseTimestampMs || this.isLogAppendTime;
+  }
   /** -1: nobody who numbers. */
   get producerId(): number {
     return getI64(this.buffer, this.start + batchAt.producerId);

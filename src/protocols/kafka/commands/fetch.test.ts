@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { plainQueue } from "../../../broker/test-broker.suite.ts";
+import { compressions } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
 import { BatchView } from "../codec/record-batch.ts";
 import { buildBatch } from "../codec/record-models.suite.ts";
@@ -84,12 +86,13 @@ interface Answer {
 }
 
 /** What is asked of a partition's offsets, which takes some turns: the answer, and how many. */
-async function askOffset(house: KafkaHouse, client: KafkaClient, timestamp: number) {
-  client.ask(listOffsets, 7, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, timestamp }] }] });
+async function askOffset(house: KafkaHouse, client: KafkaClient, timestamp: number, name = "t") {
+  client.ask(listOffsets, 7, { topics: [{ name, partitions: [{ partitionIndex: 0, timestamp }] }] });
   for (let turns = 0; turns < 500; turns++) {
     const [answer] = client.take();
     if (answer !== undefined) {
-      const { topics } = answer.response as { topics: { partitions: { offset: number; timestamp: number }[] }[] };
+      type Found = { readonly errorCode: number; readonly offset: number; readonly timestamp: number };
+      const { topics } = answer.response as { topics: { partitions: Found[] }[] };
       return { ...topics[0]!.partitions[0]!, turns };
     }
     for (let step = 0; step < 20; step++) await Promise.resolve();
@@ -384,13 +387,61 @@ test("no offset that was cut off is told, whatever the batch says in which it wa
   assert.deepEqual(await ask(3), [3, 5000]);
 });
 
+/** Of records at these times, whose header says that this is the greatest. */
+function batchSaying(maxMs: number, times: readonly number[], compression: number = compressions.none): Buffer {
+  const batch = buildBatch(
+    times.map((timestampMs, offset) => ({ offset, timestampMs, key: null, value: Buffer.from("x"), headers: [] })),
+    compression,
+  );
+  new BatchView().set(batch, 0).setMaxTimestamp(false, maxMs);
+  return batch;
+}
+
+test("a batch's greatest time is that of its records, whatever its header says: they are found by theirs", async () => {
+  const { house, client } = await open();
+  const start = Date.UTC(2020, 0, 1);
+  sendBatch(client, batchSaying(-1, [start]));
+  sendBatch(client, batchSaying(start + 1, [start + 9000, start + 1]));
+  sendBatch(client, batchSaying(start + 600_000, [start + 2]));
+  assert.equal((await askOffset(house, client, start)).offset, 0);
+  assert.equal((await askOffset(house, client, start + 5000)).offset, 1);
+  assert.equal((await askOffset(house, client, start + 9001)).offset, -1);
+  assert.equal((await askOffset(house, client, -3)).offset, 1);
+  const view = new BatchView();
+  const stored = client.call(fetch, 11, request([{}], {})).responses[0]!.partitions[0]!.records!;
+  const said: [number, boolean][] = [];
+  for (let at = 0; at < stored.length; at = view.end) {
+    view.set(stored, at);
+    said.push([view.maxTimestampMs - start, view.crc === view.computedCrc()]);
+  }
+  assert.deepEqual(said, [
+    [0, true],
+    [9000, true],
+    [2, true],
+  ]);
+});
+
+test("a compressed batch that says no greatest time is looked into when a time is asked for", async () => {
+  const { house, client } = await open();
+  const start = Date.UTC(2020, 0, 1);
+  house.clock.advance(1000);
+  sendBatch(client, batchSaying(start + 1, [start, start + 1], compressions.gzip));
+  sendBatch(client, batchSaying(-1, [start + 100, start + 200], compressions.gzip));
+  sendBatch(client, batchSaying(start + 300, [start + 300], compressions.gzip));
+  for (const [ms, offset] of [
+    [50, 2],
+    [150, 3],
+    [250, 4],
+    [301, -1],
+  ] as const)
+    assert.equal((await askOffset(house, client, start + ms)).offset, offset, `${ms} ms`);
+});
+
 test("batches that take long to open are opened in a turn each", async () => {
   const { house, client } = await open();
   const start = Date.UTC(2020, 0, 1);
   for (let i = 0; i < 40; i++) {
-    const batch = batchOf(["a"]);
-    new BatchView().set(batch, 0).setMaxTimestamp(false, start + 1000);
-    sendBatch(client, batch);
+    sendBatch(client, batchSaying(start + 1000, [start], compressions.gzip));
   }
   const { offset, turns } = await askOffset(house, client, start + 500);
   assert.equal(offset, -1, "what they say of themselves is not so");
@@ -429,6 +480,52 @@ test("the message of the greatest time is found, also where time goes back", asy
   assert.deepEqual(await ask(), [4, 5002]);
   at(6000, "g");
   assert.deepEqual(await ask(), [6, 6000]);
+  // Of several, the first.
+  at(6000, "h");
+  assert.deepEqual(await ask(), [6, 6000]);
+  sendBatch(client, batchSaying(start + 7000, [start + 7000, start + 7000, start + 1]));
+  sendBatch(client, batchSaying(start + 7000, [start + 7000]));
+  at(400, "i");
+  assert.deepEqual(await ask(), [8, 7000]);
+});
+
+test("what is stored one by one is found by when it came, and answered with the time that a fetch shows", async () => {
+  const { house, client } = await open();
+  const queue = house.core.namespace("/")!.createQueue("work", plainQueue, {});
+  const start = house.core.clock.now();
+  for (const ageMs of [5000, 1_000_000, 20]) {
+    house.clock.advance(1000);
+    const records = batchOf(["x"], {}, house.core.clock.now() - ageMs);
+    client.call(produce, 9, { acks: 1, topicData: [{ name: "work", partitionData: [{ index: 0, records }] }] });
+  }
+  const from = queue.visibleEnd - 3;
+  const ask = async (timestamp: number) => {
+    const found = await askOffset(house, client, timestamp, "work");
+    return [found.offset - from, found.timestamp - start];
+  };
+  assert.deepEqual(await ask(start + 1), [0, -4000]);
+  assert.deepEqual(await ask(start + 1001), [1, -998_000]);
+  assert.deepEqual(await ask(start + 2001), [2, 2980]);
+  assert.deepEqual(await ask(-3), [2, 2980]);
+});
+
+test("what was looked for and could not be read is not said to be nowhere: the client is to ask again", async () => {
+  const { house, client } = await open();
+  send(client, ["a", "b"]);
+  const queue = house.core.namespace("/")!.queue("t")!;
+  // Memory is so short that what was loaded is gone when it is looked at.
+  queue.read = (offset) => offset;
+  queue.load = (_offset, done) => house.clock.defer(done);
+  for (const timestamp of [0, -3])
+    assert.equal((await askOffset(house, client, timestamp)).errorCode, errorCode.KAFKA_STORAGE_ERROR);
+  const lines = house.logged.filter(({ message }) => message === "an offset could not be looked up by time");
+  assert.deepEqual(
+    lines.map(({ level, fields }) => [level, fields["topic"], fields["partition"]]),
+    [
+      ["warn", "t", 0],
+      ["warn", "t", 0],
+    ],
+  );
 });
 
 test("records are deleted up to an offset that is there", async () => {

@@ -98,17 +98,34 @@ function find(
     case earliestPendingUpload:
       return { partitionIndex };
     case greatestTime:
-      return whenFound(asked, queue, findGreatestTime(queue, end, call.server.broker.clock.now() + aheadMsMax, call));
+      return whenFound(
+        call,
+        asked,
+        queue,
+        findGreatestTime(queue, end, call.server.broker.clock.now() + aheadMsMax, call),
+      );
     default:
-      return whenFound(asked, queue, findByTime(queue, end, timestamp, call));
+      return whenFound(call, asked, queue, findByTime(queue, end, timestamp, call));
   }
 }
 
-/** While it is looked for on disk, the topic may go, or what is retained of it: the client asks again. */
-function whenFound(asked: Asked, queue: Queue, finding: Promise<FoundMessage | undefined>): Promise<PartitionAnswer> {
-  const gone = (): PartitionAnswer =>
-    refused(asked, queue.isDeleted ? errorCode.UNKNOWN_TOPIC_OR_PARTITION : errorCode.KAFKA_STORAGE_ERROR);
-  return finding.then((found) => (queue.isDeleted ? gone() : shown(asked, found)), gone);
+/** While it is looked for on disk, the topic may go, or what is looked for cannot be read: the client asks again. */
+function whenFound(
+  { server }: Call,
+  asked: Asked,
+  queue: Queue,
+  finding: Promise<FoundMessage | undefined>,
+): Promise<PartitionAnswer> {
+  return finding.then(
+    (found) => (queue.isDeleted ? refused(asked, errorCode.UNKNOWN_TOPIC_OR_PARTITION) : shown(asked, found)),
+    (error: unknown) => {
+      if (queue.isDeleted) return refused(asked, errorCode.UNKNOWN_TOPIC_OR_PARTITION);
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      const fields = { topic: queue.name, partition: asked.partitionIndex, reason };
+      server.log.warn("an offset could not be looked up by time", fields);
+      return refused(asked, errorCode.KAFKA_STORAGE_ERROR);
+    },
+  );
 }
 
 function at({ partitionIndex }: Asked, offset: number): PartitionAnswer {
@@ -117,7 +134,7 @@ function at({ partitionIndex }: Asked, offset: number): PartitionAnswer {
 
 function shown({ partitionIndex }: Asked, found: FoundMessage | undefined): PartitionAnswer {
   if (found === undefined) return { partitionIndex };
-  return { partitionIndex, timestamp: found.timestampMs, offset: found.offset, leaderEpoch: 0 };
+  return { partitionIndex, timestamp: found.shownMs, offset: found.offset, leaderEpoch: 0 };
 }
 
 function refused({ partitionIndex }: Asked, code: number): PartitionAnswer {

@@ -204,6 +204,44 @@ test("LogAppendTime: the batch gets the broker's time, and a checksum that is ri
   assert.equal(view.crc, view.computedCrc());
 });
 
+test("LogAppendTime: a batch that comes twice is answered with the time at which it was taken", async () => {
+  const { house, client } = await withTopic({ "message.timestamp.type": "LogAppendTime" });
+  const { producerId } = client.call(initProducerId, 3, { transactionalId: null, transactionTimeoutMs: 0 });
+  const numbered = (baseSequence: number): Buffer =>
+    batchOf(["a", "b"], { producerId, producerEpoch: 0, baseSequence });
+  const first = send(client, numbered(0));
+  house.clock.advance(5000);
+  const second = send(client, numbered(2));
+  house.clock.advance(5000);
+  for (const [sequence, { baseOffset, logAppendTimeMs }] of [
+    [0, first],
+    [2, second],
+  ] as const) {
+    const again = send(client, numbered(sequence));
+    assert.deepEqual([again.baseOffset, again.logAppendTimeMs], [baseOffset, logAppendTimeMs]);
+  }
+  assert.equal(second.logAppendTimeMs - first.logAppendTimeMs, 5000);
+});
+
+test("what has to be opened waits for the share of a turn that opening has; what is only copied does not", async () => {
+  const { house, client } = await withTopic({ "cleanup.policy": "compact" });
+  house.core.namespace("/")!.createQueue("work", plainQueue, {});
+  client.call(createTopics, 5, { topics: [{ name: "plain", numPartitions: 1, replicationFactor: 1 }] });
+  const deferred: (() => void)[] = [];
+  house.clock.defer = (run) => void deferred.push(run);
+  const nextOf = (name: string): number => house.core.namespace("/")!.queue(name)!.nextOffset;
+  const before = nextOf("work");
+  house.server.opening.spent(1000);
+  for (const name of ["t", "work", "plain"]) {
+    const one = house.client();
+    const topicData = [{ name, partitionData: [{ index: 0, records: batchOf(["k=v"]) }] }];
+    one.connection.receive(one.requestBytes(produce, 9, { acks: -1, topicData }));
+  }
+  assert.deepEqual([nextOf("t"), nextOf("work"), nextOf("plain")], [0, before, 1]);
+  for (const run of deferred.splice(0)) run();
+  assert.deepEqual([nextOf("t"), nextOf("work"), nextOf("plain")], [1, before + 1, 1]);
+});
+
 test("a compacted topic takes no record without a key, and says which", async () => {
   const { client } = await withTopic({ "cleanup.policy": "compact" });
   assert.equal(send(client, batchOf(["k=v"])).errorCode, 0);
@@ -253,19 +291,179 @@ test("times far ahead are refused", async () => {
   assert.equal(refused.recordErrors.length, 1);
 });
 
-test("what is beyond a second of work in one request is to be tried again", async () => {
+test("the times of the records are judged, not those that the header says; of compressed ones the header's are believed", async () => {
+  const { house, client } = await withTopic({ "message.timestamp.before.max.ms": "10000" });
+  const now = house.core.clock.now();
+  const times = (baseMs: number, maxMs: number, ms: number, compression: number = compressions.none): number => {
+    const builder = new BatchBuilder();
+    builder.begin(0, baseMs);
+    builder.record(0, ms);
+    builder.noKey();
+    builder.noValue();
+    builder.headers(0);
+    builder.finish(compression, 0, maxMs);
+    return send(
+      client,
+      changed(builder.copy(), (batch) => batch.writeBigInt64BE(BigInt(maxMs), 35)),
+    ).errorCode;
+  };
+  const { gzip } = compressions;
+  const { NONE, INVALID_TIMESTAMP } = errorCode;
+  assert.equal(times(now, -1, now + 7_200_000), INVALID_TIMESTAMP);
+  assert.equal(times(now, now, now - 20_000), INVALID_TIMESTAMP);
+  assert.equal(times(now - 20_000, now + 7_200_000, now), NONE);
+  // Who says no time is not late.
+  assert.equal(times(-1, -1, -1), NONE);
+  assert.equal(times(-1, -1, -1, gzip), NONE);
+  assert.equal(times(now, -1, now, gzip), NONE);
+  assert.equal(times(now - 20_000, now, now, gzip), INVALID_TIMESTAMP);
+  assert.equal(times(now + 7_200_000, -1, now, gzip), INVALID_TIMESTAMP);
+});
+
+test("records are refused in Kafka's words", async () => {
+  const { house, client } = await withTopic({ "cleanup.policy": "compact" });
+  const keyless = send(client, batchOf(["a", "k=b", "c", "d", "e"]));
+  const noKey = "Compacted topic cannot accept message without key in topic partition t-0";
+  assert.deepEqual(
+    keyless.recordErrors.map(({ batchIndex, batchIndexErrorMessage }) => [batchIndex, batchIndexErrorMessage]),
+    [0, 2, 3, 4].map((index) => [index, noKey]),
+  );
+  const shown = [0, 2, 3].map((index) => `RecordError(batchIndex=${index}, message='${noKey}')`).join(", ");
+  assert.equal(
+    keyless.errorMessage,
+    `One or more records have been rejected due to 4 record errors in total, and only showing the first three errors at most: [${shown}]`,
+  );
+  const now = house.core.clock.now();
+  const late = send(client, batchOf(["k=a", "k=b"], {}, now + 3_600_000));
+  assert.equal(late.errorMessage, "One or more records have been rejected due to invalid timestamp");
+  const from = BigInt(now) - (2n ** 63n - 1n);
+  assert.deepEqual(late.recordErrors, [
+    {
+      batchIndex: 1,
+      batchIndexErrorMessage: `Timestamp ${now + 3_600_001} of message with offset 1 is out of range. The timestamp should be within [${from}, ${now + 3_600_000}]`,
+    },
+  ]);
+});
+
+test("a request that is a lot of work is done in several turns, and what comes behind it on the connection waits for it", async () => {
+  const { house, client } = await withTopic();
+  const other = house.client();
+  let elapsedMs = 0;
+  house.clock.elapsedMs = () => (elapsedMs += 6);
+  const partitionData = ["a", "b", "c", "d", "e", "f"].map((value) => ({ index: 0, records: batchOf([value]) }));
+  const deferred: (() => void)[] = [];
+  house.clock.defer = (run) => void deferred.push(run);
+  const turn = (): void => {
+    for (const run of deferred.splice(0)) run();
+  };
+  const queue = house.core.namespace("/")!.queue("t")!;
+  const requests = [{ topicData: [{ name: "t", partitionData }] }, { topicData: [{ name: "t", partitionData }] }];
+  const bytes = Buffer.concat(requests.map((body) => client.requestBytes(produce, 9, { acks: -1, ...body })));
+  client.connection.receive(bytes);
+  bytes.fill(0);
+  const grown = [queue.nextOffset];
+  other.connection.receive(
+    other.requestBytes(produce, 9, { acks: -1, topicData: [{ name: "t", partitionData: partitionData.slice(0, 1) }] }),
+  );
+  for (let turns = 0; turns < 100 && queue.nextOffset < 13; turns++) {
+    turn();
+    if (queue.nextOffset > grown.at(-1)!) grown.push(queue.nextOffset);
+  }
+  assert.deepEqual([grown[0], grown.at(-1)], [3, 13]);
+  assert.ok(grown.length >= 4, grown.join(", "));
+  while (deferred.length > 0) turn();
+  const offsets = client.take().map(({ response }) => {
+    const { responses } = response as {
+      responses: { partitionResponses: { errorCode: number; baseOffset: number }[] }[];
+    };
+    return responses[0]!.partitionResponses.map(({ errorCode: code, baseOffset }) => [code, baseOffset]);
+  });
+  assert.deepEqual(offsets, [
+    [0, 1, 2, 4, 5, 6].map((offset) => [errorCode.NONE, offset]),
+    [7, 8, 9, 10, 11, 12].map((offset) => [errorCode.NONE, offset]),
+  ]);
+});
+
+test("what is left of a request after ten seconds of work is to be tried again, and what is behind it in its producer's order waits for it", async () => {
+  const { house, client } = await withTopic();
+  const { producerId } = client.call(initProducerId, 3, { transactionalId: null, transactionTimeoutMs: 0 });
+  const numbered = (baseSequence: number): Buffer => batchOf(["a"], { producerId, producerEpoch: 0, baseSequence });
+  let elapsedMs = 0;
+  house.clock.elapsedMs = () => elapsedMs;
+  const deferred: (() => void)[] = [];
+  house.clock.defer = (run) => void deferred.push(run);
+  house.core.namespace("/")!.createQueue("work", plainQueue, {});
+  house.server.opening.spent(1000);
+  const topicData = [
+    { name: "t", partitionData: [{ index: 0, records: batchOf(["x"]) }] },
+    { name: "work", partitionData: [{ index: 0, records: numbered(0) }] },
+  ];
+  client.connection.receive(client.requestBytes(produce, 9, { acks: -1, topicData }));
+  elapsedMs = 10_001;
+  while (deferred.length > 0) deferred.shift()!();
+  const codes = (): number[] =>
+    client.take().flatMap(({ response }) => {
+      const { responses } = response as { responses: { partitionResponses: { errorCode: number }[] }[] };
+      return responses.map(({ partitionResponses }) => partitionResponses[0]!.errorCode);
+    });
+  assert.deepEqual(codes(), [errorCode.NONE, errorCode.REQUEST_TIMED_OUT]);
+  const sendTo = (records: Buffer): number => {
+    client.connection.receive(
+      client.requestBytes(produce, 9, {
+        acks: -1,
+        topicData: [{ name: "work", partitionData: [{ index: 0, records }] }],
+      }),
+    );
+    while (deferred.length > 0) deferred.shift()!();
+    return codes()[0]!;
+  };
+  assert.equal(sendTo(numbered(1)), errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER);
+  assert.equal(sendTo(numbered(0)), errorCode.NONE);
+  assert.equal(sendTo(numbered(1)), errorCode.NONE);
+});
+
+test("a large request keeps its room until it is done", async () => {
+  const { house, client } = await withTopic();
+  house.core.namespace("/")!.createQueue("work", plainQueue, {});
+  const deferred: (() => void)[] = [];
+  house.clock.defer = (run) => void deferred.push(run);
+  const records = batchOf(["x".repeat(200_000)]);
+  const bytes = client.requestBytes(produce, 9, {
+    acks: -1,
+    topicData: [{ name: "work", partitionData: [{ index: 0, records }] }],
+  });
+  const { room, opening } = house.server;
+  opening.spent(1000);
+  client.connection.receive(bytes.subarray(0, 100_000));
+  assert.equal(room.takenBytes, bytes.length);
+  // Somebody waits for room, so who is slow has to go.
+  const others = [{ roomMade: (): void => undefined }, { roomMade: (): void => undefined }] as const;
+  assert.deepEqual(
+    others.map((other) => room.take(other, 200 << 20, house.clock.elapsedMs())),
+    [true, false],
+  );
+  house.clock.advance(9000);
+  client.connection.receive(bytes.subarray(100_000));
+  assert.equal(room.takenBytes, bytes.length + (200 << 20));
+  house.clock.advance(9000);
+  client.connection.tick(house.clock.now());
+  assert.equal(client.isEnded, false, "it is not the client that is slow");
+  while (deferred.length > 0) deferred.shift()!();
+  assert.equal(room.takenBytes, 200 << 20);
+  assert.equal(house.core.namespace("/")!.queue("work")!.readyCount, 1);
+});
+
+test("who goes while its request is at work is not waited for", async () => {
   const { house, client } = await withTopic();
   let elapsedMs = 0;
-  house.clock.elapsedMs = () => (elapsedMs += 300);
-  const partitionData = ["a", "b", "c", "d"].map((value) => ({ index: 0, records: batchOf([value]) }));
-  const { responses } = client.call(produce, 9, { acks: -1, timeoutMs: 1, topicData: [{ name: "t", partitionData }] });
-  assert.deepEqual(
-    responses[0]!.partitionResponses.map(({ errorCode: code, baseOffset }) => [code, baseOffset]),
-    [
-      [errorCode.NONE, 0],
-      [errorCode.NONE, 1],
-      [errorCode.NONE, 2],
-      [errorCode.REQUEST_TIMED_OUT, -1],
-    ],
-  );
+  house.clock.elapsedMs = () => (elapsedMs += 15);
+  const deferred: (() => void)[] = [];
+  house.clock.defer = (run) => void deferred.push(run);
+  const partitionData = ["a", "b", "c", "d", "e", "f"].map((value) => ({ index: 0, records: batchOf([value]) }));
+  client.connection.receive(client.requestBytes(produce, 9, { acks: -1, topicData: [{ name: "t", partitionData }] }));
+  const queue = house.core.namespace("/")!.queue("t")!;
+  const before = queue.nextOffset;
+  client.destroy();
+  while (deferred.length > 0) deferred.shift()!();
+  assert.equal(queue.nextOffset, before);
 });

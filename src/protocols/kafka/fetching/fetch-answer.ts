@@ -23,6 +23,8 @@ export interface ForeignEntries {
   readonly bytes: number;
   /** The batch. */
   finish(): Buffer;
+  /** The time that a message has in its batch. */
+  timeOf(entry: Entry): number;
 }
 
 const noTransactions: readonly AbortedTransaction[] = [];

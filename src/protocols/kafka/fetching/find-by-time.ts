@@ -7,6 +7,9 @@
  * that all who ask have of it, and nothing more is looked for when who asked has gone.
  *
  * A log may be cut within a batch: its messages before the cut are there to read, and are not found.
+ *
+ * What is stored one by one is looked for by when it came, since no index knows more; a fetch shows the time that its maker
+ * gave it, and that is what is answered.
  */
 
 import type { Entry, Queue } from "../../../broker/api.ts";
@@ -17,7 +20,10 @@ import type { Call } from "../command.ts";
 
 export interface FoundMessage {
   readonly offset: number;
+  /** By which it was found. */
   readonly timestampMs: number;
+  /** As a fetch shows it. */
+  readonly shownMs: number;
 }
 
 /** For whom it is looked for. */
@@ -34,18 +40,20 @@ const nothing: Buffer = Buffer.alloc(0);
 const view = new BatchView();
 const reader = new RecordReader();
 
-/** Undefined: there is none below `end`. */
+/** Undefined: there is none below `end`. Fails where it could not be read. */
 export async function findByTime(
   queue: Queue,
   end: number,
   timeMs: number,
-  { server, connection }: Asker,
+  asker: Asker,
 ): Promise<FoundMessage | undefined> {
+  const { server, connection } = asker;
   let at = await queue.offsetAtTime(timeMs);
   let loads = 0;
-  while (at < end && loads < loadsMax && !connection.isClosed) {
+  while (at < end && !connection.isClosed) {
+    assertReadable(loads);
     const from = at;
-    const { found, next, isInterrupted } = await server.opening.take(() => lookOn(queue, from, end, timeMs));
+    const { found, next, isInterrupted } = await server.opening.take(() => lookOn(queue, from, end, timeMs, asker));
     if (found !== undefined) return found;
     if (next >= end) return undefined;
     loads = next > at ? 0 : loads + 1;
@@ -64,7 +72,7 @@ interface Piece {
 }
 
 /** From `at` on, until a batch was opened. */
-function lookOn(queue: Queue, at: number, end: number, timeMs: number): Piece {
+function lookOn(queue: Queue, at: number, end: number, timeMs: number, asker: Asker): Piece {
   const start = Math.max(at, queue.firstOffset);
   let found: FoundMessage | undefined;
   let looks = 0;
@@ -76,15 +84,20 @@ function lookOn(queue: Queue, at: number, end: number, timeMs: number): Piece {
     }
     looks++;
     if (!mayHave(entry, timeMs)) return true;
-    found = firstOfTime(entry, start, timeMs);
+    found = firstOfTime(entry, start, timeMs, asker);
     if (entry.isBatch) looks = looksPerTurn;
     return found === undefined;
   });
   return { found, next, isInterrupted };
 }
 
+/** To say that there is nothing would be worse: a consumer would go to the end, past what is there. */
+function assertReadable(loads: number): void {
+  if (loads >= loadsMax) throw new Error(`what was loaded was gone again, ${loads} times`);
+}
+
 /**
- * The message of the greatest time. That is in the newest entry as a rule; else times are halved until there is one left at
+ * The message of the greatest time; of several, the first. That is in the newest entry as a rule; else times are halved until there is one left at
  * which something is found. What is more than an hour ahead counts for an hour, as everywhere in the core.
  *
  * @param latestMs no message is of a later time.
@@ -97,7 +110,11 @@ export async function findGreatestTime(
 ): Promise<FoundMessage | undefined> {
   if (queue.firstOffset >= end) return undefined;
   const newest = await greatestAt(queue, end, end - 1, asker);
-  if (newest === undefined || (await queue.offsetAtTime(newest.timestampMs + 1)) >= end) return newest;
+  if (newest === undefined) return undefined;
+  // The first of that time.
+  const first = async (found: FoundMessage): Promise<FoundMessage> =>
+    (await findByTime(queue, end, found.timestampMs, asker)) ?? found;
+  if ((await queue.offsetAtTime(newest.timestampMs + 1)) >= end) return first(newest);
   let hasMs = newest.timestampMs + 1;
   let hasNotMs = latestMs + 1;
   let at = end - 1;
@@ -109,25 +126,22 @@ export async function findGreatestTime(
   }
   const greatest = await greatestAt(queue, end, at, asker);
   // What the entry says of itself may be of a message that was cut off.
-  return greatest !== undefined && greatest.timestampMs > newest.timestampMs ? greatest : newest;
+  return first(greatest !== undefined && greatest.timestampMs > newest.timestampMs ? greatest : newest);
 }
 
 /** In the entry that holds the offset, or the next one. */
-async function greatestAt(
-  queue: Queue,
-  end: number,
-  offset: number,
-  { server, connection }: Asker,
-): Promise<FoundMessage | undefined> {
+async function greatestAt(queue: Queue, end: number, offset: number, asker: Asker): Promise<FoundMessage | undefined> {
+  const { server, connection } = asker;
   let found: FoundMessage | undefined;
   let isFound = false;
   let at = offset;
-  for (let loads = 0; loads < loadsMax && !connection.isClosed; loads++) {
+  for (let loads = 0; !connection.isClosed; loads++) {
+    assertReadable(loads);
     const from = at;
     at = await server.opening.take(() =>
       queue.read(from, end, (entry) => {
         isFound = true;
-        found = greatestOf(entry, queue.firstOffset);
+        found = greatestOf(entry, queue.firstOffset, asker);
         return false;
       }),
     );
@@ -140,30 +154,31 @@ async function greatestAt(
 /** By what is known of it without opening it. */
 function mayHave(entry: Entry, timeMs: number): boolean {
   if (!entry.isBatch) return entry.timestampMs >= timeMs;
-  return view.set(entry.buffer, entry.bodyStart).maxTimestampMs >= timeMs;
+  view.set(entry.buffer, entry.bodyStart);
+  return view.maxTimestampMs >= timeMs || !view.knowsGreatestTime;
 }
 
 /** From `start` on. */
-function firstOfTime(entry: Entry, start: number, timeMs: number): FoundMessage | undefined {
-  if (!entry.isBatch) return ofEntry(entry);
+function firstOfTime(entry: Entry, start: number, timeMs: number, asker: Asker): FoundMessage | undefined {
+  if (!entry.isBatch) return ofEntry(entry, asker);
   if (!open(entry)) return ofBatch(entry, start);
   let found: FoundMessage | undefined;
   while (found === undefined && reader.next()) {
     const { offset, timestampMs } = reader;
-    if (timestampMs >= timeMs && offset >= start) found = { offset, timestampMs };
+    if (timestampMs >= timeMs && offset >= start) found = { offset, timestampMs, shownMs: timestampMs };
   }
   reader.buffer = nothing;
   return found;
 }
 
-function greatestOf(entry: Entry, start: number): FoundMessage | undefined {
-  if (!entry.isBatch) return ofEntry(entry);
+function greatestOf(entry: Entry, start: number, asker: Asker): FoundMessage | undefined {
+  if (!entry.isBatch) return ofEntry(entry, asker);
   if (!open(entry)) return ofBatch(entry, start);
   let greatest: FoundMessage | undefined;
   while (reader.next()) {
     const { offset, timestampMs } = reader;
     if (offset >= start && (greatest === undefined || timestampMs > greatest.timestampMs))
-      greatest = { offset, timestampMs };
+      greatest = { offset, timestampMs, shownMs: timestampMs };
   }
   reader.buffer = nothing;
   return greatest;
@@ -183,10 +198,12 @@ function open(entry: Entry): boolean {
   return true;
 }
 
-function ofEntry({ offset, timestampMs }: Entry): FoundMessage {
-  return { offset, timestampMs };
+function ofEntry(entry: Entry, { server }: Asker): FoundMessage {
+  const { offset, timestampMs } = entry;
+  return { offset, timestampMs, shownMs: server.foreignEntries.timeOf(entry) };
 }
 
 function ofBatch({ baseOffset }: Entry, start: number): FoundMessage {
-  return { offset: Math.max(baseOffset, start), timestampMs: view.maxTimestampMs };
+  const timestampMs = view.knowsGreatestTime ? view.maxTimestampMs : view.baseTimestampMs;
+  return { offset: Math.max(baseOffset, start), timestampMs, shownMs: timestampMs };
 }

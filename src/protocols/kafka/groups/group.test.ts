@@ -773,16 +773,6 @@ test("a full group takes nobody else, but one that takes its own place", () =>
     { initialRebalanceDelayMs: 0, membersMax: 2 },
   ));
 
-test("session timeouts have bounds", () =>
-  tell(
-    `
-    a joins session=5999
-      a: INVALID_SESSION_TIMEOUT
-    a joins session=1800001
-      a: INVALID_SESSION_TIMEOUT
-  `,
-  ));
-
 test("offsets of an empty group may be committed by anybody, of others by their members", () =>
   tell(
     `

@@ -136,6 +136,28 @@ test("members are gone after a restart, what kind of group it was is not, and it
   await bottle.stop();
 });
 
+test("offsets of members who never came back age on over further restarts", async () => {
+  const bottle = await Bottle.open();
+  let groups = groupsOf(bottle);
+  const topic = newTopic(bottle, "t");
+  const memberId = await member(bottle, groups, "g");
+  assert.equal(groups.mayCommit("g", { memberId, instanceId: undefined, generation: 1 }, 0), errorCode.NONE);
+  groups.commit("g", topic, topic, { offset: 3, leaderEpoch: -1, metadata: null });
+  await bottle.settle();
+  for (const crashes of [true, false, true]) {
+    groups.stop();
+    await bottle[crashes ? "crash" : "restart"]();
+    groups = groupsOf(bottle);
+    await bottle.settle();
+    assert.equal(offsetOf(bottle.queue("t"), "g"), 3);
+    await pass(bottle, 3 * day);
+  }
+  assert.equal(offsetOf(bottle.queue("t"), "g"), undefined);
+  assert.deepEqual(names(groups), []);
+  groups.stop();
+  await bottle.stop();
+});
+
 test("offsets nobody is a member for go seven days after their commit, or when their client said", async () => {
   const bottle = await Bottle.open();
   const groups = groupsOf(bottle);
@@ -456,6 +478,28 @@ test("a session of weeks ends when it does, though no timer is set for more than
   await pass(bottle, day);
   assert.equal(groups.find("g")?.group.members.size ?? 0, 0);
   assert.ok(delays.every((delayMs) => delayMs <= day));
+  groups.stop();
+  await bottle.stop();
+});
+
+test("session timeouts have bounds, which are looked at before the group is", async () => {
+  const bottle = await Bottle.open();
+  const groups = groupsOf(bottle);
+  const codeOf = (group: string, request: Partial<JoinRequest>): number | undefined => {
+    let answer: JoinAnswer | undefined;
+    groups.join(group, { ...joining, ...request }, { respond: (one) => void (answer = one as JoinAnswer) });
+    return answer?.errorCode;
+  };
+  await member(bottle, groups, "g");
+  for (const memberId of ["", "unknown"]) {
+    for (const group of ["g", "none"]) {
+      for (const sessionTimeoutMs of [5999, 1_800_001])
+        assert.equal(codeOf(group, { memberId, sessionTimeoutMs }), errorCode.INVALID_SESSION_TIMEOUT);
+    }
+  }
+  assert.equal(codeOf("", { sessionTimeoutMs: 1 }), errorCode.INVALID_GROUP_ID);
+  assert.equal(codeOf("none", { memberId: "unknown" }), errorCode.UNKNOWN_MEMBER_ID);
+  assert.deepEqual(names(groups), ["g"]);
   groups.stop();
   await bottle.stop();
 });

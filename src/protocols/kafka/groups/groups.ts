@@ -5,7 +5,7 @@
  * Who is a member is in memory only: after a restart members are unknown, and join again, as they do when a coordinator of
  * Kafka's has moved. What lasts are offsets (with the partitions, see broker/catalog/positions.ts) and, as a definition, what
  * kind of group it was and since when it is empty, from which its offsets age. That is written when a group fills and when
- * it empties, not when it rebalances.
+ * it empties, also by a restart, not when it rebalances.
  *
  * Each group has one timer at most, which is set for its next deadline, and left where it is when that moves away.
  */
@@ -125,14 +125,23 @@ export class Groups {
     return seat === undefined && this.topics.has(groupId) ? this.#seat(groupId) : seat;
   }
 
+  /** Whether a group may be called so. */
+  isName(groupId: string): boolean {
+    return groupId.length <= groupIdMax;
+  }
+
   all(): Iterable<SeatedGroup> {
     for (const groupId of this.topics.groups()) if (!this.#seats.has(groupId)) this.#seat(groupId);
     return this.#seats.values();
   }
 
   join(groupId: string, request: Omit<JoinRequest, "newMemberId">, waiter: GroupWaiter): void {
-    if (groupId === "" || groupId.length > groupIdMax) {
+    if (groupId === "" || !this.isName(groupId)) {
       return waiter.respond(joinRefusal(request.memberId, errorCode.INVALID_GROUP_ID));
+    }
+    const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = this.settings;
+    if (request.sessionTimeoutMs < sessionTimeoutMinMs || request.sessionTimeoutMs > sessionTimeoutMaxMs) {
+      return waiter.respond(joinRefusal(request.memberId, errorCode.INVALID_SESSION_TIMEOUT));
     }
     const known = this.find(groupId);
     if (known === undefined && request.memberId !== "") {
@@ -204,7 +213,7 @@ export class Groups {
    * comes of it. A transaction may be of anybody while it says no generation. Answers an error code.
    */
   mayCommit(groupId: string, by: Committer, unknownGroup: number, isTransactional = false): number {
-    if (groupId.length > groupIdMax) return errorCode.INVALID_GROUP_ID;
+    if (!this.isName(groupId)) return errorCode.INVALID_GROUP_ID;
     const known = this.find(groupId);
     if (known === undefined && by.generation >= 0) return unknownGroup;
     if (known === undefined && !this.#hasRoomFor(groupId)) return errorCode.COORDINATOR_NOT_AVAILABLE;
@@ -312,8 +321,9 @@ export class Groups {
       const seat = this.#seat(groupId);
       seat.group.protocolType = protocolType;
       seat.group.subscribedTopics = subscribedTopics(seat.group);
-      // Its members are gone since this broker went.
-      seat.emptySinceMs = emptySinceMs ?? broker.clock.now();
+      if (emptySinceMs !== null) seat.emptySinceMs = emptySinceMs;
+      // Its members are gone since this broker went. Kept, or its offsets would begin to age anew with each start.
+      else this.#keepKind(seat);
     }
     for (const groupId of this.topics.groups()) if (!this.#seats.has(groupId)) this.#seat(groupId);
     for (const groupId of this.pending.groups()) if (!this.#seats.has(groupId)) this.#seat(groupId);
@@ -381,10 +391,12 @@ export class Groups {
     const isEmpty = group.state === "Empty";
     if (isEmpty === (seat.emptySinceMs !== undefined)) return;
     seat.emptySinceMs = isEmpty ? this.#options.broker.clock.now() : undefined;
-    const remembered: Remembered = {
-      protocolType: group.protocolType ?? "",
-      emptySinceMs: seat.emptySinceMs ?? null,
-    };
+    this.#keepKind(seat);
+  }
+
+  /** Durable with the broker's ticket. */
+  #keepKind({ group, emptySinceMs }: SeatedGroup): void {
+    const remembered: Remembered = { protocolType: group.protocolType ?? "", emptySinceMs: emptySinceMs ?? null };
     this.#options.broker.definitions.put(kind, group.id, remembered);
   }
 

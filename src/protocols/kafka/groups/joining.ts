@@ -23,14 +23,10 @@ const pendingMax = 10_000;
 /** Of all that a group's members say of themselves, which its leader gets at once. Kafka's bound is 1 MB. */
 const metadataBytesMax = 64 << 20;
 
-/** The answer comes among the outcomes, now or later. */
+/** Its session may be as long as it says. The answer comes among the outcomes, now or later. */
 export function joinGroup<W>(group: Group<W>, request: JoinRequest, waiter: W, nowMs: number): void {
-  const { settings } = group;
-  const { memberId, sessionTimeoutMs } = request;
+  const { memberId } = request;
   const refuse = (code: number, named = memberId): void => answer(group, waiter, joinRefusal(named, code));
-  if (sessionTimeoutMs < settings.sessionTimeoutMinMs || sessionTimeoutMs > settings.sessionTimeoutMaxMs) {
-    return refuse(errorCode.INVALID_SESSION_TIMEOUT);
-  }
   if (!hasRoom(group, request)) {
     group.pendingUntilMs.delete(memberId);
     const excess = group.members.get(memberId);

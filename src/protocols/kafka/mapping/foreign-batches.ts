@@ -47,14 +47,17 @@ export class ForeignBatches implements ForeignEntries {
     return this.#builder.copy();
   }
 
+  timeOf(entry: Entry): number {
+    return entry.format === recordFormatId
+      ? timeOfRecord(entry, this.#head.set(entry.buffer, entry.headStart, entry.headEnd))
+      : this.#broker.formatOf(entry).canonical!(entry).timestampMs;
+  }
+
   #addRecord(entry: Entry): boolean {
     const { buffer, bodyStart, bodyEnd } = entry;
-    const { keyStart, keyEnd, hasValue, headersStart, headersEnd, isTimed, timestampMs } = this.#head.set(
-      buffer,
-      entry.headStart,
-      entry.headEnd,
-    );
-    if (!this.#begin(entry.offset, isTimed, timestampMs < 0 ? entry.timestampMs : timestampMs)) return false;
+    const head = this.#head.set(buffer, entry.headStart, entry.headEnd);
+    const { keyStart, keyEnd, hasValue, headersStart, headersEnd } = head;
+    if (!this.#begin(entry.offset, head.isTimed, timeOfRecord(entry, head))) return false;
     const builder = this.#builder;
     if (keyStart < 0) builder.noKey();
     else builder.key(buffer, keyStart, keyEnd);
@@ -90,4 +93,9 @@ export class ForeignBatches implements ForeignEntries {
     builder.record(offset, timestampMs);
     return true;
   }
+}
+
+/** Who gave it none has it from the broker. */
+function timeOfRecord({ timestampMs }: Entry, head: RecordHead): number {
+  return head.timestampMs < 0 ? timestampMs : head.timestampMs;
 }

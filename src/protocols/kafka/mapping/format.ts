@@ -13,6 +13,7 @@ import {
   type UnpackedMessage,
 } from "../../../broker/api.ts";
 import { BatchBuilder } from "../codec/batch-builder.ts";
+import { openedBytesMost } from "../codec/compression.ts";
 import { batchAt, BatchView } from "../codec/record-batch.ts";
 import { headersMax } from "./header-section.ts";
 import { canonicalOfRecord, RecordHeaders } from "./record-canonical.ts";
@@ -26,9 +27,6 @@ export const recordFormatId = 3;
 
 /** An entry's time has 48 bits; a record may say any. */
 const timestampMsMax = 0xffff_ffff_ffff;
-/** Keys are looked at, and batches made smaller, where compressed records become no more than this. */
-const plainBytesMax = 256 << 20;
-
 const view = new BatchView();
 const head = new RecordHead();
 const records = new SingleRecords();
@@ -88,7 +86,7 @@ export const batchFormat: MessageFormat = {
   },
 
   keys(batch, visit) {
-    return forEachRecord(batch, plainBytesMax, ({ offset, buffer, keyStart, keyEnd, valueStart }) => {
+    return forEachRecord(batch, openedBytesMost, ({ offset, buffer, keyStart, keyEnd, valueStart }) => {
       visit(offset, buffer, keyStart, keyEnd, valueStart < 0);
       return true;
     });
@@ -101,7 +99,7 @@ export const batchFormat: MessageFormat = {
       viewOf(batch);
     const { leaderEpoch, producerId, producerEpoch, baseSequence } = view;
     builder.begin(baseOffset, baseTimestampMs, { attributes, leaderEpoch, producerId, producerEpoch, baseSequence });
-    const isRead = forEachRecord(batch, plainBytesMax, ({ offset, timestampMs, buffer, recordStart, recordEnd }) => {
+    const isRead = forEachRecord(batch, openedBytesMost, ({ offset, timestampMs, buffer, recordStart, recordEnd }) => {
       if (isKept(offset)) builder.rawRecord(offset, timestampMs, buffer, recordStart, recordEnd);
       return true;
     });
@@ -169,6 +167,12 @@ export const recordFormat: MessageFormat = {
   withDeath(buffer, headStart, headEnd, death) {
     head.set(buffer, headStart, headEnd);
     return withHeaders(buffer, headStart, head, withDeathIn(buffer, head.headersStart, head.headersEnd, death));
+  },
+
+  dedupId(buffer, headStart, headEnd) {
+    const { headers } = headersIn(buffer, headStart, headEnd);
+    const id = headers.find(({ name }) => name === "x-deduplication-header")?.value;
+    return typeof id === "string" || typeof id === "number" ? String(id) : undefined;
   },
 
   canonical: canonicalOfRecord,

@@ -1,6 +1,6 @@
 /**
  * A batch that is produced to a topic whose messages go when they are settled: each of its records becomes a message there,
- * all of them or none. Priority, time to live and id for deduplication are taken from the headers that say them.
+ * all of them or none. Priority and time to live are taken from the headers that say them.
  */
 
 import {
@@ -17,7 +17,6 @@ import { RecordHeaders } from "./record-canonical.ts";
 import { RecordHead } from "./record-head.ts";
 import { SingleRecords } from "./single-records.ts";
 
-const dedupHeader = Buffer.from("x-deduplication-header");
 const fieldPrefix = Buffer.from("amqp.");
 
 export class QueuedRecords {
@@ -53,7 +52,6 @@ export class QueuedRecords {
       ...emptyPublication(namespace.exchange("")!),
       format: recordFormatId,
       durable: true,
-      skipsHistory: true,
       partition: topic.partitions.length === 1 ? -1 : partition,
       routingKey: topic.name,
     };
@@ -80,7 +78,7 @@ export class QueuedRecords {
     let has = false;
     while (reader.nextHeader()) {
       const { buffer, headerNameStart: start, headerNameEnd: end } = reader;
-      has ||= isAt(buffer, start, end, fieldPrefix) || isAt(buffer, start, end, dedupHeader);
+      has ||= isAt(buffer, start, end, fieldPrefix);
     }
     return has;
   }
@@ -88,11 +86,9 @@ export class QueuedRecords {
   #readWords(publication: Publication): void {
     const { head } = publication;
     this.#head.set(head, publication.headStart, publication.headEnd);
-    const { fields, headers } = new RecordHeaders(head, this.#head.headersStart, this.#head.headersEnd);
+    const { fields } = new RecordHeaders(head, this.#head.headersStart, this.#head.headersEnd);
     publication.priority = fields.priority ?? 0;
     publication.ttlMs = fields.expirationMs ?? -1;
-    const id = headers.find(({ name }) => name === "x-deduplication-header")?.value;
-    if (typeof id === "string" || typeof id === "number") publication.dedupId = String(id);
   }
 }
 

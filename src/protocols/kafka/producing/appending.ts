@@ -4,21 +4,28 @@
  */
 
 import { batchEndMax, producerVerdict, type Batch, type Queue } from "../../../broker/api.ts";
-import { compressions } from "../codec/compression.ts";
+import { compressions, openedBytesMax } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
-import { batchAt, findProducedBatch } from "../codec/record-batch.ts";
+import { batchAt, BatchView, findProducedBatch, type BatchFault } from "../codec/record-batch.ts";
 import type { Call } from "../command.ts";
 import { batchFormatId } from "../mapping/format.ts";
 import { QueuedRecords } from "../mapping/queued-records.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
-import { BatchCheck, isWalkable, recordBytesMin, type RecordError } from "./batch-check.ts";
-import { recompress } from "./recompression.ts";
+import { BatchCheck, recordBytesMin, type RecordError } from "./batch-check.ts";
+import { recompress, reopenedBytesMax, smallBytesMax, type Recompression } from "./recompression.ts";
 import { RefusedBatches } from "./refused-batches.ts";
 
 const nothing = Buffer.alloc(0);
-/** What is opened may become so many times what the topic takes in one batch. */
-const expansionMax = 64;
+const stored = new BatchView();
+
+/** What append() answers of a batch that has to be compressed again apart: recompression() says how. No error has it. */
+export const compressedApart = -2;
+
+/** Whether more is done with what comes than to copy it: that takes its time. */
+export function isWork({ limits }: Topic, { settings }: Queue): boolean {
+  return limits.isCompacted || limits.compression !== undefined || settings.mode !== "offset";
+}
 
 /** One at a time: what append() found is in its fields until the next. */
 export class Appending {
@@ -58,26 +65,52 @@ export class Appending {
     if (fault === null && batch.bytes >= batchAt.records) this.#refused.add(queue, batch, server.clock.elapsedMs());
   }
 
-  /** Answers an error's code; NONE: it is appended, or was before. */
-  append(call: Call, topic: Topic, queue: Queue, records: Buffer | null, transactionalId: string | null): number {
-    const code = this.#judgeAndAppend(call, topic, queue, records, transactionalId);
-    this.#queued.close();
-    return code;
-  }
-
-  #judgeAndAppend(
+  /**
+   * Answers an error's code; NONE: it is appended, or was before.
+   * @param isJudged it came before, and is now as the topic wants it.
+   */
+  append(
     call: Call,
     topic: Topic,
     queue: Queue,
     records: Buffer | null,
     transactionalId: string | null,
+    isJudged: boolean,
   ): number {
     const check = this.#check;
     const nowMs = call.server.broker.clock.now();
-    const code = check.judge(records ?? nothing, call.version, topic.limits, nowMs);
+    const bytes = records ?? nothing;
+    const code = isJudged ? check.adopt(bytes) : check.judge(bytes, call.version, topic, queue.index, nowMs);
     if (code !== errorCode.NONE) return code;
+    const fate = this.#append(call, topic, queue, transactionalId, nowMs, isJudged);
+    this.#queued.close();
+    return fate;
+  }
+
+  /** Of the batch of which append() said that it is to be compressed apart. */
+  recompression({ limits }: Topic, isWanted: () => boolean): Recompression {
+    const { batch } = this.#check;
+    const bytesMax = reopenedBytesMax(batch.bytes, limits.messageBytesMax);
+    const copy = Buffer.from(batch.buffer.subarray(batch.start, batch.end));
+    return { batch: copy, wanted: limits.compression!, bytesMax, isWanted };
+  }
+
+  /** Of what was found when it was compressed apart. Answers its code. */
+  refuse(fault: BatchFault): number {
+    return this.#check.refuse(fault);
+  }
+
+  #append(
+    call: Call,
+    topic: Topic,
+    queue: Queue,
+    transactionalId: string | null,
+    nowMs: number,
+    isRecompressed: boolean,
+  ): number {
+    const check = this.#check;
     const isQueue = queue.settings.mode !== "offset";
-    const fault = isQueue ? this.#openForQueue(topic, queue) : this.#prepareForLog(topic, queue);
+    const fault = isQueue ? this.#openForQueue(topic, queue) : this.#prepareForLog(topic, queue, isRecompressed);
     if (fault !== errorCode.NONE) return fault;
     const refusal = check.batch.isTransactional ? this.#enterTransaction(call, topic, queue, transactionalId) : 0;
     if (refusal !== errorCode.NONE) return refusal;
@@ -86,10 +119,11 @@ export class Appending {
     this.logAppendTimeMs = -1;
     this.baseOffset = verdict;
     if (verdict < 0 && verdict !== producerVerdict.next) return codeOf(verdict);
+    if (verdict >= 0 && topic.limits.usesAppendTime) this.logAppendTimeMs = this.#appendTimeOf(queue, verdict);
     if (verdict === producerVerdict.next) {
       if (this.#refused.hasEarlier(queue, check.batch, call.server.clock))
         return errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER;
-      const fate = isQueue ? this.#appendToQueue(call, topic, queue, batch) : this.#append(topic, queue, nowMs);
+      const fate = isQueue ? this.#appendToQueue(call, topic, queue, batch) : this.#appendToLog(topic, queue, nowMs);
       if (fate !== errorCode.NONE) return fate;
     }
     this.#refused.forget(queue, batch.producerId);
@@ -112,7 +146,7 @@ export class Appending {
       check.reason = `${check.batch.count} records are more than a queue takes at once`;
       return errorCode.MESSAGE_TOO_LARGE;
     }
-    const fault = queued.open(check.batch, limits.messageBytesMax * expansionMax);
+    const fault = queued.open(check.batch, openedBytesMax(limits.messageBytesMax));
     if (fault !== undefined) {
       check.reason = fault;
       return errorCode.INVALID_RECORD;
@@ -152,33 +186,46 @@ export class Appending {
   }
 
   /** Compressed as the topic wants it, which may make it too large. */
-  #prepareForLog({ limits }: Topic, queue: Queue): number {
+  #prepareForLog({ limits }: Topic, queue: Queue, isRecompressed: boolean): number {
     const { compression, messageBytesMax } = limits;
     const check = this.#check;
+    const { batch } = check;
     // Nobody has counted what is compressed: it takes as many offsets as it says.
-    if (queue.nextOffset + check.batch.count > batchEndMax) {
+    if (queue.nextOffset + batch.count > batchEndMax) {
       check.reason = "The partition has no offsets left for so many records.";
       return errorCode.INVALID_RECORD;
     }
     if (compression === undefined) return errorCode.NONE;
-    const isOpened = check.batch.compression !== compressions.none && compression.kind === compressions.none;
-    const fault = recompress(check.batch, compression, messageBytesMax * expansionMax);
-    if (fault !== undefined) {
-      check.reason = fault.reason;
-      return errorCode.CORRUPT_MESSAGE;
+    if (!isRecompressed && batch.compression !== compression.kind) {
+      if (batch.compression === compressions.none && batch.bytes > smallBytesMax) return compressedApart;
+      // What a compressed batch becomes is seen when it is opened.
+      const fault = recompress(batch, compression, smallBytesMax);
+      if (fault?.code === errorCode.MESSAGE_TOO_LARGE) return compressedApart;
+      if (fault !== undefined) return check.refuse(fault);
     }
-    if (isOpened && !isWalkable(check.batch)) {
-      check.reason = "the records do not fill their batch";
-      return errorCode.INVALID_RECORD;
-    }
-    return check.batch.bytes > messageBytesMax ? errorCode.MESSAGE_TOO_LARGE : errorCode.NONE;
+    return batch.bytes > messageBytesMax ? errorCode.MESSAGE_TOO_LARGE : errorCode.NONE;
   }
 
-  #append(topic: Topic, queue: Queue, nowMs: number): number {
+  /** Of what is there already. It has just come, so it is in memory as a rule; -1: it is not, and its producer keeps its own time. */
+  #appendTimeOf(queue: Queue, offset: number): number {
+    let timeMs = -1;
+    queue.read(offset, queue.visibleEnd, (entry) => {
+      if (!entry.isBatch) return false;
+      stored.set(entry.buffer, entry.bodyStart);
+      // Another one, if it has been deleted.
+      if (stored.baseOffset === offset && stored.isLogAppendTime) timeMs = stored.maxTimestampMs;
+      return false;
+    });
+    return timeMs;
+  }
+
+  #appendToLog(topic: Topic, queue: Queue, nowMs: number): number {
     const batch = this.#batch;
     const view = this.#check.batch;
     const { maxTimestampMs } = view;
     batch.timestampMs = maxTimestampMs < 0 ? nowMs : maxTimestampMs;
+    // It is to be found whatever is asked for, up to now.
+    if (!view.knowsGreatestTime) batch.timestampMs = Math.max(nowMs, view.baseTimestampMs);
     if (topic.limits.usesAppendTime) {
       view.setMaxTimestamp(true, nowMs);
       batch.timestampMs = nowMs;

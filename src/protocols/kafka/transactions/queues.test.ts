@@ -3,6 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Queue } from "../../../broker/api.ts";
 import { plainQueue } from "../../../broker/test-broker.suite.ts";
+import { plainTraits } from "../codec/batch-builder.ts";
+import { compressions } from "../codec/compression.ts";
+import { errorCode } from "../codec/errors.ts";
+import { attributeBits } from "../codec/record-batch.ts";
+import { buildBatch } from "../codec/record-models.suite.ts";
+import { endTxn } from "../commands/end-txn.ts";
+import { initProducerId } from "../commands/init-producer-id.ts";
+import { produce } from "../commands/produce.ts";
 import { KafkaHouse } from "../kafka-house.suite.ts";
 import { stageIn, tell } from "./bottle-stage.suite.ts";
 import { TransactionStory } from "./transaction-story.suite.ts";
@@ -62,6 +70,42 @@ test("nobody is given what a transaction produced to a queue before it is commit
   `);
   assert.deepEqual(take(house, queue), ["five"]);
   assert.equal(queue.readyCount, 0);
+});
+
+test("what an aborted transaction produced to a queue that remembers ids is taken when it comes again", async () => {
+  const house = await KafkaHouse.open();
+  const queue = house.core.namespace("/")!.createQueue("q", { ...plainQueue, dedup: { windowMs: 0, maxIds: 10 } }, {});
+  const client = house.client();
+  const transactionalId = "T";
+  const asked = { transactionalId, transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 };
+  let { producerId, producerEpoch } = client.call(initProducerId, 5, asked);
+  const write = (value: string): void => {
+    const traits = {
+      ...plainTraits,
+      attributes: attributeBits.transactional,
+      producerId,
+      producerEpoch,
+      baseSequence: 0,
+    };
+    const headers = [["x-deduplication-header", Buffer.from("id")]] as const;
+    const record = { offset: 0, timestampMs: 0, key: null, value: Buffer.from(value), headers };
+    const partitionData = [{ index: 0, records: buildBatch([record], compressions.none, traits) }];
+    const topicData = [{ name: "q", partitionData }];
+    const { responses } = client.call(produce, 12, { transactionalId, acks: -1, timeoutMs: 1000, topicData });
+    assert.equal(responses[0]!.partitionResponses[0]!.errorCode, errorCode.NONE);
+  };
+  const end = (committed: boolean): void => {
+    const answer = client.call(endTxn, 5, { transactionalId, producerId, producerEpoch, committed });
+    assert.equal(answer.errorCode, errorCode.NONE);
+    ({ producerId, producerEpoch } = answer);
+  };
+  write("aborted");
+  end(false);
+  write("committed");
+  end(true);
+  write("seen before");
+  end(true);
+  assert.deepEqual(take(house, queue), ["committed"]);
 });
 
 test("a transaction commits a group's offsets of a queue", async () => {

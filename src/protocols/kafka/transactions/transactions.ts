@@ -13,6 +13,12 @@
  * and is in the middle of the next: Kafka then commits half of it. Here an end that comes by an older connection than
  * something that was added to the transaction is not believed at once: it is answered CONCURRENT_TRANSACTIONS, try again.
  * Who does so, by the same connection, is alive, and means it; a connection that nobody reads asks once.
+ *
+ * **Late offsets.** Nor does TxnOffsetCommit up to v4 say of which transaction of its epoch its offsets are: one that comes late
+ * would set back what the next one commits, or commit what was aborted. So what comes by an older connection than other
+ * offsets of the id is answered COORDINATOR_LOAD_IN_PROGRESS, which clients try again, and so is what comes by an older one
+ * than what was added to the transaction, if both came by the same when offsets came last. librdkafka has a connection for
+ * each: it is not asked.
  */
 import type { TimerHandle } from "../../../base/clock.ts";
 import type { Broker, OpenTransaction, Queue } from "../../../broker/api.ts";
@@ -22,7 +28,7 @@ import type { Groups } from "../groups/groups.ts";
 import type { ProducerIds } from "../producing/producer-ids.ts";
 import type { Topic, Topics } from "../topics/topics.ts";
 import { decide } from "./deciding.ts";
-import { Seats, type Seat } from "./seats.ts";
+import { forgetOffsetsConnections, Seats, type Seat } from "./seats.ts";
 import {
   checkProducer,
   begunBy,
@@ -96,8 +102,11 @@ export class Transactions {
     const step = takeOver(seat?.state, was, timeoutMs, this.#newProducerId, nowMs);
     if (typeof step === "number") return refused(step);
     if (step.ending !== undefined) this.#tell("a transaction is aborted: its id was taken over", seat!);
-    if (seat === undefined) this.#seats.keep(this.#seats.add(transactionalId, step.state));
-    else this.#take(seat, step);
+    if (seat === undefined) {
+      const added = this.#seats.add(transactionalId, step.state);
+      if (added === undefined) return refused(errorCode.COORDINATOR_NOT_AVAILABLE);
+      this.#seats.keep(added);
+    } else this.#take(seat, step);
     return answerOf(step);
   }
 
@@ -112,7 +121,7 @@ export class Transactions {
     const step = join(seat?.state, by, this.#options.broker.clock.now());
     if (typeof step === "number") return codeFor(transactionalId, step);
     const known = seat!.partitions.size;
-    for (const [queue, topic] of partitions) seat!.partitions.set(queue, topic);
+    if (!this.#seats.addPartitions(seat!, partitions)) return errorCode.COORDINATOR_NOT_AVAILABLE;
     this.#spokenBy(seat!, connection);
     this.#joined(seat!, step, seat!.partitions.size > known);
     return errorCode.NONE;
@@ -131,20 +140,31 @@ export class Transactions {
     const seat = this.#seats.get(transactionalId);
     const step = join(seat?.state, by, this.#options.broker.clock.now());
     if (typeof step === "number") return codeFor(transactionalId, step);
-    const isNew = !seat!.groups.has(group);
-    seat!.groups.add(group);
+    if (!this.#options.groups.isName(group)) return errorCode.INVALID_GROUP_ID;
+    if (!this.#seats.addGroup(seat!, group)) return errorCode.COORDINATOR_NOT_AVAILABLE;
     this.#spokenBy(seat!, connection);
-    this.#joined(seat!, step, isNew);
+    this.#joined(seat!, step, false);
     return errorCode.NONE;
   }
 
-  /** Whether offsets of the group may be noted. Answers an error's code. `isImplicit`: the group joins by it. */
-  mayCommitOffsets(transactionalId: string, by: ProducerName, group: string, isImplicit: boolean): number {
+  /**
+   * Whether offsets of the group may be noted. Answers an error's code. `isImplicit`: the group joins by it, and each
+   * transaction has an epoch of its own.
+   */
+  mayCommitOffsets(
+    transactionalId: string,
+    by: ProducerName,
+    group: string,
+    isImplicit: boolean,
+    connection: number,
+  ): number {
     const seat = this.#seats.get(transactionalId);
     const refusal = checkProducer(seat?.state, by);
     if (refusal !== errorCode.NONE) return codeFor(transactionalId, refusal);
-    if (seat!.groups.has(group)) return errorCode.NONE;
-    return isImplicit ? this.addGroup(transactionalId, by, group, 0) : errorCode.TRANSACTION_ABORTABLE;
+    const isIn = seat!.groups.has(group);
+    if (isImplicit) return isIn ? errorCode.NONE : this.addGroup(transactionalId, by, group, 0);
+    if (!isIn) return errorCode.TRANSACTION_ABORTABLE;
+    return this.#areOffsetsBelieved(seat!, connection) ? errorCode.NONE : errorCode.COORDINATOR_LOAD_IN_PROGRESS;
   }
 
   /** Whether a batch of the transaction may be appended. Answers an error's code. `isImplicit`: the partition joins by it. */
@@ -156,7 +176,8 @@ export class Transactions {
     if (!isImplicit) return errorCode.TRANSACTION_ABORTABLE;
     const step = join(seat!.state, by, this.#options.broker.clock.now());
     if (typeof step === "number") return step;
-    seat!.partitions.set(queue, topic);
+    // Who produces knows no coordinator, and tries this one again.
+    if (!this.#seats.addPartitions(seat!, new Map([[queue, topic]]))) return errorCode.NOT_ENOUGH_REPLICAS;
     this.#joined(seat!, step, false);
     return errorCode.NONE;
   }
@@ -197,6 +218,19 @@ export class Transactions {
     return false;
   }
 
+  /** What is known of connections outlives the transaction: what is late comes in a later one. */
+  #areOffsetsBelieved(seat: Seat, connection: number): boolean {
+    const latest = Math.max(seat.offsetsConnection, seat.isOneConnection ? seat.latestConnection : 0);
+    if (connection < latest && connection !== seat.challengedOffsetsConnection) {
+      seat.challengedOffsetsConnection = connection;
+      this.#tell("offsets of a transaction came by an older connection: asked again", seat);
+      return false;
+    }
+    seat.offsetsConnection = Math.max(seat.offsetsConnection, connection);
+    seat.isOneConnection = connection === seat.latestConnection;
+    return true;
+  }
+
   #spokenBy(seat: Seat, connection: number): void {
     if (connection > seat.latestConnection) seat.latestConnection = connection;
   }
@@ -220,9 +254,11 @@ export class Transactions {
         const { producerId, isCommitted } = ending;
         groups.endTransaction(producerId, isCommitted, ({ topic, topicId }) => topics.find(topic)?.id === topicId);
       }
+      const isAnother = seat.state.producerId !== state.producerId || seat.state.producerEpoch !== state.producerEpoch;
       seat.state = state;
-      seat.partitions.clear();
-      seat.groups.clear();
+      this.#seats.empty(seat);
+      // What is late of another epoch is known by that.
+      if (isAnother) forgetOffsetsConnections(seat);
       seat.latestConnection = 0;
       seat.challengedConnection = 0;
       this.#ongoing.delete(seat);
@@ -283,7 +319,7 @@ export class Transactions {
       const seat = seatByProducer.get(open.producerId);
       const topic = topics.find(name);
       if (topic?.partitions[queue.index] === queue && seat?.state.producerEpoch === open.producerEpoch) {
-        seat.partitions.set(queue, topic);
+        this.#seats.put(seat, queue, topic);
         continue;
       }
       // Nobody could ever end it, and readers would wait for that.

@@ -90,6 +90,33 @@ test("messages of several channels that are interleaved keep their heads, howeve
   }
 });
 
+test("gets that come in one chunk are answered no faster than the answers are read, and in order", async () => {
+  const house = await open();
+  const publisher = house.client();
+  publisher.declare("q");
+  const body = (i: number): string => String(i).padStart(100_000, "x");
+  for (let i = 0; i < 200; i++) publisher.publish("q", body(i));
+  publisher.take();
+  const client = house.client();
+  const get = methodFrame(1, "basic.get", { ticket: 0, queue: "q", noAck: true });
+  const gets = Array.from({ length: 200 }, () => get);
+  // Cut within a frame: what was not handled waits, and so does what comes behind it.
+  const bytes = Buffer.concat([...gets, publishFrames("q", "behind"), get]);
+  client.raw(bytes.subarray(0, -100));
+  client.raw(bytes.subarray(-100));
+  const boundBytes = 8_388_608 + 110_000;
+  assert.ok(client.output.bytes < boundBytes, String(client.output.bytes));
+  assert.ok(client.output.bytes > 8_000_000 && client.isReadingPaused);
+
+  const got: (string | undefined)[] = [];
+  while (client.output.bytes > 0) {
+    assert.ok(client.output.bytes < boundBytes, String(client.output.bytes));
+    got.push(...client.takeOnce().map(({ name, body: text }) => text ?? name));
+  }
+  assert.deepEqual(got, [...gets.map((_, i) => body(i)), "behind"]);
+  assert.ok(!client.isReadingPaused);
+});
+
 test("a returned message comes before its confirm", async () => {
   const house = await open();
   const client = house.client();
@@ -447,6 +474,24 @@ test("a message with an id that the queue has seen is dropped and confirmed", as
     client.publish("q", body, { headers: tableOf({ "x-deduplication-header": "id-1" }) });
     assert.deepEqual(client.names(), ["basic.ack"]);
   }
+  assert.equal(client.get("q")?.body, "one");
+  assert.equal(client.get("q")?.name, "basic.get-empty");
+});
+
+test("an id of a transaction that was rolled back was never seen", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("q", { "x-message-deduplication": true });
+  client.send(1, "tx.select", {});
+  const publish = (body: string): void =>
+    client.publish("q", body, { headers: tableOf({ "x-deduplication-header": "id" }) });
+  publish("taken back");
+  client.send(1, "tx.rollback", {});
+  for (const body of ["one", "again"]) publish(body);
+  client.send(1, "tx.commit", {});
+  publish("and again");
+  client.send(1, "tx.commit", {});
+  client.take();
   assert.equal(client.get("q")?.body, "one");
   assert.equal(client.get("q")?.name, "basic.get-empty");
 });

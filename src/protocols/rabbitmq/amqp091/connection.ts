@@ -52,7 +52,7 @@ import { SlowReader } from "./slow-reader.ts";
 
 /** Deliveries stop above this many bytes that the peer has not taken, and go on when it has taken all. */
 const deliveryBytesMax = 1_048_576;
-/** A peer that sends and does not read is not read either above this. */
+/** A peer that sends and does not read is not read either above this, nor given another message that it asked for before. */
 const outputBytesMax = 8_388_608;
 const settlement = new Settlement();
 
@@ -95,6 +95,8 @@ export class AmqpConnection implements Connection, FrameHandler {
   #afterReply: (() => void)[] = [];
   #hasPublished = false;
   #isGone = false;
+  /** No frame is handled until the peer has taken what it was sent. */
+  #isHeldByOutput = false;
   /** The channel whose message is not complete, so that its head may have to be kept. */
   #midContent: Channel | undefined;
   readonly #intake: Intake;
@@ -157,6 +159,17 @@ export class AmqpConnection implements Connection, FrameHandler {
   /** Each `holdParsing` has its own. */
   resumeParsing(): void {
     this.#intake.release();
+  }
+
+  /**
+   * A message was written that the peer had asked for. Requests are short and messages are not: one chunk may ask for thousands,
+   * so it is not enough that no further chunk is read.
+   */
+  answered(): void {
+    this.flush();
+    if (this.#isHeldByOutput || this.peer.unsentBytes <= outputBytesMax) return;
+    this.#isHeldByOutput = true;
+    this.holdParsing();
   }
 
   /** Runs `run` when the ticket is durable, and parses nothing in between. At once when it is durable. */
@@ -386,6 +399,9 @@ export class AmqpConnection implements Connection, FrameHandler {
     this.#slowReader.emptied();
     this.channels.resume();
     this.#intake.resume(pauses.outputFull);
+    if (!this.#isHeldByOutput) return;
+    this.#isHeldByOutput = false;
+    this.resumeParsing();
   }
 
   // Time and pressure

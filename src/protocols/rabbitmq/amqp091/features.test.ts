@@ -218,6 +218,37 @@ test("an exchange drops what it has seen within its window", async () => {
   assert.equal(client.get("q")?.name, "basic.get-empty");
 });
 
+test("a queue takes an id again when its message is done; one that says how long or how many it remembers does not", async () => {
+  const house = await open();
+  const client = house.client();
+  const says = {
+    plain: {},
+    quorum: { "x-queue-type": "quorum" },
+    long: { "x-cache-ttl": 60_000 },
+    many: { "x-cache-size": 9 },
+  };
+  for (const [queue, more] of Object.entries(says)) client.declare(queue, { "x-message-deduplication": true, ...more });
+  client.send(1, "confirm.select", { noWait: true });
+  client.take();
+  const publish = (queue: string, body: string): void => {
+    client.publish(queue, body, { headers: tableOf({ "x-deduplication-header": "job" }) }, "", true);
+    assert.deepEqual(client.names(), ["basic.ack"]);
+  };
+  let deliveryTag = 0;
+  for (const queue of Object.keys(says)) {
+    publish(queue, "job");
+    publish(queue, "while it is ready");
+    assert.equal(client.get(queue, false)?.body, "job");
+    publish(queue, "while it is done");
+    assert.equal(client.get(queue)?.name, "basic.get-empty");
+    client.send(1, "basic.ack", { deliveryTag: ++deliveryTag, multiple: false });
+    publish(queue, "again");
+    const isTaken = queue === "plain" || queue === "quorum";
+    assert.equal(client.get(queue)?.body, isTaken ? "again" : undefined, queue);
+    if (isTaken) deliveryTag++;
+  }
+});
+
 test("CC and BCC go to more queues, and nobody sees BCC", async () => {
   const house = await open();
   const client = house.client();

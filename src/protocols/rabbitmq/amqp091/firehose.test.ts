@@ -64,6 +64,22 @@ test("what is got has a copy, and copies have none", async () => {
   assert.deepEqual(keys, ["publish.amq.topic", "publish.", "deliver.q"]);
 });
 
+test("a copy lists the queues that a client can have, and not where an exchange keeps its history", async () => {
+  const { client, copies } = await traced(true);
+  const flags = { passive: false, durable: true, autoDelete: false, internal: false, noWait: false };
+  const exchange = { ticket: 0, exchange: "recent", type: "x-recent-history", ...flags, arguments: [] };
+  client.send(1, "exchange.declare", exchange);
+  client.declare("q");
+  client.send(1, "queue.bind", {
+    ...{ ticket: 0, queue: "q", exchange: "recent", routingKey: "", noWait: false },
+    arguments: [],
+  });
+  // The first makes it.
+  for (const body of ["one", "two"]) client.publish("", body, {}, "recent");
+  const routed = copies().map(({ properties }) => plainTable(properties!.headers!).get("routed_queues"));
+  assert.deepEqual(routed, [["q"], ["q"]]);
+});
+
 test("while it is off, there are no copies", async () => {
   const { client, copies } = await traced(false);
   client.declare("q");

@@ -16,9 +16,9 @@ import { emptyPublication, type Exchange, type Publication, type PublishOutcome 
 import type { Channel } from "./channel.ts";
 import { ContentHeader, ContentParts, parseContentHeader, parsePublish, PublishPositions } from "./codec-hot.ts";
 import { exchangeDeclaration } from "../model/declaration.ts";
-import { Fault, notFound, shownValue } from "../model/errors.ts";
+import { Fault, notFound } from "../model/errors.ts";
 import { decodeTable, fieldValue, type FieldTable } from "../model/field-table.ts";
-import { findField, integerAt, valueEnd } from "../model/field-table-scan.ts";
+import { findField } from "../model/field-table-scan.ts";
 import { amqpFormatId } from "../model/format.ts";
 import { basicClassId } from "./frames.ts";
 import { PropertyPositions, rewriteProperties, scanProperties, shortStringAt } from "../model/properties.ts";
@@ -26,17 +26,14 @@ import { tracePublish } from "../model/firehose.ts";
 import { checkAccess, checkTopic, restrictsKeys } from "../model/permissions.ts";
 import {
   checkUserId,
-  delayMsOf,
   internalRefused,
   readCopies,
   readExpiration,
   unknownDeliveryMode,
   withoutBcc,
-  withServedDelay,
 } from "../model/publish-checks.ts";
 import { isReplyAddress, replyToQueue } from "./reply-to.ts";
 import { bytesOfText, textOfBytes } from "../../../base/byte-text.ts";
-import { copyBytes, getU32, putU32 } from "../../../base/bytes.ts";
 import { Malformed } from "../../../wire/input.ts";
 
 const none = Buffer.alloc(0);
@@ -57,9 +54,6 @@ function nameBytes(name: string): Buffer {
 }
 const ccName = nameBytes("CC");
 const bccName = nameBytes("BCC");
-const delayName = nameBytes("x-delay");
-const dedupName = nameBytes("x-deduplication-header");
-const noStoreName = nameBytes("x-recent-history-no-store");
 
 export class Publishing {
   readonly #channel: Channel;
@@ -273,7 +267,6 @@ export class Publishing {
     publication.ttlMs = -1;
     publication.deliverAtMs = 0;
     publication.dedupId = undefined;
-    publication.skipsHistory = false;
     publication.extraKeys = undefined;
     if (positions.headers < 0 && positions.replyTo < 0 && positions.expiration < 0 && positions.userId < 0) {
       return undefined;
@@ -316,53 +309,10 @@ export class Publishing {
 
   #readHeaders(head: Buffer, at: number, end: number, publication: Publication): Fault | undefined {
     const hasCopies = findField(head, at, end, ccName) >= 0 || findField(head, at, end, bccName) >= 0;
-    const delays = publication.exchange.settings.delays;
-    const delayAt = delays ? findField(head, at, end, delayName) : -1;
-    const hasDedup = findField(head, at, end, dedupName) >= 0;
-    const { historyLength } = publication.exchange.settings;
-    const hasNoStore = historyLength > 0 && findField(head, at, end, noStoreName) >= 0;
-    if (!hasCopies && !hasDedup && !hasNoStore) {
-      if (delayAt < 0 || this.#delayInPlace(head, at, delayAt, publication)) return undefined;
-    }
-
+    if (!hasCopies) return undefined;
     const table = decodeTable(head, at, end);
     if (table instanceof Malformed) return new Fault("internalError", "");
-    publication.skipsHistory = hasNoStore && fieldValue(table, "x-recent-history-no-store")?.value === true;
-    const headers = delayAt >= 0 ? this.#delay(table, publication) : table;
-    const dedup = hasDedup ? fieldValue(table, "x-deduplication-header") : undefined;
-    if (dedup !== undefined) publication.dedupId = shownValue(dedup);
-    return hasCopies ? this.#readCopies(headers, publication) : undefined;
-  }
-
-  #delay(table: FieldTable, publication: Publication): FieldTable {
-    const delayMs = delayMsOf(table);
-    if (delayMs === 0) return table;
-    publication.deliverAtMs = this.#channel.connection.hub.broker.now() + delayMs;
-    const headers = withServedDelay(table, delayMs);
-    const { head, headStart, headEnd } = publication;
-    setHead(publication, rewriteProperties(head, headStart, headEnd, { headers }));
-    return headers;
-  }
-
-  /** The same for a head with nothing else to look at and a delay in integers, without decoding it. False: it is not so. */
-  #delayInPlace(head: Buffer, tableAt: number, letterAt: number, publication: Publication): boolean {
-    const delayMs = integerAt(head, letterAt);
-    if (Number.isNaN(delayMs) || publication.head !== head) return false;
-    if (delayMs <= 0) return true;
-    publication.deliverAtMs = this.#channel.connection.hub.broker.now() + delayMs;
-    const { headStart, headEnd } = publication;
-    const valueEndsAt = valueEnd(head, letterAt, headEnd);
-    const growth = 9 - (valueEndsAt - letterAt);
-    const negated = Buffer.allocUnsafe(headEnd - headStart + growth);
-    const to = letterAt - headStart;
-    copyBytes(head, headStart, letterAt, negated, 0);
-    negated[to] = 0x6c; // l
-    putU32(negated, to + 1, Math.floor(-delayMs / 2 ** 32));
-    putU32(negated, to + 5, -delayMs >>> 0);
-    copyBytes(head, valueEndsAt, headEnd, negated, to + 9);
-    putU32(negated, tableAt - headStart, getU32(head, tableAt) + growth);
-    setHead(publication, negated);
-    return true;
+    return this.#readCopies(table, publication);
   }
 
   #readCopies(table: FieldTable, publication: Publication): Fault | undefined {

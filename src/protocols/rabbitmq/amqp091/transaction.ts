@@ -14,7 +14,7 @@ import { partsOf } from "./publishing.ts";
 interface HeldPublish {
   readonly publication: Publication;
   readonly isMandatory: boolean;
-  /** Decided when it was published, as in RabbitMQ; undefined where the exchange does more than route. */
+  /** Decided when it was published, as in RabbitMQ; undefined where an exchange on the way does more than route. */
   readonly routes: readonly Queue[] | undefined;
 }
 
@@ -75,9 +75,7 @@ export class Transaction {
     const head = Buffer.from(publication.head.subarray(headStart, headEnd));
     const body = Buffer.from(publication.body.subarray(bodyStart, bodyEnd));
     const copy = { head, headStart: 0, headEnd: head.length, body, bodyStart: 0, bodyEnd: body.length };
-    const { delays, dedup, historyLength } = publication.exchange.settings;
-    const isPlain = !delays && dedup === undefined && historyLength === 0;
-    const routes = isPlain ? connection.namespace.routesOf(publication) : undefined;
+    const routes = connection.namespace.holdBack(publication);
     this.#publishes.push({ publication: { ...publication, ...copy }, isMandatory, routes });
     return undefined;
   }
@@ -86,7 +84,8 @@ export class Transaction {
   settle(tag: number, isMultiple: boolean, settlement: Settlement): boolean {
     const { session } = this.#channel;
     const isAll = isMultiple && tag === 0;
-    if (!isAll && (!session.holds(tag) || this.hasSettled(tag))) return false;
+    if (!isAll && this.hasSettled(tag)) return false;
+    if (!session.holdBack(tag, isMultiple)) return false;
     const settlements = this.#settlements;
     if (!isMultiple) {
       this.#settledTags.add(tag);

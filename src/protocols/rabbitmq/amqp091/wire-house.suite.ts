@@ -241,11 +241,16 @@ export class WireClient implements Peer {
   take(): Received[] {
     this.#house.settle();
     const received: Received[] = [];
-    while (this.output.bytes > 0) {
-      for (const chunk of this.output.take()) this.#read(Buffer.from(chunk), received);
-      this.connection.drained();
-      this.#house.settle();
-    }
+    while (this.output.bytes > 0) received.push(...this.takeOnce());
+    return received;
+  }
+
+  /** What has been written until now, and not what is written because of it. */
+  takeOnce(): Received[] {
+    const received: Received[] = [];
+    for (const chunk of this.output.take()) this.#read(Buffer.from(chunk), received);
+    this.connection.drained();
+    this.#house.settle();
     return received;
   }
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { seededRandom } from "../../../base/random.ts";
 import { openDiskLog } from "../../../log/disk-log.ts";
 import { ForgetfulDisk } from "../../../log/memory/forgetful-disk.ts";
+import { decodeTable } from "../model/field-table.ts";
 import { ManagementHouse } from "./management-house.suite.ts";
 
 test("a table that AMQP could not say is refused", async () => {
@@ -19,6 +20,36 @@ test("a table that AMQP could not say is refused", async () => {
   const deep: unknown = JSON.parse("[".repeat(70) + "]".repeat(70));
   const nested = await house.ask<{ reason: string }>("PUT", "/queues/%2F/q", { body: { arguments: { deep } } });
   assert.deepEqual([nested.status, nested.json.reason], [400, "Tables are nested 64 times at most."]);
+});
+
+test("a whole number of more than 64 bits is kept as a double, and refused where that is none", async () => {
+  const house = await ManagementHouse.open();
+  const text = /invalid arg 'x-max-length' for queue 'q' in vhost '\/': "expected integer, got double"/;
+  for (const number of ["18446744073709551615", "9223372036854775808", "-9223372036854777856", "1e300"]) {
+    const put = (name: string): Promise<{ status: number; json: { reason: string } }> =>
+      house.ask("PUT", "/queues/%2F/q", { body: `{"durable":true,"arguments":{"${name}":${number}}}` });
+    const { status, json } = await put("x-max-length");
+    assert.equal(status, 400);
+    assert.match(json.reason, text);
+    const row = `{"name":"q","vhost":"/","durable":true,"auto_delete":false,"arguments":{"x-max-length":${number}}}`;
+    const imported = await house.ask<{ reason: string }>("POST", "/definitions", { body: `{"queues":[${row}]}` });
+    assert.equal(imported.status, 400);
+    assert.match(imported.json.reason, text);
+
+    assert.equal((await put("x-own")).status, 201);
+    const { text: exported } = await house.ask("GET", "/definitions");
+    assert.ok(exported.includes(`"x-own":${Number(number)}`));
+    // As it is compared with, byte for byte, and as it will be read again.
+    const kept = house.server.vhosts.find("/")!.namespace.queue("q")!.declaration as { amqp091: { arguments: string } };
+    const bytes = Buffer.from(kept.amqp091.arguments, "base64");
+    assert.deepEqual(decodeTable(bytes, 0, bytes.length), [
+      { name: "x-own", value: { type: "d", value: Number(number) } },
+    ]);
+    await house.ask("DELETE", "/queues/%2F/q");
+  }
+  // The greatest that there is below.
+  const body = '{"durable":true,"arguments":{"x-max-length":9223372036854774784}}';
+  assert.equal((await house.ask("PUT", "/queues/%2F/q", { body })).status, 201);
 });
 
 test("a value that is nested without end is refused, and the next checkpoint is taken", async () => {

@@ -14,8 +14,13 @@ const priorityMax = 255;
 
 const integerTypes: ReadonlySet<string> = new Set(["b", "B", "s", "u", "I", "i", "l", "L"]);
 
-export const isInteger: Check = ({ type }) =>
-  integerTypes.has(type) ? undefined : erlangString(`expected integer, got ${fieldTypeNames[type]}`);
+export const isInteger: Check = (value) =>
+  isWhole(value) ? undefined : erlangString(`expected integer, got ${fieldTypeNames[value.type]}`);
+
+/** Whether it is a whole number, which says its letter and not its value. */
+export function isWhole({ type }: FieldValue): boolean {
+  return integerTypes.has(type);
+}
 
 export const isNotNegative: Check = (value, all) => {
   const wrong = isInteger(value, all);
@@ -89,7 +94,7 @@ export const isStreamOffset: Check = (value) => {
     if (["first", "last", "next"].includes(text) || ageMs(text) !== undefined) return undefined;
     return `{invalid_stream_offset_arg,{longstr,${erlangBinary(Buffer.from(value.value))}}}`;
   }
-  if (value.type === "T" || integerTypes.has(value.type)) return undefined;
+  if (value.type === "T" || isWhole(value)) return undefined;
   return `{invalid_stream_offset_arg,{${fieldTypeNames[value.type]},${erlangValue(value)}}}`;
 };
 
@@ -101,6 +106,12 @@ export function numberOf(value: FieldValue): number {
 export function numberArgument(table: FieldTable, name: string): number | undefined {
   const value = fieldValue(table, name);
   return value === undefined ? undefined : numberOf(value);
+}
+
+/** Of an argument that is taken whatever it is: what is no whole number counts as not said. */
+export function wholeArgument(table: FieldTable, name: string): number | undefined {
+  const value = fieldValue(table, name);
+  return value !== undefined && isWhole(value) ? numberOf(value) : undefined;
 }
 
 export function textArgument(table: FieldTable, name: string): string | undefined {

@@ -4,7 +4,8 @@
  */
 
 import type { Namespace, Queue } from "../../../broker/api.ts";
-import { checkBinding } from "./binding.ts";
+import { bindingSource, checkBinding } from "./binding.ts";
+import { queueDeclaration } from "./declaration.ts";
 import { notFound, type Fault } from "./errors.ts";
 import type { FieldTable } from "./field-table.ts";
 import { headersOf, type Headers } from "./mapping.ts";
@@ -28,7 +29,8 @@ export function bind(caller: Caller, ends: BindingEnds, args: FieldTable): Fault
   if (exchange === undefined) return notFound("exchange", source, vhost);
   const found = destinationOf(namespace, ends);
   if (found === undefined) return notFound(destinationType, destination, vhost);
-  const fault = checkBinding(exchange, routingKey, args) ?? checkDestination(caller, found);
+  const type = "queue" in found ? queueDeclaration(found.queue).type : "exchange";
+  const fault = checkBinding(bindingSource(exchange), type, routingKey, args) ?? checkDestination(caller, found);
   if (fault !== undefined) return fault;
   namespace.bind(source, found, routingKey, headersOf(args));
   return undefined;

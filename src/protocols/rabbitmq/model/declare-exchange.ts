@@ -4,15 +4,15 @@
  */
 
 import type { ExchangeSettings } from "../../../broker/api.ts";
-import { booleanArgument, numberArgument, textArgument } from "./arguments.ts";
+import { booleanArgument, isWhole, numberArgument, numberOf, textArgument } from "./arguments.ts";
 import type { ExchangeDeclaration } from "./declaration.ts";
 import { dedupOf } from "./declare-queue.ts";
 import { compareArguments, compareField } from "./equivalence.ts";
 import { erlangValue, Fault, resource, shownValue } from "./errors.ts";
 import { eventExchange } from "./events.ts";
-import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
+import { fieldTypeNames, fieldValue, type FieldTable, type FieldValue } from "./field-table.ts";
 
-const kindByType: Readonly<Record<string, ExchangeSettings["kind"]>> = {
+const kindByType = {
   direct: "direct",
   fanout: "fanout",
   topic: "topic",
@@ -25,9 +25,17 @@ const kindByType: Readonly<Record<string, ExchangeSettings["kind"]>> = {
   "x-message-deduplication": "fanout",
   // What the event exchange was in its first versions.
   "x-event": "topic",
-};
+} as const satisfies Readonly<Record<string, ExchangeSettings["kind"]>>;
 
 const delayedType = "x-delayed-message";
+/** What an exchange may be declared as. */
+export type ExchangeType = keyof typeof kindByType | typeof delayedType;
+/** The name of the type, and of the argument by which any other exchange does it as well. */
+const dedupType = "x-message-deduplication";
+const cacheArguments = [
+  ["x-cache-size", "Missing or invalid argument"],
+  ["x-cache-ttl", "Invalid argument"],
+] as const;
 const historyDefault = 20;
 const hashProperties = ["correlation_id", "message_id", "timestamp"];
 
@@ -44,8 +52,13 @@ export const firstExchanges: readonly { readonly name: string; readonly type: st
 ];
 
 export function checkExchangeType(type: string): Fault | undefined {
-  if (type === delayedType || Object.hasOwn(kindByType, type)) return undefined;
+  if (type === delayedType || routes(type)) return undefined;
   return new Fault("commandInvalid", `${type === "" ? "invalid" : "unknown"} exchange type '${type}'`);
+}
+
+/** Whether there is such a type, and it routes by itself. */
+function routes(type: string): type is keyof typeof kindByType {
+  return Object.hasOwn(kindByType, type);
 }
 
 /** The checks of a new exchange, after that of its type. */
@@ -55,9 +68,29 @@ export function checkNewExchange(type: string, args: FieldTable, name: string, v
     const what = `for arg 'alternate-exchange' in ${resource("exchange", name, vhost)}`;
     return new Fault("preconditionFailed", `invalid type '${fieldTypeNames[alternate.type]}' ${what}`);
   }
+  return (
+    (type === delayedType ? checkDelayed(args) : undefined) ??
+    checkOfType(routedType(type, args), args) ??
+    (remembers(type, args) ? checkCache(args) : undefined)
+  );
+}
+
+/** The type by which an exchange routes: of one that delays, what it is otherwise. */
+export function routedType(type: string, args: FieldTable): string {
+  return type === delayedType ? (textArgument(args, "x-delayed-type") ?? "direct") : type;
+}
+
+function checkDelayed(args: FieldTable): Fault | undefined {
+  const inner = textArgument(args, "x-delayed-type");
+  if (inner === delayedType) {
+    return new Fault("preconditionFailed", `Invalid argument, '${delayedType}' can't be used for 'x-delayed-type'`);
+  }
+  if (inner !== undefined && routes(inner)) return undefined;
+  return new Fault("preconditionFailed", "Invalid argument, 'x-delayed-type' must be an existing exchange type");
+}
+
+function checkOfType(type: string, args: FieldTable): Fault | undefined {
   switch (type) {
-    case delayedType:
-      return checkDelayed(args);
     case "x-consistent-hash":
       return checkHash(args);
     case "x-recent-history":
@@ -65,12 +98,6 @@ export function checkNewExchange(type: string, args: FieldTable, name: string, v
     default:
       return undefined;
   }
-}
-
-function checkDelayed(args: FieldTable): Fault | undefined {
-  const inner = textArgument(args, "x-delayed-type");
-  if (inner !== undefined && Object.hasOwn(kindByType, inner)) return undefined;
-  return new Fault("preconditionFailed", "Invalid argument, 'x-delayed-type' must be an existing exchange type");
 }
 
 function checkHash(args: FieldTable): Fault | undefined {
@@ -88,6 +115,26 @@ function checkHistory(args: FieldTable): Fault | undefined {
   if (length === undefined || ("bsIlL".includes(length.type) && Number(length.value) > 0)) return undefined;
   const text = `Invalid argument ${erlangValue(length)}, 'x-recent-history-length' must be a positive integer`;
   return new Fault("preconditionFailed", text);
+}
+
+/** Whether it drops messages that it has seen. */
+function remembers(type: string, args: FieldTable): boolean {
+  return routedType(type, args) === dedupType || booleanArgument(args, dedupType);
+}
+
+/** As the plug-in, which takes texts of numbers, too. But for it the size has to be said. */
+function checkCache(args: FieldTable): Fault | undefined {
+  for (const [name, what] of cacheArguments) {
+    const value = fieldValue(args, name);
+    if (value === undefined || isCount(value)) continue;
+    return new Fault("preconditionFailed", `${what}, '${name}' must be an integer greater than 0`);
+  }
+  return undefined;
+}
+
+function isCount(value: FieldValue): boolean {
+  const isNumber = value.type === "S" ? /^\d{1,15}$/.test(value.value.toString()) : isWhole(value);
+  return isNumber && numberOf(value) > 0;
 }
 
 export interface ExchangeFlags {
@@ -118,10 +165,9 @@ export function checkSameExchange(
 
 /** What the declaration means to the core. It must have passed the checks. */
 export function exchangeSettings(flags: ExchangeFlags, args: FieldTable): ExchangeSettings {
-  const type = flags.type === delayedType ? (textArgument(args, "x-delayed-type") ?? "direct") : flags.type;
-  const isDedup = type === "x-message-deduplication" || booleanArgument(args, "x-message-deduplication");
+  const type = routedType(flags.type, args);
   return {
-    kind: kindByType[type] ?? "direct",
+    kind: routes(type) ? kindByType[type] : "direct",
     durable: flags.durable,
     autoDelete: flags.autoDelete,
     alternate: textArgument(args, "alternate-exchange"),
@@ -130,6 +176,6 @@ export function exchangeSettings(flags: ExchangeFlags, args: FieldTable): Exchan
     delays: flags.type === delayedType,
     historyLength:
       type === "x-recent-history" ? (numberArgument(args, "x-recent-history-length") ?? historyDefault) : 0,
-    dedup: isDedup ? dedupOf(args) : undefined,
+    dedup: remembers(type, args) ? dedupOf(args) : undefined,
   };
 }

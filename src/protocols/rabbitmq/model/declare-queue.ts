@@ -23,6 +23,7 @@ import {
   isText,
   numberArgument,
   textArgument,
+  wholeArgument,
   type Check,
 } from "./arguments.ts";
 import type { QueueDeclaration, QueueType } from "./declaration.ts";
@@ -254,16 +255,21 @@ export function queueSettings(declaration: QueueDeclaration): QueueSettings {
     expiresMs: numberArgument(args, "x-expires") ?? 0,
     maxLength: numberArgument(args, "x-max-length") ?? -1,
     maxLengthBytes: isStream ? -1 : maxLengthBytes,
-    overflow: overflowOf(args),
+    overflow: ignoresOverflow(declaration) ? "drop-head" : overflowOf(args),
     deadLetter: deadLetterOf(args),
     deliveryLimit: Math.max(
       -1,
-      numberArgument(args, "x-delivery-limit") ?? numberArgument(args, "x-retry-attempts") ?? -1,
+      wholeArgument(args, "x-delivery-limit") ?? numberArgument(args, "x-retry-attempts") ?? -1,
     ),
     retry: retryOf(args),
-    dedup: booleanArgument(args, "x-message-deduplication") ? dedupOf(args) : undefined,
+    dedup: booleanArgument(args, "x-message-deduplication") ? queueDedupOf(args) : undefined,
     autoDelete: declaration.autoDelete,
   };
+}
+
+/** As in RabbitMQ, a quorum queue takes reject-publish-dlx, says that it is wrong, and drops its head. */
+export function ignoresOverflow({ type, arguments: args }: QueueDeclaration): boolean {
+  return type === "quorum" && overflowOf(args) === "reject-publish-dead-letter";
 }
 
 function overflowOf(args: FieldTable): Overflow {
@@ -294,6 +300,12 @@ function retryOf(args: FieldTable): RetryPolicy | undefined {
   const growth = textArgument(args, "x-retry-growth") === "linear" ? "linear" : "exponential";
   const maxMs = Math.max(ownMinMs, numberArgument(args, "x-retry-max-ms") ?? 3_600_000);
   return { on: "all", minMs: ownMinMs, maxMs, growth, jitter: numberArgument(args, "x-retry-jitter") ?? 0 };
+}
+
+/** The plug-in's queues forget an id with its message. One that says how much or how long it remembers does that instead. */
+function queueDedupOf(args: FieldTable): QueueSettings["dedup"] {
+  const isWindow = ["x-cache-ttl", "x-cache-size"].some((name) => fieldValue(args, name) !== undefined);
+  return isWindow ? dedupOf(args) : "until-settled";
 }
 
 export function dedupOf(args: FieldTable): DedupPolicy {

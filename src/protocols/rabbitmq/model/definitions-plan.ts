@@ -1,6 +1,7 @@
 /** What an import is going to do: the steps, what will be there after them, and what there is to tell. */
 
-import type { ExchangeSettings } from "../../../broker/api.ts";
+import { bindingSource, type BindingSource } from "./binding.ts";
+import { queueDeclaration, type QueueType } from "./declaration.ts";
 import { exchangeSettings, firstExchanges } from "./declare-exchange.ts";
 import type { Defined } from "./definitions-export.ts";
 import { eventExchange } from "./events.ts";
@@ -25,8 +26,8 @@ export class Plan {
   readonly server: Defined;
   /** Of all that will be there. */
   readonly vhostNames: Set<string>;
-  readonly #newExchanges = new Map<string, ExchangeSettings["kind"]>();
-  readonly #newQueues = new Set<string>();
+  readonly #newExchanges = new Map<string, BindingSource>();
+  readonly #newQueues = new Map<string, QueueType>();
   readonly #steps: (() => void)[] = [];
   readonly #applied: Record<string, number> = {};
   readonly #withoutEffect: WithoutEffect[] = [];
@@ -79,31 +80,37 @@ export class Plan {
     return this.server.vhosts.find(name)!;
   }
 
-  exchangeKind(vhost: string, name: string): ExchangeSettings["kind"] | undefined {
+  /** An exchange that is there, or will be: what can be bound to it. */
+  source(vhost: string, name: string): BindingSource | undefined {
     const there = this.server.vhosts.find(vhost)?.namespace.exchange(name);
-    return there?.settings.kind ?? this.#newExchanges.get(keyOf(vhost, name)) ?? firstKind(name);
+    return there === undefined ? (this.#newExchanges.get(keyOf(vhost, name)) ?? first(name)) : bindingSource(there);
   }
 
-  addExchange(vhost: string, name: string, kind: ExchangeSettings["kind"]): void {
-    this.#newExchanges.set(keyOf(vhost, name), kind);
+  addExchange(vhost: string, name: string, source: BindingSource): void {
+    this.#newExchanges.set(keyOf(vhost, name), source);
+  }
+
+  /** What can be bound under that name; undefined: there is none, and will be none. */
+  destination(vhost: string, kind: "queue" | "exchange", name: string): QueueType | "exchange" | undefined {
+    if (kind === "exchange") return this.source(vhost, name) && "exchange";
+    const there = this.server.vhosts.find(vhost)?.namespace.queue(name);
+    return there === undefined ? this.#newQueues.get(keyOf(vhost, name)) : queueDeclaration(there).type;
   }
 
   hasQueue(vhost: string, name: string): boolean {
-    return (
-      this.server.vhosts.find(vhost)?.namespace.queue(name) !== undefined || this.#newQueues.has(keyOf(vhost, name))
-    );
+    return this.destination(vhost, "queue", name) !== undefined;
   }
 
-  addQueue(vhost: string, name: string): void {
-    this.#newQueues.add(keyOf(vhost, name));
+  addQueue(vhost: string, name: string, type: QueueType): void {
+    this.#newQueues.set(keyOf(vhost, name), type);
   }
 }
 
 /** Of an exchange that a virtual host has from its beginning. */
-function firstKind(name: string): ExchangeSettings["kind"] | undefined {
+function first(name: string): BindingSource | undefined {
   // That of the events is in the default virtual host only, which is there.
-  const first = firstExchanges.find((exchange) => exchange.name === name && name !== eventExchange);
-  return first && exchangeSettings({ ...first, durable: true, autoDelete: false }, []).kind;
+  const found = firstExchanges.find((exchange) => exchange.name === name && name !== eventExchange);
+  return found && { kind: exchangeSettings({ ...found, durable: true, autoDelete: false }, []).kind, type: found.type };
 }
 
 function keyOf(vhost: string, name: string): string {

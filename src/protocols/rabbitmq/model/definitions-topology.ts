@@ -2,7 +2,7 @@
 
 import { checkBinding } from "./binding.ts";
 import { keptForm, type QueueDeclaration } from "./declaration.ts";
-import { checkExchangeType, checkNewExchange, exchangeSettings } from "./declare-exchange.ts";
+import { checkExchangeType, checkNewExchange, exchangeSettings, routedType } from "./declare-exchange.ts";
 import { checkNewQueue, checkSameTopic, queueSettings, queueType } from "./declare-queue.ts";
 import type { Plan } from "./definitions-plan.ts";
 import { ImportFault, type Row } from "./definitions-reader.ts";
@@ -19,7 +19,7 @@ export function planExchange(plan: Plan, row: Row, into: string | undefined): vo
   const name = row.text("name");
   if (name === "") return plan.withoutEffect("exchanges", name, vhost, "the default exchange is always there");
   if (name.startsWith("amq.")) return plan.withoutEffect("exchanges", name, vhost, reserved);
-  if (plan.exchangeKind(vhost, name) !== undefined) return;
+  if (plan.source(vhost, name) !== undefined) return;
   row.newName();
   const type = row.optionalText("type") ?? "undefined";
   const args = row.arguments();
@@ -27,7 +27,7 @@ export function planExchange(plan: Plan, row: Row, into: string | undefined): vo
   const internal = row.optionalBoolean("internal");
   const flags = { type, durable: row.boolean("durable"), autoDelete: row.boolean("auto_delete"), internal };
   const settings = exchangeSettings(flags, args);
-  plan.addExchange(vhost, name, settings.kind);
+  plan.addExchange(vhost, name, { kind: settings.kind, type: routedType(type, args) });
   plan.add("exchanges", () => {
     plan.vhost(vhost).namespace.createExchange(name, settings, keptForm({ type, internal, arguments: args }));
   });
@@ -48,7 +48,7 @@ export function planQueue(plan: Plan, row: Row, into: string | undefined): void 
     arguments: args,
   };
   refuse(checkNewQueue(declaration, name, vhost));
-  plan.addQueue(vhost, name);
+  plan.addQueue(vhost, name, declaration.type);
   plan.add("queues", () => {
     plan.vhost(vhost).namespace.createQueue(name, queueSettings(declaration), keptForm(declaration));
   });
@@ -66,7 +66,7 @@ export function planTopic(plan: Plan, row: Row, into: string | undefined): void 
   if (fault !== undefined) throw new ImportFault(`topics: ${name}: ${fault}`);
   const args = row.get("arguments") === undefined ? [] : row.arguments();
   refuse(checkNewTopic(args, name, vhost));
-  plan.addQueue(vhost, name);
+  plan.addQueue(vhost, name, "stream");
   plan.add("topics", () => {
     foreignTopics.create(name, row.fields);
     if (args.length > 0) declareWorkQueue(broker, plan.vhost(vhost).namespace.queue(name)!, args);
@@ -85,12 +85,11 @@ export function planBinding(plan: Plan, row: Row, into: string | undefined): voi
   if (source === "" || (type === "exchange" && destination === "")) {
     return plan.withoutEffect("bindings", shown, vhost, "the default exchange is not bound");
   }
-  const kind = plan.exchangeKind(vhost, source);
-  if (kind === undefined) return plan.withoutEffect("bindings", shown, vhost, `there is no exchange '${source}'`);
-  const isThere =
-    type === "queue" ? plan.hasQueue(vhost, destination) : plan.exchangeKind(vhost, destination) !== undefined;
-  if (!isThere) return plan.withoutEffect("bindings", shown, vhost, `there is no ${type} '${destination}'`);
-  refuse(checkBinding({ settings: { kind } }, key, args));
+  const from = plan.source(vhost, source);
+  if (from === undefined) return plan.withoutEffect("bindings", shown, vhost, `there is no exchange '${source}'`);
+  const what = plan.destination(vhost, type, destination);
+  if (what === undefined) return plan.withoutEffect("bindings", shown, vhost, `there is no ${type} '${destination}'`);
+  refuse(checkBinding(from, what, key, args));
   const headers = headersOf(args);
   plan.add("bindings", () => {
     const { namespace } = plan.vhost(vhost);

@@ -47,11 +47,12 @@ export function tracePublish(way: TracedWay, publication: Publication): void {
   const { namespace } = way.caller.virtualHost;
   const { exchange, routingKey, extraKeys, head, headStart, headEnd } = publication;
   if (exchange.name === traceExchange) return;
-  const queues = namespace.routesOf(publication).map((queue) => text(queue.name));
+  // Not those that only the broker knows, such as an exchange's history.
+  const queues = namespace.routesOf(publication).filter((queue) => namespace.queue(queue.name) === queue);
   const headers = [
     ...messageHeaders(way, exchange.name, [routingKey, ...(extraKeys ?? [])], head, headStart, headEnd),
     ...whereHeaders(way),
-    { name: "routed_queues", value: { type: "A", value: queues } as const },
+    { name: "routed_queues", value: { type: "A", value: queues.map((queue) => text(queue.name)) } as const },
   ];
   const { body, bodyStart, bodyEnd } = publication;
   publish(namespace, `publish.${exchange.name}`, headers, body.subarray(bodyStart, bodyEnd));

@@ -10,6 +10,7 @@
 import type { Death, MessageFormat } from "../../../broker/api.ts";
 import { Malformed } from "../../../wire/input.ts";
 import { canonicalOfAmqp, isMarkedTombstone, keyOfAmqp } from "./canonical.ts";
+import { exchangeHeaders } from "./exchange-headers.ts";
 import { decodeTable, fieldValue, longString, type Field, type FieldTable, type FieldValue } from "./field-table.ts";
 import { headersOf, keysOf, type Headers } from "./mapping.ts";
 import {
@@ -81,6 +82,8 @@ export const amqpFormat: MessageFormat = {
     };
     return rewriteProperties(buffer, headStart, headEnd, changes);
   },
+
+  ...exchangeHeaders,
 
   canonical: canonicalOfAmqp,
 

@@ -1,7 +1,8 @@
 /**
  * Tables of arguments as JSON, and JSON as tables: the forms in which RabbitMQ's management and its definitions show and take
- * them. A table's letters are lost on the way out; on the way in a whole number is a 64-bit one, another a double. Nothing is
- * refused that a table can say: `null` cannot be said, and is.
+ * them. A table's letters are lost on the way out; on the way in a whole number is a 64-bit one, another a double, and so is one
+ * that 64 bits do not hold (RabbitMQ keeps such a number, and cannot tell it to a client). Nothing is refused that a table can
+ * say: `null` cannot be said, and is.
  */
 
 import { shortStringBytesMax } from "./errors.ts";
@@ -11,6 +12,9 @@ import { isObject } from "./parameter-checks.ts";
 
 /** Of definitions, where arguments and values stand in rows of lists: what may be declared is exported, and imported again. */
 export const definitionLevelsMax = nestingMax + 3;
+
+/** Signed numbers of 64 bits are below it, and not below its negative. */
+const longEnd = 2 ** 63;
 
 /** Whether JSON is nested deeper than tables may be, so that nothing need follow it to its end. */
 export function isTooDeep(value: unknown, levels = nestingMax): boolean {
@@ -58,7 +62,9 @@ function fieldOfJson(value: unknown): FieldValue | undefined {
     case "boolean":
       return { type: "t", value };
     case "number":
-      return Number.isInteger(value) ? { type: "l", value } : { type: "d", value };
+      return Number.isInteger(value) && value >= -longEnd && value < longEnd
+        ? { type: "l", value }
+        : { type: "d", value };
     default:
   }
   if (!Array.isArray(value)) {

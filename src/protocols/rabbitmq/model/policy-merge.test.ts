@@ -42,7 +42,12 @@ function expected(
     maxLength: least(...numbers("max-length")) ?? -1,
     maxLengthBytes: least(...numbers("max-length-bytes")) ?? -1,
     deliveryLimit: type === "quorum" ? (least(...numbers("delivery-limit")) ?? -1) : -1,
-    overflow: (overflow === "reject-publish-dlx" ? "reject-publish-dead-letter" : (overflow ?? "drop-head")) as never,
+    overflow:
+      overflow === "reject-publish-dlx"
+        ? type === "quorum"
+          ? "drop-head"
+          : "reject-publish-dead-letter"
+        : ((overflow ?? "drop-head") as never),
     deadLetter:
       exchange === undefined ? undefined : { exchange, atLeastOnce, ...(routingKey !== undefined && { routingKey }) },
   };
@@ -55,7 +60,7 @@ const operable = {
   expires: small,
   "max-length": small,
   "max-length-bytes": small,
-  overflow: fc.constantFrom("drop-head", "reject-publish"),
+  overflow: fc.constantFrom("drop-head", "reject-publish", "reject-publish-dlx"),
 };
 const quorumOnly = { "delivery-limit": small };
 const own = { "dead-letter-exchange": name, "dead-letter-routing-key": name };
@@ -127,6 +132,20 @@ test("of two delivery limits the lower counts, but none is no limit to be lowere
   assert.equal(merged(-1, 3), 3);
   assert.equal(merged(5, -1), 5);
   assert.equal(merged(-1, -1), -1);
+});
+
+test("a policy's delivery limit stands alone where the declared one is no whole number", () => {
+  for (const limit of [true, "2", 2.5]) {
+    const declaration: QueueDeclaration = {
+      type: "quorum",
+      durable: true,
+      autoDelete: false,
+      exclusive: false,
+      arguments: tableOfJson({ "x-queue-type": "quorum", "x-delivery-limit": limit })!,
+    };
+    const args = effectiveArguments(declaration, { "delivery-limit": 3 });
+    assert.equal(queueSettings({ ...declaration, arguments: args }).deliveryLimit, 3, String(limit));
+  }
 });
 
 test("no value makes the check of a setting throw, and each names itself when it is refused", () => {

@@ -4,7 +4,7 @@
  */
 
 import type { ExchangeSettings, QueueSettings } from "../../../broker/api.ts";
-import { textArgument } from "./arguments.ts";
+import { isWhole, textArgument } from "./arguments.ts";
 import type { ExchangeDeclaration, QueueDeclaration, QueueType } from "./declaration.ts";
 import { isArgumentOf, queueSettings } from "./declare-queue.ts";
 import { byName } from "./erlang-json.ts";
@@ -34,13 +34,19 @@ export function effectiveArguments(declaration: QueueDeclaration, definition: Js
     const argument = `x-${name}`;
     const known = policyKeyByName.get(name);
     if (known === undefined || !isArgumentOf(declaration.type, argument)) continue;
-    const declared = fieldValue(declaration.arguments, argument);
     const resolution = typeof known.argument === "string" ? known.argument : known.argument[declaration.type];
+    const declared = declaredAs(declaration.arguments, argument, resolution);
     added.push({ name: argument, value: fieldOf(resolve(resolution, value, declared && plain(declared))) });
   }
   if (added.length === 0) return declaration.arguments;
   const names = new Set(added.map(({ name }) => name));
   return [...declaration.arguments.filter(({ name }) => !names.has(name)), ...added];
+}
+
+/** A delivery limit is taken whatever it is: one that is no whole number is none. */
+function declaredAs(args: FieldTable, argument: string, resolution: Resolution): FieldValue | undefined {
+  const value = fieldValue(args, argument);
+  return value !== undefined && resolution === "limit" && !isWhole(value) ? undefined : value;
 }
 
 /** The queue's settings with those that its arguments make of them. What a queue was created as stays. */

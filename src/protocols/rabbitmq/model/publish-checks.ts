@@ -1,5 +1,5 @@
 /**
- * What a message is refused for, and what the broker has to know of its headers, whoever publishes it: over HTTP all of it
+ * What a message is refused for, and further keys in its headers, whoever publishes it: over HTTP all of it
  * is asked each time; over AMQP publishing.ts keeps answers and finds out by positions what it needs of this.
  */
 
@@ -8,7 +8,7 @@ import type { Exchange } from "../../../broker/api.ts";
 import { expiryFault } from "./arguments.ts";
 import { exchangeDeclaration } from "./declaration.ts";
 import { erlangString, Fault, resource } from "./errors.ts";
-import { fieldTypeNames, fieldValue, longNumber, type FieldTable } from "./field-table.ts";
+import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 import { keysOf } from "./mapping.ts";
 import { checkAccess, checkTopic, type Caller } from "./permissions.ts";
 
@@ -65,16 +65,4 @@ export function readCopies(headers: FieldTable): string[] | Fault {
 /** BCC is nobody's business: on the way it is taken out. */
 export function withoutBcc(headers: FieldTable): FieldTable {
   return headers.filter(({ name }) => name !== "BCC");
-}
-
-/** ms that the header x-delay asks for; 0: none. */
-export function delayMsOf(headers: FieldTable): number {
-  const delayMs = Math.trunc(Number(fieldValue(headers, "x-delay")?.value));
-  return Number.isFinite(delayMs) && delayMs > 0 ? delayMs : 0;
-}
-
-/** The delay is negated on the way, as the plug-in does, so that a consumer who publishes it again does not delay it again. */
-export function withServedDelay(headers: FieldTable, delayMs: number): FieldTable {
-  const negated = longNumber(-delayMs);
-  return headers.map((field) => (field.name === "x-delay" ? { ...field, value: negated } : field));
 }

@@ -8,7 +8,14 @@
 
 import type { Queue } from "../../../broker/api.ts";
 import { keptForm, queueDeclaration, type QueueDeclaration } from "./declaration.ts";
-import { checkNewQueue, checkSameQueue, checkSameTopic, queueSettings, queueType } from "./declare-queue.ts";
+import {
+  checkNewQueue,
+  checkSameQueue,
+  checkSameTopic,
+  queueSettings,
+  queueType,
+  ignoresOverflow,
+} from "./declare-queue.ts";
 import { Fault, lockedQueue, notFound, resource } from "./errors.ts";
 import { fieldTypeNames, fieldValue, type FieldTable } from "./field-table.ts";
 import { checkAccess, checkOwner, type Caller } from "./permissions.ts";
@@ -69,6 +76,10 @@ function declareNamed(caller: Caller, name: string, declaration: QueueDeclaratio
     checkNewQueue(declaration, name, vhost);
   if (fault !== undefined) return fault;
   const queue = namespace.createQueue(name, queueSettings(declaration), keptForm(declaration));
+  if (ignoresOverflow(declaration)) {
+    const fields = { vhost, queue: name, overflow: "reject-publish-dlx" };
+    caller.server.log.warn("a quorum queue does not know this x-overflow, and drops its head", fields);
+  }
   if (declaration.exclusive) {
     caller.server.ownerByQueue.set(queue, caller);
     caller.exclusiveQueues?.add(queue);

@@ -88,5 +88,5 @@ function writeGot(
   }
   writeContent(connection.output, channel.number, connection.frameMaxBytes, parts);
   parts.clear();
-  connection.flush();
+  connection.answered();
 }

@@ -12,7 +12,7 @@ export const ownPrefix = "entrepot_";
 const oldest = {
   name: "queue_oldest_message_age_seconds",
   type: "gauge",
-  help: "Age of the oldest message that is ready; of all queues: of the oldest of them",
+  help: "Age of the oldest message that waits for a consumer; of all queues: of the oldest of them",
 } as const;
 const scheduled = {
   name: "queue_messages_scheduled",

@@ -147,6 +147,25 @@ test("totals are those of all objects, and say what is true", async () => {
   stats.sampler.stop();
 });
 
+test("what a stream holds is history, and is not told as the age of what waits", async () => {
+  const { stats, house, advance, publish } = await openStatsHouse();
+  stats.sampler.start();
+  house.declare("queue");
+  house.declare("log", { "x-queue-type": "stream" });
+  publish("log", "12345");
+  await house.durable();
+  await advance(600_000);
+  publish("queue", "12345");
+  await house.durable();
+  await advance(2000);
+  const age = "entrepot_queue_oldest_message_age_seconds";
+  assert.equal(parse(totalsPage(stats)).values.get(age), 2);
+  const { values } = parse(perObjectPage(stats));
+  assert.equal(values.get(`${age}{vhost="/",queue="queue"}`), 2);
+  assert.equal(values.get(`${age}{vhost="/",queue="log"}`), 0);
+  stats.sampler.stop();
+});
+
 test("each object has its line, names with quotes and newlines included", async () => {
   const { stats, house, server, publish } = await openStatsHouse();
   house.declare('odd "name"\nwith \\');

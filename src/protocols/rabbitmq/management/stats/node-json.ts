@@ -5,6 +5,7 @@
  */
 
 import type { OpenPort } from "../../../../server/protocol.ts";
+import type { ExchangeType } from "../../model/declare-exchange.ts";
 import { spokenVersion } from "../../model/server.ts";
 import { churnMeasures, nodeMeasures, type NodeColumn } from "./measures.ts";
 import type { Fields, Measure, SampleRange, SampleRanges } from "./rates.ts";
@@ -19,18 +20,26 @@ interface Named {
 const plugins = ["rabbitmq_management", "rabbitmq_prometheus"];
 
 /** In the order of their names. */
-export const exchangeTypes: readonly Named[] = [
-  ["direct", "AMQP direct exchange, as per the AMQP specification"],
-  ["fanout", "AMQP fanout exchange, as per the AMQP specification"],
-  ["headers", "AMQP headers exchange, as per the AMQP specification"],
-  ["topic", "AMQP topic exchange, as per the AMQP specification"],
-  ["x-consistent-hash", "Consistent Hashing Exchange"],
-  ["x-delayed-message", "Delayed Message Exchange."],
-  ["x-local-random", "Random Exchange that prefers queues of the node: all are"],
-  ["x-modulus-hash", "Modulus Hashing Exchange"],
-  ["x-random", "Random Exchange, one queue of those that are bound with the key"],
-  ["x-recent-history", "Recent History Exchange."],
-].map(([name, description]) => ({ name: name!, description: description!, enabled: true }));
+const descriptionByType: Readonly<Record<ExchangeType, string>> = {
+  direct: "AMQP direct exchange, as per the AMQP specification",
+  fanout: "AMQP fanout exchange, as per the AMQP specification",
+  headers: "AMQP headers exchange, as per the AMQP specification",
+  topic: "AMQP topic exchange, as per the AMQP specification",
+  "x-consistent-hash": "Consistent Hashing Exchange",
+  "x-delayed-message": "Delayed Message Exchange.",
+  "x-event": "Topic exchange, by the name that the event exchange had at first",
+  "x-local-random": "Random Exchange: one of the classic queues that are bound, all of which are local",
+  "x-message-deduplication": "Message Deduplication Exchange.",
+  "x-modulus-hash": "Modulus Hashing Exchange",
+  "x-random": "Random Exchange: one of all that are bound, whatever the key",
+  "x-recent-history": "Recent History Exchange.",
+};
+
+export const exchangeTypes: readonly Named[] = Object.entries(descriptionByType).map(([name, description]) => ({
+  name,
+  description,
+  enabled: true,
+}));
 
 const authMechanisms: readonly Named[] = [
   { name: "PLAIN", description: "SASL PLAIN authentication mechanism", enabled: true },

@@ -5,6 +5,7 @@
 
 import type { BindingView, Queue } from "../../../../broker/api.ts";
 import { bind as bindEnds, unbind as unbindEnds } from "../../model/bindings.ts";
+import { shortStringBytesMax } from "../../model/errors.ts";
 import { headersOf, type Headers } from "../../model/mapping.ts";
 import { jsonOfHeaders } from "../../model/json-table.ts";
 import type { Vhost } from "../../model/vhosts.ts";
@@ -12,7 +13,7 @@ import { gather } from "../../../../server/http/slices.ts";
 import { visibleVhosts } from "../access.ts";
 import { argumentsField, isReply, textField } from "../body-fields.ts";
 import { notCheap, replyList, replyObject, type Listing } from "../listing.ts";
-import { done, objectNotFound, vhostNotFound, type Reply } from "../reply.ts";
+import { badRequest, done, objectNotFound, vhostNotFound, type Reply } from "../reply.ts";
 import type { Call, JsonObject, Route, VhostCall } from "../route.ts";
 import { argumentsHash, propertiesKey, quotePlus, readPropertiesKey } from "./binding-key.ts";
 import { inVhost } from "./queues.ts";
@@ -210,6 +211,8 @@ function withBinding(call: Call, run: (call: VhostCall, binding: Binding, ends: 
 function bind(call: VhostCall, ends: Ends): Reply {
   const routingKey = textField(call.body, "routing_key") ?? "";
   if (isReply(routingKey)) return routingKey;
+  // RabbitMQ takes a longer one, which no client could ever unbind.
+  if (Buffer.byteLength(routingKey) > shortStringBytesMax) return badRequest(["too_long", "routing_key"]);
   const args = argumentsField(call.body);
   if (isReply(args)) return args;
   const fault = bindEnds(callerOf(call), { ...ends, routingKey }, args);

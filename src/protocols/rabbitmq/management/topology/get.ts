@@ -8,7 +8,7 @@
  */
 
 import type { Clock } from "../../../../base/clock.ts";
-import { pausesOf } from "../../../../base/pauses.ts";
+import { Slices } from "../../../../base/slices.ts";
 import type { Broker, Entry, Queue, Session } from "../../../../broker/api.ts";
 import { queueDeclaration } from "../../model/declaration.ts";
 import { Fault, notFound, resource } from "../../model/errors.ts";
@@ -26,6 +26,8 @@ import { accessRefused, callerOf, channelFaultReply, tracedWay } from "./refusal
 const ackModes = ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"] as const;
 type AckMode = (typeof ackModes)[number];
 
+const sliceMs = 3;
+const sliceMessages = 128;
 /** Of one answer, but for its last message. */
 const answerCharactersMax = 50_000_000;
 /** Of one payload. No text can be longer than half a gigabyte; JSON may write a character as six, base64 three bytes as four. */
@@ -114,7 +116,7 @@ async function takeAll(source: Source, wish: Wish, trace: Trace): Promise<string
   const { session, clock, queue } = source;
   const { ackMode } = wish;
   const noAck = ackMode === "ack_requeue_false";
-  const pause = pausesOf(clock);
+  const slices = new Slices(clock, sliceMs, sliceMessages);
   const texts: string[] = [];
   const leases: number[] = [];
   let characters = 0;
@@ -124,7 +126,7 @@ async function takeAll(source: Source, wish: Wish, trace: Trace): Promise<string
     texts.push(message.text);
     leases.push(message.lease);
     characters += message.text.length;
-    await pause();
+    if (slices.isOver()) await slices.pause();
     // A queue that has gone meanwhile would not answer.
     if (!source.isWanted || queue.namespace.queue(queue.name) !== queue) break;
   }
@@ -133,7 +135,7 @@ async function takeAll(source: Source, wish: Wish, trace: Trace): Promise<string
   const settlement = ackMode === "reject_requeue_false" ? "reject" : "release";
   for (const lease of leases) {
     session.settle(lease, false, settlement);
-    await pause();
+    if (slices.isOver()) await slices.pause();
   }
   return texts;
 }

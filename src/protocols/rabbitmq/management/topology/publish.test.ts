@@ -50,3 +50,41 @@ test("while it is off, there are no copies", async () => {
   await publishAndGet(house);
   assert.deepEqual(await copies(), []);
 });
+
+test("what is published over HTTP is delayed, kept and seen where it comes to as what is published over AMQP", async () => {
+  const { house, copies } = await traced(true);
+  const declare = async (name: string, type: string, args: object): Promise<void> => {
+    await house.ask("PUT", `/exchanges/%2F/${name}`, { body: { type, arguments: args } });
+    await house.ask("POST", `/bindings/%2F/e/amq.fanout/e/${name}`, { body: {} });
+    await house.ask("POST", `/bindings/%2F/e/${name}/q/q`, { body: {} });
+  };
+  const publish = async (payload: string, headers: object): Promise<void> => {
+    const body = { ...message, payload, properties: { headers } };
+    const { json } = await house.ask("POST", "/exchanges/%2F/amq.fanout/publish", { body });
+    assert.deepEqual(json, { routed: true });
+  };
+  const get = async (): Promise<string[]> => {
+    const { json } = await house.ask<Copy[]>("POST", "/queues/%2F/q/get", { body: taking });
+    return json.map(({ payload, properties }) => `${payload} ${JSON.stringify(properties.headers)}`);
+  };
+  await declare("later", "x-delayed-message", { "x-delayed-type": "fanout" });
+  await publish("delayed", { "x-delay": 60_000 });
+  assert.deepEqual(await get(), []);
+  const [copy] = await copies();
+  assert.deepEqual(copy!.properties.headers["routed_queues"], []);
+  house.clock.advance(60_000);
+  assert.deepEqual(await get(), ['delayed {"x-delay":-60000}']);
+  await house.ask("DELETE", "/exchanges/%2F/later");
+
+  await declare("once", "x-message-deduplication", { "x-cache-size": 10 });
+  for (let i = 0; i < 2; i++) await publish("once", { "x-deduplication-header": "id" });
+  assert.deepEqual(await get(), ['once {"x-deduplication-header":"id"}']);
+  await house.ask("DELETE", "/exchanges/%2F/once");
+
+  await declare("recent", "x-recent-history", {});
+  for (const unkept of [true, false]) await publish("recent", { "x-recent-history-no-store": unkept });
+  assert.equal((await get()).length, 2);
+  await house.ask("DELETE", "/bindings/%2F/e/recent/q/q/~");
+  await house.ask("POST", "/bindings/%2F/e/recent/q/q", { body: {} });
+  assert.deepEqual(await get(), ['recent {"x-recent-history-no-store":false}']);
+});

@@ -4,7 +4,7 @@
  */
 
 import { emptyPublication, type Publication, type PublishOutcome } from "../../../../broker/api.ts";
-import { Fault, notFound, shownValue } from "../../model/errors.ts";
+import { Fault, notFound } from "../../model/errors.ts";
 import { fieldValue, type FieldTable } from "../../model/field-table.ts";
 import { tracePublish } from "../../model/firehose.ts";
 import { amqpFormatId } from "../../model/format.ts";
@@ -12,12 +12,10 @@ import { encodeProperties, type Properties } from "../../model/properties.ts";
 import {
   checkPublish,
   checkUserId,
-  delayMsOf,
   readCopies,
   readExpiration,
   unknownDeliveryMode,
   withoutBcc,
-  withServedDelay,
 } from "../../model/publish-checks.ts";
 import { isReply, missingFields } from "../body-fields.ts";
 import { replyObject } from "../listing.ts";
@@ -99,26 +97,15 @@ function readHead(call: VhostCall, properties: Properties, publication: Publicat
   const ttlMs = expiration === undefined ? -1 : readExpiration(expiration);
   if (ttlMs instanceof Fault) return ttlMs;
   publication.ttlMs = ttlMs;
-  return headers.length === 0 ? undefined : readHeaders(call, properties, headers, publication);
+  return headers.length === 0 ? undefined : readHeaders(properties, headers, publication);
 }
 
-function readHeaders(
-  call: VhostCall,
-  properties: Properties,
-  headers: FieldTable,
-  publication: Publication,
-): Fault | undefined {
-  const dedup = fieldValue(headers, "x-deduplication-header");
-  if (dedup !== undefined) publication.dedupId = shownValue(dedup);
-  publication.skipsHistory = fieldValue(headers, "x-recent-history-no-store")?.value === true;
+function readHeaders(properties: Properties, headers: FieldTable, publication: Publication): Fault | undefined {
   const keys = readCopies(headers);
   if (keys instanceof Fault) return keys;
   if (keys.length > 0) publication.extraKeys = keys;
-  const delayMs = publication.exchange.settings.delays ? delayMsOf(headers) : 0;
-  if (delayMs > 0) publication.deliverAtMs = call.server.broker.now() + delayMs;
-  if (delayMs === 0 && fieldValue(headers, "BCC") === undefined) return undefined;
-  const changed = withoutBcc(delayMs > 0 ? withServedDelay(headers, delayMs) : headers);
-  publication.head = encodeProperties({ ...properties, headers: changed });
+  if (fieldValue(headers, "BCC") === undefined) return undefined;
+  publication.head = encodeProperties({ ...properties, headers: withoutBcc(headers) });
   publication.headEnd = publication.head.length;
   return undefined;
 }
