@@ -231,7 +231,10 @@ export async function committedOffset(client: Client, { groupId, partition }: Tr
   });
 }
 
-/** All that a topic holds under read_committed, by partition: up to a last message that is produced here. */
+/**
+ * All that a topic holds under read_committed, by partition: up to a last message that is produced here. Where transactions of
+ * several producers overlap in a partition, see kafka-reader.ts.
+ */
 export async function readTopic(client: Client, topic: string, count = partitions): Promise<string[][]> {
   const last = randomUUID();
   const producer = client.producer({ createPartitioner: Partitioners.DefaultPartitioner });
