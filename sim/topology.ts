@@ -41,6 +41,7 @@ const kinds: Record<string, Kind> = {
   }),
   fleeting: () => ({ durable: false }),
   dedup: () => ({ dedup: { windowMs: 0, maxIds: 10_000 } }),
+  holding: () => ({ dedup: "until-settled" }),
   log: (chance) => ({
     mode: "offset",
     retention: { ...plain.retention, untilSettled: false, maxCount: chance.pick([0, 0, 20]) },

@@ -91,7 +91,8 @@ export class Workload {
     const counts = targets.map((queue) => queue.state.nextOffset);
     const dedupKey = `${targets[0]?.id}:${p.dedupId}`;
     const seen = p.dedupId === undefined ? undefined : model.dedupIds.get(dedupKey);
-    const isKnown = seen?.isSure === true;
+    const holding = targets.find(({ settings }) => p.dedupId !== undefined && settings.dedup === "until-settled");
+    const isKnown = holding === undefined ? seen?.isSure === true : model.holds(holding, p.dedupId!);
     namespace.publish(p, this.#outcome);
     const { ticket, refused, routed } = this.#outcome;
     this.say?.(
@@ -106,7 +107,9 @@ export class Workload {
       if (!isRefused && seen?.isSure !== false)
         ensure(grew, `${queue.name} did not take message ${this.#nextNumber - 1}`);
     }
-    if (p.dedupId !== undefined && !isKnown && !targets.some((queue) => isFullNow(wasFull, targets, queue))) {
+    if (holding !== undefined) {
+      if (!isKnown) model.holdsFromNow(holding, p.dedupId!, counts[0]!, this.#nextNumber - 1);
+    } else if (p.dedupId !== undefined && !isKnown && !targets.some((queue) => isFullNow(wasFull, targets, queue))) {
       model.dedupIds.set(dedupKey, { when: { low: ticket, high: ticket }, isSure: true });
     }
   }
