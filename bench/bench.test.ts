@@ -20,7 +20,7 @@ import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
 import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
 
 const about: About = {
-  date: "2026-01-01T00:00:00.000Z",
+  date: "2026-01-01",
   machine: "a machine",
   versions: { RabbitMQ: "3", Entrepot: "1" },
   pairs: 2,
@@ -116,7 +116,7 @@ test("a confirm of many is as late for each of them as it is", () => {
   assert.ok(publisher.confirmLatency.quantileUs(0.5) > 19_000);
 });
 
-test("of Kafka's rows in several files all are kept, the later of two, with the date of the oldest", () => {
+test("of Kafka's rows in several files all are kept, the later of two, with all days", () => {
   const dir = mkdtempSync(join(tmpdir(), "entrepot-kafka-rows-"));
   try {
     const row = (id: string, title: string): KafkaRow => {
@@ -127,7 +127,7 @@ test("of Kafka's rows in several files all are kept, the later of two, with the 
     write(paths[0]!, { date: "2026-01-02", rows: [row("x", "old"), row("y", "y")] });
     write(paths[1]!, { date: "2026-01-03", rows: [row("x", "new")] });
     const found = readKafkaMeasured(paths)!;
-    assert.equal(found.date, "2026-01-02");
+    assert.equal(found.date, "2026-01-02 and 2026-01-03");
     assert.deepEqual(
       found.rows.map(({ title }) => title),
       ["y", "new"],
@@ -151,6 +151,14 @@ test("what was appended is read back and makes the same page", () => {
     const raw = new RawRuns(about, path);
     for (const run of example().all) raw.add(run);
     assert.equal(performanceText(readRawRuns([path])), performanceText(example()));
+    const other = join(dir, "other.jsonl");
+    const later = new RawRuns({ ...about, date: "2026-01-02" }, other);
+    later.add({ part: "start", id: "start", name: "Entrepot", result: { readyMs: 100, idleRssMb: 50 } });
+    const both = readRawRuns([path, other]);
+    assert.equal(both.about.date, "2026-01-01 and 2026-01-02");
+    assert.equal(both.all.length, raw.all.length + 1);
+    writeFileSync(other, `${JSON.stringify({ ...about, pairs: 5 })}\n`);
+    assert.throws(() => readRawRuns([path, other]), /pairs: 2 in .*, 5 in /);
     writeFileSync(path, '{"part":"rows"}\n');
     assert.throws(() => readRawRuns([path]), /is not of a benchmark/);
   } finally {

@@ -177,7 +177,7 @@ export function kafkaText(report: KafkaReport): string {
   const rows = [...report.rows, memoryRow(report.rows)];
   const parts = [
     heading,
-    `Written by \`npm run bench:kafka\`, which measures it again. ${report.date.slice(0, 10)}, ${cpus().length} × ` +
+    `Written by \`npm run bench:kafka\`, which measures it again. ${report.date}, ${cpus().length} × ` +
       `${cpus()[0]?.model.trim() ?? "unknown"}, Linux ${release()}, Node ${process.version}. Apache Kafka ${report.version}, KRaft, ` +
       `one node, on the same machine over loopback, brokers in turn; medians of ${runsCount(report.rows)} runs, and from where to where they go.`,
     figuresTable(rows),

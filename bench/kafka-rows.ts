@@ -25,6 +25,7 @@ import {
   type Work,
   works,
 } from "./kafka-work.ts";
+import { together } from "./raw-runs.ts";
 
 export interface KafkaOptions extends Amounts {
   readonly pairs: number;
@@ -67,19 +68,22 @@ export interface KafkaRow {
 
 /** What a run of rows has left in its file. */
 export interface KafkaMeasured {
+  /** The day. */
   readonly date: string;
   readonly rows: readonly KafkaRow[];
 }
 
-/** What several files have kept, dated as the oldest; of a row that two of them have, the later file's. Undefined: none is there. */
+/** What several files have kept; of a row that two of them have, the later file's. Undefined: none is there. */
 export function readKafkaMeasured(paths: readonly string[]): KafkaMeasured | undefined {
   const files = paths
     .filter((path) => existsSync(path))
     .map((path) => JSON.parse(readFileSync(path, "utf8")) as KafkaMeasured);
   if (files.length === 0) return undefined;
   const rows = files.flatMap((file) => file.rows);
-  const [date = ""] = files.map((file) => file.date).toSorted();
-  return { date, rows: rows.filter((row, at) => rows.findLastIndex(({ id }) => id === row.id) === at) };
+  return {
+    date: together(files.map(({ date }) => date)),
+    rows: rows.filter((row, at) => rows.findLastIndex(({ id }) => id === row.id) === at),
+  };
 }
 
 interface Seat {

@@ -19,6 +19,7 @@ import { kafkaVersion } from "./kafka-brokers.ts";
 import { kafkaCharts } from "./kafka-charts.ts";
 import { kafkaText, withSection } from "./kafka-report.ts";
 import { type KafkaMeasured, type KafkaRow, measureKafka, readKafkaMeasured } from "./kafka-rows.ts";
+import { today } from "./raw-runs.ts";
 
 const text = { type: "string" } as const;
 const { values } = parseArgs({
@@ -60,7 +61,7 @@ function writeDocs(rows: readonly KafkaRow[], section: string): void {
   for (const [name, svg] of kafkaCharts(rows)) writeFileSync(join(docs, "charts", name), svg);
 }
 
-const date = new Date().toISOString();
+const date = today();
 let soFar: readonly KafkaRow[] = [];
 for (const [signal, status] of [
   ["SIGINT", 130],

@@ -7,6 +7,7 @@ import type { LoadResult } from "./load-options.ts";
 
 /** Of what, and with what, a benchmark is. */
 export interface About {
+  /** The day. */
   readonly date: string;
   readonly machine: string;
   /** By the contestant's name. */
@@ -71,9 +72,19 @@ export class RawRuns {
   }
 }
 
+/** Each once, in order: of several days, or machines. */
+export function together(texts: readonly string[]): string {
+  return [...new Set(texts)].toSorted().join(" and ");
+}
+
+/** As a page has it. */
+export function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}
+
 /**
- * Reads what benchmarks have appended, all of one machine and with the same settings: what each is about is taken from the first.
- * Errors: no such file, or one does not begin with what it is about.
+ * Reads what benchmarks have appended, on one day or several, with the same settings. Errors: no such file, one does not begin with
+ * what it is about, or it was measured with other settings than the first.
  */
 export function readRawRuns(paths: readonly string[]): RawRuns {
   const files = paths.map((path) => {
@@ -82,7 +93,18 @@ export function readRawRuns(paths: readonly string[]): RawRuns {
     if (about === undefined || !("versions" in about)) throw new Error(`${path} is not of a benchmark`);
     return { about, runs: runs as RawRun[] };
   });
-  const raw = new RawRuns(files[0]!.about);
+  const abouts = files.map(({ about }) => about);
+  for (const [at, about] of abouts.entries()) {
+    for (const setting of ["pairs", "growthPairs", "secondsEach"] as const)
+      if (about[setting] !== abouts[0]![setting])
+        throw new Error(`${setting}: ${abouts[0]![setting]} in ${paths[0]}, ${about[setting]} in ${paths[at]}`);
+  }
+  const raw = new RawRuns({
+    ...abouts[0]!,
+    date: together(abouts.map(({ date }) => date)),
+    machine: together(abouts.map(({ machine }) => machine)),
+    versions: Object.assign({}, ...abouts.map(({ versions }) => versions)) as About["versions"],
+  });
   for (const { runs } of files) for (const run of runs) raw.add(run);
   return raw;
 }

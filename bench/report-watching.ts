@@ -126,7 +126,7 @@ export function watchingText(report: WatchingReport): string {
   const rate = Math.round(median(alone.map((phase) => phase.rate))).toLocaleString("en-US");
   return `${[
     heading,
-    `Written by \`node bench/management.ts\`, which measures it again. ${report.date.slice(0, 10)}, ${cpus().length} × ` +
+    `Written by \`node bench/management.ts\`, which measures it again. ${report.date}, ${cpus().length} × ` +
       `${cpus()[0]?.model.trim() ?? "unknown"}, Linux ${release()}, Node ${process.version}; load average before: ` +
       `${report.loadAverage.toFixed(2)}. One broker with ${report.queues.toLocaleString("en-US")} queues and ` +
       `${report.connections.toLocaleString("en-US")} connections, and one stream of durable messages of 100 B (as in the first ` +

@@ -270,7 +270,7 @@ function introduction(raw: RawRuns): string {
   const { versions } = about;
   const them = `RabbitMQ ${versions["RabbitMQ"] ?? "not measured"}, Entrepot ${versions["Entrepot"] ?? "not measured"}`;
   return (
-    `Written by \`npm run bench\`, which measures it again. ${about.date.slice(0, 10)}, ${about.machine}. ${them}. The same load ` +
+    `Written by \`npm run bench\`, which measures it again. ${about.date}, ${about.machine}. ${them}. The same load ` +
     "program (one Node thread, its own frames, alone able to do over two million messages a second), broker and load on the same " +
     `machine over loopback, brokers in turn, ${about.pairs} runs each of ${about.secondsEach} s after warming up; medians. ${othersText(raw)}`
   );

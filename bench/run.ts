@@ -18,7 +18,7 @@ import { kafkaSectionOf, kafkaText, withSection } from "./kafka-report.ts";
 import { type KafkaMeasured, measureKafka, readKafkaMeasured } from "./kafka-rows.ts";
 import { type Plan, stepsOf } from "./plan.ts";
 import { runSteps, shortTime } from "./progress.ts";
-import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
+import { type About, RawRuns, readRawRuns, today } from "./raw-runs.ts";
 import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
 import { watchingOf, withWatching } from "./report-watching.ts";
 import { killLoads } from "./run-load.ts";
@@ -48,7 +48,7 @@ function aboutOf(options: BenchOptions, kinds: readonly BrokerKind[]): About {
   const model = processors[0]?.model.trim() ?? "unknown";
   const memory = Math.round(totalmem() / 2 ** 30);
   return {
-    date: new Date().toISOString(),
+    date: today(),
     machine: `${processors.length} × ${model}, ${memory} GB, Linux ${release()}, Node ${process.version}`,
     versions: Object.fromEntries(kinds.map((kind) => [kind.name, kind.version() ?? ""])),
     pairs: options.pairs,
@@ -76,7 +76,7 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
         producers: 100,
       }
     : { records: 500_000, seconds: 3, warmUpSeconds: 2, largeGb: 1, groupMembers: 20, partitions: 100, producers: 20 };
-  const date = new Date().toISOString();
+  const date = today();
   await measureKafka({
     ...amounts,
     pairs,

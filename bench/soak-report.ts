@@ -105,7 +105,7 @@ export function soakText(soak: Soak): string {
   const charts = figuresOf(soak).map(([name, { description }]) => `![${description}](charts/${name})`);
   return `${[
     heading,
-    `Written by \`npm run soak\`, which measures it again. ${soak.date.slice(0, 10)}, ${cpus().length} × ` +
+    `Written by \`npm run soak\`, which measures it again. ${soak.date}, ${cpus().length} × ` +
       `${cpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${release()}, Node ${process.version}.`,
     `${number(minutes)} minutes at ${load} × the maximum that this mix reached on this machine, load and broker together ` +
       `(${number(maximum)} messages a second): ${number(rate)} messages a second, all durable, confirmed and consumed.${short} The mix: ` +
