@@ -471,7 +471,10 @@ export class Model {
       else seen.when = before;
     }
     for (const [key, held] of this.#heldIds) {
-      const left = held.filter(({ queue, offset, number }) => queue.copies.get(offset)?.number === number);
+      const left = held.filter(
+        ({ queue, offset, number }) =>
+          this.queues.get(queue.id) === queue && queue.copies.get(offset)?.number === number,
+      );
       this.#heldIds.set(key, left);
     }
     this.durableTicket = 0;

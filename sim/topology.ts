@@ -61,6 +61,7 @@ export function deadSettings(chance: Chance): QueueSettings {
   return { ...plain, maxLength: chance.between(1, 10), overflow: chance.pick(["drop-head", "reject-publish"]) };
 }
 
+/** It holds what is to come later until its time, also what comes to it through `outer`, which does not. */
 export const fanSettings: ExchangeSettings = {
   kind: "fanout",
   durable: true,
@@ -72,3 +73,5 @@ export const fanSettings: ExchangeSettings = {
   historyLength: 0,
   dedup: undefined,
 };
+
+export const outerSettings: ExchangeSettings = { ...fanSettings, delays: false };

@@ -13,7 +13,7 @@ import { bodyOf, simFormatId } from "./message.ts";
 import type { Held, ModelQueue } from "./copies.ts";
 import { ensure, type When } from "./cut.ts";
 import type { Model } from "./model.ts";
-import { deadSettings, fanSettings, settingsOf } from "./topology.ts";
+import { deadSettings, fanSettings, outerSettings, settingsOf } from "./topology.ts";
 
 export interface SimSession {
   readonly name: string;
@@ -61,6 +61,8 @@ export class Workload {
     broker.addCommitListener({ committed: (ticket) => (model.durableTicket = ticket) });
     const namespace = broker.namespace("/")!;
     if (namespace.exchange("fan") === undefined) namespace.createExchange("fan", fanSettings, undefined);
+    if (namespace.exchange("outer") === undefined) namespace.createExchange("outer", outerSettings, undefined);
+    namespace.bind("outer", { exchange: "fan" }, "", {});
     if (namespace.queue("dead") === undefined) this.#declare("dead");
     for (const name of this.profile.kinds) if (namespace.queue(name) === undefined) this.#declare(name);
     model.observe();
@@ -118,7 +120,7 @@ export class Workload {
     const { chance, profile, broker } = this;
     const namespace = broker.namespace("/")!;
     const isFan = chance.is(0.3);
-    const p = emptyPublication(namespace.exchange(isFan ? "fan" : "")!);
+    const p = emptyPublication(namespace.exchange(isFan ? chance.pick(["fan", "fan", "outer"]) : "")!);
     p.format = simFormatId;
     p.durable = chance.is(profile.durableShare);
     p.priority = chance.is(0.5) ? chance.between(0, 5) : 0;
