@@ -92,6 +92,20 @@ test("flags reach the broker, repeated ones together", async () => {
   );
 });
 
+test("a second address for a protocol is refused", async () => {
+  const { status, error, started } = await run([
+    "start",
+    "--listen",
+    "amqp=:1",
+    "--listen",
+    "http=:2",
+    "--listen",
+    "amqp=:3",
+  ]);
+  check.deepEqual([status, started.length], [2, 0]);
+  check.match(error, /address for amqp already/);
+});
+
 test("a broker that fails while it runs ends the program with a status of its own", async () => {
   let status = -1;
   let error = "";

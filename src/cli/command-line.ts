@@ -93,8 +93,8 @@ function withStartFlags(command: Command): Command {
     .option("--memory", "keep everything in memory, nothing on disk")
     .option(
       "--listen <PROTOCOL=HOST:PORT>",
-      "listen here, and for no other protocol; can be given more than once",
-      pairs,
+      "listen here, and for no other protocol; once for each protocol",
+      addresses,
     )
     .option("--set <KEY=VALUE>", "set an option; can be given more than once", pairs);
 }
@@ -105,6 +105,13 @@ function pairs(given: string, before: Readonly<Record<string, string>> = {}): Re
     throw new InvalidArgumentError("It lacks a value: log.level=info, say, or amqp=127.0.0.1:5672.");
   }
   return { ...before, [given.slice(0, at)]: given.slice(at + 1) };
+}
+
+/** Each protocol has one: a second would take the first's place, and nobody would listen there. */
+function addresses(given: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const [protocol] = Object.keys(pairs(given));
+  if (protocol! in before) throw new InvalidArgumentError(`There is an address for ${protocol} already: each has one.`);
+  return pairs(given, before);
 }
 
 function startOptions({ config: file, data, memory, listen, set }: StartFlags): StartOptions {
