@@ -90,8 +90,22 @@ export class KafkaGroupMember implements Client {
     const where = { group, place, partition, offset: Number(last.offset) + 1 };
     site.history.tell({ kind: "move", ...where });
     const offsets = [{ topic: place, partition, offset: String(where.offset) }];
-    await within(commitWithinMs, consumer.commitOffsets(offsets), "committing");
-    site.history.tell({ kind: "moved", ...where, outcome: "ok" });
+    if (await commit(consumer, offsets)) site.history.tell({ kind: "moved", ...where, outcome: "ok" });
     await heartbeat();
   }
+}
+
+/**
+ * Whether the broker has taken them. kafkajs says nothing of it when a consumer that is about to stop asks for nothing any more, or
+ * is refused.
+ */
+export async function commit(consumer: Consumer, offsets: Parameters<Consumer["commitOffsets"]>[0]): Promise<boolean> {
+  let isTaken = false;
+  const forget = consumer.on("consumer.commit_offsets", () => void (isTaken = true));
+  try {
+    await within(commitWithinMs, consumer.commitOffsets(offsets), "committing");
+  } finally {
+    forget();
+  }
+  return isTaken;
 }
