@@ -116,7 +116,7 @@ test("a confirm of many is as late for each of them as it is", () => {
   assert.ok(publisher.confirmLatency.quantileUs(0.5) > 19_000);
 });
 
-test("of Kafka's rows in several files all are kept, the later of two, with all days", () => {
+test("of Kafka's rows in several files all are kept, the later of two, with all days and machines", () => {
   const dir = mkdtempSync(join(tmpdir(), "entrepot-kafka-rows-"));
   try {
     const row = (id: string, title: string): KafkaRow => {
@@ -124,10 +124,10 @@ test("of Kafka's rows in several files all are kept, the later of two, with all 
     };
     const paths = ["a", "b", "none"].map((name) => join(dir, name));
     const write = (path: string, measured: KafkaMeasured): void => writeFileSync(path, JSON.stringify(measured));
-    write(paths[0]!, { date: "2026-01-02", rows: [row("x", "old"), row("y", "y")] });
-    write(paths[1]!, { date: "2026-01-03", rows: [row("x", "new")] });
+    write(paths[0]!, { date: "2026-01-02", machine: "a", rows: [row("x", "old"), row("y", "y")] });
+    write(paths[1]!, { date: "2026-01-03", machine: "b", rows: [row("x", "new")] });
     const found = readKafkaMeasured(paths)!;
-    assert.equal(found.date, "2026-01-02 and 2026-01-03");
+    assert.deepEqual([found.date, found.machine], ["2026-01-02 and 2026-01-03", "a and b"]);
     assert.deepEqual(
       found.rows.map(({ title }) => title),
       ["y", "new"],

@@ -1,13 +1,12 @@
 // Turns what bench/kafka-rows.ts measured into its section of docs/performance.md, and puts it there; `npm run bench`, which writes
 // the rest of that file, leaves the section as it is.
 
-import { cpus, release } from "node:os";
+import type { Here } from "./here.ts";
 import { kafkaCharts } from "./kafka-charts.ts";
 import { contestantNames, type KafkaRow, type KafkaUsage } from "./kafka-rows.ts";
 import { median } from "./report.ts";
 
-export interface KafkaReport {
-  readonly date: string;
+export interface KafkaReport extends Here {
   readonly version: string;
   readonly rows: readonly KafkaRow[];
 }
@@ -177,9 +176,8 @@ export function kafkaText(report: KafkaReport): string {
   const rows = [...report.rows, memoryRow(report.rows)];
   const parts = [
     heading,
-    `Written by \`npm run bench:kafka\`, which measures it again. ${report.date}, ${cpus().length} × ` +
-      `${cpus()[0]?.model.trim() ?? "unknown"}, Linux ${release()}, Node ${process.version}. Apache Kafka ${report.version}, KRaft, ` +
-      `one node, on the same machine over loopback, brokers in turn; medians of ${runsCount(report.rows)} runs, and from where to where they go.`,
+    `Written by \`npm run bench:kafka\`, which measures it again. ${report.date}, ${report.machine}. Apache Kafka ` +
+      `${report.version}, KRaft, one node, on the same machine over loopback, brokers in turn; medians of ${runsCount(report.rows)} runs, and from where to where they go.`,
     figuresTable(rows),
     images(report.rows),
     explanation,

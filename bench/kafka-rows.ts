@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { diskWrittenBytes } from "./broker-usage.ts";
 import type { RunningBroker } from "./brokers.ts";
+import { type Here, together } from "./here.ts";
 import { apacheKafka, entrepotForKafka, type KafkaContestant, plainLog, resolveKafka } from "./kafka-brokers.ts";
 import { KafkaPeer } from "./kafka-peer.ts";
 import { prepareStart, startToAcknowledged } from "./kafka-start.ts";
@@ -25,7 +26,6 @@ import {
   type Work,
   works,
 } from "./kafka-work.ts";
-import { together } from "./raw-runs.ts";
 
 export interface KafkaOptions extends Amounts {
   readonly pairs: number;
@@ -67,9 +67,7 @@ export interface KafkaRow {
 }
 
 /** What a run of rows has left in its file. */
-export interface KafkaMeasured {
-  /** The day. */
-  readonly date: string;
+export interface KafkaMeasured extends Here {
   readonly rows: readonly KafkaRow[];
 }
 
@@ -81,7 +79,7 @@ export function readKafkaMeasured(paths: readonly string[]): KafkaMeasured | und
   if (files.length === 0) return undefined;
   const rows = files.flatMap((file) => file.rows);
   return {
-    date: together(files.map(({ date }) => date)),
+    ...together(files),
     rows: rows.filter((row, at) => rows.findLastIndex(({ id }) => id === row.id) === at),
   };
 }

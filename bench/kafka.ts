@@ -15,11 +15,11 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { killAll } from "./brokers.ts";
 import { requireDisk } from "./disk.ts";
+import { here } from "./here.ts";
 import { kafkaVersion } from "./kafka-brokers.ts";
 import { kafkaCharts } from "./kafka-charts.ts";
 import { kafkaText, withSection } from "./kafka-report.ts";
 import { type KafkaMeasured, type KafkaRow, measureKafka, readKafkaMeasured } from "./kafka-rows.ts";
-import { today } from "./raw-runs.ts";
 
 const text = { type: "string" } as const;
 const { values } = parseArgs({
@@ -61,21 +61,21 @@ function writeDocs(rows: readonly KafkaRow[], section: string): void {
   for (const [name, svg] of kafkaCharts(rows)) writeFileSync(join(docs, "charts", name), svg);
 }
 
-const date = today();
+const measuredHere = here();
 let soFar: readonly KafkaRow[] = [];
 for (const [signal, status] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const) {
   process.once(signal, () => {
-    if (soFar.length > 0) console.log(sectionOf({ date, rows: soFar }));
+    if (soFar.length > 0) console.log(sectionOf({ ...measuredHere, rows: soFar }));
     killAll();
     rmSync(home, { recursive: true, force: true });
     process.exit(status);
   });
 }
 try {
-  const found = values.from === undefined ? { date, rows: await measured() } : kept(values.from.split(","));
+  const found = values.from === undefined ? { ...measuredHere, rows: await measured() } : kept(values.from.split(","));
   const section = sectionOf(found);
   console.log(section);
   if (!values["no-write"]) writeDocs(found.rows, section);
@@ -101,7 +101,7 @@ function measured(): Promise<KafkaRow[]> {
     onRows(rows) {
       soFar = rows;
       if (values.json !== undefined)
-        writeFileSync(values.json, `${JSON.stringify({ date, rows } satisfies KafkaMeasured, null, 1)}\n`);
+        writeFileSync(values.json, `${JSON.stringify({ ...measuredHere, rows } satisfies KafkaMeasured, null, 1)}\n`);
     },
   });
 }

@@ -21,7 +21,7 @@ import { connect, type ChannelModel } from "amqplib";
 import { machineCpuSeconds, usageOf } from "./broker-usage.ts";
 import { killAll, startEntrepot, type StartedEntrepot } from "./brokers.ts";
 import { round, seconds } from "./load-options.ts";
-import { today } from "./raw-runs.ts";
+import { here } from "./here.ts";
 import { type Pair, type Phase, type WatchedRow, type WatchingReport } from "./report-watching.ts";
 import { watchingText, withWatching } from "./report-watching.ts";
 import type { LoadCounters, LoadFaults } from "./steady-load.ts";
@@ -271,9 +271,8 @@ async function main(): Promise<void> {
     if (pairs.length >= pairsMin) continue;
     throw new Error(`${watcher.id}: ${pairs.length} pairs, ${dropped} spoilt by other programs; nothing is written`);
   }
-  const date = today();
   const counts = { queues: queueCount, connections: connectionCount, intervalMs: roundIntervalMs, phaseSeconds };
-  const report: WatchingReport = { date, ...counts, othersCpuMax, samplingPercent, loadAverage, rows };
+  const report: WatchingReport = { ...here(), ...counts, othersCpuMax, samplingPercent, loadAverage, rows };
   const section = watchingText(report);
   console.log(section);
   if (values["no-write"]) return;

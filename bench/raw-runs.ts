@@ -3,13 +3,11 @@
 // somebody interrupts; `npm run bench -- --from FILE` makes the page of it later.
 
 import { appendFileSync, readFileSync } from "node:fs";
+import { type Here, together } from "./here.ts";
 import type { LoadResult } from "./load-options.ts";
 
 /** Of what, and with what, a benchmark is. */
-export interface About {
-  /** The day. */
-  readonly date: string;
-  readonly machine: string;
+export interface About extends Here {
   /** By the contestant's name. */
   readonly versions: Readonly<Record<string, string>>;
   readonly pairs: number;
@@ -72,16 +70,6 @@ export class RawRuns {
   }
 }
 
-/** Each once, in order: of several days, or machines. */
-export function together(texts: readonly string[]): string {
-  return [...new Set(texts)].toSorted().join(" and ");
-}
-
-/** As a page has it. */
-export function today(): string {
-  return new Date().toISOString().slice(0, 10);
-}
-
 /**
  * Reads what benchmarks have appended, on one day or several, with the same settings. Errors: no such file, one does not begin with
  * what it is about, or it was measured with other settings than the first.
@@ -101,8 +89,7 @@ export function readRawRuns(paths: readonly string[]): RawRuns {
   }
   const raw = new RawRuns({
     ...abouts[0]!,
-    date: together(abouts.map(({ date }) => date)),
-    machine: together(abouts.map(({ machine }) => machine)),
+    ...together(abouts),
     versions: Object.assign({}, ...abouts.map(({ versions }) => versions)) as About["versions"],
   });
   for (const { runs } of files) for (const run of runs) raw.add(run);

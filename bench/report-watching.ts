@@ -1,7 +1,7 @@
 // Turns what watching cost into its section of docs/performance.md, and puts it there; `npm run bench`, which writes the rest
 // of that file, leaves the section as it is.
 
-import { cpus, release } from "node:os";
+import type { Here } from "./here.ts";
 import { type Estimate, estimate } from "./paired.ts";
 import { median } from "./report.ts";
 import type { Watcher } from "./watchers.ts";
@@ -38,8 +38,7 @@ export interface WatchedRow {
   readonly dropped: number;
 }
 
-export interface WatchingReport {
-  readonly date: string;
+export interface WatchingReport extends Here {
   readonly queues: number;
   readonly connections: number;
   readonly intervalMs: number;
@@ -126,8 +125,8 @@ export function watchingText(report: WatchingReport): string {
   const rate = Math.round(median(alone.map((phase) => phase.rate))).toLocaleString("en-US");
   return `${[
     heading,
-    `Written by \`node bench/management.ts\`, which measures it again. ${report.date}, ${cpus().length} × ` +
-      `${cpus()[0]?.model.trim() ?? "unknown"}, Linux ${release()}, Node ${process.version}; load average before: ` +
+    `Written by \`node bench/management.ts\`, which measures it again. ${report.date}, ` +
+      `${report.machine}; load average before: ` +
       `${report.loadAverage.toFixed(2)}. One broker with ${report.queues.toLocaleString("en-US")} queues and ` +
       `${report.connections.toLocaleString("en-US")} connections, and one stream of durable messages of 100 B (as in the first ` +
       `row above) that never stops. Phases of ${report.phaseSeconds} s, one watched and one not in random order, are a pair. ` +

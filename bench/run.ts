@@ -4,12 +4,13 @@
 // Each run is appended to a file as it ends (--json); who interrupts keeps it, and --from makes the page of it.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, release, tmpdir, totalmem } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BenchOptions, type BenchPart, parseBenchOptions, usage } from "./bench-options.ts";
 import { type BrokerKind, killAll, rabbit } from "./brokers.ts";
 import { requireDisk } from "./disk.ts";
 import { openFilesMax } from "./growth.ts";
+import { here } from "./here.ts";
 import { House } from "./house.ts";
 import { builtEntrepot, hasProgram, howToInstall, installMissing, missingPackages } from "./installed.ts";
 import { kafkaVersion } from "./kafka-brokers.ts";
@@ -18,7 +19,7 @@ import { kafkaSectionOf, kafkaText, withSection } from "./kafka-report.ts";
 import { type KafkaMeasured, measureKafka, readKafkaMeasured } from "./kafka-rows.ts";
 import { type Plan, stepsOf } from "./plan.ts";
 import { runSteps, shortTime } from "./progress.ts";
-import { type About, RawRuns, readRawRuns, today } from "./raw-runs.ts";
+import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
 import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
 import { watchingOf, withWatching } from "./report-watching.ts";
 import { killLoads } from "./run-load.ts";
@@ -44,12 +45,8 @@ function partsOf(options: BenchOptions): Set<BenchPart> {
 }
 
 function aboutOf(options: BenchOptions, kinds: readonly BrokerKind[]): About {
-  const processors = cpus();
-  const model = processors[0]?.model.trim() ?? "unknown";
-  const memory = Math.round(totalmem() / 2 ** 30);
   return {
-    date: today(),
-    machine: `${processors.length} × ${model}, ${memory} GB, Linux ${release()}, Node ${process.version}`,
+    ...here(),
     versions: Object.fromEntries(kinds.map((kind) => [kind.name, kind.version() ?? ""])),
     pairs: options.pairs,
     growthPairs: options.growthPairs,
@@ -76,7 +73,7 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
         producers: 100,
       }
     : { records: 500_000, seconds: 3, warmUpSeconds: 2, largeGb: 1, groupMembers: 20, partitions: 100, producers: 20 };
-  const date = today();
+  const measured = here();
   await measureKafka({
     ...amounts,
     pairs,
@@ -84,7 +81,8 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
     mainPath: options.main,
     home: dir,
     say,
-    onRows: (rows) => writeFileSync(kafkaPathOf(rawPath), JSON.stringify({ date, rows } satisfies KafkaMeasured)),
+    onRows: (rows) =>
+      writeFileSync(kafkaPathOf(rawPath), JSON.stringify({ ...measured, rows } satisfies KafkaMeasured)),
   });
 }
 

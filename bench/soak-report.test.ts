@@ -23,7 +23,17 @@ function soak(leakMb: number): Soak {
   for (const [index, sample] of samples.entries()) if (index % 2 === 0) Object.assign(sample, { p50Ms: [1, 2, 9] });
   const churn = { connections: 3, queues: 2, topics: 1, members: 1 };
   const streams = ["AMQP, 100 B, fast consumer", "AMQP, 1 KB, slow consumer", "Kafka, 500 B, two groups"];
-  return { date: "2026-01-01", minutes: 60, load: 0.5, maximum: 20_000, streams, samples, churn, missing: 0 };
+  return {
+    date: "2026-01-01",
+    machine: "a machine",
+    minutes: 60,
+    load: 0.5,
+    maximum: 20_000,
+    streams,
+    samples,
+    churn,
+    missing: 0,
+  };
 }
 
 test("what grows is told from what does not", () => {

@@ -1,14 +1,13 @@
 // What a soak saw, as charts, and as a section of docs/performance.md, which `npm run bench` leaves as it is.
 
-import { cpus, release, totalmem } from "node:os";
+import type { Here } from "./here.ts";
 import type { Figure } from "./charts/figure.ts";
 import type { Series } from "./charts/line-panel.ts";
 import type { ChurnCounts } from "./soak-churn.ts";
 import { trendOf, type Trend } from "./soak-statistics.ts";
 import type { Sample } from "./soak-watch.ts";
 
-export interface Soak {
-  readonly date: string;
+export interface Soak extends Here {
   readonly minutes: number;
   /** Share of the maximum. */
   readonly load: number;
@@ -105,8 +104,7 @@ export function soakText(soak: Soak): string {
   const charts = figuresOf(soak).map(([name, { description }]) => `![${description}](charts/${name})`);
   return `${[
     heading,
-    `Written by \`npm run soak\`, which measures it again. ${soak.date}, ${cpus().length} × ` +
-      `${cpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${release()}, Node ${process.version}.`,
+    `Written by \`npm run soak\`, which measures it again. ${soak.date}, ${soak.machine}.`,
     `${number(minutes)} minutes at ${load} × the maximum that this mix reached on this machine, load and broker together ` +
       `(${number(maximum)} messages a second): ${number(rate)} messages a second, all durable, confirmed and consumed.${short} The mix: ` +
       `${soak.streams.join("; ")}. A slow consumer, of either protocol, takes nothing for 10 s of each 30. Meanwhile ` +

@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 import { figure } from "./charts/figure.ts";
 import { requireDisk } from "./disk.ts";
 import { parseLoadOptions, seconds } from "./load-options.ts";
-import { today } from "./raw-runs.ts";
+import { here } from "./here.ts";
 import { openFast, openSlow, type PacedStream } from "./soak-amqp.ts";
 import { startChurn } from "./soak-churn.ts";
 import { openKafka } from "./soak-kafka.ts";
@@ -151,7 +151,7 @@ async function main(): Promise<number> {
   await watch.sample();
   const samples: Sample[] = [];
   const soakOf = (missing?: number): Soak => ({
-    date: today(),
+    ...here(),
     minutes: (samples.at(-1)?.atMs ?? 0) / 60_000,
     load,
     maximum,
