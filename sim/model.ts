@@ -17,23 +17,17 @@ import type { QueueState } from "../src/broker/catalog/queue-state.ts";
 import type { RunningCore } from "../src/broker/broker.ts";
 import { type Binding, Copy, type Held, ModelQueue } from "./copies.ts";
 import { before, Cut, ensure, Violation, type When } from "./cut.ts";
+import { HeldIds, recoverSeen, type SeenIds } from "./known-ids.ts";
 import { isAside } from "./ledger.ts";
 import { numberOf, pathOf } from "./message.ts";
 import { forgetGone, recoverBindings, recoverCopy, recoverPair, recoverSettings } from "./recovery.ts";
-
-interface HeldId {
-  readonly queue: ModelQueue;
-  readonly offset: number;
-  readonly number: number;
-}
 
 export class Model {
   readonly queues = new Map<number, ModelQueue>();
   readonly bindings: Binding[] = [];
   /** Ids that were published to a deduplicating queue, and when. */
-  readonly dedupIds = new Map<string, { when: When; isSure: boolean }>();
-  /** By queue and id: messages that brought it to a queue which knows it as long as it has one. Of several a crash may give any back. */
-  readonly #heldIds = new Map<string, HeldId[]>();
+  readonly dedupIds: SeenIds = new Map();
+  readonly heldIds = new HeldIds();
   broker!: RunningCore;
   /** Highest ticket that a client was told of. */
   durableTicket = 0;
@@ -187,23 +181,6 @@ export class Model {
 
   #isExpired({ lifeMs, timestampMs, deliverAtMs }: Copy): boolean {
     return lifeMs >= 0 && Math.max(timestampMs, deliverAtMs) + lifeMs <= this.maxMs;
-  }
-
-  /** A queue took the message at this offset, with this id. */
-  holdsFromNow(queue: ModelQueue, dedupId: string, offset: number, number: number): void {
-    const key = `${queue.id}:${dedupId}`;
-    this.#heldIds.set(key, [...(this.#heldIds.get(key) ?? []), { queue, offset, number }]);
-  }
-
-  /** Whether a queue has a message that brought the id, so that it is to refuse another with it. */
-  holds(queue: ModelQueue, dedupId: string): boolean {
-    const { settled } = queue.state.subscription!;
-    const held = this.#heldIds.get(`${queue.id}:${dedupId}`) ?? [];
-    return held.some(({ offset, number }) => {
-      // What is not registered yet was published in this group.
-      const isThere = offset >= queue.seenNext || queue.copies.get(offset)?.number === number;
-      return isThere && !settled.has(offset);
-    });
   }
 
   /** The broker took a message away: it must have had a reason, and must have passed it on where it is to. */
@@ -466,17 +443,8 @@ export class Model {
     }
     this.say?.(`  [${cut.text}]`);
     cut.check();
-    for (const seen of this.dedupIds.values()) {
-      if (seen.when.high > this.durableTicket) seen.isSure = false;
-      else seen.when = before;
-    }
-    for (const [key, held] of this.#heldIds) {
-      const left = held.filter(
-        ({ queue, offset, number }) =>
-          this.queues.get(queue.id) === queue && queue.copies.get(offset)?.number === number,
-      );
-      this.#heldIds.set(key, left);
-    }
+    recoverSeen(this.dedupIds, this.durableTicket);
+    this.heldIds.recovered((queue) => this.queues.get(queue.id) === queue);
     this.durableTicket = 0;
     this.#openBefore = broker.core.commit.openTicket;
     this.noteTime();

@@ -94,7 +94,7 @@ export class Workload {
     const dedupKey = `${targets[0]?.id}:${p.dedupId}`;
     const seen = p.dedupId === undefined ? undefined : model.dedupIds.get(dedupKey);
     const holding = targets.find(({ settings }) => p.dedupId !== undefined && settings.dedup === "until-settled");
-    const isKnown = holding === undefined ? seen?.isSure === true : model.holds(holding, p.dedupId!);
+    const isKnown = holding === undefined ? seen?.isSure === true : model.heldIds.has(holding, p.dedupId!);
     namespace.publish(p, this.#outcome);
     const { ticket, refused, routed } = this.#outcome;
     this.say?.(
@@ -110,7 +110,7 @@ export class Workload {
         ensure(grew, `${queue.name} did not take message ${this.#nextNumber - 1}`);
     }
     if (holding !== undefined) {
-      if (!isKnown) model.holdsFromNow(holding, p.dedupId!, counts[0]!, this.#nextNumber - 1);
+      if (!isKnown) model.heldIds.add(holding, p.dedupId!, counts[0]!, this.#nextNumber - 1);
     } else if (p.dedupId !== undefined && !isKnown && !targets.some((queue) => isFullNow(wasFull, targets, queue))) {
       model.dedupIds.set(dedupKey, { when: { low: ticket, high: ticket }, isSure: true });
     }

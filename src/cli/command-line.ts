@@ -109,9 +109,11 @@ function pairs(given: string, before: Readonly<Record<string, string>> = {}): Re
 
 /** Each protocol has one: a second would take the first's place, and nobody would listen there. */
 function addresses(given: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  const [protocol] = Object.keys(pairs(given));
-  if (protocol! in before) throw new InvalidArgumentError(`There is an address for ${protocol} already: each has one.`);
-  return pairs(given, before);
+  const one = pairs(given);
+  for (const protocol of Object.keys(one))
+    if (protocol in before)
+      throw new InvalidArgumentError(`There is an address for ${protocol} already: each has one.`);
+  return { ...before, ...one };
 }
 
 function startOptions({ config: file, data, memory, listen, set }: StartFlags): StartOptions {
