@@ -11,7 +11,7 @@ const topic = "soak-log";
 const partitions = 4;
 const bodyBytes = 500;
 /** So many that its share of the mix fits through the batches under way. */
-const batchMessages = 250;
+const batchMessages = 500;
 /** Batches under way; an idempotent producer of this client's has one request a partition. */
 const batchesMax = 4;
 

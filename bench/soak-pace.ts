@@ -1,5 +1,6 @@
-// Drives the streams at a rate that is set, and finds the most that they reach together: the rate grows by a quarter each few
-// seconds until that brings no more messages; of the most that a step brought, what is held for longer is the maximum.
+// Drives the streams at a rate that is set, and finds the most that they reach together, each its share: the rate grows by a
+// quarter each few seconds until that brings no more messages; of the most that a step brought, what is held for longer is the
+// maximum. What one stream could do more than the others does not count: at half of that, one of them would not keep up.
 
 import { seconds } from "./load-options.ts";
 import { slowPauseSeconds, slowRoundSeconds, type PacedStream } from "./soak-amqp.ts";
@@ -33,8 +34,17 @@ export class Pace {
     this.#allowed = this.#streams.map(({ sent }) => sent);
   }
 
-  get acknowledged(): number {
-    return this.#streams.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  /** Counts from now on: what it answers tells the messages a second of the whole mix that were acknowledged until it is called. */
+  startCounting(): () => number {
+    const beganMs = performance.now();
+    const before = this.#streams.map(({ acknowledged }) => acknowledged);
+    return () => {
+      const since = this.#streams.map(({ acknowledged, share }, index) => ({
+        acknowledged: acknowledged - before[index]!,
+        share,
+      }));
+      return (messagesOfMix(since) * 1000) / (performance.now() - beganMs);
+    };
   }
 
   stop(): void {
@@ -58,6 +68,11 @@ export class Pace {
   }
 }
 
+/** How many messages of the whole mix that is: of each stream its share beside the one that is furthest behind its own. */
+export function messagesOfMix(streams: readonly Pick<PacedStream, "acknowledged" | "share">[]): number {
+  return Math.min(...streams.map(({ acknowledged, share }) => acknowledged / share));
+}
+
 /** Messages a second that were reached for some time. Tells of each step. */
 export async function findMaximum(pace: Pace, say: (line: string) => void): Promise<number> {
   let best = 0;
@@ -66,10 +81,9 @@ export async function findMaximum(pace: Pace, say: (line: string) => void): Prom
     pace.rate = wanted;
     // The first second belongs to the rate before.
     await seconds(1);
-    const before = pace.acknowledged;
-    const beganMs = performance.now();
+    const counted = pace.startCounting();
     await seconds(forSeconds);
-    const reached = ((pace.acknowledged - before) * 1000) / (performance.now() - beganMs);
+    const reached = counted();
     say(`looking for the maximum: asked for ${Math.round(wanted)}/s, reached ${Math.round(reached)}/s`);
     return Math.min(reached, wanted);
   };

@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import * as check from "node:assert/strict";
 import { seededRandom } from "../src/base/random.ts";
+import { messagesOfMix } from "./soak-pace.ts";
 import { median, stretchMedians, trendOf } from "./soak-statistics.ts";
 
 const atMs = Array.from({ length: 1440 }, (_, index) => index * 5000);
@@ -49,4 +50,13 @@ test("stretches without a number are left out, and too few are an error", () => 
   check.equal(stretchMedians({ atMs, values: gaps })[0]!.y, 5);
   check.throws(() => trendOf({ atMs: [0, 1], values: [1, 2] }, 0.05), /wants 20 samples/);
   check.equal(median([3, 1, 2, 10]), 2.5);
+});
+
+test("the maximum of a mix is what its slowest stream allows, whatever the others do beyond that", () => {
+  const mix = [
+    { share: 0.75, acknowledged: 9000 },
+    { share: 0.25, acknowledged: 1000 },
+  ];
+  check.equal(messagesOfMix(mix), 4000);
+  check.equal(messagesOfMix(mix.map((stream) => ({ ...stream, acknowledged: 8000 * stream.share }))), 8000);
 });
