@@ -14,6 +14,9 @@ export interface KafkaReport extends Here {
 const heading = "## Against Apache Kafka";
 const ours = "Entrepot";
 const ceiling = "plain Node process";
+/** Where a message is when it is acknowledged. */
+const acknowledgedWhere: Readonly<Record<string, string>> = { Kafka: "page cache" };
+const otherwiseWhere = "disk";
 
 /** The section as it stands in a page; empty: it has none. */
 export function kafkaSectionOf(text: string): string {
@@ -70,6 +73,8 @@ export function barsText(row: KafkaRow): string {
   return texts.join("; ");
 }
 
+const memoryId = "memory";
+
 /** The most of all works, by contestant: what they need under all of them. */
 export function memoryRow(rows: readonly KafkaRow[]): KafkaRow {
   const runs: Record<string, number[]> = {};
@@ -78,7 +83,7 @@ export function memoryRow(rows: readonly KafkaRow[]): KafkaRow {
     if (peaks.length > 0) runs[name] = [Math.max(...peaks)];
   }
   const title = "most resident memory in any of the works";
-  return { id: "memory", title, unit: "MB", bars: [{ against: "Kafka", ratio: 0.5 }], runs, usages: {}, failures: {} };
+  return { id: memoryId, title, unit: "MB", bars: [{ against: "Kafka", ratio: 0.5 }], runs, usages: {}, failures: {} };
 }
 
 function table(head: readonly string[], body: readonly (readonly string[])[]): string {
@@ -88,16 +93,19 @@ function table(head: readonly string[], body: readonly (readonly string[])[]): s
 
 function figuresTable(rows: readonly KafkaRow[]): string {
   const others = contestantNames.filter((name) => name !== ours);
-  const head = ["work", "", ...contestantNames, ceiling, ...others.map((name) => `Entrepot / ${name}`), "bar"];
+  const head = ["work", "", "runs", ...contestantNames, ceiling, ...others.map((name) => `Entrepot / ${name}`), "bar"];
+  const wheres = [...contestantNames, ceiling].map((name) => acknowledgedWhere[name] ?? otherwiseWhere);
+  const durability = ["acknowledged when it is in or on the", "", "", ...wheres, ...others.map(() => ""), ""];
   const body = rows.map((row) => [
     row.title,
     row.unit,
+    row.id === memoryId ? "" : runsCount([row]),
     ...contestantNames.map((name) => runsText(row, name)),
     runsText(row, ceiling),
     ...others.map((name) => (Number.isNaN(ratioTo(row, name)) ? "" : `${ratioTo(row, name).toFixed(2)} ×`)),
     barsText(row),
   ]);
-  return table(head, body);
+  return table(head, [durability, ...body]);
 }
 
 /** The limit that was seen most often. */
@@ -168,6 +176,7 @@ they measure the work, and small programs in bench/kafka-load where they do not.
 /** "3", or "1 to 5" where rows have more and less. */
 function runsCount(rows: readonly KafkaRow[]): string {
   const counts = rows.flatMap(({ runs }) => Object.values(runs).map(({ length }) => length));
+  if (counts.length === 0) return "0";
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
   return least === most ? `${most}` : `${least} to ${most}`;
 }

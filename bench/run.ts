@@ -86,7 +86,7 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
   });
 }
 
-/** Makes the page and its charts; sections that were not measured this time stay as they are. */
+/** Makes the page and its charts. Of what was not measured this time, the sections on watching, Kafka and the soak stay as they are. */
 function write(options: BenchOptions, raw: RawRuns, rawPaths: readonly string[]): void {
   if (raw.all.some(({ part }) => part === "rows")) console.log(ratesTable(raw));
   for (const fault of faults(raw)) console.log(`fault: ${fault}`);

@@ -20,7 +20,9 @@ test("README.md promises no more speed than docs/performance.md has", () => {
   check.ok(readme.includes("Ready in under half a second"));
   check.ok(row("process start to ready, ms")[3]! < 500);
   check.ok(readme.includes("Ten million messages waiting take less than 400 MB"));
-  check.equal(row("messages of 100 B, persistent, confirmed")[3], 10_000_000);
-  check.ok(row("most resident memory while filling, MB")[3]! < 400);
-  check.ok(row("most resident memory while draining, MB")[3]! < 400);
+  // There is a column for each broker and each amount that it was given.
+  const largest = row("messages of 100 B, persistent, confirmed").lastIndexOf(10_000_000);
+  check.ok(largest > 0, "ten million were measured");
+  check.ok(row("most resident memory while filling, MB")[largest]! < 400);
+  check.ok(row("most resident memory while draining, MB")[largest]! < 400);
 });
