@@ -268,6 +268,7 @@ export class CrashStory {
     if (takesTwo) this.#fillBlock();
     let answer = await this.#ask(actor, endTxn, actor.isNew ? 5 : 4, body, takesTwo ? 0.2 : 0.03);
     if (answer?.errorCode === errorCode.CONCURRENT_TRANSACTIONS) {
+      await this.#house.pass(20);
       answer = await this.#ask(actor, endTxn, actor.isNew ? 5 : 4, body);
     }
     if (answer === undefined) return;

@@ -35,6 +35,36 @@ test("an end that was sent over a connection that was given up commits nothing o
       one half whole
   `));
 
+test("nor if it was sent more than once, and all come together", () =>
+  tell(`
+    topic t made
+      NONE
+    a inits T
+      NONE
+      anew
+    a adds t/0 by=old
+      t/0 NONE
+    a ends commit by=new
+      NONE
+    a adds t/0 by=new
+      t/0 NONE
+    a writes t/0 half
+      NONE
+    a ends commit by=old
+      CONCURRENT_TRANSACTIONS
+    a ends commit by=old
+      CONCURRENT_TRANSACTIONS
+    4 ms pass
+    a ends commit by=old
+      CONCURRENT_TRANSACTIONS
+    a writes t/0 whole
+      NONE
+    a ends commit by=new
+      NONE
+    t/0 shows
+      half whole
+  `));
+
 test("nor aborts it", () =>
   tell(`
     topic t made
@@ -75,6 +105,7 @@ test("who asks again by the older connection lives, and is believed", () =>
       NONE
     a ends commit by=old
       CONCURRENT_TRANSACTIONS
+    20 ms pass
     a ends commit by=old
       NONE
     t/1 shows
@@ -237,6 +268,8 @@ test("offsets that were sent over a connection that was given up do not set back
       t/0 NONE
     a commits g t/0=5 by=old
       t/0 COORDINATOR_LOAD_IN_PROGRESS
+    a commits g t/0=5 by=old
+      t/0 COORDINATOR_LOAD_IN_PROGRESS
     a ends commit by=new
       NONE
     g stands t/0
@@ -308,6 +341,7 @@ test("one that uses two connections for offsets is asked twice once, and believe
       t/0 NONE
     a commits g t/1=5 by=one
       t/1 COORDINATOR_LOAD_IN_PROGRESS
+    20 ms pass
     a commits g t/1=5 by=one
       t/1 NONE
     a commits g t/0=6 by=two

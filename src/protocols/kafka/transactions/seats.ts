@@ -13,6 +13,12 @@ import type { Broker, Queue } from "../../../broker/api.ts";
 import type { Topic, Topics } from "../topics/topics.ts";
 import type { TransactionState } from "./transaction.ts";
 
+/** An older connection by which somebody asked, and was told to ask again; ms of the clock that only goes forward. */
+export interface Challenge {
+  readonly connection: number;
+  readonly atMs: number;
+}
+
 export interface Seat {
   readonly transactionalId: string;
   state: TransactionState;
@@ -22,14 +28,14 @@ export interface Seat {
   readonly groups: Set<string>;
   /** The latest connection by which something was added to the transaction by name; 0: none of this process. */
   latestConnection: number;
-  /** An older one, by which somebody asked for the end, and was told to ask again; 0: none. */
-  challengedConnection: number;
+  /** Of who asked for the end. */
+  endChallenge: Challenge | undefined;
   /** The latest connection by which offsets were committed that do not say of which transaction they are; 0: none. */
   offsetsConnection: number;
   /** They came by the connection by which groups and partitions are added. */
   isOneConnection: boolean;
-  /** An older one, by which somebody committed some, and was told to ask again; 0: none. */
-  challengedOffsetsConnection: number;
+  /** Of who committed some. */
+  offsetsChallenge: Challenge | undefined;
 }
 
 interface Kept extends TransactionState {
@@ -180,7 +186,7 @@ function groupBytesOf(seat: Seat, group: string): number {
 export function forgetOffsetsConnections(seat: Seat): void {
   seat.offsetsConnection = 0;
   seat.isOneConnection = false;
-  seat.challengedOffsetsConnection = 0;
+  seat.offsetsChallenge = undefined;
 }
 
 function newSeat(transactionalId: string, state: TransactionState): Seat {
@@ -190,9 +196,9 @@ function newSeat(transactionalId: string, state: TransactionState): Seat {
     partitions: new Map(),
     groups: new Set(),
     latestConnection: 0,
-    challengedConnection: 0,
+    endChallenge: undefined,
     offsetsConnection: 0,
     isOneConnection: false,
-    challengedOffsetsConnection: 0,
+    offsetsChallenge: undefined,
   };
 }

@@ -28,7 +28,7 @@ import type { Groups } from "../groups/groups.ts";
 import type { ProducerIds } from "../producing/producer-ids.ts";
 import type { Topic, Topics } from "../topics/topics.ts";
 import { decide } from "./deciding.ts";
-import { forgetOffsetsConnections, Seats, type Seat } from "./seats.ts";
+import { forgetOffsetsConnections, Seats, type Challenge, type Seat } from "./seats.ts";
 import {
   checkProducer,
   begunBy,
@@ -50,6 +50,8 @@ export interface TransactionsOptions {
   readonly log: LimitedLog;
 }
 
+/** No client asks again as soon as this, if it has read that it is to: most wait for 20 ms, none for less than 8. */
+const askedAgainMsMin = 5;
 /** As Kafka's transaction.max.timeout.ms. */
 const timeoutMsMax = 900_000;
 /** As Kafka's transactional.id.expiration.ms, and how often it is looked for. */
@@ -212,8 +214,8 @@ export class Transactions {
   }
 
   #isBelieved(seat: Seat, connection: number): boolean {
-    if (connection >= seat.latestConnection || connection === seat.challengedConnection) return true;
-    seat.challengedConnection = connection;
+    if (connection >= seat.latestConnection || this.#isAskedAgain(seat.endChallenge, connection)) return true;
+    seat.endChallenge = this.#challenge(seat.endChallenge, connection);
     this.#tell("an end of a transaction came by an older connection: asked again", seat);
     return false;
   }
@@ -221,14 +223,25 @@ export class Transactions {
   /** What is known of connections outlives the transaction: what is late comes in a later one. */
   #areOffsetsBelieved(seat: Seat, connection: number): boolean {
     const latest = Math.max(seat.offsetsConnection, seat.isOneConnection ? seat.latestConnection : 0);
-    if (connection < latest && connection !== seat.challengedOffsetsConnection) {
-      seat.challengedOffsetsConnection = connection;
+    if (connection < latest && !this.#isAskedAgain(seat.offsetsChallenge, connection)) {
+      seat.offsetsChallenge = this.#challenge(seat.offsetsChallenge, connection);
       this.#tell("offsets of a transaction came by an older connection: asked again", seat);
       return false;
     }
     seat.offsetsConnection = Math.max(seat.offsetsConnection, connection);
     seat.isOneConnection = connection === seat.latestConnection;
     return true;
+  }
+
+  #isAskedAgain(challenge: Challenge | undefined, connection: number): boolean {
+    if (challenge?.connection !== connection) return false;
+    return this.#options.broker.clock.elapsedMs() - challenge.atMs >= askedAgainMsMin;
+  }
+
+  /** What came with it, or at once behind it, is no answer to it. */
+  #challenge(before: Challenge | undefined, connection: number): Challenge {
+    if (before?.connection === connection) return before;
+    return { connection, atMs: this.#options.broker.clock.elapsedMs() };
   }
 
   #spokenBy(seat: Seat, connection: number): void {
@@ -260,7 +273,7 @@ export class Transactions {
       // What is late of another epoch is known by that.
       if (isAnother) forgetOffsetsConnections(seat);
       seat.latestConnection = 0;
-      seat.challengedConnection = 0;
+      seat.endChallenge = undefined;
       this.#ongoing.delete(seat);
       this.#seats.keep(seat);
     });
