@@ -52,7 +52,7 @@ const toKafka = new ForeignBatches(broker);
 const records = new SingleRecords();
 
 function batchWith(entry: Entry): Buffer {
-  assert.ok(toKafka.add(entry));
+  assert.ok(toKafka.add(entry, false));
   return toKafka.finish();
 }
 

@@ -251,6 +251,27 @@ test("what is not there, or not for this client, is told at once", async () => {
   assert.deepEqual(get(client, [{}], { wait: 1000 }).partitions, ["0: error 29"]);
 });
 
+test("what is not there is told in time where something else is asked for as well, so that nobody asks without a pause", async () => {
+  const { house, client } = await open();
+  client.ask(fetch, 11, request([{}, { topic: "nowhere" }], { wait: 500 }));
+  house.clock.advance(499);
+  assert.deepEqual(client.take(), []);
+  house.clock.advance(1);
+  assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0:", "0: error 3"]);
+
+  const { sessionId: session } = get(client, [{}, { topic: "nowhere" }], { epoch: 0 });
+  client.ask(fetch, 11, request([], { session, epoch: 1, wait: 500 }));
+  assert.deepEqual(client.take(), []);
+  send(house.client(), ["a"]);
+  assert.deepEqual(shown(client.take()[0]!.response).partitions.toSorted(), ["0: 0+1", "0: error 3"]);
+
+  // An offset that is not there is another matter.
+  assert.deepEqual(get(client, [{ offset: 7 }, { topic: "nowhere" }], { wait: 500 }).partitions, [
+    "0: error 1",
+    "0: error 3",
+  ]);
+});
+
 test("a session remembers what is asked, and tells what is new", async () => {
   const { house, client } = await open(3);
   const producer = house.client();

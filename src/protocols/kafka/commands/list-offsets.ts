@@ -91,6 +91,8 @@ function find(
   if (timestamp === earliest) return at(asked, queue.firstOffset);
   if (timestamp < 0 && call.version < (versionByTime[timestamp] ?? Infinity))
     return refused(asked, errorCode.UNSUPPORTED_VERSION);
+  const { server, connection } = call;
+  const asker = { server, connection, usesAppendTime: server.topics.find(name)?.limits.usesAppendTime === true };
   switch (timestamp) {
     case earliestLocal:
       return at(asked, queue.firstOffset);
@@ -98,14 +100,9 @@ function find(
     case earliestPendingUpload:
       return { partitionIndex };
     case greatestTime:
-      return whenFound(
-        call,
-        asked,
-        queue,
-        findGreatestTime(queue, end, call.server.broker.clock.now() + aheadMsMax, call),
-      );
+      return whenFound(call, asked, queue, findGreatestTime(queue, end, server.broker.clock.now() + aheadMsMax, asker));
     default:
-      return whenFound(call, asked, queue, findByTime(queue, end, timestamp, call));
+      return whenFound(call, asked, queue, findByTime(queue, end, timestamp, asker));
   }
 }
 

@@ -17,14 +17,17 @@ import { sizeOf, type FetchPartition } from "./fetch-partition.ts";
 
 /** Encodes what is stored one by one: messages that follow each other become record batches. */
 export interface ForeignEntries {
-  /** Adds the message to the batch that is being made, or begins one. False: that one is finished first. */
-  add(entry: Entry): boolean;
+  /**
+   * Adds the message to the batch that is being made, or begins one. False: that one is finished first.
+   * @param usesAppendTime its time is when the broker took it, whatever it says itself.
+   */
+  add(entry: Entry, usesAppendTime: boolean): boolean;
   /** Of the batch that is being made; 0: there is none. */
   readonly bytes: number;
   /** The batch. */
   finish(): Buffer;
   /** The time that a message has in its batch. */
-  timeOf(entry: Entry): number;
+  timeOf(entry: Entry, usesAppendTime: boolean): number;
 }
 
 const noTransactions: readonly AbortedTransaction[] = [];
@@ -39,6 +42,8 @@ export class FetchAnswer {
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
   #foreign: ForeignEntries | undefined;
+  /** Of the partition that is being added. */
+  #usesAppendTime = false;
   #hasRecords = false;
   #bytesLeft = 0;
   #taken = 0;
@@ -67,6 +72,7 @@ export class FetchAnswer {
       const queue = partition.queue!;
       const end = partition.end(isCommittedOnly);
       this.#lastEnd = partition.offset;
+      this.#usesAppendTime = partition.usesAppendTime;
       const next = queue.read(partition.offset, end, this.#take);
       this.#finishForeign();
       // What the reader asks for next is on its way when it asks.
@@ -96,9 +102,9 @@ export class FetchAnswer {
     if (entry.isBatch) {
       this.#finishForeign();
       this.#slice(entry.buffer, entry.bodyStart, entry.bodyEnd);
-    } else if (!this.#foreign!.add(entry)) {
+    } else if (!this.#foreign!.add(entry, this.#usesAppendTime)) {
       this.#finishForeign();
-      this.#foreign!.add(entry);
+      this.#foreign!.add(entry, this.#usesAppendTime);
     }
     this.#hasRecords = true;
     this.#lastEnd = entry.offset + 1;

@@ -10,6 +10,7 @@ import type { Entry, Queue } from "../../../broker/api.ts";
 import type { Identity } from "../../../auth/identity.ts";
 import { errorCode } from "../codec/errors.ts";
 import type { KafkaServer } from "../server.ts";
+import type { Topic } from "../topics/topics.ts";
 
 /** What a message of another protocol takes more, about, when it stands in a batch of its own. */
 const foreignBytes = 96;
@@ -25,6 +26,7 @@ export class FetchPartition {
   readonly topicId: string;
   readonly index: number;
   queue: Queue | undefined;
+  #topic: Topic | undefined;
   /** An error's code. */
   error = 0;
   offset = 0;
@@ -96,8 +98,14 @@ export class FetchPartition {
     if (this.#unfollow !== undefined) this.unfollow();
     if (this.#byId) this.topicName = topic?.name ?? "";
     this.#identity = undefined;
+    this.#topic = topic;
     this.queue = topic?.partitions[this.index];
     this.#forgetCount();
+  }
+
+  /** What is in it has the time at which the broker took it. */
+  get usesAppendTime(): boolean {
+    return this.#topic?.limits.usesAppendTime === true;
   }
 
   /** Below it may be read. */

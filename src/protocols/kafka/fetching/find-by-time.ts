@@ -27,7 +27,10 @@ export interface FoundMessage {
 }
 
 /** For whom it is looked for. */
-type Asker = Pick<Call, "server" | "connection">;
+interface Asker extends Pick<Call, "server" | "connection"> {
+  /** What is in the topic has the time at which the broker took it. */
+  readonly usesAppendTime: boolean;
+}
 
 /** Of a batch's records, opened. */
 const openedBytesMax = 67_108_864;
@@ -198,9 +201,9 @@ function open(entry: Entry): boolean {
   return true;
 }
 
-function ofEntry(entry: Entry, { server }: Asker): FoundMessage {
+function ofEntry(entry: Entry, { server, usesAppendTime }: Asker): FoundMessage {
   const { offset, timestampMs } = entry;
-  return { offset, timestampMs, shownMs: server.foreignEntries.timeOf(entry) };
+  return { offset, timestampMs, shownMs: server.foreignEntries.timeOf(entry, usesAppendTime) };
 }
 
 function ofBatch({ baseOffset }: Entry, start: number): FoundMessage {

@@ -1,6 +1,6 @@
 /**
  * A fetch from its request to its answer: it is answered when there are enough bytes for it, when something is wrong with one
- * of its partitions, or when its time is over. Until then it costs a timer and a place among those who follow a partition.
+ * of its partitions, or when its time is over; that one of several is not there is no reason. Until then it costs a timer and a place among those who follow a partition.
  *
  * What goes with the answer is looked up when the answer is written. So a client that reads slowly gets what is newest, and
  * nothing is held for it.
@@ -8,6 +8,7 @@
 
 import type { TimerHandle } from "../../../base/clock.ts";
 import type { Output } from "../../../wire/output.ts";
+import { errorCode } from "../codec/errors.ts";
 import type { Call, ResponseBody } from "../command.ts";
 import { FetchAnswer } from "./fetch-answer.ts";
 import type { FetchPartition, PartitionOwner } from "./fetch-partition.ts";
@@ -59,14 +60,19 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
     const { server, identity, connection } = this.#call;
     const { maxWaitMs } = this.#limits;
     let hasError = false;
-    let hasAny = false;
+    let askedCount = 0;
+    let refusedCount = 0;
     for (const partition of this.#partitions) {
-      hasAny = true;
+      askedCount++;
       partition.resolve(server, identity);
-      if (partition.error !== 0) hasError = true;
+      if (isRefused(partition)) refusedCount++;
+      else if (partition.error !== 0) hasError = true;
     }
     if (this.#session !== undefined) for (const partition of this.#partitions) partition.follow(this.#session);
-    if (hasError || (!hasAny && this.#isFull) || this.#count()) {
+    // As in Kafka: who asks for others as well is told of those in time. A client that goes on asking would do so without a pause.
+    const knownCount = this.#session?.size ?? askedCount;
+    const hasNothing = refusedCount === knownCount && (this.#isFull || refusedCount > 0);
+    if (hasError || hasNothing || this.#count()) {
       this.#finish();
       return;
     }
@@ -178,6 +184,15 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
     }
     answer.write(output, version, 0, session?.id ?? 0);
   }
+}
+
+/** It is not there, or not for this client. */
+function isRefused({ error }: FetchPartition): boolean {
+  return (
+    error === errorCode.UNKNOWN_TOPIC_OR_PARTITION ||
+    error === errorCode.UNKNOWN_TOPIC_ID ||
+    error === errorCode.TOPIC_AUTHORIZATION_FAILED
+  );
 }
 
 /** Nothing is there for it until it moves. */

@@ -2,8 +2,8 @@
  * Messages that are stored one by one, as a fetch wants them: in record batches. Records that were produced are put back as they
  * were; what came by other protocols is told by its canonical form.
  *
- * A time that is the broker's own is said to be that by the batch (LogAppendTime): so who made the message is not said to have
- * given it. Such a batch has one time for all of its records, so only messages of the same millisecond are in one. Batches are
+ * A time that is the broker's own, because the message has none or the topic wants it so (message.timestamp.type), is said to be
+ * that by the batch (LogAppendTime): so who made the message is not said to have given it. Such a batch has one time for all of its records, so only messages of the same millisecond are in one. Batches are
  * not compressed.
  */
 
@@ -36,9 +36,11 @@ export class ForeignBatches implements ForeignEntries {
     return this.#isOpen ? this.#builder.bytes : 0;
   }
 
-  add(entry: Entry): boolean {
+  add(entry: Entry, usesAppendTime: boolean): boolean {
     if (this.bytes > batchBytes) return false;
-    return entry.format === recordFormatId ? this.#addRecord(entry) : this.#addMessage(entry);
+    return entry.format === recordFormatId
+      ? this.#addRecord(entry, usesAppendTime)
+      : this.#addMessage(entry, usesAppendTime);
   }
 
   finish(): Buffer {
@@ -47,17 +49,19 @@ export class ForeignBatches implements ForeignEntries {
     return this.#builder.copy();
   }
 
-  timeOf(entry: Entry): number {
+  timeOf(entry: Entry, usesAppendTime: boolean): number {
+    if (usesAppendTime) return entry.timestampMs;
     return entry.format === recordFormatId
       ? timeOfRecord(entry, this.#head.set(entry.buffer, entry.headStart, entry.headEnd))
       : this.#broker.formatOf(entry).canonical!(entry).timestampMs;
   }
 
-  #addRecord(entry: Entry): boolean {
+  #addRecord(entry: Entry, usesAppendTime: boolean): boolean {
     const { buffer, bodyStart, bodyEnd } = entry;
     const head = this.#head.set(buffer, entry.headStart, entry.headEnd);
     const { keyStart, keyEnd, hasValue, headersStart, headersEnd } = head;
-    if (!this.#begin(entry.offset, head.isTimed, timeOfRecord(entry, head))) return false;
+    const timeMs = usesAppendTime ? entry.timestampMs : timeOfRecord(entry, head);
+    if (!this.#begin(entry.offset, head.isTimed && !usesAppendTime, timeMs)) return false;
     const builder = this.#builder;
     if (keyStart < 0) builder.noKey();
     else builder.key(buffer, keyStart, keyEnd);
@@ -67,10 +71,11 @@ export class ForeignBatches implements ForeignEntries {
     return true;
   }
 
-  #addMessage(entry: Entry): boolean {
+  #addMessage(entry: Entry, usesAppendTime: boolean): boolean {
     const message = this.#broker.formatOf(entry).canonical!(entry);
     const { timestampMs, isTimed, key, isTombstone, buffer, bodyStart, bodyEnd } = message;
-    if (!this.#begin(entry.offset, isTimed, timestampMs)) return false;
+    const timeMs = usesAppendTime ? entry.timestampMs : timestampMs;
+    if (!this.#begin(entry.offset, isTimed && !usesAppendTime, timeMs)) return false;
     const builder = this.#builder;
     const headers = headersOfMessage(message);
     if (key === undefined) builder.noKey();
