@@ -11,7 +11,7 @@ import { Alerts } from "./alerts/alerts.ts";
 import { readAlerts, type AlertSettings } from "./alerts/rules.ts";
 import { systemClock, type Clock } from "./base/clock.ts";
 import { UnfinishedCheckpoint } from "./base/unfinished-checkpoint.ts";
-import { systemRandom } from "./base/random.ts";
+import { systemRandom, type Random } from "./base/random.ts";
 import { Authority, type AuthSettings } from "./auth/authority.ts";
 import { BrokerPorts } from "./broker-ports.ts";
 import { openBroker, type RunningCore } from "./broker/broker.ts";
@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly openData: () => Promise<OpenedLog>;
   readonly onFailure: StartOptions["onFailure"];
   readonly trial?: Trial;
+  /** Of what is chosen and named, not of what is secret to users; the machine's, if not given. */
+  readonly random?: Random;
 }
 
 export interface OpenedLog {
@@ -124,7 +126,7 @@ export async function openData(settings: Settings, clock: Clock): Promise<Opened
 }
 
 async function openCore(
-  { clock, logger, onFailure }: Surroundings,
+  { clock, logger, onFailure, random = systemRandom() }: Surroundings,
   settings: Settings,
   log: Log,
   failed: () => void,
@@ -141,7 +143,7 @@ async function openCore(
   const core = await openBroker({
     log,
     clock,
-    random: systemRandom(),
+    random,
     logger,
     fatal,
     settings: {

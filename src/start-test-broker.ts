@@ -6,7 +6,7 @@
  */
 
 import { systemClock, VirtualClock, type Clock } from "./base/clock.ts";
-import { systemRandom } from "./base/random.ts";
+import { seededRandom, type Random } from "./base/random.ts";
 import {
   assemble,
   loggerFor,
@@ -40,6 +40,8 @@ export type { TestBroker, TestBrokerOptions, TestNamespace } from "./testing/tes
 const testSettings = { "journal.fileBytes": "1MiB", "journal.checkpointBytes": "16MiB" };
 /** Nobody waits for members of other tests. */
 const quickGroups = { "kafka.groupInitialRebalanceDelayMs": 0 };
+/** In this process. */
+let startedCount = 0;
 
 /**
  * Starts a broker for tests, and gives it back when every listener accepts.
@@ -47,6 +49,7 @@ const quickGroups = { "kafka.groupInitialRebalanceDelayMs": 0 };
  */
 export async function startBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
   const { listen = { amqp: 0, kafka: 0 }, clock = "virtual", set, logger, publishedMax, restMsMax } = options;
+  const { seed = ++startedCount } = options;
   const effective = await settingsFor({
     memory: true,
     listen,
@@ -61,6 +64,7 @@ export async function startBroker(options: TestBrokerOptions = {}): Promise<Test
     loggerFor({ logger }, effective.values, virtual ?? systemClock()),
     { ...plainPublishedBounds, ...publishedMax },
     restMsMax ?? plainRestMsMax,
+    seededRandom(seed),
   );
   await broker.start();
   return broker;
@@ -83,6 +87,8 @@ class InProcessBroker implements TestBroker {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #restMsMax: number;
+  /** One for all its lives: names that were given are not given again. */
+  readonly #random: Random;
   #effective: EffectiveSettings;
   #diskSteps = 0;
   readonly #disk = new ForgetfulDisk((run) => {
@@ -109,7 +115,9 @@ class InProcessBroker implements TestBroker {
     logger: Logger,
     bounds: ConstructorParameters<typeof BrokerTrial>[1],
     restMsMax: number,
+    random: Random,
   ) {
+    this.#random = random;
     this.#effective = effective;
     this.#virtual = virtual;
     this.#clock = virtual ?? systemClock();
@@ -147,6 +155,7 @@ class InProcessBroker implements TestBroker {
       openData: () => this.#openData(),
       onFailure: undefined,
       trial: this.#trial,
+      random: this.#random,
     });
     this.#ports = openPorts(this.#running.ports);
     this.#listening = this.#running.ports.open();
@@ -308,7 +317,7 @@ class InProcessBroker implements TestBroker {
 
   async #openData(): Promise<OpenedLog> {
     const fileBytesMax = this.#effective.values["journal.fileBytes"];
-    const log = await openDiskLog(this.#disk, systemRandom(), { fileBytesMax });
+    const log = await openDiskLog(this.#disk, this.#random, { fileBytesMax });
     return { log, release: async () => undefined };
   }
 

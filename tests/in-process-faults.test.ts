@@ -228,7 +228,24 @@ test("answers that are delayed come when the time has passed", async () => {
   await connection.close();
 });
 
-test("Kafka: a cut publish is sent again and is there once, a delayed answer comes at its time", async () => {
+test("Kafka: a transaction outlives the cut of its connection, and is committed whole", async () => {
+  await using broker = await startBroker();
+  const kafka = new Kafka({ brokers: [broker.kafka], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 10 } });
+  const made = kafka.producer({ idempotent: true, transactionalId: "mover", maxInFlightRequests: 1 });
+  await made.connect();
+  const transaction = await made.transaction();
+  await transaction.send({ topic: "orders", messages: [{ value: "1" }] });
+  const cut = broker.faults.cutAtPublish({ name: "orders" });
+  await transaction.send({ topic: "orders", messages: [{ value: "2" }] });
+  assert.equal(cut.firedCount, 1);
+  assert.deepEqual(texts(broker, "orders"), []);
+  await transaction.commit();
+  await broker.nextPublished("orders", { count: 2 });
+  assert.deepEqual(texts(broker, "orders"), ["1", "2"]);
+  await made.disconnect();
+});
+
+test("Kafka: a cut publish is sent again and is there once, cut off it comes again, a delayed answer comes at its time", async () => {
   await using broker = await startBroker();
   const made = await producer(broker, "sender");
   await made.send({ topic: "orders", messages: [{ value: "1" }] });
@@ -237,8 +254,13 @@ test("Kafka: a cut publish is sent again and is there once, a delayed answer com
   assert.equal(cut.firedCount, 1);
   assert.deepEqual(texts(broker, "orders"), ["1", "2"]);
 
+  assert.equal(broker.faults.cut({ protocol: "amqp" }), 0);
+  assert.ok(broker.faults.cut({ client: "sender" }) >= 1);
+  await made.send({ topic: "orders", messages: [{ value: "after" }] });
+  assert.deepEqual(texts(broker, "orders"), ["1", "2", "after"]);
+
   broker.faults.delayAnswers({ protocol: "kafka", name: "orders", by: 5000 });
-  await broker.nextPublished("orders", { count: 2 });
+  await broker.nextPublished("orders", { count: 3 });
   let isAnswered = false;
   const sending = made.send({ topic: "orders", messages: [{ value: "3" }] }).then(() => (isAnswered = true));
   await broker.nextPublished("orders");

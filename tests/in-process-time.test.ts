@@ -281,6 +281,71 @@ test("@platformatic/kafka reads at its time what an AMQP client has delayed", as
   await producer.close();
 });
 
+test("an exchange that delays sends each message at its time, to the millisecond", async () => {
+  await using broker = await startBroker();
+  await withChannel(broker, async (channel) => {
+    await channel.assertExchange("later", "x-delayed-message", { arguments: { "x-delayed-type": "fanout" } });
+    await channel.assertQueue("work");
+    await channel.bindQueue("work", "later", "");
+    const came: string[] = [];
+    await channel.consume("work", (message) => void came.push(message!.content.toString()), { noAck: true });
+    for (const [text, delayMs] of [
+      ["last", 900_000],
+      ["first", 60_000],
+      ["at once", 0],
+    ] as const)
+      channel.publish("later", "", Buffer.from(text), { headers: { "x-delay": delayMs } });
+    await broker.advance("59999ms");
+    assert.deepEqual(came, ["at once"]);
+    await broker.advance("1ms");
+    assert.deepEqual(came, ["at once", "first"]);
+    await broker.advance("13m59999ms");
+    assert.deepEqual(came, ["at once", "first"]);
+    await broker.advance("1ms");
+    assert.deepEqual(came, ["at once", "first", "last"]);
+  });
+});
+
+/** All that chance decides in a broker: names, queues, pauses. */
+async function whatHappens(seed: number): Promise<unknown[]> {
+  await using broker = await startBroker({ seed });
+  const happened: unknown[] = [];
+  await withChannel(broker, async (channel) => {
+    happened.push((await channel.assertQueue("")).queue);
+    await channel.assertExchange("any", "x-random");
+    for (const queue of ["a", "b", "c"]) {
+      await channel.assertQueue(queue);
+      await channel.bindQueue(queue, "any", "");
+    }
+    for (let round = 0; round < 30; round++) channel.publish("any", "", Buffer.from(String(round)));
+    await channel.waitForConfirms();
+    for (const queue of ["a", "b", "c"]) happened.push((await channel.checkQueue(queue)).messageCount);
+    await channel.assertQueue("work", { arguments: { "x-retry-min-ms": 1000, "x-retry-jitter": 1 } });
+    let attempts = 0;
+    await channel.consume("work", (message) => {
+      attempts++;
+      channel.nack(message!);
+    });
+    channel.sendToQueue("work", Buffer.from("hard"));
+    await channel.waitForConfirms();
+    for (let second = 0; second < 20; second++) {
+      await broker.advance("500ms");
+      happened.push(attempts);
+    }
+  });
+  await broker.crash();
+  await broker.recover();
+  await withChannel(broker, async (channel) => void happened.push((await channel.assertQueue("")).queue));
+  return happened;
+}
+
+test("what chance decides is the same again with the same seed", async () => {
+  const [first, again, other] = [await whatHappens(7), await whatHappens(7), await whatHappens(8)];
+  assert.deepEqual(again, first);
+  assert.notDeepEqual(other, first);
+  assert.notEqual(first.at(-1), first[0], "a name is not given again after a crash");
+});
+
 test("months pass in a moment, also beside topics and consumers", { timeout: 60_000 }, async () => {
   await using broker = await startBroker();
   const admin = kafkaOf(broker).admin();
