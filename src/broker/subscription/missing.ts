@@ -1,14 +1,11 @@
 /** Messages that a subscription counts on and that are not in memory: read back, or found to be nowhere. */
-import type { Core } from "../core.ts";
 import type { Subscription } from "./subscription.ts";
 
 export class Missing {
-  readonly #core: Core;
   readonly #subscription: Subscription;
   #isLoading = false;
 
-  constructor(core: Core, subscription: Subscription) {
-    this.#core = core;
+  constructor(subscription: Subscription) {
     this.#subscription = subscription;
   }
 
@@ -19,7 +16,7 @@ export class Missing {
     if (this.#isLoading) return false;
     // Retention has taken all of these: they need not be asked for one by one.
     if (offset < partition.first) {
-      this.nowhere(offset, partition.first);
+      this.headIsNowhere(offset, partition.first);
       return true;
     }
     this.#isLoading = true;
@@ -27,7 +24,7 @@ export class Missing {
     partition.load(offset, ready.needsScan, (coveredEnd) => {
       this.#isLoading = false;
       if (subscription.isDeleted) return;
-      this.nowhere(offset, partition.firstInMemory(offset, Math.min(coveredEnd, partition.visibleEnd)));
+      this.headIsNowhere(offset, partition.firstInMemory(offset, Math.min(coveredEnd, partition.visibleEnd)));
       if (!isSync) subscription.wake();
     });
     isSync = false;
@@ -35,15 +32,20 @@ export class Missing {
   }
 
   /**
-   * Messages in [start, end) that should be ready are not to be had. What somebody holds among them was there in time: it
-   * is settled by its holder.
+   * The message at `head`, which comes next, is not to be had, nor is anything else in [head, end). Behind one that came back
+   * lies what somebody holds, what waits for its time or for room to die, and what came back as well: each is accounted for when
+   * its turn comes, and in its own way.
    */
+  headIsNowhere(head: number, end: number): void {
+    const isBack = head < this.#subscription.ready.knownFrom;
+    this.nowhere(head, isBack ? Math.min(end, head + 1) : end);
+  }
+
+  /** Messages in [start, end) that should be ready are not to be had. What was taken among them is settled by who has it. */
   nowhere(start: number, end: number): void {
     if (start >= end) return;
-    const subscription = this.#subscription;
     let from = start;
-    for (const offset of subscription.ready.takenIn(start, end) ?? this.#core.leasedOf(subscription)) {
-      if (offset < from || offset >= end) continue;
+    for (const offset of this.#subscription.ready.takenIn(start, end)) {
       this.vanished(from, offset, true);
       from = offset + 1;
     }

@@ -36,8 +36,10 @@ export interface ReadySource {
   heads(limit: number, visit: (offset: number) => void): void;
   /** Takes one that heads() has just visited. */
   takeHead(offset: number): void;
-  /** Offsets of [start, end) that were taken and are neither back nor gone, in order; undefined: it does not know. */
-  takenIn(start: number, end: number): number[] | undefined;
+  /** From here on what was not taken waits to be. Whether something before it does is seen when peek() answers it. */
+  readonly knownFrom: number;
+  /** Offsets of [start, end), from `knownFrom` on, that were taken and are neither back nor gone, in order. */
+  takenIn(start: number, end: number): number[];
 }
 
 export function createReady(settings: QueueSettings): ReadySource {
@@ -93,8 +95,12 @@ export class SequentialReady implements ReadySource {
     this.take();
   }
 
-  takenIn(start: number): number[] | undefined {
-    return start >= this.cursor ? [] : undefined;
+  get knownFrom(): number {
+    return this.cursor;
+  }
+
+  takenIn(): number[] {
+    return [];
   }
 }
 
@@ -118,6 +124,7 @@ class Level {
 
 export class PriorityReady implements ReadySource {
   readonly needsScan = true;
+  readonly knownFrom = 0;
   /** Levels that had a message, by priority; and their priorities, the highest first. Most queues use few of them. */
   readonly #levels = new Map<number, Level>();
   readonly #priorities: number[] = [];
@@ -209,6 +216,7 @@ interface KeyGroup {
 
 export class KeyedReady implements ReadySource {
   readonly needsScan = true;
+  readonly knownFrom = 0;
   readonly #groups = new Map<string, KeyGroup>();
   /** Groups that are not locked, by their first offset. Stale numbers are passed over. */
   readonly #heads = new OffsetHeap();

@@ -50,7 +50,7 @@ export async function scan(core: Core, subscription: Subscription, leased = new 
       });
       // Holes end where something was read back: a damaged entry must not hide those behind it.
       offset = partition.firstInMemory(at, Math.min(coveredEnd, next));
-      missing.nowhere(at, offset);
+      missing.nowhere(Math.max(at, ready.knownFrom), offset);
     }
   }
   if (subscription.isDeleted) return;

@@ -98,7 +98,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.#core = core;
     this.#consumers = new ConsumerSet(settings.mode === "failover");
     this.journal = new SubscriptionJournal(core, this);
-    this.missing = new Missing(core, this);
+    this.missing = new Missing(this);
     this.undecided = new Undecided(this);
     this.#expiry = new Expiry(core, this);
     this.lengthLimit = new LengthLimit(core, this);
@@ -362,7 +362,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     const found = unpacked.seek(partition, entry, offset);
     if (found === offset) return true;
     const end = found < 0 ? last + 1 : found;
-    if (isReady) this.missing.nowhere(offset, end);
+    if (isReady) this.missing.headIsNowhere(offset, end);
     else this.missing.vanished(offset, end, false);
     return false;
   }

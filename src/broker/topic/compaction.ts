@@ -12,14 +12,15 @@
  * it is there, and when a checkpoint writes it; consumers that take messages one by one do not see what is gone anyway.
  * Rejected: making it smaller in the pass, which would compress what nobody reads once a second. Offsets of a batch that
  * have no message count as superseded, so it is as small as it can be when it says that it holds as many as are not.
- * The end of a transaction goes, as late as a tombstone, when nothing is left between its transaction's begin and it.
+ * The end of a transaction goes, as late as a tombstone, when nothing is left between its transaction's begin and it. The last
+ * of a log goes when something lies behind it.
  *
  * All logs together have a share of each turn for their passes.
  *
  * What is superseded is written to the journal and to checkpoints like settlements are, so it does not come back; the
  * map is not: the first pass after a start reads the log once, a bounded piece a turn. The map costs memory for each
- * key, not for each message, and the maps of all logs have a bound: keys beyond it are not followed, so their older messages
- * stay, and with them every tombstone of that log until the next start. Rejected: superseding at the append, which would hide values from followers and cost a map
+ * key, not for each message, and so does what waits to go (passing.ts); for all logs that has a bound: keys beyond it are not followed,
+ * so their older messages stay, and with them every tombstone of that log until the next start. Rejected: superseding at the append, which would hide values from followers and cost a map
  * look-up on the hot path.
  */
 import { putU16, putU32 } from "../../base/bytes.ts";
@@ -31,6 +32,7 @@ import { batchHeadBytes, EntryCursor, writeU48 } from "../entry.ts";
 import { RangeSet } from "../../base/range-set.ts";
 import { SettledSet } from "../subscription/settled-set.ts";
 import type { Partition } from "./partition.ts";
+import { Passing } from "./passing.ts";
 
 const passEveryMs = 1000;
 /** Messages that one turn looks at, and forgets, at most (but for those of one batch). */
@@ -42,16 +44,6 @@ const rangesPerRecord = 4096;
 /** What a key takes in the map, about, beside its octets. */
 const keyBytes = 80;
 
-/** What goes when its time has come. */
-interface Passing {
-  readonly offset: number;
-  readonly dueMs: number;
-  /** Of a tombstone; undefined: the end of a transaction. */
-  readonly key: string | undefined;
-  /** Where its transaction began. */
-  readonly from: number;
-}
-
 export class Compaction {
   /** Offsets of messages that a newer one of the same key has taken the place of. */
   superseded = new SettledSet();
@@ -60,8 +52,7 @@ export class Compaction {
   readonly #retention: () => Retention;
   /** Offset of the newest message of each key, whose bytes are the octets of the string; of one in a batch, -1 - its offset. */
   readonly #newestByKey = new Map<string, number>();
-  /** By when they are due, nearly. */
-  #passing: Passing[] = [];
+  readonly #passing: Passing;
   /** Where open transactions began, by producer. */
   readonly #begins = new Map<number, number>();
   readonly #entry = new EntryCursor();
@@ -90,6 +81,10 @@ export class Compaction {
     this.#core = core;
     this.#partition = partition;
     this.#retention = retention;
+    this.#passing = new Passing({
+      take: (bytes) => this.#takeRoom(bytes),
+      giveBack: (bytes) => void (core.compactionBytes -= bytes),
+    });
     partition.goneEnd = (offset): number => this.superseded.endFrom(offset);
     partition.isGone = (offset, count): boolean => this.superseded.hasAll(offset - count + 1, offset + 1);
     partition.retained = (entry): Buffer | undefined => this.#retained(entry);
@@ -103,8 +98,7 @@ export class Compaction {
     const nowMs = clock.now();
     let atMs = Infinity;
     if (this.#at < this.#partition.stableEnd) atMs = Math.max(nowMs + passEveryMs, this.#notBeforeMs);
-    const first = this.#passing[0];
-    if (first !== undefined) atMs = Math.min(atMs, Math.max(nowMs + passEveryMs, first.dueMs));
+    atMs = Math.min(atMs, Math.max(nowMs + passEveryMs, this.#passing.dueMs));
     if (atMs === Infinity || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
     this.stop();
     this.#timer = clock.setTimer(atMs, () => {
@@ -130,6 +124,7 @@ export class Compaction {
   destroy(): void {
     this.stop();
     for (const key of this.#newestByKey.keys()) this.#forgetKey(key);
+    this.#passing.forgetAll();
   }
 
   /** Recovery: what the journal says. */
@@ -243,19 +238,24 @@ export class Compaction {
     if (older === undefined && !this.#hasRoom(key)) return;
     if (older !== undefined && offsetOf(older) !== offset) this.#removed.push(older);
     this.#newestByKey.set(key, place);
-    if (isTombstone) this.#willPass(offset, key, offset);
+    if (isTombstone) this.#passing.addTombstone(key, this.#passingMs());
+    else this.#passing.removeTombstone(key);
   }
 
   #hasRoom(key: string): boolean {
+    const isThere = this.#takeRoom(keyBytes + key.length);
+    if (!isThere) this.#isPartial = true;
+    return isThere;
+  }
+
+  #takeRoom(bytes: number): boolean {
     const core = this.#core;
-    const bytes = core.compactionBytes + keyBytes + key.length;
-    if (bytes <= core.settings.compactionBytesMax) {
-      core.compactionBytes = bytes;
+    if (core.compactionBytes + bytes <= core.settings.compactionBytesMax) {
+      core.compactionBytes += bytes;
       return true;
     }
-    this.#isPartial = true;
     const queue = core.queueById.get(this.#partition.id);
-    core.limitedLog.warn("a compacted log has more keys than there is room for: older messages of some of them stay", {
+    core.limitedLog.warn("a compacted log has more keys than there is room for: what could go stays", {
       queue: queue?.topic.name,
       partition: this.#partition.index,
       namespace: queue?.namespace.name,
@@ -265,44 +265,55 @@ export class Compaction {
 
   #forgetKey(key: string): void {
     this.#newestByKey.delete(key);
+    this.#passing.removeTombstone(key);
     this.#core.compactionBytes -= keyBytes + key.length;
   }
 
   /** The end of a producer's transaction. */
   #noteEnd(producerId: number, offset: number): void {
     if (producerId < 0) return;
-    this.#willPass(offset, undefined, this.#begins.get(producerId) ?? offset);
+    this.#passing.addEnd(offset, this.#begins.get(producerId) ?? offset, this.#passingMs());
     this.#begins.delete(producerId);
   }
 
-  #willPass(offset: number, key: string | undefined, from: number): void {
-    const dueMs = this.#core.now() + (this.#retention().deleteRetentionMs ?? deleteRetentionMsUsual);
-    this.#passing.push({ offset, key, from, dueMs });
+  /** When what is seen now may go. */
+  #passingMs(): number {
+    return this.#core.now() + (this.#retention().deleteRetentionMs ?? deleteRetentionMsUsual);
   }
 
-  /** Tombstones that were heard long enough, and ends of transactions of which nothing else is left. */
+  /**
+   * Tombstones that were heard long enough, and ends of transactions of which nothing else is left. What is the last of the log
+   * stays until something lies behind it: Kafka's clients come to the end of a log by what they are given there, and by nothing else.
+   */
   #removePassed(): void {
-    const { first } = this.#partition;
+    const passing = this.#passing;
     const nowMs = this.#core.now();
-    const later: Passing[] = [];
-    let count = 0;
-    for (; count < looksPerTurn && count < this.#passing.length; count++) {
-      const one = this.#passing[count]!;
-      const { offset, dueMs, key, from } = one;
-      if (dueMs > nowMs) break;
-      if (offset < first || this.superseded.has(offset)) continue;
-      if (key === undefined) {
-        const isAlone = this.superseded.hasAll(Math.max(from, first), offset);
-        if (isAlone) this.#removed.push(-1 - offset);
-        else later.push({ ...one, dueMs: nowMs + (this.#retention().deleteRetentionMs ?? deleteRetentionMsUsual) });
+    const { first, stableEnd } = this.#partition;
+    const putOff: string[] = [];
+    const putOffEnds: number[] = [];
+    // Some keys' older messages are not known, and would be back.
+    if (this.#isPartial) passing.forgetTombstones();
+    for (let looks = 0; looks < looksPerTurn; looks++) {
+      const key = passing.shiftTombstone(nowMs);
+      if (key === undefined) break;
+      const place = this.#newestByKey.get(key)!;
+      if (offsetOf(place) + 1 >= stableEnd) {
+        putOff.push(key);
         continue;
       }
-      const newest = this.#newestByKey.get(key);
-      if (newest === undefined || offsetOf(newest) !== offset || this.#isPartial) continue;
       this.#forgetKey(key);
-      this.#removed.push(newest);
+      this.#removed.push(place);
     }
-    if (count > 0) this.#passing = [...this.#passing.slice(count), ...later];
+    for (let looks = 0; looks < looksPerTurn && passing.shiftEnd(nowMs); looks++) {
+      const { offset, from } = passing;
+      if (offset < first || this.superseded.has(offset)) continue;
+      const isAlone = this.superseded.hasAll(Math.max(from, first), offset);
+      if (isAlone && offset + 1 < stableEnd) this.#removed.push(-1 - offset);
+      else putOffEnds.push(offset, from);
+    }
+    const againMs = this.#passingMs();
+    for (const key of putOff) passing.addTombstone(key, againMs);
+    for (let at = 0; at < putOffEnds.length; at += 2) passing.addEnd(putOffEnds[at]!, putOffEnds[at + 1]!, againMs);
   }
 
   #load(offset: number): void {

@@ -7,6 +7,7 @@ import { BatchView } from "../codec/record-batch.ts";
 import { buildBatch } from "../codec/record-models.suite.ts";
 import { uuidZero } from "../codec/primitives.ts";
 import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
+import { CrashHouse } from "../transactions/crash-house.suite.ts";
 import { createTopics } from "./create-topics.ts";
 import { deleteRecords } from "./delete-records.ts";
 import { deleteTopics } from "./delete-topics.ts";
@@ -508,6 +509,41 @@ test("the message of the greatest time is found, also where time goes back", asy
   sendBatch(client, batchSaying(start + 7000, [start + 7000]));
   at(400, "i");
   assert.deepEqual(await ask(), [8, 7000]);
+});
+
+test("the message of the greatest time is one that is there, whatever compaction has taken", async () => {
+  const house = await CrashHouse.open(1);
+  const client = house.client();
+  const configs = [{ name: "cleanup.policy", value: "compact" }];
+  await house.ask(client, createTopics, 5, {
+    topics: [{ name: "c", numPartitions: 1, replicationFactor: 1, configs }],
+  });
+  const start = house.clock.now() - 10_000;
+  for (const [key, ms] of [
+    ["a", 100],
+    ["b", 500],
+    ["b", 50],
+    ["c", 200],
+    ["d", 10],
+  ] as const) {
+    const record = { offset: 0, timestampMs: start + ms, key: Buffer.from(key), value: Buffer.from("x"), headers: [] };
+    const topicData = [{ name: "c", partitionData: [{ index: 0, records: buildBatch([record]) }] }];
+    await house.ask(client, produce, 9, { acks: 1, timeoutMs: 1000, topicData });
+  }
+  const ask = async () => {
+    const asked = { topics: [{ name: "c", partitions: [{ partitionIndex: 0, timestamp: -3 }] }] };
+    type Found = { topics: { partitions: { offset: number; timestamp: number }[] }[] };
+    const { topics } = (await house.ask(client, listOffsets, 7, asked)) as Found;
+    const { offset, timestamp } = topics[0]!.partitions[0]!;
+    return [offset, timestamp - start];
+  };
+  // What compaction takes then lies in a segment, whose index still has it.
+  const checkpoint = { isTaken: false };
+  void house.core.checkpoint().then(() => (checkpoint.isTaken = true));
+  while (!checkpoint.isTaken) await house.turn();
+  assert.deepEqual(await ask(), [1, 500]);
+  await house.pass(3000);
+  assert.deepEqual(await ask(), [3, 200]);
 });
 
 test("what is stored one by one is found by when it came, and answered with the time that a fetch shows", async () => {

@@ -100,8 +100,10 @@ function assertReadable(loads: number): void {
 }
 
 /**
- * The message of the greatest time; of several, the first. That is in the newest entry as a rule; else times are halved until there is one left at
- * which something is found. What is more than an hour ahead counts for an hour, as everywhere in the core.
+ * The message of the greatest time; of several, the first. That is in the newest entry as a rule; else times are halved until
+ * there is one left at which something is found: first by the index, which knows also what compaction or a cut has taken; where its
+ * greatest time was of such a message, once more by what is there. What is more than an hour ahead counts for an hour, as
+ * everywhere in the core.
  *
  * @param latestMs no message is of a later time.
  */
@@ -113,23 +115,26 @@ export async function findGreatestTime(
 ): Promise<FoundMessage | undefined> {
   if (queue.firstOffset >= end) return undefined;
   const newest = await greatestAt(queue, end, end - 1, asker);
-  if (newest === undefined) return undefined;
-  // The first of that time.
-  const first = async (found: FoundMessage): Promise<FoundMessage> =>
-    (await findByTime(queue, end, found.timestampMs, asker)) ?? found;
-  if ((await queue.offsetAtTime(newest.timestampMs + 1)) >= end) return first(newest);
-  let hasMs = newest.timestampMs + 1;
+  let hasMs = newest?.timestampMs ?? -1;
+  let indexedMs = hasMs;
   let hasNotMs = latestMs + 1;
-  let at = end - 1;
-  while (hasNotMs - hasMs > 1) {
-    const middleMs = hasMs + Math.floor((hasNotMs - hasMs) / 2);
-    const found = await queue.offsetAtTime(middleMs);
-    if (found < end) [hasMs, at] = [middleMs, found];
+  if ((await queue.offsetAtTime(hasMs + 1)) >= end) hasNotMs = hasMs + 1;
+  while (hasNotMs - indexedMs > 1) {
+    const middleMs = indexedMs + Math.floor((hasNotMs - indexedMs) / 2);
+    if ((await queue.offsetAtTime(middleMs)) < end) indexedMs = middleMs;
     else hasNotMs = middleMs;
   }
-  const greatest = await greatestAt(queue, end, at, asker);
-  // What the entry says of itself may be of a message that was cut off.
-  return first(greatest !== undefined && greatest.timestampMs > newest.timestampMs ? greatest : newest);
+  let greatest = await findByTime(queue, end, indexedMs, asker);
+  if (greatest !== undefined || indexedMs === hasMs) return greatest ?? newest;
+  hasNotMs = indexedMs;
+  while (hasNotMs - hasMs > 1) {
+    const middleMs = hasMs + Math.floor((hasNotMs - hasMs) / 2);
+    const found = await findByTime(queue, end, middleMs, asker);
+    if (found === undefined) hasNotMs = middleMs;
+    else [greatest, hasMs] = [found, found.timestampMs];
+  }
+  // The first of that time.
+  return greatest ?? (await findByTime(queue, end, hasMs, asker)) ?? newest;
 }
 
 /** In the entry that holds the offset, or the next one. */

@@ -197,3 +197,44 @@ test("a transaction acknowledges from one topic and publishes to another, or doe
   client.connection.closed();
   assert.equal(messageCount(house.client(), "in"), 0);
 });
+
+test("what retention takes of what came back and of what waits to come back is counted once, and nobody waits for it", async () => {
+  const house = await WireHouse.open();
+  const topic = makeTopic(house, "t", 1);
+  const [publisher, a, b, c] = [house.client(), house.client(), house.client(), house.client()];
+  a.declare("t", { "x-delayed-retry-type": "all", "x-delayed-retry-min": 1000 });
+  publishKeyed(publisher, ["0", "1", "2"]);
+  for (const client of [a, b]) {
+    qos(client, 1);
+    client.consume("t");
+  }
+  assert.deepEqual([deliveries(a).length, deliveries(b).length], [1, 1]);
+  for (const [client, waitMs] of [
+    [a, 900],
+    [b, 200],
+  ] as const) {
+    client.send(1, "basic.cancel", { consumerTag: "c", noWait: false });
+    client.send(1, "basic.nack", { deliveryTag: 1, multiple: false, requeue: true });
+    house.clock.advance(waitMs);
+    house.settle();
+  }
+  // One is back, one waits for its time, one was never taken. Two go.
+  assert.equal(messageCount(publisher), 2);
+  topic.trim(2);
+  qos(c, 1);
+  c.consume("t");
+  assert.deepEqual(
+    deliveries(c).map(({ body }) => body),
+    ["2"],
+  );
+  publishKeyed(publisher, ["3"]);
+  assert.equal(messageCount(publisher), 1);
+  c.send(1, "basic.ack", { deliveryTag: 1, multiple: false });
+  assert.deepEqual(
+    deliveries(c).map(({ body }) => body),
+    ["3"],
+  );
+  house.clock.advance(10_000);
+  c.send(1, "basic.ack", { deliveryTag: 2, multiple: false });
+  assert.equal(messageCount(publisher), 0);
+});
