@@ -51,7 +51,8 @@ export function recoverPair(model: Model, copy: Copy): void {
   const isHere = isStillThere(model, copy);
   const isThere = isStillThere(model, origin);
   ensure(!isHere || !isThere, `${origin.text} is also ${copy.text}`);
-  const wasThere = origin.appended.high <= model.durableTicket;
+  // What damage took is nowhere.
+  const wasThere = origin.appended.high <= model.durableTicket && !model.mayLose;
   ensure(
     isHere || isThere || !wasThere || copy.settled !== undefined,
     `${origin.text} is neither there nor ${copy.text}`,

@@ -12,6 +12,7 @@ import {
   type AddPartitionsToTxnResponse,
 } from "../codec/messages/transactions.ts";
 import type { Call, Command } from "../command.ts";
+import { mayWrite } from "../security/access.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeBefore } from "../transactions/codes.ts";
 
@@ -50,6 +51,8 @@ export const addPartitionsToTxn: Command<AddPartitionsToTxnRequest, AddPartition
 };
 
 function add(asked: Asked, call: Call): TopicResults {
+  if (!mayWrite(call, asked.transactionalId))
+    return resultsOf(asked.topics, () => errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
   const found = new Map<Queue, Topic>();
   const codes = asked.topics.map((topic) => topic.partitions.map((index) => find(topic, index, call, found)));
   if (codes.some((ofTopic) => ofTopic.some((code) => code !== errorCode.NONE))) {
@@ -72,9 +75,9 @@ function verify({ transactionalId, producerId, producerEpoch, topics }: Asked, c
 }
 
 /** Answers an error's code; NONE, the partition is among those that were found. */
-function find({ name }: AskedTopic, index: number, { server, identity }: Call, found: Map<Queue, Topic>): number {
-  if (!identity.may("write", server.settings.namespace, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
-  const topic = server.topics.find(name);
+function find({ name }: AskedTopic, index: number, call: Call, found: Map<Queue, Topic>): number {
+  if (!mayWrite(call, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
+  const topic = call.server.topics.find(name);
   const queue = topic?.partitions[index];
   if (topic === undefined || queue === undefined) return errorCode.UNKNOWN_TOPIC_OR_PARTITION;
   found.set(queue, topic);

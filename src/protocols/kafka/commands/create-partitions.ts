@@ -11,7 +11,7 @@ import {
 } from "../codec/messages/topics.ts";
 import type { Call, Command } from "../command.ts";
 import { nodesFor, type Node } from "../nodes.ts";
-import { mayConfigure } from "../topics/access.ts";
+import { mayConfigure } from "../security/access.ts";
 import { judgeMorePartitions, partitionsMax, type AskedPartitions } from "../topics/creation.ts";
 import { done, TopicRefusal } from "../topics/refusal.ts";
 import { repeatedNames } from "./create-topics.ts";

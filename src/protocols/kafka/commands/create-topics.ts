@@ -12,7 +12,7 @@ import {
 } from "../codec/messages/topics.ts";
 import type { Call, Command } from "../command.ts";
 import { nodesFor, type Node } from "../nodes.ts";
-import { mayConfigure } from "../topics/access.ts";
+import { mayConfigure } from "../security/access.ts";
 import { judgeNewTopic, partitionCountOf, partitionsMax, type AskedTopic, type NewTopic } from "../topics/creation.ts";
 import { effectiveConfigs } from "../topics/shown-configs.ts";
 import { TopicRefusal } from "../topics/refusal.ts";

@@ -1,7 +1,5 @@
 /**
  * DeleteGroups (42) v0-2: groups without members go, with their offsets. Answered when that is durable.
- *
- * Differs: groups have no permission of their own, so who may not read all topics in which a group has offsets is refused.
  */
 import { errorCode } from "../codec/errors.ts";
 import {
@@ -11,7 +9,7 @@ import {
   type DeleteGroupsResponse,
 } from "../codec/messages/group-administration.ts";
 import type { Call, Command } from "../command.ts";
-import { mayReadTopic } from "../groups/topic-access.ts";
+import { mayConfigure } from "../security/access.ts";
 
 export const deleteGroups: Command<DeleteGroupsRequest, DeleteGroupsResponse> = {
   name: "DeleteGroups",
@@ -28,9 +26,5 @@ export const deleteGroups: Command<DeleteGroupsRequest, DeleteGroupsResponse> = 
 };
 
 function remove(groupId: string, call: Call): number {
-  const { groups } = call.server;
-  for (const { name } of groups.topics.of(groupId)) {
-    if (!mayReadTopic(call, name)) return errorCode.GROUP_AUTHORIZATION_FAILED;
-  }
-  return groups.delete(groupId);
+  return mayConfigure(call, groupId) ? call.server.groups.delete(groupId) : errorCode.GROUP_AUTHORIZATION_FAILED;
 }

@@ -12,7 +12,7 @@ import {
 } from "../codec/messages/topics.ts";
 import { uuidZero } from "../codec/primitives.ts";
 import type { Call, Command } from "../command.ts";
-import { mayConfigure, mayDescribe } from "../topics/access.ts";
+import { mayConfigure, mayDescribe } from "../security/access.ts";
 import { done, TopicRefusal } from "../topics/refusal.ts";
 import type { Topic } from "../topics/topics.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "../codec/messages/metadata.ts";
 import type { Command } from "../command.ts";
 import { nodesFor } from "../nodes.ts";
-import { clusterOperations } from "../topics/access.ts";
+import { clusterOperations } from "../security/access.ts";
 import { clusterId } from "../topics/cluster-id.ts";
 import { TopicRefusal } from "../topics/refusal.ts";
 

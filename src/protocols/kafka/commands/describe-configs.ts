@@ -13,7 +13,7 @@ import {
 import type { Call, Command } from "../command.ts";
 import { distinct } from "../distinct.ts";
 import { nodesFor } from "../nodes.ts";
-import { mayDescribe } from "../topics/access.ts";
+import { mayDescribe } from "../security/access.ts";
 import { resourceType } from "../topics/altering.ts";
 import { shownBrokerConfigs, shownClusterConfigs } from "../topics/broker-configs.ts";
 import { TopicRefusal } from "../topics/refusal.ts";

@@ -1,6 +1,6 @@
 /**
  * DescribeGroups (15) v0-6: states and members. A group that is not there is `Dead`, from v6 on with GROUP_ID_NOT_FOUND
- * (KIP-1043). Groups need no permissions of their own: everybody is shown to be allowed everything.
+ * (KIP-1043).
  */
 import { errorCode } from "../codec/errors.ts";
 import {
@@ -12,9 +12,7 @@ import {
 import type { Command } from "../command.ts";
 import { distinct } from "../distinct.ts";
 import type { SeatedGroup } from "../groups/groups.ts";
-
-/** READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: bits by Kafka's numbers of operations. */
-const allOperations = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11);
+import { groupOperations, mayDescribe } from "../security/access.ts";
 
 export const describeGroups: Command<DescribeGroupsRequest, DescribeGroupsResponse> = {
   name: "DescribeGroups",
@@ -26,10 +24,11 @@ export const describeGroups: Command<DescribeGroupsRequest, DescribeGroupsRespon
   handle({ groups, includeAuthorizedOperations }, call) {
     call.respond({
       groups: distinct(groups, (groupId) => groupId).map((groupId) => {
+        if (!mayDescribe(call, groupId)) return { groupId, errorCode: errorCode.GROUP_AUTHORIZATION_FAILED };
         const seat = call.server.groups.find(groupId);
         const described = seat === undefined ? absent(groupId, call.version) : shown(seat);
         if (!includeAuthorizedOperations || described.errorCode !== errorCode.NONE) return described;
-        return { ...described, authorizedOperations: allOperations };
+        return { ...described, authorizedOperations: groupOperations(call, groupId) };
       }),
     });
   },

@@ -12,7 +12,7 @@ import {
 } from "../codec/messages/metadata.ts";
 import type { Call, Command } from "../command.ts";
 import { nodeOf, nodesFor, type Node } from "../nodes.ts";
-import { mayDescribe, topicOperations } from "../topics/access.ts";
+import { mayDescribe, topicOperations } from "../security/access.ts";
 import { isTopicName } from "../topics/topic-name.ts";
 import type { Topic } from "../topics/topics.ts";
 

@@ -9,8 +9,9 @@ import {
   type FindCoordinatorRequest,
   type FindCoordinatorResponse,
 } from "../codec/messages/groups.ts";
-import type { Command } from "../command.ts";
+import type { Call, Command } from "../command.ts";
 import { nodeOf, nodesFor, type Node } from "../nodes.ts";
+import { mayDescribe } from "../security/access.ts";
 
 const keyTypes = { group: 0, transaction: 1 };
 const nobody = { nodeId: -1, host: "", port: -1 };
@@ -24,23 +25,30 @@ export const findCoordinator: Command<FindCoordinatorRequest, FindCoordinatorRes
   response: findCoordinatorResponse,
   handle(request, call) {
     const { key, keyType, coordinatorKeys } = request;
-    const isKnown = keyType === keyTypes.group || keyType === keyTypes.transaction;
     const nodes = nodesFor(call.server, call.connection.address);
-    if (call.version < 4)
-      return call.respond(isKnown ? { ...coordinator(nodes, key), errorMessage: "NONE" } : refusal());
-    call.respond({
-      coordinators: coordinatorKeys.map((each) => ({ key: each, ...(isKnown ? coordinator(nodes, each) : refusal()) })),
-    });
+    const answer = (each: string, message: string) => {
+      const code = judge(call, keyType, each);
+      return code === errorCode.NONE ? { ...coordinator(nodes, each), errorMessage: message } : refusal(code);
+    };
+    if (call.version < 4) return call.respond(answer(key, "NONE"));
+    call.respond({ coordinators: coordinatorKeys.map((each) => ({ key: each, ...answer(each, "") })) });
   },
 };
+
+function judge(call: Call, keyType: number, key: string): number {
+  if (keyType !== keyTypes.group && keyType !== keyTypes.transaction) return errorCode.INVALID_REQUEST;
+  if (mayDescribe(call, key)) return errorCode.NONE;
+  return keyType === keyTypes.group
+    ? errorCode.GROUP_AUTHORIZATION_FAILED
+    : errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+}
 
 function coordinator(nodes: readonly Node[], key: string) {
   const { id, host, port } = nodeOf(nodes, placeOf(key));
   return { nodeId: id, host, port, errorCode: errorCode.NONE, errorMessage: "" };
 }
 
-function refusal() {
-  const code = errorCode.INVALID_REQUEST;
+function refusal(code: number) {
   return { ...nobody, errorCode: code, errorMessage: errorText(code) };
 }
 

@@ -221,7 +221,8 @@ test("an offset that is deleted does not come back with a transaction that is op
 test("who may not read a topic commits nothing in it, and sees nothing of it", async () => {
   const { house, client } = await open();
   commit(client, 9, 5);
-  house.authority.permissions.set({ user: "guest", vhost: "/", configure: "", write: "", read: "^other$" });
+  const ofGroup = { configure: "^g$", write: "", read: "^(other|g)$" };
+  house.authority.permissions.set({ user: "guest", vhost: "/", ...ofGroup });
   assert.equal(commit(client, 9, 6), errorCode.TOPIC_AUTHORIZATION_FAILED);
   const named = [{ name: "t", partitionIndexes: [1] }];
   const groups = [
@@ -236,8 +237,53 @@ test("who may not read a topic commits nothing in it, and sees nothing of it", a
     topics: [{ name: "t", partitions: [{ partitionIndex: 1 }] }],
   });
   assert.equal(forgotten.topics[0]!.partitions[0]!.errorCode, errorCode.TOPIC_AUTHORIZATION_FAILED);
-  const deleted = client.call(deleteGroups, 2, { groupsNames: ["g"] });
-  assert.equal(deleted.results[0]!.errorCode, errorCode.GROUP_AUTHORIZATION_FAILED);
+});
+
+test("who may not read a group's name is no member of it, commits nothing for it, and neither sees nor deletes it", async () => {
+  const { house, client } = await open();
+  commit(client, 9, 5);
+  const { GROUP_AUTHORIZATION_FAILED: refused, NONE } = errorCode;
+  const groupId = "g";
+  const member = { groupId, memberId: "m", generationId: 1 };
+  const topics = [{ name: "t", partitions: [{ partitionIndex: 1 }] }];
+  const asked = [{ name: "t", partitionIndexes: [1] }];
+  const told = () => ({
+    join: client.call(joinGroup, 9, { ...member, sessionTimeoutMs: 10_000, protocolType: "consumer" }).errorCode,
+    sync: client.call(syncGroup, 5, { ...member, protocolType: "consumer", protocolName: "p" }).errorCode,
+    heartbeat: client.call(heartbeat, 4, member).errorCode,
+    leave: client.call(leaveGroup, 5, { groupId, members: [{ memberId: "m" }] }).errorCode,
+    commit: commit(client, 9, 6),
+    fetched: client.call(offsetFetch, 9, { groups: [{ groupId, topics: asked }] }).groups[0]!.errorCode,
+    fetchedBefore: client.call(offsetFetch, 7, { groupId, topics: asked }).errorCode,
+    fetchedFirst: client.call(offsetFetch, 1, { groupId, topics: asked }).topics[0]!.partitions[0]!.errorCode,
+    deleteOffset: client.call(offsetDelete, 0, { groupId, topics }).errorCode,
+    describe: client.call(describeGroups, 6, { groups: [groupId] }).groups[0]!.errorCode,
+    find: client.call(findCoordinator, 4, { keyType: 0, coordinatorKeys: [groupId] }).coordinators[0]!.errorCode,
+    findBefore: client.call(findCoordinator, 3, { keyType: 0, key: groupId }).errorCode,
+    delete: client.call(deleteGroups, 2, { groupsNames: [groupId] }).results[0]!.errorCode,
+  });
+  const may = (configure: string, write: string, read: string) =>
+    house.authority.permissions.set({ user: "guest", vhost: "/", configure, write, read });
+  const listed = () => client.call(listGroups, 5, {}).groups.map((group) => group.groupId);
+  may("^t$", "^t$", "^t$");
+  for (const [what, code] of Object.entries(told())) assert.equal(code, refused, what);
+  assert.deepEqual(listed(), []);
+  // Whoever may do anything with it may see it.
+  may("^t$", "^g$", "^t$");
+  const seen = new Set(
+    Object.entries(told())
+      .filter(([, code]) => code !== refused)
+      .map(([what]) => what),
+  );
+  assert.deepEqual(seen, new Set(["fetched", "fetchedBefore", "fetchedFirst", "describe", "find", "findBefore"]));
+  assert.deepEqual(listed(), ["g"]);
+  may("^t$", "", "^(t|g)$");
+  assert.equal(commit(client, 9, 7), NONE);
+  assert.equal(client.call(deleteGroups, 2, { groupsNames: [groupId] }).results[0]!.errorCode, refused);
+  const described = client.call(describeGroups, 6, { groups: [groupId], includeAuthorizedOperations: true });
+  assert.equal(described.groups[0]!.authorizedOperations, (1 << 3) | (1 << 8) | (1 << 10));
+  may("^(t|g)$", "", "");
+  assert.equal(client.call(deleteGroups, 2, { groupsNames: [groupId] }).results[0]!.errorCode, NONE);
 });
 
 test("names of any length are taken or refused, and ids of members fit into an answer", async () => {

@@ -4,6 +4,7 @@
  * Differs: the answer waits, for a little less than the time between two heartbeats, so that what there is to tell is told at
  * once. See ../groups/held-heartbeats.ts.
  */
+import { errorCode } from "../codec/errors.ts";
 import {
   heartbeatRequest,
   heartbeatResponse,
@@ -12,6 +13,7 @@ import {
 } from "../codec/messages/groups.ts";
 import type { Command } from "../command.ts";
 import { mayHeartbeatsWait } from "../groups/held-heartbeats.ts";
+import { mayRead } from "../security/access.ts";
 
 export const heartbeat: Command<HeartbeatRequest, HeartbeatResponse> = {
   name: "Heartbeat",
@@ -22,9 +24,10 @@ export const heartbeat: Command<HeartbeatRequest, HeartbeatResponse> = {
   response: heartbeatResponse,
   isLongPoll: true,
   handle({ groupId, memberId, groupInstanceId, generationId }, call) {
+    if (!mayRead(call, groupId)) return call.respond({ errorCode: errorCode.GROUP_AUTHORIZATION_FAILED });
     const { groups } = call.server;
     const waiter = mayHeartbeatsWait(call.connection.software) ? call : undefined;
-    const errorCode = groups.heartbeat(groupId, memberId, groupInstanceId ?? undefined, generationId, waiter);
-    if (errorCode !== undefined) call.respond({ errorCode });
+    const code = groups.heartbeat(groupId, memberId, groupInstanceId ?? undefined, generationId, waiter);
+    if (code !== undefined) call.respond({ errorCode: code });
   },
 };

@@ -11,6 +11,7 @@ import {
   type InitProducerIdResponse,
 } from "../codec/messages/transactions.ts";
 import type { Command } from "../command.ts";
+import { mayWrite } from "../security/access.ts";
 import { codeBefore } from "../transactions/codes.ts";
 
 export const initProducerId: Command<InitProducerIdRequest, InitProducerIdResponse> = {
@@ -27,6 +28,8 @@ export const initProducerId: Command<InitProducerIdRequest, InitProducerIdRespon
       call.respond({ errorCode: errorCode.INVALID_REQUEST, producerEpoch: -1 });
     } else if (transactionalId === null) {
       call.respondWhenDurable({ producerId: producerIds.take(), producerEpoch: 0 });
+    } else if (!mayWrite(call, transactionalId)) {
+      call.respond({ errorCode: errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, producerEpoch: -1 });
     } else {
       const was = producerId === -1 ? undefined : { producerId, producerEpoch };
       const answer = transactions.takeOver(transactionalId, was, transactionTimeoutMs);

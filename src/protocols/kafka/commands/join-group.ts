@@ -5,6 +5,7 @@
  * Differs: one that asks again while it waits, over another connection, has its first request answered with
  * REBALANCE_IN_PROGRESS, where Kafka never answers it.
  */
+import { errorCode } from "../codec/errors.ts";
 import {
   joinGroupRequest,
   joinGroupResponse,
@@ -13,6 +14,7 @@ import {
 } from "../codec/messages/groups.ts";
 import type { Command } from "../command.ts";
 import type { GroupProtocol } from "../groups/member.ts";
+import { mayRead } from "../security/access.ts";
 
 export const joinGroup: Command<JoinGroupRequest, JoinGroupResponse> = {
   name: "JoinGroup",
@@ -24,6 +26,8 @@ export const joinGroup: Command<JoinGroupRequest, JoinGroupResponse> = {
   isLongPoll: true,
   handle(request, call) {
     const { sessionTimeoutMs, rebalanceTimeoutMs, memberId, groupInstanceId, protocolType, reason } = request;
+    if (!mayRead(call, request.groupId))
+      return call.respond({ errorCode: errorCode.GROUP_AUTHORIZATION_FAILED, memberId });
     const asked = {
       memberId,
       instanceId: groupInstanceId ?? undefined,

@@ -10,6 +10,7 @@ import {
   type LeaveGroupResponse,
 } from "../codec/messages/groups.ts";
 import type { Command } from "../command.ts";
+import { mayRead } from "../security/access.ts";
 
 export const leaveGroup: Command<LeaveGroupRequest, LeaveGroupResponse> = {
   name: "LeaveGroup",
@@ -20,6 +21,7 @@ export const leaveGroup: Command<LeaveGroupRequest, LeaveGroupResponse> = {
   response: leaveGroupResponse,
   handle({ groupId, memberId, members }, call) {
     if (groupId === "") return call.respond({ errorCode: errorCode.INVALID_GROUP_ID });
+    if (!mayRead(call, groupId)) return call.respond({ errorCode: errorCode.GROUP_AUTHORIZATION_FAILED });
     const leaving = call.version < 3 ? [{ memberId, groupInstanceId: null, reason: null }] : members;
     const codes = call.server.groups.leave(
       groupId,

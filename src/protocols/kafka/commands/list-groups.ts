@@ -1,6 +1,6 @@
 /**
  * ListGroups (16) v0-5: all groups, or those in some states (from v4 on) and of some types (from v5 on), in whatever case.
- * All of ours are of the classic type.
+ * All of ours are of the classic type. Those that the caller may not see are left out.
  */
 import {
   listGroupsRequest,
@@ -9,6 +9,7 @@ import {
   type ListGroupsResponse,
 } from "../codec/messages/group-administration.ts";
 import type { Command } from "../command.ts";
+import { mayDescribe } from "../security/access.ts";
 
 export const listGroups: Command<ListGroupsRequest, ListGroupsResponse> = {
   name: "ListGroups",
@@ -24,6 +25,7 @@ export const listGroups: Command<ListGroupsRequest, ListGroupsResponse> = {
     for (const { group } of isTypeAsked ? call.server.groups.all() : []) {
       if (states.size > 0 && !states.has(group.state.toLowerCase())) continue;
       const { id, protocolType, state } = group;
+      if (!mayDescribe(call, id)) continue;
       groups.push({ groupId: id, protocolType: protocolType ?? "", groupState: state, groupType: "classic" });
     }
     call.respond({ groups });

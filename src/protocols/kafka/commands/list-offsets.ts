@@ -15,7 +15,7 @@ import {
 import type { Queue } from "../../../broker/api.ts";
 import type { Call, Command } from "../command.ts";
 import { findByTime, findGreatestTime, type FoundMessage } from "../fetching/find-by-time.ts";
-import { mayDescribeTopic } from "../groups/topic-access.ts";
+import { mayDescribe } from "../security/access.ts";
 import { findPartition } from "../topics/find-partition.ts";
 
 type Asked = ListOffsetsRequest["topics"][number]["partitions"][number];
@@ -84,7 +84,7 @@ function find(
   isolationLevel: number,
 ): PartitionAnswer | Promise<PartitionAnswer> {
   const { timestamp, currentLeaderEpoch, partitionIndex } = asked;
-  const queue = findPartition(call, mayDescribeTopic(call, name), name, partitionIndex, currentLeaderEpoch);
+  const queue = findPartition(call, mayDescribe(call, name), name, partitionIndex, currentLeaderEpoch);
   if (typeof queue === "number") return refused(asked, queue);
   const end = isolationLevel === 1 ? queue.stableEnd : queue.visibleEnd;
   if (timestamp === latest) return at(asked, end);

@@ -16,7 +16,7 @@ import {
 import { uuidZero } from "../codec/primitives.ts";
 import type { Call, Command } from "../command.ts";
 import { nodeOf, nodesFor, type Node } from "../nodes.ts";
-import { clusterOperations, mayConfigure, mayDescribe, topicOperations } from "../topics/access.ts";
+import { clusterOperations, mayConfigure, mayDescribe, topicOperations } from "../security/access.ts";
 import { clusterId } from "../topics/cluster-id.ts";
 import { judgeName, partitionsMax } from "../topics/creation.ts";
 import { isInternalName } from "../topics/topic-name.ts";

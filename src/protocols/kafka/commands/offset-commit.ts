@@ -13,7 +13,7 @@ import {
   type OffsetCommitResponse,
 } from "../codec/messages/group-offsets.ts";
 import type { Call, Command } from "../command.ts";
-import { mayReadTopic } from "../groups/topic-access.ts";
+import { mayRead } from "../security/access.ts";
 import type { Topic } from "../topics/topics.ts";
 
 type Asked = OffsetCommitRequest["topics"][number];
@@ -30,7 +30,9 @@ export const offsetCommit: Command<OffsetCommitRequest, OffsetCommitResponse> = 
     const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = request;
     const found = request.topics.map((asked) => find(asked, call));
     let refused: number = errorCode.NONE;
-    if (found.some((topic, at) => typeof topic !== "number" && hasPartition(topic, request.topics[at]!))) {
+    if (!mayRead(call, groupId)) {
+      found.fill(errorCode.GROUP_AUTHORIZATION_FAILED);
+    } else if (found.some((topic, at) => typeof topic !== "number" && hasPartition(topic, request.topics[at]!))) {
       const unknownGroup = call.version >= 9 ? errorCode.GROUP_ID_NOT_FOUND : errorCode.ILLEGAL_GENERATION;
       const by = { memberId, instanceId: groupInstanceId ?? undefined, generation };
       refused = call.server.groups.mayCommit(groupId, by, unknownGroup);
@@ -56,9 +58,9 @@ function find({ name, topicId }: Asked, call: Call): Topic | number {
   if (call.version >= 10) {
     const topic = topics.findById(topicId);
     if (topic === undefined) return errorCode.UNKNOWN_TOPIC_ID;
-    return mayReadTopic(call, topic.name) ? topic : errorCode.TOPIC_AUTHORIZATION_FAILED;
+    return mayRead(call, topic.name) ? topic : errorCode.TOPIC_AUTHORIZATION_FAILED;
   }
-  if (!mayReadTopic(call, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
+  if (!mayRead(call, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
   return topics.find(name) ?? errorCode.UNKNOWN_TOPIC_OR_PARTITION;
 }
 

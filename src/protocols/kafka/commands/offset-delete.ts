@@ -12,7 +12,7 @@ import {
 } from "../codec/messages/group-offsets.ts";
 import type { Call, Command } from "../command.ts";
 import type { SeatedGroup } from "../groups/groups.ts";
-import { mayReadTopic } from "../groups/topic-access.ts";
+import { mayConfigure, mayRead } from "../security/access.ts";
 
 export const offsetDelete: Command<OffsetDeleteRequest, OffsetDeleteResponse> = {
   name: "OffsetDelete",
@@ -23,6 +23,7 @@ export const offsetDelete: Command<OffsetDeleteRequest, OffsetDeleteResponse> = 
   response: offsetDeleteResponse,
   handle({ groupId, topics }, call) {
     if (groupId === "") return call.respond({ errorCode: errorCode.INVALID_GROUP_ID });
+    if (!mayConfigure(call, groupId)) return call.respond({ errorCode: errorCode.GROUP_AUTHORIZATION_FAILED });
     const seat = call.server.groups.find(groupId);
     if (seat === undefined) return call.respond({ errorCode: errorCode.GROUP_ID_NOT_FOUND });
     if (seat.group.state !== "Empty" && !seat.group.isOfConsumers) {
@@ -41,7 +42,7 @@ export const offsetDelete: Command<OffsetDeleteRequest, OffsetDeleteResponse> = 
 };
 
 function forget(call: Call, { group }: SeatedGroup, name: string, index: number): number {
-  if (!mayReadTopic(call, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
+  if (!mayRead(call, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
   const partition = call.server.topics.find(name)?.partitions[index];
   if (partition === undefined) return errorCode.UNKNOWN_TOPIC_OR_PARTITION;
   if (group.subscribedTopics?.has(name) ?? group.isOfConsumers) return errorCode.GROUP_SUBSCRIBED_TO_TOPIC;

@@ -14,7 +14,7 @@ import {
 import type { Call, Command } from "../command.ts";
 import { distinct } from "../distinct.ts";
 import { storedPosition } from "../groups/stored-position.ts";
-import { mayDescribeTopic } from "../groups/topic-access.ts";
+import { mayDescribe } from "../security/access.ts";
 import type { Topic } from "../topics/topics.ts";
 
 interface AskedTopic {
@@ -23,6 +23,7 @@ interface AskedTopic {
   readonly partitionIndexes: readonly number[];
 }
 
+const groupRefused = errorCode.GROUP_AUTHORIZATION_FAILED;
 const nowhere = { committedOffset: -1, committedLeaderEpoch: -1, metadata: "" };
 
 export const offsetFetch: Command<OffsetFetchRequest, OffsetFetchResponse> = {
@@ -35,20 +36,31 @@ export const offsetFetch: Command<OffsetFetchRequest, OffsetFetchResponse> = {
   handle(request, call) {
     const { requireStable } = request;
     if (call.version < 8) {
-      const topics = offsetsOf(request.groupId, request.topics, requireStable, call);
-      return call.respondWhenDurable({ topics, errorCode: errorCode.NONE });
+      const isAllowed = mayDescribe(call, request.groupId);
+      const topics = isAllowed
+        ? offsetsOf(request.groupId, request.topics, requireStable, call)
+        : refused(request.topics ?? []);
+      return call.respondWhenDurable({ topics, errorCode: isAllowed ? errorCode.NONE : groupRefused });
     }
     call.respondWhenDurable({
       groups: distinct(request.groups, ({ groupId, topics }) => `${topics === null} ${groupId}`).map(
-        ({ groupId, topics }) => ({
-          groupId,
-          errorCode: errorCode.NONE,
-          topics: offsetsOf(groupId, topics, requireStable, call),
-        }),
+        ({ groupId, topics }) => {
+          if (!mayDescribe(call, groupId)) return { groupId, errorCode: groupRefused, topics: [] };
+          return { groupId, errorCode: errorCode.NONE, topics: offsetsOf(groupId, topics, requireStable, call) };
+        },
       ),
     });
   },
 };
+
+/** The oldest versions say it of each partition alone. */
+function refused(asked: readonly AskedTopic[]) {
+  return asked.map(({ name, partitionIndexes }) => ({
+    name,
+    topicId: "",
+    partitions: partitionIndexes.map((partitionIndex) => ({ partitionIndex, errorCode: groupRefused, ...nowhere })),
+  }));
+}
 
 function offsetsOf(groupId: string, asked: readonly AskedTopic[] | null, requireStable: boolean, call: Call) {
   if (asked === null) return allOffsets(groupId, requireStable, call);
@@ -59,7 +71,7 @@ function offsetsOf(groupId: string, asked: readonly AskedTopic[] | null, require
       const code =
         call.version >= 10 && topic === undefined
           ? errorCode.UNKNOWN_TOPIC_ID
-          : mayDescribeTopic(call, shownName)
+          : mayDescribe(call, shownName)
             ? errorCode.NONE
             : errorCode.TOPIC_AUTHORIZATION_FAILED;
       return {
@@ -80,7 +92,7 @@ function allOffsets(groupId: string, requireStable: boolean, call: Call) {
   const { groups, topics } = call.server;
   const shown = [];
   for (const { name } of groups.topics.of(groupId)) {
-    const topic = mayDescribeTopic(call, name) ? topics.find(name) : undefined;
+    const topic = mayDescribe(call, name) ? topics.find(name) : undefined;
     if (topic === undefined) continue;
     const partitions = placesOf(topic, groupId).map((index) =>
       offsetOf(groupId, name, topic.partitions[index], index, requireStable, call),

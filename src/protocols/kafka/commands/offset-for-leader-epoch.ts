@@ -11,7 +11,7 @@ import {
   type OffsetForLeaderEpochResponse,
 } from "../codec/messages/offsets.ts";
 import type { Command } from "../command.ts";
-import { mayDescribeTopic } from "../groups/topic-access.ts";
+import { mayDescribe } from "../security/access.ts";
 import { findPartition } from "../topics/find-partition.ts";
 
 export const offsetForLeaderEpoch: Command<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse> = {
@@ -23,7 +23,7 @@ export const offsetForLeaderEpoch: Command<OffsetForLeaderEpochRequest, OffsetFo
   response: offsetForLeaderEpochResponse,
   handle(request, call) {
     const topics = request.topics.map(({ topic, partitions }) => {
-      const isAllowed = mayDescribeTopic(call, topic);
+      const isAllowed = mayDescribe(call, topic);
       return {
         topic,
         partitions: partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {

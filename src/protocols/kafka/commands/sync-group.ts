@@ -10,6 +10,7 @@ import {
   type SyncGroupResponse,
 } from "../codec/messages/groups.ts";
 import type { Command } from "../command.ts";
+import { mayRead } from "../security/access.ts";
 
 export const syncGroup: Command<SyncGroupRequest, SyncGroupResponse> = {
   name: "SyncGroup",
@@ -24,6 +25,7 @@ export const syncGroup: Command<SyncGroupRequest, SyncGroupResponse> = {
     if (call.version >= 5 && (protocolType === null || protocolName === null)) {
       return call.respond({ errorCode: errorCode.INCONSISTENT_GROUP_PROTOCOL });
     }
+    if (!mayRead(call, groupId)) return call.respond({ errorCode: errorCode.GROUP_AUTHORIZATION_FAILED });
     const asked = {
       memberId,
       instanceId: groupInstanceId ?? undefined,

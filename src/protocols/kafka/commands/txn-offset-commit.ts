@@ -14,7 +14,7 @@ import {
 } from "../codec/messages/transactions.ts";
 import type { Call, Command } from "../command.ts";
 import type { PendingOffset } from "../groups/pending-offsets.ts";
-import { mayReadTopic } from "../groups/topic-access.ts";
+import { mayRead, mayWrite } from "../security/access.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
 
 type Asked = TxnOffsetCommitRequest["topics"][number];
@@ -29,7 +29,8 @@ export const txnOffsetCommit: Command<TxnOffsetCommitRequest, TxnOffsetCommitRes
   response: txnOffsetCommitResponse,
   handle(request, call) {
     const { topics, groupId, producerId } = request;
-    const codes = topics.map((topic) => topic.partitions.map((partition) => check(topic, partition, call)));
+    const whole = checkNames(request, call);
+    const codes = topics.map((topic) => topic.partitions.map((partition) => whole || check(topic, partition, call)));
     const isAnyThere = codes.some((ofTopic) => ofTopic.includes(errorCode.NONE));
     // Who asks for nothing that there is makes no group by it.
     const refused = isAnyThere ? mayCommit(request, call) : errorCode.NONE;
@@ -56,8 +57,14 @@ function positionOf({ committedOffset, committedLeaderEpoch, committedMetadata }
   return { offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata: committedMetadata };
 }
 
+/** An error's code of the whole. */
+function checkNames({ transactionalId, groupId }: TxnOffsetCommitRequest, call: Call): number {
+  if (!mayWrite(call, transactionalId)) return errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+  return mayRead(call, groupId) ? errorCode.NONE : errorCode.GROUP_AUTHORIZATION_FAILED;
+}
+
 function check({ name }: Asked, { partitionIndex }: AskedPartition, call: Call): number {
-  if (!mayReadTopic(call, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
+  if (!mayRead(call, name)) return errorCode.TOPIC_AUTHORIZATION_FAILED;
   const isThere = call.server.topics.find(name)?.partitions[partitionIndex] !== undefined;
   return isThere ? errorCode.NONE : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
 }

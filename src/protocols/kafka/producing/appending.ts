@@ -10,6 +10,7 @@ import { batchAt, BatchView, findProducedBatch, type BatchFault } from "../codec
 import type { Call } from "../command.ts";
 import { batchFormatId } from "../mapping/format.ts";
 import { QueuedRecords } from "../mapping/queued-records.ts";
+import { mayWrite } from "../security/access.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
 import { BatchCheck, recordBytesMin, type RecordError } from "./batch-check.ts";
@@ -131,8 +132,10 @@ export class Appending {
   }
 
   /** From Produce v12 on the partition becomes a part of the transaction by what is produced. */
-  #enterTransaction({ server, version }: Call, topic: Topic, queue: Queue, transactionalId: string | null): number {
-    if (transactionalId === null) return errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+  #enterTransaction(call: Call, topic: Topic, queue: Queue, transactionalId: string | null): number {
+    const { server, version } = call;
+    if (transactionalId === null || !mayWrite(call, transactionalId))
+      return errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     const code = server.transactions.mayProduce(transactionalId, this.#check.batch, topic, queue, version >= 12);
     return codeOfWrite(11, version, code);
   }

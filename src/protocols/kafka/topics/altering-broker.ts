@@ -5,7 +5,7 @@
 
 import type { Call } from "../command.ts";
 import { nodesFor } from "../nodes.ts";
-import { mayAlterCluster } from "./access.ts";
+import { mayAlterCluster } from "../security/access.ts";
 import { checkDynamicConfigs, dynamicConfigByName, hasEffect } from "./dynamic-configs.ts";
 import { done, TopicRefusal, type Outcome } from "./refusal.ts";
 import { lengthOf, textLengthMax, type ConfigTexts } from "./topic-configs.ts";

@@ -5,7 +5,7 @@
 
 import type { AlterConfigsRequest, IncrementalAlterConfigsRequest } from "../codec/messages/configs.ts";
 import type { Call } from "../command.ts";
-import { mayConfigure } from "./access.ts";
+import { mayConfigure } from "../security/access.ts";
 import { changeBrokerConfigs, type Apply, type Lists } from "./altering-broker.ts";
 import { notOwn } from "./creation.ts";
 import { done, TopicRefusal, type Outcome } from "./refusal.ts";
