@@ -1,12 +1,34 @@
 /** Members of one group, each a process of its own, so that each can be killed, or stopped and woken, by itself. */
 
 import { spawn, type ChildProcess } from "node:child_process";
+import assert from "node:assert/strict";
 import { once } from "node:events";
+import { delimiter } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { run } from "../interop/client-suite.ts";
 
-const program = fileURLToPath(new URL("kafka-member.py", import.meta.url));
+const pythonProgram = fileURLToPath(new URL("kafka-member.py", import.meta.url));
+const javaProgram = fileURLToPath(new URL("kafka-member.java", import.meta.url));
+
+/** How a member is started, but for the broker's address and its name. */
+export interface MemberProgram {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** By librdkafka. `python`: one that has confluent-kafka. */
+export function pythonMember(python: string): MemberProgram {
+  return { command: python, args: [pythonProgram] };
+}
+
+/** By Java's client. Compiled once, into a folder that is there; members come and go. @param classPath of Kafka's clients */
+export async function javaMember(classPath: string, folder: string): Promise<MemberProgram> {
+  const { status, errors } = await run("javac", ["-d", folder, "-cp", classPath, javaProgram]);
+  assert.equal(status, 0, errors);
+  return { command: "java", args: ["-Xmx128M", "-cp", `${folder}${delimiter}${classPath}`, "Member"] };
+}
 
 export class Members {
   /** Attempts of which a member said that they were aborted, or that it could not end them. */
@@ -19,20 +41,21 @@ export class Members {
   onProgress: () => void = () => undefined;
   /** Members that ended without being asked to. */
   readonly failures: string[] = [];
-  readonly #python: string;
+  readonly #program: MemberProgram;
   readonly #address: string;
   readonly #running: ChildProcess[] = [];
   #started = 0;
   #isOver = false;
 
-  constructor(python: string, address: string) {
-    this.#python = python;
+  constructor(program: MemberProgram, address: string) {
+    this.#program = program;
     this.#address = address;
   }
 
   start(): void {
     const name = `member-${++this.#started}`;
-    const child = spawn(this.#python, [program, this.#address, name], { stdio: ["ignore", "pipe", "pipe"] });
+    const { command, args } = this.#program;
+    const child = spawn(command, [...args, this.#address, name], { stdio: ["ignore", "pipe", "pipe"] });
     this.#running.push(child);
     createInterface({ input: child.stdout }).on("line", (line) => this.#hear(line));
     let errors = "";

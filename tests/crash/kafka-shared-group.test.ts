@@ -10,18 +10,23 @@
  * - none of an attempt that was aborted is seen;
  * - committed offsets never went back.
  *
- * CRASH_ROUNDS says how many rounds there are.
+ * By librdkafka, whose transactions share an epoch, and by Java's client, which has one for each (KIP-890). CRASH_ROUNDS says how
+ * many rounds there are.
  */
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { Kafka } from "kafkajs";
 import { prepared } from "../interop/client-suite.ts";
 import { pythonWithConfluentKafka } from "../interop/confluent-kafka.ts";
+import { kafkaClients } from "../interop/kafka-clients.ts";
 import { CrashingBroker, roundLimitMs, rounds, standstillMs, stepsToCome } from "./kafka-broker.ts";
 import { IdempotentProducer } from "./kafka-load.ts";
-import { Members } from "./kafka-members.ts";
+import { javaMember, Members, pythonMember } from "./kafka-members.ts";
 import { readCommitted } from "./kafka-reader.ts";
 
 const partitions = 4;
@@ -38,15 +43,26 @@ const set = {
 // A client that was given up while its broker was down goes on trying, whatever it is told.
 after(() => void globalThis.setTimeout(() => process.exit(), 2000).unref());
 
-test(
-  `members of one group are killed and stopped ${rounds} times, and each message has one result`,
-  { timeout: (rounds + 3) * roundLimitMs },
-  async (t) => {
+for (const kind of ["librdkafka", "Java's client"]) {
+  const name = `members of one group, by ${kind}, are killed and stopped ${rounds} times, and each message has one result`;
+  test(name, { timeout: (rounds + 3) * roundLimitMs }, async (t) => {
+    // Both read with it what there is in the end.
     const found = await prepared("confluent-kafka", async () => {
       const interpreter = await pythonWithConfluentKafka();
       return "missing" in interpreter ? interpreter : { command: interpreter.python, args: [] };
     });
     if ("missing" in found) return t.skip(found.missing);
+    let program = pythonMember(found.command);
+    if (kind !== "librdkafka") {
+      const classes = mkdtempSync(join(tmpdir(), "entrepot-member-"));
+      t.after(() => rmSync(classes, { recursive: true }));
+      const java = await prepared("kafka-clients", async () => {
+        const clients = await kafkaClients();
+        return "missing" in clients ? clients : await javaMember(clients.classPath, classes);
+      });
+      if ("missing" in java) return t.skip(java.missing);
+      program = java;
+    }
     const broker = await CrashingBroker.open(t, { topics: ["in", "out"], partitions, set });
     const { client } = broker;
 
@@ -55,7 +71,7 @@ test(
       (_, at) => new IdempotentProducer(client, at, () => undefined),
     );
     const running = producers.map((each) => each.run());
-    const members = new Members(found.command, broker.address);
+    const members = new Members(program, broker.address);
     t.after(() => members.kill());
     for (let at = 0; at < memberCount; at++) members.start();
 
@@ -103,8 +119,8 @@ test(
     const produced = producers.map((each) => each.sent);
     t.diagnostic(JSON.stringify({ happened, produced, committed, reasons: Object.fromEntries(reasons) }));
     await broker.stop();
-  },
-);
+  });
+}
 
 /** Resolves when the group is at the end of what was sent. */
 async function allCommitted(client: Kafka, producers: readonly IdempotentProducer[]): Promise<void> {
