@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { plainQueue } from "../../../broker/test-broker.suite.ts";
+import { plainTraits } from "../codec/batch-builder.ts";
 import { compressions } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
-import { BatchView } from "../codec/record-batch.ts";
+import { attributeBits, BatchView } from "../codec/record-batch.ts";
 import { buildBatch } from "../codec/record-models.suite.ts";
 import { uuidZero } from "../codec/primitives.ts";
 import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
@@ -12,6 +13,7 @@ import { createTopics } from "./create-topics.ts";
 import { deleteRecords } from "./delete-records.ts";
 import { deleteTopics } from "./delete-topics.ts";
 import { fetch } from "./fetch.ts";
+import { initProducerId } from "./init-producer-id.ts";
 import { listOffsets } from "./list-offsets.ts";
 import { metadata } from "./metadata.ts";
 import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.ts";
@@ -383,6 +385,49 @@ test("offsets: beginning, end, and the first of a time, to the record", async ()
   // The one of that time was cut off, though its batch was not.
   const { offset, timestamp } = await askOffset(house, client, start + 1);
   assert.deepEqual([offset, timestamp - start], [2, 2]);
+});
+
+test("the latest offset is where its reader may read to; what concerns tiers is answered as where there are none", async () => {
+  const { house, client } = await open();
+  send(client, ["a", "b"]);
+  const by = client.call(initProducerId, 4, { transactionalId: "T", transactionTimeoutMs: 60_000 });
+  const traits = { ...plainTraits, ...by, baseSequence: 0, attributes: attributeBits.transactional };
+  const record = { offset: 0, timestampMs: house.clock.now(), key: null, value: Buffer.from("x"), headers: [] };
+  const topicData = [{ name: "t", partitionData: [{ index: 0, records: buildBatch([record], 0, traits) }] }];
+  client.call(produce, 12, { transactionalId: "T", acks: -1, timeoutMs: 1000, topicData });
+  const ask = (timestamp: number, isolationLevel = 0, version = 11) => {
+    const asked = { isolationLevel, topics: [{ name: "t", partitions: [{ partitionIndex: 0, timestamp }] }] };
+    const {
+      errorCode: code,
+      offset,
+      timestamp: timeMs,
+    } = client.call(listOffsets, version, asked).topics[0]!.partitions[0]!;
+    return [code, offset, timeMs];
+  };
+  assert.deepEqual(
+    [ask(-1), ask(-1, 1)],
+    [
+      [0, 3, -1],
+      [0, 2, -1],
+    ],
+  );
+  assert.deepEqual(
+    [ask(-2), ask(-4)],
+    [
+      [0, 0, -1],
+      [0, 0, -1],
+    ],
+  );
+  assert.deepEqual(
+    [ask(-5), ask(-6)],
+    [
+      [0, -1, -1],
+      [0, -1, -1],
+    ],
+  );
+  assert.equal(ask(-6, 0, 10)[0], errorCode.UNSUPPORTED_VERSION);
+  assert.equal(ask(-5, 0, 8)[0], errorCode.UNSUPPORTED_VERSION);
+  assert.equal(ask(-4, 0, 7)[0], errorCode.UNSUPPORTED_VERSION);
 });
 
 test("no offset that was cut off is told, whatever the batch says in which it was", async () => {
