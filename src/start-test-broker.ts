@@ -26,12 +26,14 @@ import { ForgetfulDisk } from "./log/memory/forgetful-disk.ts";
 import type { Logger } from "./observe/log.ts";
 import type { OwnNamespace } from "./protocols/registry.ts";
 import type { OpenPort } from "./server/protocol.ts";
+import { assertPublished, type ExpectedMessage } from "./testing/assert-published.ts";
 import { BrokerTrial } from "./testing/broker-trial.ts";
 import { durationMs, passTime, plainRestMsMax } from "./testing/pass-time.ts";
 import { plainPublishedBounds, type NextOptions, type PublishedMessage } from "./testing/published.ts";
 import type { Faults } from "./testing/faults.ts";
 import type { TestBroker, TestBrokerOptions, TestNamespace } from "./testing/test-options.ts";
 
+export type { ExpectedMessage } from "./testing/assert-published.ts";
 export type { Fault, FaultFilter, Faults, DelayOptions, RefuseOptions } from "./testing/faults.ts";
 export type { NextOptions, PublishedBounds, PublishedMessage } from "./testing/published.ts";
 export type { TestBroker, TestBrokerOptions, TestNamespace } from "./testing/test-options.ts";
@@ -222,6 +224,7 @@ class InProcessBroker implements TestBroker {
       kafka: () => this.#onceRecovered(() => this.#openKafka(open)),
       published: (to) => this.published(to, { namespace: name }),
       nextPublished: (to, options) => this.nextPublished(to, { ...options, namespace: name }),
+      assertPublished: (to, expected) => this.assertPublished(to, expected, { namespace: name }),
       redrive: (queue, countMax = Infinity) => redriveIn(this.#assertRunning("redrive").core, name, queue, countMax),
       delete: deleteOnce,
       [Symbol.asyncDispose]: deleteOnce,
@@ -249,6 +252,14 @@ class InProcessBroker implements TestBroker {
     { namespace = "/", ...options }: NextOptions & { readonly namespace?: string } = {},
   ): Promise<readonly PublishedMessage[]> {
     return this.#trial.published.next(namespace, name, options);
+  }
+
+  assertPublished(
+    name: string,
+    expected: readonly ExpectedMessage[],
+    options: { readonly namespace?: string } = {},
+  ): void {
+    assertPublished(this.published(name, options), expected);
   }
 
   forgetPublished(): void {

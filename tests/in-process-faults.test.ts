@@ -324,6 +324,31 @@ for (const [way, exchange, dice] of [
   });
 }
 
+test("what was published is asserted by texts and by fields, and told where it is something else", async () => {
+  await using broker = await startBroker();
+  const { connection, channel } = await amqp(broker, "shop");
+  await channel.assertQueue("orders");
+  broker.assertPublished("orders", []);
+  channel.sendToQueue("orders", Buffer.from("1"), { messageId: "m-1", headers: { country: "de" } });
+  channel.sendToQueue("orders", Buffer.from("2"));
+  await channel.waitForConfirms();
+  broker.assertPublished("orders", ["1", "2"]);
+  broker.assertPublished("orders", [{ text: "1", messageId: "m-1", headers: { country: "de" }, client: "shop" }, "2"]);
+  for (const wrong of [
+    [],
+    ["1"],
+    ["2", "1"],
+    ["1", "2", "3"],
+    ["1", { text: "2", messageId: "m-2" }],
+    [{ headers: {} }, "2"],
+  ])
+    assert.throws(() => broker.assertPublished("orders", wrong), assert.AssertionError);
+  await using place = await broker.namespace();
+  place.assertPublished("orders", []);
+  assert.throws(() => place.assertPublished("orders", ["1"]), /\+ actual - expected[^]*1/);
+  await connection.close();
+});
+
 test("a duplicate that is dropped was published, and has reached nobody", async () => {
   await using broker = await startBroker();
   const { connection, channel } = await amqp(broker);

@@ -1,6 +1,7 @@
 /** What a test suite says and gets: the public face of `entrepot/testing`. */
 
 import type { Logger } from "../observe/log.ts";
+import type { ExpectedMessage } from "./assert-published.ts";
 import type { Faults } from "./faults.ts";
 import type { NextOptions, PublishedBounds, PublishedMessage } from "./published.ts";
 
@@ -40,6 +41,7 @@ export interface TestNamespace extends AsyncDisposable {
   /** As the broker's, of this namespace. */
   published(name: string): readonly PublishedMessage[];
   nextPublished(name: string, options?: NextOptions): Promise<readonly PublishedMessage[]>;
+  assertPublished(name: string, expected: readonly ExpectedMessage[]): void;
   redrive(queue: string, countMax?: number): Promise<number>;
   /** Ends connections, and deletes all that is in it. Once; a second call waits for the first. */
   delete(): Promise<void>;
@@ -78,6 +80,11 @@ export interface TestBroker extends AsyncDisposable {
     name: string,
     options?: NextOptions & { readonly namespace?: string },
   ): Promise<readonly PublishedMessage[]>;
+  /**
+   * @throws AssertionError with the difference, unless these messages were published to this name, in this order, and no others. Each
+   *   is told by its text, or by those of its fields that matter: `[{ text: "4711", key: undefined }, "4712"]`.
+   */
+  assertPublished(name: string, expected: readonly ExpectedMessage[], options?: { readonly namespace?: string }): void;
   /** Forgets what was published. */
   forgetPublished(): void;
   /** As of a broker that is no test's: moves what died back to where it died. Of the virtual host `/`. */

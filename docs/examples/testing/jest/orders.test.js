@@ -26,6 +26,6 @@ test("an order that nobody takes within a quarter of an hour is cancelled", asyn
   await channel.waitForConfirms();
   await broker.advance("15m");
   expect((await channel.get("cancelled")).content.toString()).toBe("4711");
-  expect(place.published("orders").map(({ text }) => text)).toEqual(["4711"]);
+  place.assertPublished("orders", ["4711"]);
   await connection.close();
 });
