@@ -25,19 +25,20 @@ async function channelOf(broker: TestBroker): Promise<ConfirmChannel> {
   return channel;
 }
 
-test("a broker is ready in less than a tenth of a second of work after its import", async () => {
+test("a broker is ready in less than a tenth of a second after its import", async () => {
   const program = `
     import { startBroker } from ${JSON.stringify(new URL("../src/start-test-broker.ts", import.meta.url).href)};
-    const { user, system } = process.cpuUsage();
+    const beganMs = performance.now();
     const broker = await startBroker();
-    const after = process.cpuUsage({ user, system });
+    const tookMs = performance.now() - beganMs;
     await broker.stop();
-    console.log((after.user + after.system) / 1000);
+    console.log(tookMs);
   `;
-  // Of the processor's time: the machine may be busy with something else.
-  const { stdout } = await run(process.execPath, ["--input-type=module", "-e", program]);
-  const tookMs = Number(stdout);
-  assert.ok(tookMs > 0 && tookMs < 100, `a first start took ${tookMs} ms`);
+  // The machine may be busy with something else: of some first starts the quickest.
+  const took: number[] = [];
+  for (let start = 0; start < 5; start++)
+    took.push(Number((await run(process.execPath, ["--input-type=module", "-e", program])).stdout));
+  assert.ok(Math.min(...took) > 0 && Math.min(...took) < 100, `first starts took ${took.join()} ms`);
 });
 
 for (const listen of [{ amqp: 0, kafka: 0 }, { amqp: 0 }] as const) {

@@ -6,7 +6,7 @@
 import { test } from "node:test";
 import * as check from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -60,6 +60,36 @@ test("the unit is one that systemd accepts, and as locked as it says", (context)
     encoding: "utf8",
   });
   check.equal(security.status, 0, security.stdout);
+});
+
+test("what docs/operating.md has installed for systemd is there then, and its user is made", (context) => {
+  if (spawnSync("systemd-sysusers", ["--version"]).status !== 0) return context.skip("there is no systemd-sysusers");
+  if (process.getuid?.() !== 0) return context.skip("as the page says, by root");
+  const machine = mkdtempSync(join(tmpdir(), "entrepot-machine-"));
+  context.after(() => rmSync(machine, { recursive: true }));
+  const [, section = ""] = /^## Under systemd\n([^]*?)^## /m.exec(read("docs/operating.md")) ?? [];
+  const lines = [...section.matchAll(/^ {4}(\S.+)$/gm)].map(([, line]) => line!);
+  const isOfFiles = (line: string): boolean => /^(install|systemd-sysusers)\b/.test(line);
+  // As they stand, but on a machine that is a folder. What is left speaks to a systemd that runs.
+  for (const folder of ["etc/systemd/system", "usr/lib/sysusers.d"])
+    mkdirSync(join(machine, folder), { recursive: true });
+  const script = lines
+    .filter(isOfFiles)
+    .map((line) => line.replace(/ (\/\S+)$/, ` ${machine}$1`).replace(/^systemd-sysusers$/, `$& --root=${machine}`))
+    .join("\n");
+  const ran = spawnSync("sh", ["-ec", script], { cwd: root, encoding: "utf8" });
+  check.equal(ran.status, 0, `${script}\n${ran.stderr}`);
+  const user = /^User=(.+)$/m.exec(unit)?.[1] ?? "";
+  check.match(readFileSync(join(machine, "etc/passwd"), "utf8"), new RegExp(`^${user}:`, "m"));
+  const [, config = ""] = /--config (\S+)/.exec(unit) ?? [];
+  check.ok(existsSync(join(machine, config)), config);
+  check.ok(existsSync(join(machine, "etc/systemd/system/entrepot.service")));
+  const rest = lines.filter((line) => !isOfFiles(line));
+  check.deepEqual(rest, [
+    "systemctl daemon-reload",
+    "systemctl enable --now entrepot",
+    "journalctl --unit entrepot --follow",
+  ]);
 });
 
 test("the container's files are there, and its variables are options", () => {
