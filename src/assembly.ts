@@ -41,7 +41,7 @@ export interface Surroundings {
   readonly openData: () => Promise<OpenedLog>;
   readonly onFailure: StartOptions["onFailure"];
   readonly trial?: Trial;
-  /** Of what is chosen and named, not of what is secret to users; the machine's, if not given. */
+  /** The machine's, if not given. Whoever gives another one gives away what is not to be guessed: in tests alone. */
   readonly random?: Random;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Chance as something that is handed in, for the same reason as the clock: with a seeded source, a run repeats.
  * The seeded generator is xoshiro128** (Blackman and Vigna, 2018), its state filled from the seed by splitmix32: small,
- * quick, and good enough for choosing; secrets come from the system's source only.
+ * quick, and good enough for choosing; secrets come from the system's source only, but in a test's broker.
  */
 
 import { randomBytes } from "node:crypto";

@@ -105,8 +105,9 @@ export class Core {
   readonly compacting: TurnShare;
   /** Subscriptions that have more than they may, and drop it. */
   readonly overfull = new Overfull();
-  /** What the keys of compacted logs take, about. */
+  /** What the keys of compacted logs take, about, and what the ends of transactions in them. */
   compactionBytes = 0;
+  compactionEndBytes = 0;
   readonly measures = new Measures();
   readonly namespaceByName = new Map<string, NamespaceState>();
   readonly queueById = new Map<number, QueueState>();

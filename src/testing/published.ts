@@ -22,7 +22,7 @@ export interface PublishedMessage {
   readonly routingKey: string;
   /** Queues and topics that it went to. */
   readonly reached: readonly string[];
-  readonly key: Uint8Array | undefined;
+  readonly key: Buffer | undefined;
   /** By name; of several of one name, the first. */
   readonly headers: Readonly<Record<string, unknown>>;
   readonly body: Buffer;
@@ -191,7 +191,7 @@ export function publishedMessage(seen: CanonicalMessage, by: Party, reached: rea
     exchange: seen.exchange,
     routingKey: seen.routingKey,
     reached,
-    key: seen.key,
+    key: seen.key && Buffer.from(seen.key),
     headers,
     body,
     get text() {

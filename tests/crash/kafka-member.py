@@ -1,7 +1,7 @@
 """One member of a group that reads "in", and writes a line for each of its messages to the same partition of "out", in
 transactions that hold the group's offsets (KIP-447): `value attempt`.
 
-HOST:PORT and a name that no other member ever has. It says `joined`, `committed COUNT`, `aborted ATTEMPT REASON`, and
+HOST:PORT and a name that no other member ever has. It says `committed COUNT`, `aborted ATTEMPT REASON`, and
 `fenced ATTEMPT REASON` before it ends because its producer is no longer the one: another has to take its place then. Between the
 steps of a transaction it waits a little, so that whoever stops or kills it finds it in the midst of one as often as not.
 """
@@ -71,7 +71,6 @@ class Assignment:
     def assigned(self, consumer, partitions):
         self.metadata = consumer.consumer_group_metadata()
         consumer.assign(again(lambda: places(consumer, partitions)))
-        say("joined")
 
 
 def rewind(consumer):

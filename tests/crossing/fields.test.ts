@@ -122,7 +122,7 @@ for (const queue of ["t", "q"]) {
       "amqp.user-id": "admin",
       note: "plain",
     };
-    const timestamp = Date.now() - 10_877;
+    const timestamp = Math.floor(Date.now() / 1000) * 1000 - 10_877;
     await produce(kafka, queue, { key: "k", value: "body", headers, timestamp: String(timestamp) });
     const message = await channel.get(queue, { noAck: true });
     assert.ok(message !== false);

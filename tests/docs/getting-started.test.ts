@@ -8,16 +8,19 @@ import { execFileSync } from "node:child_process";
 import * as check from "node:assert/strict";
 import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stepsOf } from "./steps.ts";
 import { openNamespace, Walk } from "./walk.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
+/** As its walk has it: this Node comes first. */
+const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env["PATH"]}` };
+
 /** What the page calls the new version: this one, under a higher number. Answers that. */
 function makeNewVersion(clone: string, folder: string): string {
-  const npm = (...args: string[]): string => execFileSync("npm", args, { cwd: clone, encoding: "utf8" });
+  const npm = (...args: string[]): string => execFileSync("npm", args, { cwd: clone, encoding: "utf8", env });
   const version = npm("version", "minor", "--no-git-tag-version").trim().replace(/^v/, "");
   npm("pack", "--pack-destination", folder);
   renameSync(join(folder, `entrepot-${version}.tgz`), join(folder, "entrepot-NEW.tgz"));
@@ -46,6 +49,6 @@ test("docs/getting-started.md can be followed from the clone to the upgrade", { 
     else if (step.isOnline || step.kind !== "run") await inClone.take(step);
     else await inClone.take({ ...step, text: `export npm_config_cache='${join(folder, "empty")}'\n${step.text}` });
   }
-  const installed = execFileSync(join(prefix, "bin", "entrepot"), ["--version"], { encoding: "utf8" });
+  const installed = execFileSync(join(prefix, "bin", "entrepot"), ["--version"], { encoding: "utf8", env });
   check.equal(installed.trim(), newVersion);
 });

@@ -128,12 +128,15 @@ test("Prometheus has an answer to each query of the dashboard, and evaluates eac
     listen: { amqp: 0, kafka: 0, http: 0 },
     set: { "journal.checkpointBytes": "1MiB", "kafka.groupInitialRebalanceDelayMs": 0 },
   });
-  const rest = await keepBusy(broker);
+  const busy = keepBusy(broker);
   context.after(async () => {
-    await rest();
+    await (
+      await busy.catch(() => undefined)
+    )?.();
     await broker.stop();
     rmSync(data, { recursive: true });
   });
+  await busy;
   const api = await startPrometheus(context, broker.addresses["http"]!);
   const { panels, templating } = JSON.parse(readFileSync(join(deploy, "grafana/entrepot.json"), "utf8")) as Dashboard;
   const labels = templating.list.flatMap(({ name, definition }) => {
@@ -175,6 +178,8 @@ test("Prometheus has an answer to each query of the dashboard, and evaluates eac
 });
 
 async function whereThereIs() {
-  const { status } = await run("promtool", ["--version"]);
-  return status === 0 ? { command: "prometheus", args: [] } : { missing: "there is no Prometheus on this machine" };
+  const found = await Promise.all(["prometheus", "promtool"].map((program) => run(program, ["--version"])));
+  return found.every(({ status }) => status === 0)
+    ? { command: "prometheus", args: [] }
+    : { missing: "there is no Prometheus on this machine" };
 }

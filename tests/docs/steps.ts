@@ -6,7 +6,6 @@
  *     <!-- terminal: NAME -->     it runs on in a terminal of its own; what ran there before is ended by Ctrl-C
  *     <!-- fails: STATUS -->      it ends with this status, not with 0
  *     <!-- online -->             it needs the network, to fetch something
- *     <!-- not run: REASON -->    it is left out
  *
  * A `text` block behind it is what it prints; `…` in it stands for anything.
  */
@@ -17,7 +16,7 @@ export interface Step {
   /** The last heading above it. */
   readonly heading: string;
   readonly line: number;
-  readonly kind: "file" | "run" | "background" | "left out";
+  readonly kind: "file" | "run" | "background";
   readonly text: string;
   /** Of a file or a terminal. */
   readonly name: string;
@@ -55,9 +54,8 @@ function stepOf(
   [key, value]: readonly [string, string] = ["", ""],
   text: string,
 ): Step {
-  const kinds: Record<string, Step["kind"]> = { file: "file", terminal: "background", "not run": "left out" };
-  if (!["", "file", "terminal", "fails", "online", "not run"].includes(key))
-    throw new Error(`no mark is called ${key}`);
+  const kinds: Record<string, Step["kind"]> = { file: "file", terminal: "background" };
+  if (!["", "file", "terminal", "fails", "online"].includes(key)) throw new Error(`no mark is called ${key}`);
   return {
     heading,
     line: source.slice(0, at).split("\n").length,

@@ -19,6 +19,12 @@ export class Missing {
       this.headIsNowhere(offset, partition.first);
       return true;
     }
+    // Nor what compaction has taken.
+    const goneEnd = partition.goneEnd(offset);
+    if (goneEnd > offset) {
+      this.headIsNowhere(offset, goneEnd);
+      return true;
+    }
     this.#isLoading = true;
     let isSync = true;
     partition.load(offset, ready.needsScan, (coveredEnd) => {

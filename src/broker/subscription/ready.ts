@@ -174,7 +174,9 @@ export class PriorityReady implements ReadySource {
     this.#level(level).returned.push(offset, 0);
   }
 
-  heldBack(): void {}
+  heldBack(offset: number, priority: number): void {
+    this.#taken.set(offset, Math.min(priority, this.#priorityMax));
+  }
 
   skipTo(): void {
     this.#levels.clear();

@@ -18,10 +18,10 @@
  * All logs together have a share of each turn for their passes.
  *
  * What is superseded is written to the journal and to checkpoints like settlements are, so it does not come back; the
- * map is not: the first pass after a start reads the log once, a bounded piece a turn. The map costs memory for each
- * key, not for each message, and so does what waits to go (passing.ts); for all logs that has a bound: keys beyond it are not followed,
- * so their older messages stay, and with them every tombstone of that log until the next start. Rejected: superseding at the append, which would hide values from followers and cost a map
- * look-up on the hot path.
+ * map is not: the first pass after a start reads the log once, a bounded piece a turn. The map costs memory for each key, not
+ * for each message; with the tombstones that wait to go (passing.ts) it has a bound for all logs together. Keys beyond it are not
+ * followed, so their older messages stay, and with them every tombstone of that log until the next start. Rejected: superseding at
+ * the append, which would hide values from followers and cost a map look-up on the hot path.
  */
 import { putU16, putU32 } from "../../base/bytes.ts";
 import type { TimerHandle } from "../../base/clock.ts";
@@ -43,6 +43,8 @@ const deleteRetentionMsUsual = 86_400_000;
 const rangesPerRecord = 4096;
 /** What a key takes in the map, about, beside its octets. */
 const keyBytes = 80;
+/** Of what all keys may take, so much beside it for ends of transactions. */
+const shareOfEnds = 1 / 8;
 
 export class Compaction {
   /** Offsets of messages that a newer one of the same key has taken the place of. */
@@ -53,6 +55,9 @@ export class Compaction {
   /** Offset of the newest message of each key, whose bytes are the octets of the string; of one in a batch, -1 - its offset. */
   readonly #newestByKey = new Map<string, number>();
   readonly #passing: Passing;
+  /** They are due, and the last of the log. */
+  #lastTombstone: string | undefined;
+  #lastEnd: { readonly offset: number; readonly from: number } | undefined;
   /** Where open transactions began, by producer. */
   readonly #begins = new Map<number, number>();
   readonly #entry = new EntryCursor();
@@ -81,10 +86,15 @@ export class Compaction {
     this.#core = core;
     this.#partition = partition;
     this.#retention = retention;
-    this.#passing = new Passing({
-      take: (bytes) => this.#takeRoom(bytes),
-      giveBack: (bytes) => void (core.compactionBytes -= bytes),
-    });
+    const roomOfKeys = {
+      take: (bytes: number): boolean => this.#takeRoom(bytes),
+      giveBack: (bytes: number): void => void (core.compactionBytes -= bytes),
+    };
+    const roomOfEnds = {
+      take: (bytes: number): boolean => this.#takeRoomOfEnds(bytes),
+      giveBack: (bytes: number): void => void (core.compactionEndBytes -= bytes),
+    };
+    this.#passing = new Passing(roomOfKeys, roomOfEnds);
     partition.goneEnd = (offset): number => this.superseded.endFrom(offset);
     partition.isGone = (offset, count): boolean => this.superseded.hasAll(offset - count + 1, offset + 1);
     partition.retained = (entry): Buffer | undefined => this.#retained(entry);
@@ -238,6 +248,7 @@ export class Compaction {
     if (older === undefined && !this.#hasRoom(key)) return;
     if (older !== undefined && offsetOf(older) !== offset) this.#removed.push(older);
     this.#newestByKey.set(key, place);
+    if (key === this.#lastTombstone) this.#lastTombstone = undefined;
     if (isTombstone) this.#passing.addTombstone(key, this.#passingMs());
     else this.#passing.removeTombstone(key);
   }
@@ -254,18 +265,33 @@ export class Compaction {
       core.compactionBytes += bytes;
       return true;
     }
-    const queue = core.queueById.get(this.#partition.id);
-    core.limitedLog.warn("a compacted log has more keys than there is room for: what could go stays", {
+    this.#warn("a compacted log has more keys than there is room for: older messages of some of them stay");
+    return false;
+  }
+
+  #takeRoomOfEnds(bytes: number): boolean {
+    const core = this.#core;
+    if (core.compactionEndBytes + bytes <= core.settings.compactionBytesMax * shareOfEnds) {
+      core.compactionEndBytes += bytes;
+      return true;
+    }
+    this.#warn("a compacted log has more ends of transactions than there is room for: some of them stay");
+    return false;
+  }
+
+  #warn(what: string): void {
+    const queue = this.#core.queueById.get(this.#partition.id);
+    this.#core.limitedLog.warn(what, {
       queue: queue?.topic.name,
       partition: this.#partition.index,
       namespace: queue?.namespace.name,
     });
-    return false;
   }
 
   #forgetKey(key: string): void {
     this.#newestByKey.delete(key);
     this.#passing.removeTombstone(key);
+    if (key === this.#lastTombstone) this.#lastTombstone = undefined;
     this.#core.compactionBytes -= keyBytes + key.length;
   }
 
@@ -286,34 +312,35 @@ export class Compaction {
    * stays until something lies behind it: Kafka's clients come to the end of a log by what they are given there, and by nothing else.
    */
   #removePassed(): void {
-    const passing = this.#passing;
     const nowMs = this.#core.now();
     const { first, stableEnd } = this.#partition;
-    const putOff: string[] = [];
-    const putOffEnds: number[] = [];
-    // Some keys' older messages are not known, and would be back.
-    if (this.#isPartial) passing.forgetTombstones();
-    for (let looks = 0; looks < looksPerTurn; looks++) {
-      const key = passing.shiftTombstone(nowMs);
-      if (key === undefined) break;
+    const [lastTombstone, lastEnd] = [this.#lastTombstone, this.#lastEnd];
+    this.#lastTombstone = undefined;
+    this.#lastEnd = undefined;
+    const take = (key: string): void => {
       const place = this.#newestByKey.get(key)!;
       if (offsetOf(place) + 1 >= stableEnd) {
-        putOff.push(key);
-        continue;
+        this.#lastTombstone = key;
+        return;
       }
       this.#forgetKey(key);
       this.#removed.push(place);
-    }
-    for (let looks = 0; looks < looksPerTurn && passing.shiftEnd(nowMs); looks++) {
-      const { offset, from } = passing;
-      if (offset < first || this.superseded.has(offset)) continue;
-      const isAlone = this.superseded.hasAll(Math.max(from, first), offset);
-      if (isAlone && offset + 1 < stableEnd) this.#removed.push(-1 - offset);
-      else putOffEnds.push(offset, from);
-    }
+    };
+    const putOff: number[] = [];
+    const takeEnd = (offset: number, from: number): void => {
+      if (offset < first || this.superseded.has(offset)) return;
+      if (!this.superseded.hasAll(Math.max(from, first), offset)) putOff.push(offset, from);
+      else if (offset + 1 >= stableEnd) this.#lastEnd = { offset, from };
+      else this.#removed.push(-1 - offset);
+    };
+    // Some keys' older messages are not known, and would be back.
+    if (this.#isPartial) this.#passing.forgetTombstones();
+    else if (lastTombstone !== undefined) take(lastTombstone);
+    if (lastEnd !== undefined) takeEnd(lastEnd.offset, lastEnd.from);
+    this.#passing.takeTombstones(nowMs, looksPerTurn, take);
+    this.#passing.takeEnds(nowMs, looksPerTurn, takeEnd);
     const againMs = this.#passingMs();
-    for (const key of putOff) passing.addTombstone(key, againMs);
-    for (let at = 0; at < putOffEnds.length; at += 2) passing.addEnd(putOffEnds[at]!, putOffEnds[at + 1]!, againMs);
+    for (let at = 0; at < putOff.length; at += 2) this.#passing.addEnd(putOff[at]!, putOff[at + 1]!, againMs);
   }
 
   #load(offset: number): void {

@@ -135,7 +135,7 @@ export class KafkaServer {
       settings: options.settings.groups,
     });
     const { topics, groups, producerIds } = this;
-    this.transactions = new Transactions({ broker, topics, groups, producerIds, log });
+    this.transactions = new Transactions({ broker, topics, groups, producerIds, clock: this.clock, log });
     this.broker.addCommitListener(this.commits);
   }
 

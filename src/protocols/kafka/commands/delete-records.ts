@@ -17,6 +17,7 @@ import {
 import type { Call, Command } from "../command.ts";
 import { isElsewhere, nodesFor, type Node } from "../nodes.ts";
 import type { KafkaServer } from "../server.ts";
+import { mayConfigure } from "../security/access.ts";
 import { findPartition } from "../topics/find-partition.ts";
 import { configValue, withDefaults } from "../topics/topic-configs.ts";
 
@@ -48,9 +49,8 @@ function cut(
   partitionIndex: number,
   offset: number,
 ): PartitionAnswer {
-  const { server, identity, connection } = call;
-  const isAllowed = identity.may("configure", server.settings.namespace, name);
-  const queue = findPartition(call, isAllowed, name, partitionIndex, -1);
+  const { server, connection } = call;
+  const queue = findPartition(call, mayConfigure(call, name), name, partitionIndex, -1);
   if (typeof queue === "number") return refused(partitionIndex, queue);
   if (isElsewhere(server, nodes, connection.address, partitionIndex))
     return refused(partitionIndex, errorCode.NOT_LEADER_OR_FOLLOWER);

@@ -39,7 +39,7 @@ export const offsetFetch: Command<OffsetFetchRequest, OffsetFetchResponse> = {
       const isAllowed = mayDescribe(call, request.groupId);
       const topics = isAllowed
         ? offsetsOf(request.groupId, request.topics, requireStable, call)
-        : refused(request.topics ?? []);
+        : refused(call.version < 2 ? (request.topics ?? []) : []);
       return call.respondWhenDurable({ topics, errorCode: isAllowed ? errorCode.NONE : groupRefused });
     }
     call.respondWhenDurable({
@@ -53,7 +53,7 @@ export const offsetFetch: Command<OffsetFetchRequest, OffsetFetchResponse> = {
   },
 };
 
-/** The oldest versions say it of each partition alone. */
+/** The oldest version says it of each partition, having no other place. */
 function refused(asked: readonly AskedTopic[]) {
   return asked.map(({ name, partitionIndexes }) => ({
     name,

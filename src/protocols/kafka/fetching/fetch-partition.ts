@@ -9,6 +9,7 @@
 import type { Entry, Queue } from "../../../broker/api.ts";
 import type { Identity } from "../../../auth/identity.ts";
 import { errorCode } from "../codec/errors.ts";
+import { mayRead } from "../security/access.ts";
 import type { KafkaServer } from "../server.ts";
 import type { Topic } from "../topics/topics.ts";
 
@@ -76,12 +77,14 @@ export class FetchPartition {
     else if (queue === undefined) this.error = this.topicName === "" ? unknown : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
     else if (this.leaderEpoch > 0) this.error = errorCode.UNKNOWN_LEADER_EPOCH;
     else this.error = this.#judgeOffset(queue);
+    // What was counted before is not to be had.
+    if (this.error !== errorCode.NONE) this.#forgetCount();
   }
 
   /** Asked anew when the answer may be another one: a pattern is matched for it. */
   #isAllowed(server: KafkaServer, identity: Identity): boolean {
     if (identity === this.#identity && identity.version === this.#identityVersion) return true;
-    const isAllowed = identity.may("read", server.settings.namespace, this.topicName);
+    const isAllowed = mayRead({ identity, server }, this.topicName);
     this.#identity = isAllowed ? identity : undefined;
     this.#identityVersion = identity.version;
     return isAllowed;

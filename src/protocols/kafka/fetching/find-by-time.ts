@@ -101,9 +101,9 @@ function assertReadable(loads: number): void {
 
 /**
  * The message of the greatest time; of several, the first. That is in the newest entry as a rule; else times are halved until
- * there is one left at which something is found: first by the index, which knows also what compaction or a cut has taken; where its
- * greatest time was of such a message, once more by what is there. What is more than an hour ahead counts for an hour, as
- * everywhere in the core.
+ * there is one left at which something is found. The index knows also what compaction, or a cut within a batch, has taken: where its
+ * greatest time is of that, all is looked at from the first place on where something greater than the newest's was. What is more than
+ * an hour ahead counts for an hour, as everywhere in the core.
  *
  * @param latestMs no message is of a later time.
  */
@@ -114,49 +114,56 @@ export async function findGreatestTime(
   asker: Asker,
 ): Promise<FoundMessage | undefined> {
   if (queue.firstOffset >= end) return undefined;
-  const newest = await greatestAt(queue, end, end - 1, asker);
-  let hasMs = newest?.timestampMs ?? -1;
-  let indexedMs = hasMs;
-  let hasNotMs = latestMs + 1;
-  if ((await queue.offsetAtTime(hasMs + 1)) >= end) hasNotMs = hasMs + 1;
-  while (hasNotMs - indexedMs > 1) {
-    const middleMs = indexedMs + Math.floor((hasNotMs - indexedMs) / 2);
-    if ((await queue.offsetAtTime(middleMs)) < end) indexedMs = middleMs;
-    else hasNotMs = middleMs;
-  }
-  let greatest = await findByTime(queue, end, indexedMs, asker);
-  if (greatest !== undefined || indexedMs === hasMs) return greatest ?? newest;
-  hasNotMs = indexedMs;
+  const newest = await greatestFrom(queue, end - 1, end, undefined, asker);
+  const newestMs = newest?.timestampMs ?? -1;
+  const from = await queue.offsetAtTime(newestMs + 1);
+  let hasMs = newestMs;
+  let hasNotMs = from < end ? latestMs + 1 : newestMs + 1;
   while (hasNotMs - hasMs > 1) {
     const middleMs = hasMs + Math.floor((hasNotMs - hasMs) / 2);
-    const found = await findByTime(queue, end, middleMs, asker);
-    if (found === undefined) hasNotMs = middleMs;
-    else [greatest, hasMs] = [found, found.timestampMs];
+    if ((await queue.offsetAtTime(middleMs)) < end) hasMs = middleMs;
+    else hasNotMs = middleMs;
   }
-  // The first of that time.
-  return greatest ?? (await findByTime(queue, end, hasMs, asker)) ?? newest;
+  const first = await findByTime(queue, end, hasMs, asker);
+  if (first !== undefined || hasMs === newestMs) return first ?? newest;
+  const greatest = await greatestFrom(queue, from, end, newest, asker);
+  return greatest && ((await findByTime(queue, end, greatest.timestampMs, asker)) ?? greatest);
 }
 
-/** In the entry that holds the offset, or the next one. */
-async function greatestAt(queue: Queue, end: number, offset: number, asker: Asker): Promise<FoundMessage | undefined> {
+/** From the entry that holds the offset on, if it is greater than `known`; else that. */
+async function greatestFrom(
+  queue: Queue,
+  offset: number,
+  end: number,
+  known: FoundMessage | undefined,
+  asker: Asker,
+): Promise<FoundMessage | undefined> {
   const { server, connection } = asker;
-  let found: FoundMessage | undefined;
-  let isFound = false;
+  let greatest = known;
   let at = offset;
-  for (let loads = 0; !connection.isClosed; loads++) {
+  for (let loads = 0; at < end && !connection.isClosed;) {
     assertReadable(loads);
     const from = at;
-    at = await server.opening.take(() =>
-      queue.read(from, end, (entry) => {
-        isFound = true;
-        found = greatestOf(entry, queue.firstOffset, asker);
-        return false;
-      }),
-    );
-    if (isFound || at >= end) break;
-    await new Promise<void>((resolve) => queue.load(at, resolve));
+    let isInterrupted = false;
+    at = await server.opening.take(() => {
+      let looks = 0;
+      return queue.read(from, end, (entry) => {
+        if (looks >= looksPerTurn) {
+          isInterrupted = true;
+          return false;
+        }
+        looks++;
+        if (greatest !== undefined && !mayHave(entry, greatest.timestampMs + 1)) return true;
+        const found = greatestOf(entry, queue.firstOffset, asker);
+        if (found !== undefined && found.timestampMs > (greatest?.timestampMs ?? -1)) greatest = found;
+        if (entry.isBatch) looks = looksPerTurn;
+        return true;
+      });
+    });
+    loads = at > from ? 0 : loads + 1;
+    if (at < end && !isInterrupted) await new Promise<void>((resolve) => queue.load(at, resolve));
   }
-  return found;
+  return greatest;
 }
 
 /** By what is known of it without opening it. */

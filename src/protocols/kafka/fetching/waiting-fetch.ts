@@ -1,6 +1,7 @@
 /**
  * A fetch from its request to its answer: it is answered when there are enough bytes for it, when something is wrong with one
- * of its partitions, or when its time is over; that one of several is not there is no reason. Until then it costs a timer and a place among those who follow a partition.
+ * of its partitions, or when its time is over; that one of several is not there is no reason. Until then it costs a timer and a
+ * place among those who follow a partition.
  *
  * What goes with the answer is looked up when the answer is written. So a client that reads slowly gets what is newest, and
  * nothing is held for it.

@@ -2,9 +2,9 @@
  * Messages that are stored one by one, as a fetch wants them: in record batches. Records that were produced are put back as they
  * were; what came by other protocols is told by its canonical form.
  *
- * A time that is the broker's own, because the message has none or the topic wants it so (message.timestamp.type), is said to be
- * that by the batch (LogAppendTime): so who made the message is not said to have given it. Such a batch has one time for all of its records, so only messages of the same millisecond are in one. Batches are
- * not compressed.
+ * A time that is the broker's own, because the message has none or the topic wants it so (message.timestamp.type), is said to
+ * be that by the batch (LogAppendTime): so who made the message is not said to have given it. Such a batch has one time for all
+ * of its records, so only messages of the same millisecond are in one. Batches are not compressed.
  */
 
 import type { Broker, Entry } from "../../../broker/api.ts";

@@ -14,6 +14,7 @@ import { errorCode, errorText } from "../codec/errors.ts";
 import type { ProduceRequest, ProduceResponse } from "../codec/messages/produce.ts";
 import type { BatchFault } from "../codec/record-batch.ts";
 import type { Call } from "../command.ts";
+import { mayWrite } from "../security/access.ts";
 import type { Topic, TopicLimits } from "../topics/topics.ts";
 import { Appending, compressedApart, isWork } from "./appending.ts";
 import type { Recompression } from "./recompression.ts";
@@ -82,11 +83,10 @@ export class Producing {
 
   /** False: the rest is to be done later. */
   #goThrough(data: TopicData, blanket: number, untilMs: number): boolean {
-    const { server, identity, version } = this.#call;
+    const { server, version } = this.#call;
     const topic = version >= 13 ? server.topics.findById(data.topicId) : server.topics.find(data.name);
     const name = topic?.name ?? data.name;
-    const isAllowed =
-      version >= 13 && topic === undefined ? true : identity.may("write", server.settings.namespace, name);
+    const isAllowed = (version >= 13 && topic === undefined) || mayWrite(this.#call, name);
     const unknown = version >= 13 ? errorCode.UNKNOWN_TOPIC_ID : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
     const refusal =
       blanket !== 0 ? blanket : !isAllowed ? errorCode.TOPIC_AUTHORIZATION_FAILED : topic === undefined ? unknown : 0;

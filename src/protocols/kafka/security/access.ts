@@ -22,7 +22,7 @@ const operation = {
   idempotentWrite: 1 << 12,
 };
 
-export function mayRead({ identity, server }: Call, name: string): boolean {
+export function mayRead({ identity, server }: Pick<Call, "identity" | "server">, name: string): boolean {
   return identity.may("read", server.settings.namespace, name);
 }
 

@@ -12,7 +12,8 @@
  * which its client has given up meanwhile may be read after the client, over a new connection, has ended that transaction
  * and is in the middle of the next: Kafka then commits half of it. Here an end that comes by an older connection than
  * something that was added to the transaction is not believed at once: it is answered CONCURRENT_TRANSACTIONS, try again.
- * Who does so, by the same connection, is alive, and means it; a connection that nobody reads asks once.
+ * Who does so, by the same connection and some ms later, is taken to be alive, and means it. Of a connection that nobody reads,
+ * what was sent twice comes in one go as a rule.
  *
  * **Late offsets.** Nor does TxnOffsetCommit up to v4 say of which transaction of its epoch its offsets are: one that comes late
  * would set back what the next one commits, or commit what was aborted. So what comes by an older connection than other
@@ -20,7 +21,7 @@
  * than what was added to the transaction, if both came by the same when offsets came last. librdkafka has a connection for
  * each: it is not asked.
  */
-import type { TimerHandle } from "../../../base/clock.ts";
+import type { Clock, TimerHandle } from "../../../base/clock.ts";
 import type { Broker, OpenTransaction, Queue } from "../../../broker/api.ts";
 import type { LimitedLog } from "../../../observe/limited-log.ts";
 import { errorCode } from "../codec/errors.ts";
@@ -47,10 +48,12 @@ export interface TransactionsOptions {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly producerIds: ProducerIds;
+  /** Of the machine, by which clients live; the broker's own may stand still. */
+  readonly clock: Clock;
   readonly log: LimitedLog;
 }
 
-/** No client asks again as soon as this, if it has read that it is to: most wait for 20 ms, none for less than 8. */
+/** With their defaults clients ask again after some tens of ms. One that does so sooner is believed when these are over. */
 const askedAgainMsMin = 5;
 /** As Kafka's transaction.max.timeout.ms. */
 const timeoutMsMax = 900_000;
@@ -235,13 +238,13 @@ export class Transactions {
 
   #isAskedAgain(challenge: Challenge | undefined, connection: number): boolean {
     if (challenge?.connection !== connection) return false;
-    return this.#options.broker.clock.elapsedMs() - challenge.atMs >= askedAgainMsMin;
+    return this.#options.clock.elapsedMs() - challenge.atMs >= askedAgainMsMin;
   }
 
   /** What came with it, or at once behind it, is no answer to it. */
   #challenge(before: Challenge | undefined, connection: number): Challenge {
     if (before?.connection === connection) return before;
-    return { connection, atMs: this.#options.broker.clock.elapsedMs() };
+    return { connection, atMs: this.#options.clock.elapsedMs() };
   }
 
   #spokenBy(seat: Seat, connection: number): void {
