@@ -148,7 +148,8 @@ async function openCore(
     fatal,
     settings: {
       checkpointBytes: settings["journal.checkpointBytes"],
-      cacheBytes: settings["cache.bytes"],
+      // What is over the mark has to be able to fall below it.
+      cacheBytes: Math.min(settings["cache.bytes"], Math.floor(settings["memory.highWatermarkBytes"] / 2)),
       memoryHighBytes: settings["memory.highWatermarkBytes"],
       diskFreeBytesMin: settings["disk.freeBytesMin"],
     },

@@ -178,7 +178,7 @@ export type ConsumeRefusal = { readonly refused: "exclusive" };
  */
 export interface Session {
   readonly leasedCount: number;
-  /** Unsettled deliveries over all consumers of the session; 0: no limit. */
+  /** Unsettled deliveries over all consumers of the session, what get() took not counted; 0: no limit. */
   setCreditLimit(limit: number): void;
   consume(queue: Queue, options: ConsumeOptions, receiver: Receiver): Consumer | ConsumeRefusal;
   /**
@@ -204,6 +204,8 @@ export interface Session {
    * outstanding; with `multiple`, 0 stands for all and always is.
    */
   holdBack(lease: number, multiple: boolean): boolean;
+  /** Of what settle() would settle by these, something was taken from a queue: it can be given back. */
+  holdsOfQueue(lease: number, multiple: boolean): boolean;
   /** How many are outstanding up to and including `lease`. */
   countUpTo(lease: number): number;
   /** Highest lease number given out. */

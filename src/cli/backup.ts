@@ -6,7 +6,7 @@
 
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, rmdir, stat, type FileHandle } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { ApiError } from "./api-client.ts";
 import { done, type ApiCall, type ApiCommand, type Shown } from "./api-command.ts";
@@ -93,6 +93,7 @@ async function filled(path: string, fill: (part: string) => Promise<Copied>): Pr
   await rm(part, { recursive: true, force: true });
   try {
     const copied = await fill(part);
+    if ((await stat(part)).isDirectory()) await syncNames(part);
     if (!isInside) await rename(part, place);
     else {
       // Backwards, so that the checkpoint, without which the rest is nothing, comes last.
@@ -100,10 +101,23 @@ async function filled(path: string, fill: (part: string) => Promise<Copied>): Pr
         await rename(join(part, name), join(place, name));
       await rmdir(part);
     }
+    // Whoever is told that it is there finds it there, whatever happens to the power.
+    await syncNames(isInside ? place : dirname(place));
     return copied;
   } catch (error) {
     await rm(part, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** What is in the directory is there under its names. */
+async function syncNames(directory: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

@@ -239,7 +239,7 @@ export const options = {
   "journal.fileBytes": option(
     size(mebibyte, 4096 * mebibyte),
     "64MiB",
-    "Size of a journal file. Files are made at this size ahead of their use, and used again.",
+    "Size of a journal file. Room in it is made ahead of its use, and files are used again.",
   ),
   "journal.checkpointBytes": option(
     size(mebibyte, 65_536 * mebibyte),
@@ -250,7 +250,7 @@ export const options = {
   "cache.bytes": option(
     size(4 * mebibyte, 1024 * 1024 * mebibyte),
     "128MiB",
-    "Memory for the newest entries of all topics together. Beyond it, readers read from disk.",
+    "Memory for the newest entries of all topics together, half of memory.highWatermarkBytes at most. Beyond it, readers read from disk.",
   ),
   "memory.highWatermarkBytes": option(
     sizeOrShare(64 * mebibyte, memoryBytes()),

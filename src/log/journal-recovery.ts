@@ -210,6 +210,15 @@ class JournalReader {
 
   async read(start: number): Promise<RecoveredJournal> {
     const first = this.#files[start];
+    if (this.#files.length === 0 && this.#fromSeq > 1) {
+      const name = journalFileName({ first: this.#fromSeq, generation: 0 });
+      this.#report(
+        { name },
+        0,
+        0,
+        `there is no journal: what came behind block ${this.#fromSeq - 1} is missing, if anything did`,
+      );
+    }
     if (first !== undefined) {
       if (first.first > this.#fromSeq) {
         this.#report(first, 0, 0, `the journal begins here: ${blocks(this.#fromSeq, first.first - 1)} missing`);

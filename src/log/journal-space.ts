@@ -38,6 +38,11 @@ export class TailFile {
   readonly name: string;
   position = 0;
   readonly #file: DiskFile;
+  /**
+   * The same, for zeros alone: a system tells an error of writing back once to each opening of a file, and that one must be
+   * told to the append.
+   */
+  readonly #zeroFile: DiskFile;
   readonly #options: SpaceOptions;
   /** Up to here the file has space. */
   #allocated: number;
@@ -48,9 +53,10 @@ export class TailFile {
   #retryZerosAt = 0;
   #isClosing = false;
 
-  constructor(name: string, file: DiskFile, size: number, options: SpaceOptions) {
+  constructor(name: string, file: DiskFile, zeroFile: DiskFile, size: number, options: SpaceOptions) {
     this.name = name;
     this.#file = file;
+    this.#zeroFile = zeroFile;
     this.#allocated = size;
     this.#options = options;
   }
@@ -92,7 +98,7 @@ export class TailFile {
     const length = Math.min(step, fileBytesMax - from);
     if (length <= 0 || tail < this.#retryZerosAt) return;
     this.#zerosFrom = from;
-    this.#file.write(zerosOf(length), 0, length, from, (error) => {
+    this.#zeroFile.write(zerosOf(length), 0, length, from, (error) => {
       this.#zerosFrom = -1;
       if (error === undefined) this.#allocated = from + length;
       else this.#retryZerosAt = tail + stepBytes;
@@ -107,6 +113,7 @@ export class TailFile {
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.#zerosFrom >= 0) await new Promise<void>((resolve) => (this.#zerosDone = resolve));
+    await this.#zeroFile.close();
     await this.#file.close();
   }
 }
@@ -150,16 +157,19 @@ export class SpareFiles {
     const { aheadBytes, stepBytes, fileBytesMax } = this.#options;
     const name = this.#newName();
     const file = await this.#disk.open(name, "synced");
+    let bytes = 0;
     try {
       const length = Math.min(aheadBytes, fileBytesMax);
-      for (let at = 0; at < length && !this.#isWanted; at += stepBytes) {
-        const step = Math.min(stepBytes, length - at);
-        await writeAt(file, zerosOf(step), 0, step, at);
+      while (bytes < length && !this.#isWanted) {
+        const step = Math.min(stepBytes, length - bytes);
+        await writeAt(file, zerosOf(step), 0, step, bytes);
+        bytes += step;
       }
     } finally {
       await file.close();
-      // Half of a spare is a spare too.
-      this.#names.push(name);
+      // Half of a spare is a spare too. One without any room would only stand before those that have some.
+      if (bytes > 0) this.#names.push(name);
+      else await this.#disk.remove(name);
     }
   }
 
@@ -169,10 +179,13 @@ export class SpareFiles {
     await this.#making;
     this.#isWanted = false;
     const file = await this.#openNamed(name);
+    let zeroFile: DiskFile | undefined;
     try {
       await this.#disk.syncDirectory();
-      return new TailFile(name, file, await file.size(), this.#options);
+      zeroFile = await this.#disk.open(name, "synced");
+      return new TailFile(name, file, zeroFile, await file.size(), this.#options);
     } catch (error) {
+      await zeroFile?.close();
       await file.close();
       throw error;
     }

@@ -124,6 +124,9 @@ export class TriedSession implements Session {
   holds(lease: number): boolean {
     return this.#inner.holds(lease);
   }
+  holdsOfQueue(lease: number, multiple: boolean): boolean {
+    return this.#inner.holdsOfQueue(lease, multiple);
+  }
   countUpTo(lease: number): number {
     return this.#inner.countUpTo(lease);
   }

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
   closeSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -151,6 +152,34 @@ test("with no checkpoint that can be read the broker refuses to start, and remov
   const sentence = await refusal(scene.start());
   assert.match(sentence, /checkpoint-\d+\.ckpt/);
   assert.deepEqual(scene.files(segment), before);
+});
+
+test("a directory from which somebody took what the rest depends on is refused or reported, and nothing of it is removed", async (t) => {
+  const scene = new Scene(t);
+  await scene.fill(40, 100_000);
+  const take = (pattern: RegExp): void => {
+    for (const name of scene.files(pattern)) rmSync(join(scene.dataDir, name));
+  };
+  const kept = mkdtempSync(join(tmpdir(), "entrepot-kept-"));
+  t.after(() => rmSync(kept, { recursive: true }));
+  assert.ok(scene.files(checkpoint).length > 0 && scene.files(segment).length > 0);
+  const copy = (from: string, to: string): void => {
+    for (const name of readdirSync(from)) if (!name.startsWith("lock")) copyFileSync(join(from, name), join(to, name));
+  };
+  copy(scene.dataDir, kept);
+
+  take(checkpoint);
+  const segments = scene.files(segment);
+  assert.match(await refusal(scene.start()), /there is no checkpoint, and the journal begins at block \d+/);
+  take(/^journal-/);
+  assert.match(await refusal(scene.start()), /there are segments, such as \d+, but neither a checkpoint nor a journal/);
+  assert.deepEqual(scene.files(segment), segments);
+
+  copy(kept, scene.dataDir);
+  take(/^journal-/);
+  const broker = await scene.start();
+  assert.match(broker.log(), /there is no journal: what came behind block \d+ is missing/);
+  await broker.kill("SIGKILL");
 });
 
 test("a block of the journal that rotted is reported, and costs no more than itself", async (t) => {

@@ -110,9 +110,9 @@ export class Backups {
     // After the checkpoint was read: what it was taken at the end of is durable, and in these.
     const journal = commit.journal.extents();
     const seq = snapshot?.seq ?? 1;
-    const from = journal.findLastIndex(({ first }) => first <= seq);
-    const isWhole = from === journal.length - 1 || (from >= 0 && journal[from]!.bytes > 0);
-    if (!isWhole) throw overtaken(seq);
+    // One that nothing has been written to does not count: what is there of the block before it lies in an earlier one.
+    const from = journal.findLastIndex(({ first, bytes }) => first <= seq && bytes > 0);
+    if (from < 0 && journal.some(({ bytes }) => bytes > 0)) throw overtaken(seq);
     const files = await this.#segmentFiles(copying, snapshot?.segments ?? []);
     files.push(...journal.slice(Math.max(0, from)).filter(({ bytes }) => bytes > 0));
     if (snapshot !== undefined) {

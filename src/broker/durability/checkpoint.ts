@@ -94,10 +94,8 @@ export class Checkpointer {
     if (log.isVolatile) return this.#gathering.check();
     if (cache.bytes > settings.cacheBytes) core.evict();
     if (this.#isRunning || core.clock.elapsedMs() < this.#retryAtMs) return;
-    const isFull =
-      cache.bytes > settings.cacheBytes &&
-      core.dirty.size > 0 &&
-      cache.bytes > settings.cacheBytes + settings.checkpointBytes / 2;
+    const isOver = core.pressure.memory || cache.bytes > settings.cacheBytes + settings.checkpointBytes / 2;
+    const isFull = isOver && cache.bytes > settings.cacheBytes && core.dirty.size > 0;
     if (core.commit.journal.bytesSinceRotate > settings.checkpointBytes || isFull) this.#begin(false);
   }
 

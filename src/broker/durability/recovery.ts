@@ -42,7 +42,10 @@ export async function recover(core: Core): Promise<Recovered> {
   const { journal, damage } = await log.journalOpen(snapshot?.seq ?? 1, (block) => replay.block(block));
   report(core, damage);
   replay.release();
-  if (snapshot === undefined && damage.length === 0) await removeStraySegments(core);
+  if (snapshot === undefined) {
+    await assertNew(core, journal);
+    if (damage.length === 0) await removeStraySegments(core);
+  }
   await finish(core);
   core.isRecovering = false;
   return {
@@ -56,6 +59,23 @@ export async function recover(core: Core): Promise<Recovered> {
 
 function report(core: Core, damage: readonly Damage[]): void {
   for (const one of damage) core.logger.error("the data directory is damaged", { ...one });
+}
+
+/**
+ * Without a checkpoint the journal has all that there ever was. Where it has not, something was taken away, and what is left must
+ * not be taken for litter by a broker that thinks itself new.
+ */
+async function assertNew({ log }: Core, journal: Journal): Promise<void> {
+  const [oldest] = journal.extents();
+  const [segment] = oldest === undefined ? await log.segments.list() : [];
+  const isNew = oldest === undefined ? segment === undefined : oldest.first === 1;
+  if (isNew) return;
+  await journal.close();
+  const what =
+    oldest === undefined
+      ? `there are segments, such as ${segment}, but neither a checkpoint nor a journal`
+      : `there is no checkpoint, and the journal begins at block ${oldest.first}`;
+  throw new DamageError([{ file: oldest?.name ?? "checkpoint", position: 0, length: 0, what }]);
 }
 
 async function removeStraySegments(core: Core): Promise<void> {

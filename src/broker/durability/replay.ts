@@ -139,12 +139,17 @@ export class Replay {
     this.#group = [];
     for (const one of group) this.#apply(one);
     this.#ids.settle();
+    // What is alive of those before keeps them by itself: a start needs no more memory than that, however long the journal is.
+    if (this.#slots.size > 1) this.release(block.buffer);
   }
 
-  /** Gives up the references that kept buffers while they were replayed. */
-  release(): void {
-    for (const slot of this.#slots.values()) this.#core.cache.release(slot);
-    this.#slots.clear();
+  /** Gives up the references that kept buffers while they were replayed, but for that of `kept`. */
+  release(kept?: Buffer): void {
+    for (const [buffer, slot] of this.#slots) {
+      if (buffer === kept) continue;
+      this.#slots.delete(buffer);
+      this.#core.cache.release(slot);
+    }
   }
 
   #apply(block: JournalBlock): void {

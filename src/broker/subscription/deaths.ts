@@ -61,10 +61,18 @@ export class Deaths {
   dieUnseen(offset: number, reason: DeathReason): void {
     const subscription = this.#subscription;
     if (subscription.settings.deadLetter === undefined) return this.#dead(offset, reason);
-    // It is one with what is done beside it.
-    if (this.#core.commit.isAtomic) return subscription.withEntry(offset, () => this.die(offset, reason));
+    if (this.#core.commit.isAtomic) return this.#dieAtOnce(offset, reason);
     this.#lineUp(offset, reason);
     if (this.#line!.size === 2) this.#moveLine();
+  }
+
+  /** It is one with what is done beside it: where it would have to be read back first, it is on record as dead until then. */
+  #dieAtOnce(offset: number, reason: DeathReason): void {
+    const subscription = this.#subscription;
+    if (!subscription.settled.has(offset) && subscription.hasEntry(offset)) this.die(offset, reason);
+    // Or nowhere, as has just been seen.
+    else if (subscription.settled.has(offset)) subscription.withEntry(offset, () => undefined);
+    else this.#keep(offset, reason);
   }
 
   /** As die(), or as soon as there is room. */

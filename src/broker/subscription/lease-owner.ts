@@ -3,6 +3,8 @@ import type { ConsumerState } from "./consumer-state.ts";
 
 /** Where the messages of a session's leases go back to: a subscription, or the reader of a log. */
 export interface LeaseOwner {
+  /** What is read there stays there: it cannot be given back. */
+  readonly isLog?: true;
   /** The lease on `offset` has ended. `consumer` is undefined for what was taken with get(). */
   settle(offset: number, settlement: Settlement, consumer: ConsumerState | undefined): void;
 }

@@ -15,6 +15,7 @@ import type { LeaseOwner } from "./lease-owner.ts";
 const looksPerTurn = 4096;
 
 export class LogReader implements Wakeable, LeaseOwner, Source {
+  readonly isLog = true;
   isWoken = false;
   consumer: ConsumerState | undefined;
   readonly #partition: Partition;

@@ -32,6 +32,8 @@ const deadlineCheckMsMin = 1000;
 
 export class SessionState implements Session {
   leasedCount = 0;
+  /** Of those, delivered to consumers. */
+  #deliveredCount = 0;
   readonly consumers = new Set<ConsumerState>();
   isClosed = false;
   readonly #core: Core;
@@ -65,7 +67,7 @@ export class SessionState implements Session {
   }
 
   hasCredit(noAck: boolean): boolean {
-    return !this.#isPaused && (this.#creditLimit === 0 || noAck || this.leasedCount < this.#creditLimit);
+    return !this.#isPaused && (this.#creditLimit === 0 || noAck || this.#deliveredCount < this.#creditLimit);
   }
 
   setCreditLimit(limit: number): void {
@@ -126,7 +128,10 @@ export class SessionState implements Session {
       this.#limitMs[at] = consumer === undefined ? this.#getLeaseMs : consumer.options.leaseMs;
     }
     this.leasedCount++;
-    if (consumer !== undefined) consumer.leasedCount++;
+    if (consumer !== undefined) {
+      this.#deliveredCount++;
+      consumer.leasedCount++;
+    }
     return lease;
   }
 
@@ -137,6 +142,18 @@ export class SessionState implements Session {
 
   holdBack(lease: number, multiple: boolean): boolean {
     return (multiple && lease === 0) || this.holds(lease);
+  }
+
+  holdsOfQueue(lease: number, multiple: boolean): boolean {
+    const last = multiple && lease === 0 ? this.lastLease : lease;
+    const first = multiple ? 1 : lease;
+    for (const [one, { owner }] of this.#stragglers)
+      if (one >= first && one <= last && owner.isLog !== true) return true;
+    for (let one = Math.max(first, this.#head); one <= Math.min(last, this.lastLease); one++) {
+      const owner = this.#owners[one & this.#mask];
+      if (owner !== undefined && owner.isLog !== true) return true;
+    }
+    return false;
   }
 
   countUpTo(lease: number): number {
@@ -225,8 +242,11 @@ export class SessionState implements Session {
     if (settlement === "accept" || settlement === "reject")
       this.#core.measures.settleMs.add(this.#core.now() - grantedMs);
     this.leasedCount--;
-    if (this.#creditLimit > 0 && this.leasedCount === this.#creditLimit - 1) this.#wakeAll();
-    if (holder !== undefined) holder.leasedCount--;
+    if (holder !== undefined) {
+      holder.leasedCount--;
+      this.#deliveredCount--;
+      if (this.#creditLimit > 0 && this.#deliveredCount === this.#creditLimit - 1) this.#wakeAll();
+    }
     owner.settle(offset, settlement, holder);
   }
 

@@ -199,9 +199,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   becomeReady(offset: number): void {
     const { needsScan } = this.ready;
-    if (needsScan && !this.#look(offset, false)) {
-      return this.withEntry(offset, () => this.becomeReady(offset));
-    }
+    if (needsScan && !this.#look(offset, false)) return this.withEntry(offset, () => this.becomeReady(offset));
     this.readyCount++;
     this.counting.add(offset);
     if (needsScan) this.ready.due(offset, this.#entry.priority, this.#entry.key());
@@ -440,6 +438,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.counting.add(offset);
     this.limitLength();
     this.wake();
+  }
+
+  /** Moves #entry onto the message, if it is in memory. */
+  hasEntry(offset: number): boolean {
+    return this.#look(offset, false);
   }
 
   /** Runs `run` with #entry on the entry; what cannot be read back is gone, as what was purged by then: then `orElse`. */

@@ -5,8 +5,9 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { TestContext } from "node:test";
-import { openNodeDisk } from "./node-disk.ts";
+import { openNodeDisk, openNodeDiskToRead } from "./node-disk.ts";
 
 function newDirectory(context: TestContext): string {
   const parent = fs.mkdtempSync(path.join(os.tmpdir(), "entrepot-disk-"));
@@ -23,8 +24,8 @@ test("a directory is made, held, refused to a second owner by name, and given ba
   await (await openNodeDisk(directory)).unlock();
 });
 
-test("another process's lock holds while it lives and is taken over when it was killed", async (context) => {
-  const directory = newDirectory(context);
+/** A process that holds the directory until it is killed; `enter`: what goes before its command. Answers its pid, as it sees it. */
+async function holderOf(directory: string, enter: readonly string[] = []) {
   const module = new URL("./node-disk.ts", import.meta.url).href;
   const script = `
     const { openNodeDisk } = await import(${JSON.stringify(module)});
@@ -32,15 +33,46 @@ test("another process's lock holds while it lives and is taken over when it was 
     console.log("held");
     setInterval(() => undefined, 1000);
   `;
-  const holder = spawn(process.execPath, ["--input-type=module", "-e", script], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const [command = "", ...args] = [...enter, process.execPath, "--input-type=module", "-e", script];
+  const holder = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
   await once(holder.stdout, "data");
+  return holder;
+}
+
+test("another process's lock holds while it lives and is taken over when it was killed", async (context) => {
+  const directory = newDirectory(context);
+  const holder = await holderOf(directory);
   await assert.rejects(openNodeDisk(directory), { message: new RegExp(`in use by process ${holder.pid} `) });
   holder.kill("SIGKILL");
   await once(holder, "exit");
   await (await openNodeDisk(directory)).unlock();
 });
+
+const enterContainer = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+const isContained = spawnSync("unshare", [...enterContainer.slice(1), "true"]).status === 0;
+
+test(
+  "a process of another container, which is pid 1 as others are, holds its directory",
+  { skip: !isContained },
+  async (context) => {
+    for (const name of ["near", `far-${"away-".repeat(30)}`]) {
+      const directory = path.join(newDirectory(context), name);
+      const holder = await holderOf(directory, enterContainer);
+      await assert.rejects(openNodeDisk(directory), { message: /in use by process 1 / });
+      await assert.rejects(openNodeDiskToRead(directory), { message: /in use by process 1 / });
+      holder.kill("SIGKILL");
+      // What is in the container ends a little after the container.
+      let disk: Awaited<ReturnType<typeof openNodeDisk>> | undefined;
+      for (let tries = 0; disk === undefined; tries++) {
+        assert.ok(tries < 500);
+        await sleep(10);
+        disk = await openNodeDisk(directory).catch(() => undefined);
+      }
+      await disk.unlock();
+      assert.deepEqual(fs.readdirSync(directory), []);
+    }
+  },
+);
 
 test("the lock of a pid that came again is no lock", { skip: process.platform !== "linux" }, async (context) => {
   const directory = newDirectory(context);

@@ -6,17 +6,22 @@
  * followed by fdatasync, which Node turns into F_FULLFSYNC on macOS.
  *
  * A directory belongs to one process. A lock file says which: its pid, and, since pids come again (in a container the
- * broker is the same pid after each restart), the time at which that process started, where the system tells. A lock
- * whose owner is gone is taken over: moved aside in one step, looked at again, and only then replaced, so
+ * broker is the same pid after each restart), the time at which that process started, where the system tells; and the socket
+ * at which it listens for as long as it lives (guard.ts), which is what counts, since pids of another container are not ours. A
+ * lock whose owner is gone is taken over: moved aside in one step, looked at again, and only then replaced, so
  * that of two who try at once one wins. flock would be simpler, but Node has none.
  */
 
 import fs from "node:fs";
+import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { elapsedMs } from "../../base/clock.ts";
 import type { Disk, DiskFile } from "../log.ts";
+import { guardName, isGuarded, openGuard } from "./guard.ts";
 
 const lockName = "lock";
+/** In a lock, where there can be no guard. */
+const noGuard = "-";
 const hasReliableDsync = process.platform === "linux";
 
 export interface NodeDisk extends Disk {
@@ -27,11 +32,7 @@ export interface NodeDisk extends Disk {
 /** Creates the directory if need be and locks it. Throws if another process, or this one, holds it. */
 export async function openNodeDisk(directory: string): Promise<NodeDisk> {
   await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 });
-  await lock(directory);
-  return {
-    ...diskOf(directory),
-    unlock: () => fs.promises.rm(path.join(directory, lockName), { force: true }),
-  };
+  return { ...diskOf(directory), unlock: await lock(directory) };
 }
 
 /**
@@ -44,7 +45,7 @@ export async function openNodeDiskToRead(
   await fs.promises.access(directory);
   const refuseIfHeld = async (): Promise<void> => {
     const held = await readIfThere(path.join(directory, lockName));
-    if (held !== undefined && (await isAlive(held))) throw inUse(directory, held);
+    if (held !== undefined && (await isAlive(directory, held))) throw inUse(directory, held);
   };
   await refuseIfHeld();
   return { disk: diskOf(directory), refuseIfHeld };
@@ -62,7 +63,7 @@ function diskOf(directory: string): Disk {
       const dsync = mode === "synced" && hasReliableDsync ? O_DSYNC : 0;
       const flags = mode === "read" ? O_RDONLY : O_RDWR | O_CREAT | dsync;
       const fd = await new Promise<number>((resolve, reject) => {
-        fs.open(at(name), flags, 0o600, (error, opened) => (error ? reject(error) : resolve(opened)));
+        fs.open(at(name), flags, 0o600, (error, opened) => (error ? reject(inOurWords(error)) : resolve(opened)));
       });
       return new NodeFile(fd, mode === "synced" && dsync === 0);
     },
@@ -108,7 +109,7 @@ class NodeFile implements DiskFile {
     done: (error: Error | undefined) => void,
   ): void {
     fs.write(this.#fd, buffer, start, length, position, (error, written) => {
-      if (error) done(error);
+      if (error) done(inOurWords(error));
       // A disk that is nearly full takes a part and refuses the next call, which is where the error then comes from.
       else if (written < length) this.write(buffer, start + written, length - written, position + written, done);
       else if (this.#syncsEachWrite) this.sync(done);
@@ -127,7 +128,7 @@ class NodeFile implements DiskFile {
         done += fs.writeSync(this.#fd, buffer, start + done, length - done, position + done);
       if (this.#syncsEachWrite) fs.fdatasyncSync(this.#fd);
     } catch (error) {
-      return error as Error;
+      return inOurWords(error as NodeJS.ErrnoException);
     }
     this.#heldUpMs += (elapsedMs() - fromMs - this.#heldUpMs) / 16;
     if (this.#heldUpMs > heldUpMsMax) {
@@ -176,6 +177,12 @@ class NodeFile implements DiskFile {
   }
 }
 
+/** A quota that is used up is no room, as a full disk is, and may be enlarged. */
+function inOurWords(error: NodeJS.ErrnoException): NodeJS.ErrnoException {
+  if (error.code === "EDQUOT") error.code = "ENOSPC";
+  return error;
+}
+
 async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === "win32") return; // No such call there: names are durable by the file system's own journal.
   const handle = await fs.promises.open(directory, "r");
@@ -186,15 +193,32 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-async function lock(directory: string): Promise<void> {
+/** Answers how it is given back. */
+async function lock(directory: string): Promise<() => Promise<void>> {
+  const guard = await openGuard(directory);
   const name = path.join(directory, lockName);
-  const own = `${process.pid} ${await startOf(process.pid)}\n`;
+  try {
+    await lockAs(directory, `${process.pid} ${await startOf(process.pid)} ${guard?.name ?? noGuard}\n`);
+  } catch (error) {
+    await guard?.close();
+    throw error;
+  }
+  return async () => {
+    await fs.promises.rm(name, { force: true });
+    await guard?.close();
+  };
+}
+
+async function lockAs(directory: string, own: string): Promise<void> {
+  const name = path.join(directory, lockName);
   for (;;) {
     if (await createWith(name, own)) return;
     const held = await readIfThere(name);
     if (held === undefined) continue;
-    if (await isAlive(held)) throw inUse(directory, held);
-    const aside = `${name}-${process.pid}`;
+    if (await isAlive(directory, held)) throw inUse(directory, held);
+    const guard = guardOf(held);
+    if (guard !== undefined) await fs.promises.rm(path.join(directory, guard), { force: true });
+    const aside = `${name}-${randomUUID()}`;
     await fs.promises.rename(name, aside).catch(ignoreMissing);
     const moved = await readIfThere(aside);
     // Someone else was quicker and this is their new lock: give it back, and find it alive next time round.
@@ -211,7 +235,7 @@ function inUse(directory: string, held: string): Error {
 
 async function createWith(name: string, content: string): Promise<boolean> {
   // Written aside and linked, so that nobody ever sees a lock without its owner.
-  const draft = `${name}-draft-${process.pid}`;
+  const draft = `${name}-draft-${randomUUID()}`;
   try {
     await fs.promises.writeFile(draft, content, { mode: 0o600 });
     await fs.promises.link(draft, name);
@@ -227,7 +251,15 @@ async function createWith(name: string, content: string): Promise<boolean> {
   }
 }
 
-async function isAlive(held: string): Promise<boolean> {
+function guardOf(held: string): string | undefined {
+  const name = held.trim().split(" ")[2];
+  return name !== undefined && guardName.test(name) ? name : undefined;
+}
+
+async function isAlive(directory: string, held: string): Promise<boolean> {
+  const guard = guardOf(held);
+  const isHeld = guard === undefined ? undefined : await isGuarded(directory, guard);
+  if (isHeld !== undefined) return isHeld;
   const [pidText, start] = held.trim().split(" ");
   const pid = Number(pidText);
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;

@@ -137,7 +137,8 @@ export class Channel implements ReplyTarget, LiveChannel {
   settle(asked: Settlement): Fault | undefined {
     const { deliveryTag: tag, isMultiple } = asked;
     const settlement = asked.isAck ? "accept" : asked.isRequeue ? "fail" : "reject";
-    if (!asked.isAck && this.#readsOnlyLogs()) return this.#refuseForLogs();
+    if (!asked.isAck && this.#readsOnlyLogs() && !this.session.holdsOfQueue(tag, isMultiple))
+      return this.#refuseForLogs();
     let isKnown: boolean;
     let settled = 0;
     if (this.transaction !== undefined) {

@@ -136,7 +136,8 @@ function loginOf(address: BrokerAddress, connectionName: string, version: string
  */
 const insider: Identity = {
   name: "none",
-  tags: [],
+  // What it moves may say whose it is.
+  tags: ["impersonator"],
   version: 0,
   expiresAtMs: Infinity,
   connectionsMax: -1,

@@ -125,6 +125,20 @@ test("a message arrives to the byte: odd headers, an empty body, one of many fra
   }
 });
 
+test("what says whose it is moves within a broker, in whose name the shovel may speak", async () => {
+  const two = await TwoBrokers.open();
+  check.equal(two.set({ ...moving, "dest-uri": "amqp://" }), undefined);
+  await two.settle();
+  const client = two.here.client();
+  client.publish("in", "hers", { userId: "guest" });
+  client.publish("in", "next");
+  await two.settle();
+  const got = client.get("out");
+  check.deepEqual([got?.body, got?.properties], ["hers", { userId: "guest" }]);
+  check.deepEqual(drain(client, "out"), ["next"]);
+  check.deepEqual(two.states(), ["running"]);
+});
+
 test("nothing is settled at the source before the destination has confirmed it; what was not comes again", async () => {
   const two = await TwoBrokers.open();
   two.set(moving);

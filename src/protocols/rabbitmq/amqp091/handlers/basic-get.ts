@@ -29,6 +29,7 @@ export function get(channel: Channel, args: MethodArguments<"basic.get">): Fault
 
   queue.touch();
   connection.holdParsing();
+  let isLate = false;
   const leaseMs = consumerTimeoutMs(queue, connection.hub.settings);
   channel.session.limitGets(leaseMs, (ms) => channel.leaseTimedOut(ms, { taken: "by basic.get" }));
   channel.session.get(
@@ -40,10 +41,13 @@ export function get(channel: Channel, args: MethodArguments<"basic.get">): Fault
         if (entry === undefined) connection.send(channel.number, "basic.get-empty", { clusterId: "" });
         else writeGot(channel, queue, lease, entry, isRedelivered, Math.max(returns, failures));
       }
-      connection.resumeParsing();
+      // Whoever answers later is in the midst of something, and what comes behind may purge or delete what it speaks of.
+      if (isLate) connection.hub.broker.clock.defer(() => connection.resumeParsing());
+      else connection.resumeParsing();
     },
     subscriptionOf(queue),
   );
+  isLate = true;
   return undefined;
 }
 
