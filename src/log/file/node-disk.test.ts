@@ -33,7 +33,7 @@ async function holderOf(directory: string, enter: readonly string[] = []) {
     console.log("held");
     setInterval(() => undefined, 1000);
   `;
-  const [command = "", ...args] = [...enter, process.execPath, "--input-type=module", "-e", script];
+  const [command, ...args] = [...enter, process.execPath, "--input-type=module", "-e", script];
   const holder = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
   await once(holder.stdout, "data");
   return holder;

@@ -81,7 +81,7 @@ test("a reject in a transaction is on record with it, also of a message that is 
   let isAway = true;
   // As after an eviction: it has to be read back first, which takes until later.
   partition.look = (offset, entry) => !isAway && look(offset, entry);
-  partition.load = (_offset, _isWhole, done) => void house.clock.defer(() => done(page.base));
+  partition.load = (_offset, _isWhole, done) => house.clock.defer(() => done(page.base));
   client.send(1, "tx.select", {});
   client.publish("q", "beside", { deliveryMode: 2 });
   client.send(1, "basic.nack", { deliveryTag: tag, multiple: false, requeue: false });
