@@ -6,10 +6,10 @@
  * A favour where there is one: a file system without sockets has none, and then pids have to do.
  */
 
-import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import path from "node:path";
+import { systemRandom } from "../../base/random.ts";
 
 export const guardName = /^lock-[0-9a-f]{16}\.sock$/;
 /** What a socket's path has room for, on all systems. */
@@ -23,7 +23,7 @@ export interface Guard {
 
 /** Undefined: there can be none here. */
 export async function openGuard(directory: string): Promise<Guard | undefined> {
-  const name = `lock-${randomBytes(8).toString("hex")}.sock`;
+  const name = `lock-${systemRandom().bytes(8).toString("hex")}.sock`;
   const server = createServer((socket) => socket.destroy());
   const isOpen = await atShortPath(directory, name, (at) => listening(server, at));
   if (!isOpen) return undefined;

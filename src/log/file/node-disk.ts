@@ -13,9 +13,9 @@
  */
 
 import fs from "node:fs";
-import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { elapsedMs } from "../../base/clock.ts";
+import { systemRandom } from "../../base/random.ts";
 import type { Disk, DiskFile } from "../log.ts";
 import { guardName, isGuarded, openGuard } from "./guard.ts";
 
@@ -218,13 +218,18 @@ async function lockAs(directory: string, own: string): Promise<void> {
     if (await isAlive(directory, held)) throw inUse(directory, held);
     const guard = guardOf(held);
     if (guard !== undefined) await fs.promises.rm(path.join(directory, guard), { force: true });
-    const aside = `${name}-${randomUUID()}`;
+    const aside = `${name}-${tag()}`;
     await fs.promises.rename(name, aside).catch(ignoreMissing);
     const moved = await readIfThere(aside);
     // Someone else was quicker and this is their new lock: give it back, and find it alive next time round.
     if (moved !== undefined && moved !== held) await fs.promises.link(aside, name).catch(() => undefined);
     await fs.promises.rm(aside, { force: true });
   }
+}
+
+/** That no other process takes, in whatever container it counts its pid. */
+function tag(): string {
+  return systemRandom().bytes(8).toString("hex");
 }
 
 function inUse(directory: string, held: string): Error {
@@ -235,7 +240,7 @@ function inUse(directory: string, held: string): Error {
 
 async function createWith(name: string, content: string): Promise<boolean> {
   // Written aside and linked, so that nobody ever sees a lock without its owner.
-  const draft = `${name}-draft-${randomUUID()}`;
+  const draft = `${name}-draft-${tag()}`;
   try {
     await fs.promises.writeFile(draft, content, { mode: 0o600 });
     await fs.promises.link(draft, name);
