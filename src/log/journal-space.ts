@@ -158,6 +158,7 @@ export class SpareFiles {
     const name = this.#newName();
     const file = await this.#disk.open(name, "synced");
     let bytes = 0;
+    let hasFailed = true;
     try {
       const length = Math.min(aheadBytes, fileBytesMax);
       while (bytes < length && !this.#isWanted) {
@@ -165,11 +166,12 @@ export class SpareFiles {
         await writeAt(file, zerosOf(step), 0, step, bytes);
         bytes += step;
       }
+      hasFailed = false;
     } finally {
       await file.close();
-      // Half of a spare is a spare too. One without any room would only stand before those that have some.
-      if (bytes > 0) this.#names.push(name);
-      else await this.#disk.remove(name);
+      // Half of a spare is a spare too. One that found no room at all would only stand before those that have some.
+      if (hasFailed && bytes === 0) await this.#disk.remove(name);
+      else this.#names.push(name);
     }
   }
 
