@@ -190,7 +190,7 @@ test("a process that ends while a copy is made loses nothing but the copy", asyn
   assert.deepEqual(await bottle.drain("q"), ["a", "0", "1", "2", "3"]);
 });
 
-test("a copy that was cut short says so when it is started", async () => {
+test("a copy that was cut short is refused when it is started", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q");
   for (let i = 0; i < 3; i++) {
@@ -205,8 +205,7 @@ test("a copy that was cut short says so when it is started", async () => {
     await file(name, bytes);
   };
   await assert.rejects(until(bottle, bottle.broker.backup(sink)), /the line was cut/);
-  const restored = await restore(bottle, sink.disk);
-  assert.match(restored.logged.join(), /the data directory is damaged/);
+  await assert.rejects(restore(bottle, sink.disk), /there is no checkpoint, and the journal begins at block \d+/);
   // And it did not hold anything back for longer.
   const again = new DiskSink();
   await until(bottle, bottle.broker.backup(again));

@@ -9,7 +9,7 @@
  * nobody waits; the cost is the reading, one piece at a time, and the space of what would have gone meanwhile. A disk that
  * gets full is worth more than a copy: the copy is given up.
  *
- * The checkpoint comes last: without it, a copy that was cut short says so when it is started.
+ * The checkpoint comes last: without it, a copy that was cut short is refused when it is started.
  */
 import { assert } from "../../base/assert.ts";
 import { DamageError, type LogCopying } from "../../log/log.ts";
