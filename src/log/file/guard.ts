@@ -44,7 +44,8 @@ export function isGuarded(directory: string, name: string): Promise<boolean | un
 
 function listening(server: Server, at: string): Promise<boolean> {
   return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
+    // Also later, where it cannot accept: whoever asked has been told by the kernel that somebody listens.
+    server.on("error", () => resolve(false));
     server.listen({ path: at, exclusive: true }, () => resolve(true));
   });
 }
