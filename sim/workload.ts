@@ -438,9 +438,11 @@ export class Workload {
 function isFull(queue: ModelQueue, bodyLength: number): boolean {
   const { maxLength, maxLengthBytes, overflow } = queue.settings;
   if (overflow === "drop-head") return false;
-  const { readyCount, readyBytes } = queue.state;
+  const { readyCount, readyBytes, subscription } = queue.state;
+  const { keptCount = 0, keptBytes = 0 } = subscription?.deaths ?? {};
   return (
-    (maxLength >= 0 && readyCount + 1 > maxLength) || (maxLengthBytes >= 0 && readyBytes + bodyLength > maxLengthBytes)
+    (maxLength >= 0 && readyCount + keptCount + 1 > maxLength) ||
+    (maxLengthBytes >= 0 && readyBytes + keptBytes + bodyLength > maxLengthBytes)
   );
 }
 

@@ -20,16 +20,34 @@ export function textOfBytes(buffer: Buffer, start = 0, end = buffer.length): str
   return !text.includes("\ufffd") || isUtf8(buffer.subarray(start, end)) ? text : escaped(buffer, start, end);
 }
 
+/** Anybody may send megabytes of this: no string is made of a byte. */
 function escaped(buffer: Buffer, start: number, end: number): string {
-  let text = "";
+  // A byte is one code unit at most.
+  const units = Buffer.allocUnsafeSlow(2 * (end - start));
+  let to = 0;
   for (let at = start; at < end;) {
-    const first = buffer[at]!;
-    const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    const isValid = at + length <= end && isUtf8(buffer.subarray(at, at + length));
-    text += isValid ? buffer.toString("utf8", at, at + length) : String.fromCharCode(0xdc00 | first);
-    at += isValid ? length : 1;
+    const length = characterBytes(buffer, at, end);
+    if (length <= 1) to = units.writeUInt16LE(length === 1 ? buffer[at]! : 0xdc00 | buffer[at]!, to);
+    else to += units.write(buffer.toString("utf8", at, at + length), to, "utf16le");
+    at += Math.max(1, length);
   }
-  return text;
+  return units.toString("utf16le", 0, to);
+}
+
+/** Of the valid character that begins here; 0: none does (Unicode, table 3-7). */
+function characterBytes(buffer: Buffer, at: number, end: number): number {
+  const first = buffer[at]!;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (at + length > end) return 0;
+  const second = buffer[at + 1]!;
+  // No longer than need be, no surrogate, nothing past the last code point.
+  const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (second < least || second > most) return 0;
+  for (let i = at + 2; i < at + length; i++) if ((buffer[i]! & 0xc0) !== 0x80) return 0;
+  return length;
 }
 
 /** Whether the string stands for `buffer[start, end)`. Makes nothing of short ASCII, the usual. */

@@ -5,6 +5,9 @@
  * else is a binary search and a splice. Used where ranges are few; the delivery state of a busy subscription, where
  * they may be many, is a bitmap (`SettledSet`).
  */
+/** Fewer are added one by one. */
+const mergedFrom = 32;
+
 export class RangeSet {
   readonly starts: number[] = [];
   readonly ends: number[] = [];
@@ -40,6 +43,31 @@ export class RangeSet {
     }
     starts.splice(from, to - from, low);
     ends.splice(from, to - from, high);
+  }
+
+  /** Adds all of the others: in one pass over both where they lie among each other, however many they are. */
+  addAll(others: RangeSet): void {
+    const { starts, ends } = this;
+    const isBehind = ends.length === 0 || others.starts.length === 0 || others.starts[0]! > ends.at(-1)!;
+    if (isBehind || others.starts.length < mergedFrom) {
+      for (const [i, start] of others.starts.entries()) this.add(start, others.ends[i]!);
+      return;
+    }
+    const merged = new RangeSet();
+    let at = 0;
+    for (const [i, start] of starts.entries()) {
+      for (; at < others.starts.length && others.starts[at]! < start; at++)
+        merged.add(others.starts[at]!, others.ends[at]!);
+      merged.add(start, ends[i]!);
+    }
+    for (; at < others.starts.length; at++) merged.add(others.starts[at]!, others.ends[at]!);
+    const count = merged.starts.length;
+    starts.length = count;
+    ends.length = count;
+    for (let i = 0; i < count; i++) {
+      starts[i] = merged.starts[i]!;
+      ends[i] = merged.ends[i]!;
+    }
   }
 
   has(value: number): boolean {

@@ -385,6 +385,8 @@ export interface Namespace {
     args: Headers,
   ): "unbound" | "absent";
   bindingsFrom(source: string): Iterable<BindingView>;
+  /** Whether there are some; however many they are. */
+  hasBindingsFrom(source: string): boolean;
   bindingsTo(destination: { queue: Queue } | { exchange: string }): Iterable<BindingView>;
   /** Routes and appends. Hot: allocates nothing per message. */
   publish(publication: Publication, outcome: PublishOutcome): void;

@@ -272,3 +272,21 @@ test("behind a megabyte of what is superseded, a reader finds the whole of the b
   );
   assert.equal((await readBatches(bottle, "log")).length, 29);
 });
+
+test("a log whose batches have lost most of their messages is written anew once, and not at each checkpoint", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  const again = Array.from({ length: 9 }, (_, key) => `again${key}=${"y".repeat(200)}`);
+  for (let i = 0; i < 20; i++) append(bottle, log, `kept${i}=${"x".repeat(200)}`, ...again);
+  await bottle.settle();
+  const segments = async (): Promise<string[]> =>
+    (await bottle.disk.list()).filter((name) => name.startsWith("segment"));
+  await bottle.checkpoint();
+  const whole = await segments();
+  await bottle.advance(60_000);
+  for (let i = 0; i < 4; i++) await bottle.checkpoint();
+  const before = await segments();
+  assert.notDeepEqual(before, whole);
+  for (let i = 0; i < 4; i++) await bottle.checkpoint();
+  assert.deepEqual(await segments(), before);
+});

@@ -140,3 +140,30 @@ test("keys that retention has taken are forgotten, so many a turn", async () => 
   await bottle.settle();
   assert.deepEqual(await read(bottle, "log"), ["x"]);
 });
+
+test("what was superseded does not come back in a log that is told to compact no longer, over restarts either", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true });
+  for (const key of ["a", "b", "c", "d"]) bottle.publish("log", `old ${key}`, { key });
+  await bottle.settle();
+  await bottle.evict();
+  bottle.publish("log", "new a", { key: "a" });
+  await bottle.advance(60_000);
+  const left = ["old b", "old c", "old d", "new a"];
+  const read = async (): Promise<string[]> => {
+    const reader = bottle.consume("log", { startAt: "first" });
+    await bottle.settle();
+    reader.session.close();
+    return reader.bodies;
+  };
+  assert.deepEqual(await read(), left);
+  log.configure({ ...log.settings, retention: { ...log.settings.retention, compact: false } });
+  for (let i = 0; i < 3; i++) {
+    await bottle.restart();
+    assert.deepEqual(await read(), left);
+  }
+  bottle.publish("log", "newer a", { key: "a" });
+  await bottle.advance(60_000);
+  await bottle.crash();
+  assert.deepEqual(await read(), [...left, "newer a"]);
+});

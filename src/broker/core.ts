@@ -19,13 +19,13 @@ import type { CommitListener, DeathReason, MessageFormat, Pressure, Publication 
 import type { Definition } from "./catalog/definition.ts";
 import { NamespaceState } from "./catalog/namespace-state.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
-import { deadLetter, deadLetterRefused, replayHistory, republish } from "./dead-letter.ts";
+import { deadLetter, deadLetterRefused, republish } from "./dead-letter.ts";
 import { BlockCache } from "./durability/block-cache.ts";
 import { Committer } from "./durability/committer.ts";
 import { Eviction } from "./durability/eviction.ts";
 import { record } from "./durability/records.ts";
 import { Room } from "./durability/room.ts";
-import { EntryCursor } from "./entry.ts";
+import type { EntryCursor } from "./entry.ts";
 import { Measures } from "./measures.ts";
 import { OwnedClock } from "./owned-clock.ts";
 import { Publisher, type Refusal } from "./publisher.ts";
@@ -79,6 +79,7 @@ export interface SegmentState {
   /** Entries that are wanted, and entries that it was written with. */
   live: number;
   readonly total: number;
+  readonly runs: number;
   /** Sum of the entries' lengths: what several queues share counts for each. */
   readonly bytes: number;
   /** What it takes of the disk. */
@@ -137,7 +138,6 @@ export class Core {
   #durables: { ticket: number; run: () => void }[] = [];
   #nowMs = 0;
   #isNowFresh = false;
-  readonly #cursor = new EntryCursor();
 
   constructor(options: CoreOptions) {
     this.log = options.log;
@@ -363,10 +363,6 @@ export class Core {
 
   republish(namespace: NamespaceState, entry: EntryCursor, exchange: string): void {
     republish(this, namespace, entry, exchange);
-  }
-
-  replayHistory(history: QueueState, queue: QueueState): void {
-    replayHistory(this, history, queue, this.#cursor);
   }
 
   // ---- memory and disk

@@ -152,27 +152,3 @@ function publishedTo(entry: EntryCursor, waitedAt: Publication["exchange"]): Pub
   const name = entry.exchange();
   return name === waitedAt.name ? waitedAt : { ...waitedAt, name };
 }
-
-/** Hands the kept last messages of an exchange to a queue that was just bound. */
-export function replayHistory(core: Core, history: QueueState, queue: QueueState, cursor: EntryCursor): void {
-  const { partition, subscription } = history;
-  const { next } = partition;
-  const from = subscription!.settled.floor;
-  const step = (offset: number): void => {
-    for (let at = offset; at < next; at++) {
-      if (queue.isDeleted || history.isDeleted) return;
-      if (partition.look(at, cursor)) {
-        const p = publicationOf(
-          cursor,
-          queue.namespace.exchange(cursor.exchange()) ?? queue.namespace.exchange("")!,
-          cursor.routingKey(),
-        );
-        core.publisher.append([queue], p, { routed: 0, refused: false, ticket: 0 });
-      } else if (!subscription!.settled.has(at)) {
-        partition.load(at, false, (coveredEnd) => step(partition.firstInMemory(at, coveredEnd)));
-        return;
-      }
-    }
-  };
-  step(from);
-}

@@ -55,6 +55,8 @@ export interface MessageFormat {
   extraKeys(buffer: Buffer, headStart: number, headEnd: number): readonly string[];
   /** Queues and reasons of earlier deaths, newest first. */
   deaths(buffer: Buffer, headStart: number, headEnd: number): readonly { queue: string; reason: string }[];
+  /** Where it died first of all, if the message says so; otherwise the last of its deaths does. */
+  firstDeathQueue?(buffer: Buffer, headStart: number, headEnd: number): string | undefined;
   /** The head with this death recorded in it (and what must go with it: its ttl removed, CC dropped when the key is replaced). */
   withDeath(buffer: Buffer, headStart: number, headEnd: number, death: Death, replacesKey: boolean): Buffer;
   // What a message says to exchanges and queues that do more with it than pass it on. Asked of any message that comes to one,

@@ -1,5 +1,6 @@
 /** Back to where they came from: the messages of a dead-letter queue return to the queue in which they first died. */
 import { Slices } from "../base/slices.ts";
+import type { Entry, MessageFormat } from "./api.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
 import { isDuplicateIn } from "./catalog/remembered-ids.ts";
 import type { Core } from "./core.ts";
@@ -32,13 +33,19 @@ export async function redrive(core: Core, queue: QueueState, countMax: number): 
   return moved;
 }
 
+/** Deaths are in the order of their last time, so that one in a loop of retries is no longer where it was at first. */
+function firstDeathQueue(format: MessageFormat, { buffer, headStart, headEnd }: Entry): string | undefined {
+  return (
+    format.firstDeathQueue?.(buffer, headStart, headEnd) ?? format.deaths(buffer, headStart, headEnd).at(-1)?.queue
+  );
+}
+
 function redriveOne(core: Core, queue: QueueState, session: SessionState): Promise<"moved" | "stays" | "empty"> {
   const { namespace } = queue;
   return new Promise((resolve) => {
     session.get(queue, false, (lease, entry) => {
       if (entry === undefined) return resolve("empty");
-      const deaths = core.format(entry.format).deaths(entry.buffer, entry.headStart, entry.headEnd);
-      const target = namespace.queueByName.get(deaths.at(-1)?.queue ?? "");
+      const target = namespace.queueByName.get(firstDeathQueue(core.format(entry.format), entry) ?? "");
       if (target === undefined || target === queue) return resolve("stays");
       const p = { ...publicationOf(entry, namespace.exchange("")!, target.name), ttlMs: -1 };
       // Asked first: one that refuses may dead-letter what it is offered, to the very queue that this is about.

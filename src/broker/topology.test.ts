@@ -240,3 +240,38 @@ test("several namespaces keep their names apart", async () => {
   assert.ok(bottle.broker.namespace("other") !== undefined);
   assert.deepEqual([...bottle.broker.namespace("other")!.queues()], []);
 });
+
+test("a chain of exchanges that go with their last binding goes whole, however long it is", async () => {
+  const bottle = await Bottle.open();
+  const count = 8000;
+  for (let i = 0; i < count; i++) bottle.ns.createExchange(`e${i}`, { ...plainExchange, autoDelete: true }, {});
+  const queue = bottle.declare("q");
+  bottle.ns.bind(`e${count - 1}`, { queue }, "", {});
+  for (let i = count - 1; i > 0; i--) bottle.ns.bind(`e${i - 1}`, { exchange: `e${i}` }, "", {});
+  await bottle.settle();
+  bottle.ns.deleteQueue(queue);
+  await bottle.settle();
+  assert.equal(bottle.ns.exchange("e0"), undefined);
+  await bottle.crash();
+  assert.equal(bottle.ns.exchange(`e${count - 1}`), undefined);
+});
+
+test("a long history comes to a queue by and by, in its order, and a short one at once", async () => {
+  const bottle = await Bottle.open();
+  bottle.ns.createExchange("e", { ...plainExchange, kind: "fanout", historyLength: 3000 }, {});
+  for (let i = 0; i < 100; i++) bottle.publish("", String(i), { exchange: "e" });
+  await bottle.settle();
+  const short = bottle.declare("short");
+  bottle.ns.bind("e", { queue: short }, "", {});
+  assert.equal(short.readyCount, 100);
+  for (let i = 100; i < 3000; i++) bottle.publish("", String(i), { exchange: "e" });
+  await bottle.settle();
+  const long = bottle.declare("long");
+  bottle.ns.bind("e", { queue: long }, "", {});
+  assert.ok(long.readyCount <= 1024, `${long.readyCount} at once`);
+  await bottle.settle();
+  assert.deepEqual(
+    await bottle.drain("long"),
+    Array.from({ length: 3000 }, (_, i) => String(i)),
+  );
+});

@@ -185,6 +185,9 @@ export class TriedNamespace implements Namespace {
   bindingsFrom(source: string): Iterable<BindingView> {
     return this.#inner.bindingsFrom(source);
   }
+  hasBindingsFrom(source: string): boolean {
+    return this.#inner.hasBindingsFrom(source);
+  }
   bindingsTo(destination: Destination): Iterable<BindingView> {
     return this.#inner.bindingsTo(destination);
   }

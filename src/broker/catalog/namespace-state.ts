@@ -12,6 +12,7 @@ import type {
   QueueSettings,
 } from "../api.ts";
 import type { Core } from "../core.ts";
+import { replayHistory } from "../history.ts";
 import { LiveChannelsState } from "../live-channels.ts";
 import { Router } from "../router/router.ts";
 import type { Headers } from "../router/values.ts";
@@ -87,7 +88,20 @@ export class NamespaceState implements Namespace {
   }
 
   deleteExchange(name: string): void {
-    const exchange = must(this.exchangeByName.get(name), "the exchange exists");
+    must(this.exchangeByName.get(name), "the exchange exists");
+    this.#deleteExchanges([name]);
+  }
+
+  /** Those that are left without a binding by it go with them, in a chain of whatever length. */
+  #deleteExchanges(names: string[]): void {
+    for (let name = names.pop(); name !== undefined; name = names.pop())
+      for (const { source } of this.#deleteOne(name)) if (source !== name && this.#isUnused(source)) names.push(source);
+  }
+
+  /** Answers its bindings; none, if it has gone already. */
+  #deleteOne(name: string): readonly BindingView[] {
+    const exchange = this.exchangeByName.get(name);
+    if (exchange === undefined) return [];
     this.exchangeByName.delete(name);
     const removed = this.router.removeExchange(name);
     if (exchange.settings.durable) this.#core.define({ op: "exchange-deleted", ns: this.name, name });
@@ -95,7 +109,7 @@ export class NamespaceState implements Namespace {
     exchange.history = undefined;
     this.#leaveWaiting(name);
     this.#tellDeleted(exchange, removed);
-    for (const { source } of removed) if (source !== name) this.#deleteIfUnused(source);
+    return removed;
   }
 
   configureExchange(name: string, settings: ExchangeSettings): void {
@@ -146,7 +160,7 @@ export class NamespaceState implements Namespace {
     if (this.#isDurableBinding(exchange, destination))
       this.#core.define({ op: "bind", ...this.bindingJson(source, destination, key, args) });
     if (exchange.history !== undefined && "queue" in destination)
-      this.#core.replayHistory(exchange.history, destination.queue as QueueState);
+      replayHistory(this.#core, exchange.history, destination.queue as QueueState).catch(this.#core.fatal);
     for (const observer of this.#observers) observer.bindingCreated({ source, destination, key, args });
     return answer;
   }
@@ -158,12 +172,16 @@ export class NamespaceState implements Namespace {
     if (this.#isDurableBinding(exchange, destination))
       this.#core.define({ op: "unbind", ...this.bindingJson(source, destination, key, args) });
     this.#tellUnbound([{ source, destination, key, args }]);
-    this.#deleteIfUnused(source);
+    if (this.#isUnused(source)) this.#deleteExchanges([source]);
     return answer;
   }
 
   bindingsFrom(source: string): Iterable<BindingView> {
     return this.router.bindingsFrom(source);
+  }
+
+  hasBindingsFrom(source: string): boolean {
+    return this.router.hasBindingsFrom(source);
   }
 
   bindingsTo(destination: Destination): Iterable<BindingView> {
@@ -249,7 +267,7 @@ export class NamespaceState implements Namespace {
       this.#core.queueRemoved(partition);
     }
     if (!queue.isHidden) for (const observer of this.#observers) observer.queueDeleted(queue);
-    for (const { source } of removed) this.#deleteIfUnused(source);
+    this.#deleteExchanges(removed.map(({ source }) => source).filter((source) => this.#isUnused(source)));
   }
 
   removeExchange(name: string): void {
@@ -380,12 +398,13 @@ export class NamespaceState implements Namespace {
     return this.exchangeByName.get(destination.exchange)?.settings.durable ?? false;
   }
 
-  #deleteIfUnused(name: string): void {
+  /** It goes when nothing is bound from it any more, and nothing is. */
+  #isUnused(name: string): boolean {
     // The journal says what went. Bindings that are not in it may have kept the exchange.
-    if (this.#core.isRecovering || this.isDeleted) return;
+    if (this.#core.isRecovering || this.isDeleted) return false;
     const exchange = this.exchangeByName.get(name);
-    if (exchange?.routing === undefined || !exchange.settings.autoDelete || !exchange.hadBinding) return;
-    if (exchange.routing.bindingCount === 0) this.deleteExchange(name);
+    if (exchange?.routing === undefined || !exchange.settings.autoDelete || !exchange.hadBinding) return false;
+    return exchange.routing.bindingCount === 0;
   }
 }
 

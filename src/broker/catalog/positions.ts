@@ -14,6 +14,8 @@ import { readU48, writeText, writeU48 } from "../entry.ts";
 const textMax = 21_845;
 /** In place of an offset: the group is forgotten. */
 const forgotten = 0xffff_ffff_ffff;
+/** Of names that are remembered to be shared, UTF-16 units. */
+const sharedMax = 4 << 20;
 
 export class Positions {
   readonly byGroup = new Map<string, CommittedPosition>();
@@ -39,7 +41,7 @@ export class Positions {
       timeMs: readU48(buffer, at + 11),
       metadata: buffer.toString("utf8", groupEnd + 2, end),
     };
-    const group = buffer.toString("utf8", at + 19, groupEnd);
+    const group = shared(buffer.toString("utf8", at + 19, groupEnd));
     const positions = positionsOf(getU32(buffer, at + 1));
     if (positions !== undefined) positions.#set(group, offset === forgotten ? undefined : position);
     return end;
@@ -50,13 +52,29 @@ export class Positions {
   }
 
   fromJson(json: readonly [string, number, number, string][]): void {
-    for (const [group, offset, timeMs, metadata] of json) this.#set(group, { offset, timeMs, metadata });
+    for (const [group, offset, timeMs, metadata] of json) this.#set(shared(group), { offset, timeMs, metadata });
   }
 
   #set(group: string, position: CommittedPosition | undefined): void {
     if (position === undefined) this.byGroup.delete(group);
     else this.byGroup.set(group, position);
   }
+}
+
+const sharedNames = new Map<string, string>();
+let sharedUnits = 0;
+
+/** A name that is read back, as one string for all partitions of which the group reads, and not one for each. */
+function shared(name: string): string {
+  const known = sharedNames.get(name);
+  if (known !== undefined) return known;
+  if (sharedUnits + name.length > sharedMax) {
+    sharedNames.clear();
+    sharedUnits = 0;
+  }
+  sharedNames.set(name, name);
+  sharedUnits += name.length;
+  return name;
 }
 
 function writePosition(core: Core, queueId: number, group: string, position: CommittedPosition | undefined): void {

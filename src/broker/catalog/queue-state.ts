@@ -421,14 +421,17 @@ export class QueueState implements Queue, Wakeable {
     this.partition.destroy();
   }
 
+  /** A log that was compacted stays so, whatever its settings say by now: what is superseded must not come back. */
+  keepCompaction(): Compaction {
+    return (this.compaction ??= new Compaction(this.#core, this.partition, () => this.settings.retention));
+  }
+
   #applySettings(): void {
     const { overflow, maxLength, maxLengthBytes, dedup, retention, expiresMs } = this.settings;
     this.mayRefuse = dedup !== undefined || (overflow !== "drop-head" && (maxLength >= 0 || maxLengthBytes >= 0));
     this.isPlain = !this.mayRefuse && this.partitions.length === 1;
     applyDedup(this);
-    // A log that was compacted stays so: what is superseded must not come back.
-    if (retention.compact && this.subscription === undefined)
-      this.compaction ??= new Compaction(this.#core, this.partition, () => this.settings.retention);
+    if (retention.compact && this.subscription === undefined) this.keepCompaction();
     const { maxBytes, maxCount, maxAgeMs } = retention;
     if (maxBytes > 0 || maxCount > 0 || maxAgeMs > 0 || this.compaction !== undefined) this.partition.readers.add(this);
     else this.partition.readers.delete(this);

@@ -4,8 +4,8 @@
  * A checkpoint is taken in three steps. (1) At the seal of a block the state of everything is written down in one go, and
  * the journal begins a new file behind that block: state plus the blocks from there on is the whole truth. (2) In the
  * background, a slice at a time, every entry that lived at that moment and is in no segment yet is copied into a
- * new segment, or several (segment-series.ts); so are the survivors of segments that are mostly dead. What was settled meanwhile is left out: the journal
- * behind the snapshot says so. (3) When that is durable, the checkpoint file is written; when that is durable, journal and
+ * new segment, or several (segment-series.ts); what is left of older segments may be written anew with it (rewriting.ts). What was
+ * settled meanwhile is left out: the journal behind the snapshot says so. (3) When that is durable, the checkpoint file is written; when that is durable, journal and
  * segments that only the checkpoint *before the previous* needed go. So a damaged checkpoint has a predecessor to fall back on.
  *
  * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
@@ -23,8 +23,9 @@ import { schedulePartitionBase } from "../schedule/due-runs.ts";
 import type { DuesToWrite } from "../schedule/schedule.ts";
 import { pageEntries } from "../topic/page.ts";
 import type { Partition } from "../topic/partition.ts";
-import { type Rewritten, SegmentCopying } from "./copying.ts";
+import { SegmentCopying } from "./copying.ts";
 import { Gathering } from "./gathering.ts";
+import { type Rewritten, SegmentRewriting } from "./rewriting.ts";
 import { SegmentSeries, type WrittenSegment } from "./segment-series.ts";
 import { snapshotOf, type StoredSnapshot } from "./snapshot.ts";
 import { snapshotPieces } from "./stored-snapshot.ts";
@@ -58,12 +59,14 @@ export class Checkpointer {
   readonly #gathering: Gathering;
   readonly #slices: Slices;
   readonly #copying: SegmentCopying;
+  readonly #rewriting: SegmentRewriting;
 
   constructor(core: Core, id: number, nextSegment: number, seq: number) {
     this.#core = core;
     this.#gathering = new Gathering(core);
     this.#slices = new Slices(core.clock, sliceMs);
     this.#copying = new SegmentCopying(core, this.#slices);
+    this.#rewriting = new SegmentRewriting(core, this.#slices);
     this.#id = this.#whole = id;
     this.#nextSegment = nextSegment;
     this.#previousSeq = seq;
@@ -188,23 +191,30 @@ export class Checkpointer {
     firstSeq: number,
   ): Promise<void> {
     const core = this.#core;
-    let entries: SegmentSeries | undefined;
-    let timers: SegmentSeries | undefined;
+    const series: SegmentSeries[] = [];
+    const begin = async (): Promise<SegmentSeries> => {
+      const begun = await this.#beginSeries();
+      series.push(begun);
+      return begun;
+    };
     let isInUse = false;
     try {
-      entries = await this.#beginSeries();
-      const rewritten = await this.#copying.copy(entries, partitions);
+      const entries = await begin();
+      await this.#copying.copy(entries, partitions);
       await entries.finish();
       this.#copying.takeBack();
-      if (dues.merges.length > 0) {
-        timers = await this.#beginSeries();
-        await core.schedule.write(timers, dues, () => this.#slices.pause());
-        await timers.finish();
-      }
+      const chosen = this.#rewriting.choose();
+      const survivors = chosen.size > 0 ? await begin() : undefined;
+      const rewritten = survivors === undefined ? [] : await this.#rewriting.write(survivors, chosen);
+      await survivors?.finish();
+      const timers = dues.merges.length > 0 ? await begin() : undefined;
+      if (timers !== undefined) await core.schedule.write(timers, dues, () => this.#slices.pause());
+      await timers?.finish();
       isInUse = true;
-      const written = [...entries.written, ...(timers?.written ?? [])];
+      const written = series.flatMap((one) => one.written);
       for (const segment of written) this.#register(segment);
-      this.#adopt(entries.metas, partitions, rewritten);
+      this.#replace(rewritten, survivors?.metas ?? []);
+      this.#adopt(entries.metas, partitions);
       core.schedule.persisted(timers?.metas ?? [], dues);
       await this.#publish(snapshot, [...inUse, ...written.map(({ id }) => id)], firstSeq);
     } catch (error) {
@@ -214,10 +224,7 @@ export class Checkpointer {
         partition.abandonSnapshot();
         core.dirty.add(partition);
       }
-      if (!isInUse) {
-        await entries?.abort();
-        await timers?.abort();
-      }
+      if (!isInUse) for (const one of series) await one.abort();
       throw error;
     }
   }
@@ -230,26 +237,28 @@ export class Checkpointer {
   #register({ id, metas, bytes: fileBytes }: WrittenSegment): void {
     const total = metas.reduce((sum, meta) => sum + meta.count, 0);
     const bytes = metas.reduce((sum, meta) => sum + meta.bytes, 0);
-    this.#core.segments.set(id, { live: total, total, bytes, fileBytes });
+    this.#core.segments.set(id, { live: total, total, runs: metas.length, bytes, fileBytes });
   }
 
-  /** What was written is durable: partitions read from it from now on. */
-  #adopt(metas: readonly RunMeta[], partitions: readonly Partition[], rewritten: readonly Rewritten[]): void {
+  /** What was written anew is durable: partitions read from it from now on. */
+  #replace(rewritten: readonly Rewritten[], metas: readonly RunMeta[]): void {
     const byPartition = Map.groupBy(metas, (meta) => meta.partition);
-    for (const { partition, run } of rewritten) {
+    for (const { partition, runs } of rewritten) {
+      const { firstOffset } = runs[0]!.meta;
+      const { lastOffset } = runs.at(-1)!.meta;
       const all = byPartition.get(partition.id) ?? [];
-      const own = all.filter(
-        (meta) => meta.firstOffset >= run.meta.firstOffset && meta.lastOffset <= run.meta.lastOffset,
-      );
-      byPartition.set(
-        partition.id,
-        all.filter((meta) => !own.includes(meta)),
-      );
-      partition.runs.replace(run, own);
+      const own = all.filter((meta) => meta.firstOffset >= firstOffset && meta.lastOffset <= lastOffset);
+      partition.runs.replace(runs, own);
+      // Retention may have gone on meanwhile.
+      partition.runs.trimTo(partition.first);
     }
+  }
+
+  /** What was written for the first time is, too. */
+  #adopt(metas: readonly RunMeta[], partitions: readonly Partition[]): void {
+    const byPartition = Map.groupBy(metas, (meta) => meta.partition);
     for (const partition of partitions) {
       const own = byPartition.get(partition.id) ?? [];
-      byPartition.delete(partition.id);
       if (partition.isDeleted) {
         for (const meta of own) this.#core.segmentShrank(meta.segment, meta.count);
         continue;

@@ -7,29 +7,17 @@
  * otherwise be filled anew beneath the disk's hands.
  */
 import type { Slices } from "../../base/slices.ts";
-import { LENT_BYTES_MIN, type RunMeta, type Span } from "../../log/log.ts";
-import type { QueueState } from "../catalog/queue-state.ts";
+import { LENT_BYTES_MIN } from "../../log/log.ts";
 import type { Core } from "../core.ts";
 import { EntryCursor } from "../entry.ts";
 import { crcOfBatch } from "../topic/append-batch.ts";
 import { pageEntries } from "../topic/page.ts";
 import type { Partition } from "../topic/partition.ts";
-import type { Run } from "../topic/runs.ts";
 import type { SegmentSink } from "./segment-series.ts";
 
 /** Entries copied, and partitions looked at, in one slice of a turn. */
 const sliceEntries = 2048;
-/** A segment is written anew when less than this share of it is alive. */
-const compactBelow = 0.5;
-/** Bytes of old segments read for one checkpoint's compaction, at most. */
-const compactBytesMax = 128 << 20;
 const flushBytes = 1 << 20;
-
-/** A run of a segment that goes; its survivors were copied. */
-export interface Rewritten {
-  readonly partition: Partition;
-  readonly run: Run;
-}
 
 export class SegmentCopying {
   readonly #core: Core;
@@ -48,10 +36,10 @@ export class SegmentCopying {
   }
 
   /**
-   * Copies what lives below each partition's snapshot end, and the survivors of mostly dead segments. Buffers are lent to the
-   * builder until takeBack(), which is to follow when it is finished, or given up.
+   * Copies what lives below each partition's snapshot end. Buffers are lent to the builder until takeBack(), which is to follow
+   * when it is finished, or given up.
    */
-  async copy(builder: SegmentSink, partitions: readonly Partition[]): Promise<Rewritten[]> {
+  async copy(builder: SegmentSink, partitions: readonly Partition[]): Promise<void> {
     this.#placed.clear();
     for (const partition of partitions) {
       if (partition.isDeleted) continue;
@@ -62,7 +50,6 @@ export class SegmentCopying {
       await this.#paused();
     }
     this.#placed.clear();
-    return this.#compact(builder);
   }
 
   async #copyPartition(builder: SegmentSink, partition: Partition): Promise<void> {
@@ -141,87 +128,5 @@ export class SegmentCopying {
   takeBack(): void {
     for (const slot of this.#lentSlots) this.#core.cache.release(slot);
     this.#lentSlots.length = 0;
-  }
-
-  /** Writes the survivors of segments that are mostly dead into the new one. */
-  async #compact(builder: SegmentSink): Promise<Rewritten[]> {
-    const core = this.#core;
-    const chosen = new Set<number>();
-    const superseded = this.#supersededBytes();
-    // Those of due times are merged by the schedule.
-    const dueSegments = core.schedule.segments();
-    let budget = compactBytesMax;
-    for (const [segment, { live, total, bytes, fileBytes }] of core.segments) {
-      const supersededBytes = superseded.get(segment) ?? 0;
-      const liveBytes = (bytes * live) / total - supersededBytes;
-      // What a fan-out shares is written once for each queue here: it has to be worth it.
-      if (live <= 0 || dueSegments.has(segment) || liveBytes >= fileBytes * compactBelow) continue;
-      if (live >= total * compactBelow && supersededBytes === 0) continue;
-      if (bytes > budget && chosen.size > 0) continue;
-      budget -= bytes;
-      chosen.add(segment);
-    }
-    const rewritten: Rewritten[] = [];
-    if (chosen.size === 0) return rewritten;
-    for (const queue of core.queueById.values()) {
-      for (const run of [...queue.partition.runs.list]) {
-        if (!chosen.has(run.meta.segment)) continue;
-        await this.#rewrite(builder, queue, run, rewritten);
-      }
-    }
-    return rewritten;
-  }
-
-  /** By segment: bytes of messages that are superseded, in batches of which others are left. About. */
-  #supersededBytes(): Map<number, number> {
-    const bytesBySegment = new Map<number, number>();
-    for (const { compaction, partition } of this.#core.queueById.values()) {
-      if (compaction === undefined || partition.maxSpan === 1) continue;
-      let start = partition.first;
-      for (const { meta, live } of partition.runs.list) {
-        const end = meta.lastOffset + 1;
-        const liveShare = 1 - compaction.superseded.countIn(start, end) / Math.max(1, end - start);
-        const bytes = meta.bytes * (live / meta.count - liveShare);
-        if (bytes > 0) bytesBySegment.set(meta.segment, (bytesBySegment.get(meta.segment) ?? 0) + bytes);
-        start = end;
-      }
-    }
-    return bytesBySegment;
-  }
-
-  async #rewrite(builder: SegmentSink, queue: QueueState, run: Run, rewritten: Rewritten[]): Promise<void> {
-    const { partition } = queue;
-    builder.beginRun(partition.id);
-    let offset = run.meta.firstOffset;
-    while (offset <= run.meta.lastOffset && !partition.isDeleted) {
-      const span = await this.#read(run.meta, offset);
-      if (span.damage.length > 0) this.#core.damaged(partition, span.damage);
-      for (let i = 0; i < span.count; i++) {
-        const at = span.offsets[i]!;
-        const start = span.positions[i]!;
-        const entry = this.#cursor.set(span.buffer, start, start + span.lengths[i]!, at);
-        if (at < partition.first || partition.isGone(at, entry.count)) continue;
-        const { timestampMs } = entry;
-        const retained = partition.retained?.(entry);
-        if (retained === undefined) builder.put(at, timestampMs, span.buffer, start, start + span.lengths[i]!);
-        else {
-          builder.put(at, timestampMs, retained, 0, retained.length);
-          if (this.#slices.isOver()) await this.#slices.pause();
-        }
-      }
-      offset = span.nextOffset;
-      await this.#flushed(builder);
-      await this.#slices.pause();
-    }
-    builder.endRun();
-    rewritten.push({ partition, run });
-  }
-
-  #read(meta: RunMeta, offset: number): Promise<Span> {
-    return new Promise((resolve, reject) => {
-      this.#core.log.segments.read(meta, offset, 1 << 20, 8192, (error, span) =>
-        span === undefined ? reject(error ?? new Error("no span")) : resolve(span),
-      );
-    });
   }
 }

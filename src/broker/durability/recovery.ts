@@ -99,9 +99,8 @@ async function restoreSnapshot(core: Core, snapshot: StoredSnapshot): Promise<vo
       const fleeting = RangeSet.fromList(one.fleeting);
       fleeting.starts.forEach((start, i) => subscription.settled.addRange(start, fleeting.ends[i]!));
     }
-    if (one.superseded !== undefined && queue.compaction !== undefined) {
-      queue.compaction.superseded = SettledSet.fromJson(one.superseded);
-    }
+    if (one.superseded !== undefined && subscription === undefined)
+      queue.keepCompaction().superseded = SettledSet.fromJson(one.superseded);
     for (const [id, named] of one.named ?? []) {
       const subscription = core.subscriptionById.get(id);
       if (subscription !== undefined) restoreSubscription(subscription, named);
@@ -126,19 +125,20 @@ async function restoreSegments(core: Core, snapshot: StoredSnapshot): Promise<vo
   for (const id of await core.log.segments.list()) {
     if (named.has(id)) continue;
     if (id >= snapshot.nextSegment) await core.log.segments.remove(id);
-    else core.segments.set(id, { live: 0, total: 0, bytes: 0, fileBytes: 0 });
+    else core.segments.set(id, { live: 0, total: 0, runs: 0, bytes: 0, fileBytes: 0 });
   }
   for (const id of snapshot.segments) {
     try {
       const { runs, bytes: fileBytes, damage } = await core.log.segments.open(id);
       report(core, damage);
       const total = runs.reduce((sum, run) => sum + run.count, 0);
-      core.segments.set(id, { live: total, total, bytes: runs.reduce((sum, run) => sum + run.bytes, 0), fileBytes });
+      const bytes = runs.reduce((sum, run) => sum + run.bytes, 0);
+      core.segments.set(id, { live: total, total, runs: runs.length, bytes, fileBytes });
       for (const run of runs) restoreRun(core, run);
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
       report(core, error.damage);
-      core.segments.set(id, { live: 1, total: 1, bytes: 0, fileBytes: 0 });
+      core.segments.set(id, { live: 1, total: 1, runs: 1, bytes: 0, fileBytes: 0 });
     }
   }
 }
@@ -151,11 +151,8 @@ function restoreRun(core: Core, meta: RunMeta): void {
   const { firstOffset, lastOffset, count } = meta;
   const live = partition.runs.unsettledIn(firstOffset, lastOffset + 1) ?? (lastOffset < partition.first ? 0 : count);
   if (live <= 0) return core.segmentShrank(meta.segment, count);
-  // A run that was written anew and its original can both be named; the one that comes later has what lives.
-  const twin = partition.runs.list.find(
-    (run) => run.meta.firstOffset <= lastOffset && run.meta.lastOffset >= firstOffset,
-  );
-  if (twin !== undefined) partition.runs.forget(twin);
+  // A run that was written anew and those that it was made of can all be named; the one that comes later has what lives.
+  for (const original of partition.runs.overlapping(firstOffset, lastOffset + 1)) partition.runs.forget(original);
   partition.runs.add(meta, live);
 }
 

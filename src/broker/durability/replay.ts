@@ -2,6 +2,7 @@
 import { getU16, getU32 } from "../../base/bytes.ts";
 import type { JournalBlock } from "../../log/log.ts";
 import { headersFromJson, type Definition } from "../catalog/definition.ts";
+import type { ExchangeState } from "../catalog/exchange-state.ts";
 import { Positions } from "../catalog/positions.ts";
 import { addNamedSubscription, configureOne, removeNamedSubscription } from "../catalog/named-subscriptions.ts";
 import type { Subscription } from "../subscription/subscription.ts";
@@ -122,6 +123,8 @@ export class Replay {
   readonly #slots = new Map<Buffer, number>();
   readonly #ids = new ReplayedIds();
   #group: JournalBlock[] = [];
+  /** Since the last change of definitions. */
+  #exchangeById: Map<number, ExchangeState> | undefined;
 
   constructor(core: Core) {
     this.#core = core;
@@ -172,6 +175,7 @@ export class Replay {
         at += 11;
       } else if (kind === record.define) {
         const length = getU32(buffer, at + 1);
+        this.#exchangeById = undefined;
         applyDefinition(this.#core, JSON.parse(buffer.toString("utf8", at + 5, at + 5 + length)) as Definition);
         at += 5 + length;
       } else if (kind === record.dedup) at = this.#dedup(buffer, at);
@@ -266,13 +270,17 @@ export class Replay {
     const seenAt = readU48(buffer, at + 5);
     const queue = this.#queue(owner);
     if (queue !== undefined) this.#ids.note(queue, id, seenAt);
-    else {
-      for (const namespace of this.#core.namespaceByName.values()) {
-        for (const exchange of namespace.exchangeByName.values())
-          if (exchange.id === owner) exchange.dedup?.add(id, seenAt);
-      }
-    }
+    else this.#exchange(owner)?.dedup?.add(id, seenAt);
     return at + 13 + length;
+  }
+
+  #exchange(id: number): ExchangeState | undefined {
+    if (this.#exchangeById === undefined) {
+      this.#exchangeById = new Map();
+      for (const namespace of this.#core.namespaceByName.values())
+        for (const exchange of namespace.exchangeByName.values()) this.#exchangeById.set(exchange.id, exchange);
+    }
+    return this.#exchangeById.get(id);
   }
 
   #slot(buffer: Buffer): number {

@@ -163,6 +163,11 @@ export class Router<Q extends Named> implements AlternateWatcher<Q> {
     return exchange === undefined ? [] : Array.from(exchange.edgeByIdentity.values(), viewOf);
   }
 
+  hasBindingsFrom(name: string): boolean {
+    const exchange = this.#exchangeByName.get(name);
+    return exchange !== undefined && exchange.edgeByIdentity.size > 0;
+  }
+
   /** The bindings that lead to a queue or an exchange, oldest first. */
   bindingsTo(destination: Destination<Q>): BindingView<Q>[] {
     const target =

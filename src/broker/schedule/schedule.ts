@@ -81,6 +81,8 @@ export interface ScheduleContext {
 export class Schedule {
   readonly #context: ScheduleContext;
   readonly #timelines = new Map<number, Timeline>();
+  /** Of them, those in which something waits, or did when they were last looked at: few, however many queues there are. */
+  readonly #busy = new Set<Timeline>();
   #timer: TimerHandle | undefined;
   /** Nothing fires while the journal is replayed. */
   #isStarted = false;
@@ -108,17 +110,22 @@ export class Schedule {
     if (timeline === undefined) return;
     for (const run of timeline.runs) this.#context.segmentShrank(run.meta.segment, leftIn(run));
     this.#timelines.delete(id);
+    this.#busy.delete(timeline);
   }
 
   /** A message published for later. */
   add(dueMs: number, id: number, offset: number): void {
-    this.#timelines.get(id)!.fresh.push(dueMs, offset);
+    const timeline = this.#timelines.get(id)!;
+    timeline.fresh.push(dueMs, offset);
+    this.#busy.add(timeline);
     this.#armFor(dueMs);
   }
 
   /** A message that came back and is to wait. */
   addRetry(dueMs: number, id: number, offset: number): void {
-    this.#timelines.get(id)!.retries.push(dueMs, offset);
+    const timeline = this.#timelines.get(id)!;
+    timeline.retries.push(dueMs, offset);
+    this.#busy.add(timeline);
     this.#armFor(dueMs);
   }
 
@@ -274,6 +281,7 @@ export class Schedule {
       isLoading: false,
     };
     timeline.runs.push(run);
+    this.#busy.add(timeline);
     this.#fill(timeline, run);
   }
 
@@ -334,7 +342,7 @@ export class Schedule {
     const nowMs = this.#context.now();
     let nextMs = Infinity;
     let fires = 0;
-    for (const timeline of this.#timelines.values()) {
+    for (const timeline of this.#busy) {
       const { retries } = timeline;
       for (; retries.peekKey() <= nowMs && fires < firesPerTurn; fires++) this.#fireRetry(timeline);
       let dueMs = this.#nextDue(timeline);
@@ -346,6 +354,7 @@ export class Schedule {
         }
       }
       nextMs = Math.min(nextMs, retries.peekKey(), dueMs);
+      if (isIdle(timeline)) this.#busy.delete(timeline);
     }
     if (nextMs !== Infinity) this.#armFor(nextMs);
   }
@@ -386,6 +395,10 @@ export class Schedule {
     timeline.firedOffset = offset;
     timeline.target.due(offset);
   }
+}
+
+function isIdle({ fresh, writing, retries, runs }: Timeline): boolean {
+  return fresh.size === 0 && (writing === undefined || writing.size === 0) && retries.size === 0 && runs.length === 0;
 }
 
 /** Pairs that have not fired. */

@@ -38,6 +38,9 @@ export class Deaths {
   readonly #subscription: Subscription;
   /** Of the subscription: withEntry() and die() find the message there. */
   readonly #entry: EntryCursor;
+  /** The dead that their target refused, and that stay here until it takes them; and their bytes, as far as they are known. */
+  keptCount = 0;
+  keptBytes = 0;
   /** The dead that were refused, in the order in which they are offered again. Few queues ever have some. */
   #refused: OffsetHeap | undefined;
   /** Those that the round at hand was refused. */
@@ -118,6 +121,7 @@ export class Deaths {
 
   /** Recovery: one that was refused before. */
   restore(offset: number): void {
+    this.keptCount++;
     this.#noteRefused(0, offset);
     this.#arm();
   }
@@ -187,6 +191,8 @@ export class Deaths {
     staysDead(known, reason);
     attempts.set(offset, known);
     this.#subscription.scheduledCount++;
+    this.keptCount++;
+    this.keptBytes += Math.max(0, partition.bodyLength(offset));
     if (partition.isDurable) journal.recordDied(offset, reason);
     this.#putBack(offset);
     this.#arm();
@@ -244,7 +250,7 @@ export class Deaths {
     };
     const passOver = (): void => {
       // Nowhere to be found; a purge would have forgotten it, and counted anew.
-      if (subscription.attempts.get(offset)?.death !== undefined) subscription.scheduledCount--;
+      if (subscription.attempts.get(offset)?.death !== undefined) this.#noLongerKept(0);
       goOn();
     };
     subscription.withEntry(offset, offer, passOver);
@@ -255,8 +261,20 @@ export class Deaths {
   #offerOne(offset: number, reason: DeathReason): void {
     const subscription = this.#subscription;
     if (!this.#core.deadLetter(subscription, this.#entry, reason)) return void this.#again.push(offset);
-    subscription.scheduledCount--;
+    this.#noLongerKept(this.#entry.bodyEnd - this.#entry.bodyStart);
     this.#dead(offset, reason);
+  }
+
+  #noLongerKept(bytes: number): void {
+    this.#subscription.scheduledCount--;
+    this.keptCount--;
+    this.keptBytes = this.keptCount === 0 ? 0 : Math.max(0, this.keptBytes - bytes);
+  }
+
+  /** The queue was purged, and all of them with it. */
+  purged(): void {
+    this.keptCount = 0;
+    this.keptBytes = 0;
   }
 
   #endRound(): false {

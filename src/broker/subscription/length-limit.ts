@@ -57,6 +57,25 @@ export class LengthLimit {
     this.#subscription = subscription;
   }
 
+  /** There are too many; but a consumer that waits takes the messages that become visible before any of them are. */
+  exceeded(): void {
+    const { partition, isAwaited } = this.#subscription;
+    if (partition.next === partition.visibleEnd || !isAwaited) this.enforce();
+    else this.isWaiting = true;
+  }
+
+  /** Who waits has what can be had. */
+  dispatched(): void {
+    if (this.isWaiting && !this.#isAllOnItsWay) this.enforce();
+  }
+
+  /** All that there is has yet to become visible, or to be announced, and somebody waits for it. */
+  get #isAllOnItsWay(): boolean {
+    const { partition, horizon, readyCount, isAwaited, deaths } = this.#subscription;
+    const onItsWay = partition.next - Math.min(partition.visibleEnd, horizon);
+    return onItsWay > 0 && readyCount <= onItsWay && isAwaited && !deaths.isLineLong;
+  }
+
   enforce(): void {
     this.isWaiting = this.#core.isRecovering || this.#subscription.isBuilding;
     if (this.#subscription.settings.overflow !== "drop-head" || this.isWaiting) return;
@@ -98,14 +117,17 @@ export class LengthLimit {
     });
   }
 
-  /** A queue that refuses has no room for so many more. What may yet be committed takes its place already. */
+  /**
+   * A queue that refuses has no room for so many more. What may yet be committed takes its place already, and the dead whose
+   * target is full still take theirs, as in RabbitMQ: or they would gather here without a bound.
+   */
   refuses(count: number, bodyBytes: number): boolean {
-    const { readyCount, readyBytes, undecided, settings } = this.#subscription;
+    const { readyCount, readyBytes, undecided, deaths, settings } = this.#subscription;
     const { maxLength, maxLengthBytes, overflow } = settings;
     if (overflow === "drop-head") return false;
     const isFull =
-      (maxLength >= 0 && readyCount + undecided.count + count > maxLength) ||
-      (maxLengthBytes >= 0 && readyBytes + undecided.bytes + bodyBytes > maxLengthBytes);
+      (maxLength >= 0 && readyCount + undecided.count + deaths.keptCount + count > maxLength) ||
+      (maxLengthBytes >= 0 && readyBytes + undecided.bytes + deaths.keptBytes + bodyBytes > maxLengthBytes);
     if (isFull) this.#tell("a queue is at its length limit and refuses messages");
     return isFull;
   }

@@ -11,8 +11,9 @@ import type { Partition, Wakeable } from "../topic/partition.ts";
 import type { ConsumerState, Source } from "./consumer-state.ts";
 import type { LeaseOwner } from "./lease-owner.ts";
 
-/** Entries that one turn looks at, at most. */
+/** Entries that one turn looks at, at most. One with so many bytes that a filter may have to read counts for one more. */
 const looksPerTurn = 4096;
+const filteredBytesPerLook = 64;
 
 export class LogReader implements Wakeable, LeaseOwner, Source {
   readonly isLog = true;
@@ -60,13 +61,14 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
     const partition = this.#partition;
     if (this.#position < 0) return;
     if (this.#position < partition.first) this.#position = partition.first;
-    for (let looks = 0; this.consumer !== undefined && this.#position < partition.stableEnd; looks++) {
+    let looks = 0;
+    for (; this.consumer !== undefined && this.#position < partition.stableEnd; looks++) {
       if (!this.consumer.hasCredit) {
         this.consumer.isStarved = true;
         return;
       }
       // A filter that lets little through must not keep the others waiting for a whole log.
-      if (looks === looksPerTurn) return this.wake();
+      if (looks >= looksPerTurn) return this.wake();
       const { unpacked } = this.#core;
       const isKnown = unpacked.lookAgain(partition, this.#position, this.#entry);
       if (!isKnown && !partition.look(this.#position, this.#entry)) {
@@ -79,7 +81,10 @@ export class LogReader implements Wakeable, LeaseOwner, Source {
       if (offset < 0) continue;
       const { options, session, receiver } = this.consumer;
       if (partition.transactions?.isAborted(offset) === true) continue;
-      if (options.filter !== undefined && !options.filter(this.#entry)) continue;
+      if (options.filter !== undefined) {
+        looks += (this.#entry.headEnd - this.#entry.headStart) / filteredBytesPerLook;
+        if (!options.filter(this.#entry)) continue;
+      }
       const lease = session.grant(options.noAck ? undefined : this, offset, this.consumer.holder);
       this.#counters.handed(options.noAck, false);
       receiver.deliver(lease, this.#entry, false, 0, 0);

@@ -77,7 +77,7 @@ export class ReadyBytes {
       // Nowhere, or gone from memory again: it counts for nothing.
       if (subscription.isDeleted || bytes < 0 || !this.#takeUncounted(offset)) return;
       subscription.readyBytes += bytes;
-      subscription.limitLength();
+      subscription.lengthLimit.exceeded();
     });
   }
 }

@@ -64,7 +64,9 @@ export class SubscriptionJournal {
     const { partition, consumerCount, horizon, settled, leasedCount } = this.#subscription;
     const { next } = partition;
     if (consumerCount === 0 || horizon === Infinity) return;
-    if (next - settled.floor - leasedCount <= 4 * horizonStep) this.#want(next);
+    // However old the oldest is that somebody holds: what was settled behind it is not in between.
+    const unsettled = next - settled.floor - settled.above;
+    if (unsettled - leasedCount <= 4 * horizonStep) this.#want(next);
   }
 
   /** The message at `offset` is the next to be delivered. */

@@ -50,7 +50,8 @@ export function restoreSettled(subscription: Subscription, start: number, count:
   if (!subscription.settings.retention.untilSettled) {
     // Of a log. Batches that have no messages are settled whole, and may span any number of offsets.
     settled.addRange(start, start + count);
-    for (const offset of attempts.keys()) if (offset >= start && offset < start + count) attempts.delete(offset);
+    if (count <= attempts.size) for (let offset = start; offset < start + count; offset++) attempts.delete(offset);
+    else for (const offset of attempts.keys()) if (offset >= start && offset < start + count) attempts.delete(offset);
   } else {
     for (let offset = start; offset < start + count; offset++) {
       if (!settled.add(offset)) continue;

@@ -119,6 +119,11 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     return this.#consumers.all.length;
   }
 
+  /** A consumer has room. */
+  get isAwaited(): boolean {
+    return this.#consumers.next() !== undefined;
+  }
+
   get consumers(): readonly ConsumerState[] {
     return this.#consumers.all;
   }
@@ -161,15 +166,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.readyBytes += bodyLength;
     const { maxLength, maxLengthBytes } = this.settings;
     if ((maxLength >= 0 && this.readyCount > maxLength) || (maxLengthBytes >= 0 && this.readyBytes > maxLengthBytes)) {
-      this.limitLength();
+      this.lengthLimit.exceeded();
     }
-  }
-
-  /** Drops what is too many; but a consumer that waits takes the messages that become visible before any are too many. */
-  limitLength(): void {
-    const { next, visibleEnd } = this.partition;
-    if (next === visibleEnd || this.#consumers.next() === undefined) this.lengthLimit.enforce();
-    else this.lengthLimit.isWaiting = true;
   }
 
   /** Of the schedule: what leaves when its time has come waits for room. */
@@ -204,6 +202,8 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.counting.add(offset);
     if (needsScan) this.ready.due(offset, this.#entry.priority, this.#entry.key());
     else if (!this.ready.isAhead(offset)) this.ready.due(offset, 0, undefined);
+    // A consumer that waits gets it before it is one too many.
+    this.lengthLimit.isWaiting = true;
     this.wake();
   }
 
@@ -273,7 +273,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
       this.#hand(offset, consumer);
     }
     this.#isDispatching = false;
-    if (this.lengthLimit.isWaiting) this.lengthLimit.enforce();
+    this.lengthLimit.dispatched();
     // What waits for its delay begins to live when it has arrived where it is to.
     if (this.mayExpire && this.departures === undefined) this.#expiry.run();
   }
@@ -436,7 +436,7 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
     this.ready.giveBack(offset);
     this.readyCount++;
     this.counting.add(offset);
-    this.limitLength();
+    this.lengthLimit.exceeded();
     this.wake();
   }
 
@@ -494,6 +494,6 @@ export class Subscription implements Wakeable, LeaseOwner, Source {
 
   /** Drops what is ready and what is scheduled; what is leased stays. Answers how many were ready. */
   purge(): number {
-    return purge(this, this.undecided.addTo(this.#core.leasedOf(this)));
+    return purge(this, () => this.undecided.addTo(this.#core.leasedOf(this)));
   }
 }

@@ -95,6 +95,7 @@ export class Compaction {
       giveBack: (bytes: number): void => void (core.compactionEndBytes -= bytes),
     };
     this.#passing = new Passing(roomOfKeys, roomOfEnds);
+    partition.runs.keptIn = (start, end): number => this.liveIn(start, end);
     partition.goneEnd = (offset): number => this.superseded.endFrom(offset);
     partition.isGone = (offset, count): boolean => this.superseded.hasAll(offset - count + 1, offset + 1);
     partition.retained = (entry): Buffer | undefined => this.#retained(entry);

@@ -246,7 +246,7 @@ export class Producing {
     this.transactions.decided(ended);
     if (isCommitted && subscription !== undefined) {
       forEachOffset(ended, (offset) => subscription.undecided.commit(offset));
-      subscription.limitLength();
+      subscription.lengthLimit.exceeded();
       subscription.wake();
     }
     partition.makeStable();

@@ -79,10 +79,40 @@ test("of a queue all that is not settled lives, be it in the segment or not, and
 test("of a log what was lost when a run was written anew lives on until it is taken off", () => {
   const { runs, lost } = begin();
   runs.addAll([metaOf(1, 0, 10)], 4);
-  runs.replace(runs.list[0]!, [{ ...metaOf(2, 1, 9), count: 5 }]);
+  runs.replace([runs.list[0]!], [{ ...metaOf(2, 1, 9), count: 5 }]);
   assert.deepEqual([runs.list[0]!.live, lost.get(1), lost.get(2)], [6, 10, -1]);
   for (let offset = 1; offset < 6; offset++) runs.removeAt(offset);
   assert.equal(runs.list.length, 1);
   for (let offset = 6; offset < 10; offset++) runs.removeAt(offset);
   assert.deepEqual([runs.list, lost.get(2)], [[], 5]);
+});
+
+test("several runs become one, of which lives what lived in those that are still there", () => {
+  const { runs, lost } = begin();
+  for (const segment of [1, 2, 3, 4]) runs.addAll([metaOf(segment, segment * 10, 10)], 0);
+  const merged = runs.list.slice(0, 3);
+  runs.trimTo(20);
+  runs.removeAt(25);
+  runs.replace(merged, [metaOf(5, 10, 30)]);
+  assert.deepEqual(
+    runs.list.map(({ meta, live }) => [meta.segment, meta.firstOffset, live]),
+    [
+      [5, 10, 19],
+      [4, 40, 10],
+    ],
+  );
+  assert.deepEqual(
+    [...lost].sort(([a], [b]) => a - b),
+    [
+      [1, 10],
+      [2, 10],
+      [3, 10],
+      [5, 11],
+    ],
+  );
+  assert.equal(runs.bytes, 400);
+  runs.trimTo(45);
+  assert.equal(runs.bytes, 100);
+  runs.clear();
+  assert.equal(runs.bytes, 0);
 });

@@ -12,8 +12,10 @@ import type { RunMeta } from "../../log/log.ts";
 
 /** A run and how much in it is still alive, perhaps more than the segment has. */
 export interface Run {
-  meta: RunMeta;
+  readonly meta: RunMeta;
   live: number;
+  /** Of a compacted log: offsets of it that were not superseded when this process wrote the run; undefined: it did not. */
+  readonly kept: number | undefined;
 }
 
 export class Runs {
@@ -21,6 +23,10 @@ export class Runs {
   readonly list: Run[] = [];
   /** Of a queue: how many offsets of [start, end) are not settled. Undefined: a log. */
   unsettledIn: (start: number, end: number) => number | undefined = () => undefined;
+  /** Of a compacted log: how many offsets of [start, end) are not superseded. */
+  keptIn: (start: number, end: number) => number | undefined = () => undefined;
+  /** Of all entries, those that do not live any more too. */
+  bytes = 0;
   readonly #segmentShrank: (segment: number, entries: number) => void;
 
   /** `segmentShrank`: a segment holds less, it may be due for removal. */
@@ -28,18 +34,14 @@ export class Runs {
     this.#segmentShrank = segmentShrank;
   }
 
-  /** Of all entries, those that do not live any more too. */
-  get bytes(): number {
-    return this.list.reduce((sum, run) => sum + run.meta.bytes, 0);
-  }
-
   /** Adds a run in its place, unless nothing of it lives: nothing would ever take that off the list. */
-  add(meta: RunMeta, live: number): void {
+  add(meta: RunMeta, live: number, kept?: number): void {
     if (live <= 0) return this.#segmentShrank(meta.segment, meta.count);
     const { list } = this;
     let at = list.length;
     while (at > 0 && list[at - 1]!.meta.firstOffset > meta.firstOffset) at--;
-    list.splice(at, 0, { meta, live });
+    list.splice(at, 0, { meta, live, kept });
+    this.bytes += meta.bytes;
     if (live !== meta.count) this.#segmentShrank(meta.segment, meta.count - live);
   }
 
@@ -51,23 +53,27 @@ export class Runs {
   addAll(metas: readonly RunMeta[], removed: number): void {
     const count = countOf(metas);
     const gone = metas.length === 1 || removed < 0 || removed >= count ? removed : 0;
-    for (const meta of metas)
-      this.add(
-        meta,
-        this.unsettledIn(meta.firstOffset, meta.lastOffset + 1) ?? meta.count - Math.min(gone, meta.count),
-      );
+    for (const meta of metas) {
+      const [start, end] = [meta.firstOffset, meta.lastOffset + 1];
+      const live = this.unsettledIn(start, end) ?? meta.count - Math.min(gone, meta.count);
+      this.add(meta, live, this.keptIn(start, end));
+    }
   }
 
-  /** `metas` take the place of `run`, which was written anew without what had gone, or could not be read. */
-  replace(run: Run, metas: readonly RunMeta[]): void {
-    const at = this.list.indexOf(run);
-    if (at < 0) {
+  /** `metas` take the place of `runs`, which were written anew without what had gone, or could not be read. */
+  replace(runs: readonly Run[], metas: readonly RunMeta[]): void {
+    const left = runs.filter((run) => this.list.includes(run));
+    if (left.length === 0) {
       for (const meta of metas) this.#segmentShrank(meta.segment, meta.count);
       return;
     }
-    this.list.splice(at, 1);
-    this.#segmentShrank(run.meta.segment, run.live);
-    this.addAll(metas, countOf(metas) - run.live);
+    let live = 0;
+    for (const run of left) {
+      live += run.live;
+      this.#takeOff(run);
+      this.#segmentShrank(run.meta.segment, run.live);
+    }
+    this.addAll(metas, countOf(metas) - live);
   }
 
   /** First run that ends at or behind `offset`. */
@@ -87,14 +93,22 @@ export class Runs {
   timestampNear(offset: number): number | undefined {
     const run = this.at(offset);
     if (run === undefined) return undefined;
-    const { firstOffset, firstTimestamp, fences, fenceTimestamps } = run.meta;
+    const { firstOffset, lastOffset, firstTimestamp, fences, fenceTimestamps } = run.meta;
     if (offset <= firstOffset) return firstTimestamp;
-    return fenceTimestamps[
-      Math.max(
-        0,
-        fences.findLastIndex((fence) => fence <= offset),
-      )
-    ];
+    // Of a page the greatest is known, and it may be of months: it is told as if it had grown evenly.
+    const page = fences.findLastIndex((fence) => fence <= offset);
+    const [from, end] = [fences[page]!, fences[page + 1] ?? lastOffset + 1];
+    const fromMs = page === 0 ? firstTimestamp : fenceTimestamps[page - 1]!;
+    return Math.round(fromMs + ((fenceTimestamps[page]! - fromMs) * (offset - from)) / (end - from));
+  }
+
+  /** Those that have offsets of [start, end). */
+  overlapping(start: number, end: number): Run[] {
+    const first = this.at(start);
+    const from = first === undefined ? this.list.length : this.list.indexOf(first);
+    const found: Run[] = [];
+    for (let i = from; i < this.list.length && this.list[i]!.meta.firstOffset < end; i++) found.push(this.list[i]!);
+    return found;
   }
 
   /** The entry at this offset does not live any more. */
@@ -131,18 +145,19 @@ export class Runs {
 
   /** Whole runs that end below `first` go. */
   trimTo(first: number): void {
-    while (this.list.length > 0 && this.list[0]!.meta.lastOffset < first) this.#drop(this.list.shift()!);
+    while (this.list.length > 0 && this.list[0]!.meta.lastOffset < first) this.forget(this.list[0]!);
   }
 
-  /** Another run has taken the place of this one. */
+  /** Another run has taken the place of this one, or nothing of it is wanted. */
   forget(run: Run): void {
-    this.list.splice(this.list.indexOf(run), 1);
+    this.#takeOff(run);
     this.#drop(run);
   }
 
   clear(): void {
     for (const run of this.list) this.#drop(run);
     this.list.length = 0;
+    this.bytes = 0;
   }
 
   #unsettledOf(start: number, end: number): number {
@@ -154,7 +169,12 @@ export class Runs {
     const taken = Math.min(entries, run.live);
     run.live -= taken;
     this.#segmentShrank(run.meta.segment, taken);
-    if (run.live <= 0) this.list.splice(this.list.indexOf(run), 1);
+    if (run.live <= 0) this.#takeOff(run);
+  }
+
+  #takeOff(run: Run): void {
+    this.list.splice(this.list.indexOf(run), 1);
+    this.bytes -= run.meta.bytes;
   }
 
   #drop(run: Run): void {

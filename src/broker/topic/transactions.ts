@@ -95,7 +95,7 @@ export class Transactions {
     while (at > 0 && this.#aborted[at - 1]!.firstOffset > firstOffset) at--;
     this.#aborted.splice(at, 0, { producerId, firstOffset, lastOffset });
     this.#countLasts(at);
-    for (const [i, start] of ranges.starts.entries()) this.#abortedRanges.add(start, ranges.ends[i]!);
+    this.#abortedRanges.addAll(ranges);
   }
 
   /** Its end is durable. */
@@ -121,9 +121,7 @@ export class Transactions {
   /** Ranges of offsets that are undecided. */
   undecidedRanges(): RangeSet {
     const all = new RangeSet();
-    for (const { ranges } of this.#undecided.values()) {
-      for (const [i, start] of ranges.starts.entries()) all.add(start, ranges.ends[i]!);
-    }
+    for (const { ranges } of this.#undecided.values()) all.addAll(ranges);
     return all;
   }
 
