@@ -119,6 +119,37 @@ test("dead messages go back to where they died", async (t) => {
   assert.equal((await house.ask<unknown[]>("POST", "/queues/%2F/morgue/get", look)).json.length, 1);
 });
 
+test("what went round a loop of retries goes back to where it died first of all", async (t) => {
+  const house = await open(t);
+  for (const name of ["work", "wait"]) await house.ask("PUT", `/queues/%2F/${name}`, { durable: true });
+  const deaths = [
+    { queue: "work", reason: "rejected", count: 2 },
+    { queue: "wait", reason: "expired", count: 1 },
+  ];
+  const properties = { headers: { "x-death": deaths, "x-first-death-queue": "work" } };
+  const message = { routing_key: "wait", properties, payload: "x", payload_encoding: "string" };
+  await house.ask("POST", "/exchanges/%2F/amq.default/publish", message);
+  assert.deepEqual((await house.ask("POST", "/entrepot/queues/%2F/wait/redrive", {})).json, { moved: 1 });
+  const look = { count: 10, ackmode: "ack_requeue_true", encoding: "auto" };
+  assert.equal((await house.ask<unknown[]>("POST", "/queues/%2F/work/get", look)).json.length, 1);
+});
+
+test("who may not publish to queues by name may not redrive: where dead messages go is in their headers", async (t) => {
+  const house = await open(t);
+  await house.ask("PUT", "/users/shop", { password: "shop", tags: "management" });
+  await house.ask("PUT", "/permissions/%2F/shop", { configure: "^shop", write: "^shop", read: "^shop" });
+  for (const name of ["shop", "billing"]) await house.ask("PUT", `/queues/%2F/${name}`, { durable: true });
+  const properties = { headers: { "x-death": [{ queue: "billing", reason: "rejected" }] } };
+  const message = { routing_key: "shop", properties, payload: "x", payload_encoding: "string" };
+  await house.ask("POST", "/exchanges/%2F/amq.default/publish", message);
+  const asShop = { authorization: `Basic ${Buffer.from("shop:shop").toString("base64")}` };
+  const redrive = "/entrepot/queues/%2F/shop/redrive";
+  const refused = await house.ask<Refusal>("POST", redrive, {}, asShop);
+  assert.equal(refused.json.reason, "Access refused.");
+  await house.ask("PUT", "/permissions/%2F/shop", { configure: "", write: "^amq.default$", read: "^shop" });
+  assert.deepEqual((await house.ask("POST", redrive, {}, asShop)).json, { moved: 1 });
+});
+
 test("definitions go out, and in again as JSON or as a form's file", async (t) => {
   const house = await open(t);
   await house.ask("PUT", "/queues/%2F/q", { durable: true, arguments: { "x-max-length": 5 } });

@@ -304,6 +304,8 @@ export class Channel implements ReplyTarget, LiveChannel {
   /** The broker ends the channel; the client's close-ok is still to come. */
   refuse(fault: Fault, classId: number, methodId: number, logged: LogFields = {}): void {
     logChannelRefused(this.connection, this.number, fault, logged);
+    // Before the end takes the others.
+    this.connection.commitWait.answer();
     this.release();
     const closing = { replyCode: fault.code, replyText: fitShortString(fault.replyText), classId, methodId };
     this.connection.send(this.number, "channel.close", closing);

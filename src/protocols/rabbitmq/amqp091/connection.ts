@@ -102,7 +102,7 @@ export class AmqpConnection implements Connection, FrameHandler {
   readonly #intake: Intake;
   readonly #liveness: Liveness;
   readonly #blocking: Blocking;
-  readonly #commitWait: CommitWait;
+  readonly commitWait: CommitWait;
   readonly #slowReader: SlowReader;
 
   constructor(hub: Hub, peer: Peer) {
@@ -112,7 +112,7 @@ export class AmqpConnection implements Connection, FrameHandler {
     this.output = peer.output;
     this.#liveness = new Liveness(hub.clock.elapsedMs());
     this.#intake = new Intake(peer, this.parser, this);
-    this.#commitWait = new CommitWait(hub, this.#intake, this.output, () => this.flush());
+    this.commitWait = new CommitWait(hub, this.#intake, this.output, () => this.flush());
     this.#blocking = new Blocking(this, this.#intake);
     this.#slowReader = new SlowReader(this);
   }
@@ -138,14 +138,14 @@ export class AmqpConnection implements Connection, FrameHandler {
     const intake = this.#intake;
     if (!intake.isHeld) this.#runAfterReply();
     const { broker } = this.hub;
-    this.#commitWait.answer();
+    this.commitWait.answer();
     if (this.#hasPublished) {
       this.#hasPublished = false;
       if (broker.isCongested) intake.pause(pauses.congested);
       if (this.state === "running") this.#blocking.apply(this.capabilities.connectionBlocked);
     }
     if (this.peer.unsentBytes > outputBytesMax) intake.pause(pauses.outputFull);
-    this.#commitWait.arm();
+    this.commitWait.arm();
     if (this.output.bytes > 0) this.flush();
   }
 
@@ -209,7 +209,7 @@ export class AmqpConnection implements Connection, FrameHandler {
   }
 
   owesConfirms(channel: Channel): void {
-    this.#commitWait.owes(channel);
+    this.commitWait.owes(channel);
   }
 
   // Frames
@@ -262,15 +262,14 @@ export class AmqpConnection implements Connection, FrameHandler {
   }
 
   #dispatch(channel: Channel, method: Method): void {
-    if (waitsForPublished(method.name) && this.publishedTicket > this.hub.broker.durableTicket) {
-      // Who was ended meanwhile asks for nothing any more.
-      this.whenDurable(this.publishedTicket, () => {
-        if (this.state === "running") this.#dispatch(channel, method);
-      });
-      return;
-    }
     const handle = (): Fault | undefined => handleOnChannel(channel, method);
-    this.#refuseIf(channel, this.hub.events.actingFor(this, handle), methods[method.name].id);
+    const run = (): void => this.#refuseIf(channel, this.hub.events.actingFor(this, handle), methods[method.name].id);
+    const ticket = waitsForPublished(method.name) ? this.publishedTicket : 0;
+    if (ticket <= this.hub.broker.durableTicket) return run();
+    // Who was ended meanwhile asks for nothing any more.
+    this.whenDurable(ticket, () => {
+      if (this.state === "running") run();
+    });
   }
 
   #openChannel(number: number): Channel | undefined {
@@ -354,6 +353,7 @@ export class AmqpConnection implements Connection, FrameHandler {
     if (this.state === "closed") return;
     const isTold = this.state === "running" || this.state === "closing" || this.state === "opening";
     logRefused(this, fault);
+    this.commitWait.answer();
     this.release();
     if (!isTold) {
       this.state = "closed";
@@ -449,7 +449,7 @@ export class AmqpConnection implements Connection, FrameHandler {
   /** Gives back what the connection holds of the broker: deliveries, consumers, exclusive queues. */
   release(): void {
     this.channels.release();
-    this.#commitWait.clear();
+    this.commitWait.clear();
     for (const queue of this.exclusiveQueues) queue.namespace.deleteQueue(queue);
   }
 
@@ -490,7 +490,7 @@ export class AmqpConnection implements Connection, FrameHandler {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#blocking.end();
-    this.#commitWait.end();
+    this.commitWait.end();
     this.release();
     if (this.shown !== undefined) this.hub.server.live.remove(this.shown);
     logClosed(this, this.why);

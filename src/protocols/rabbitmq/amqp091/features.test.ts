@@ -279,6 +279,21 @@ test("an answer finds the channel that asked, without a queue", async () => {
   assert.equal(answer?.properties?.correlationId, "9");
 });
 
+test("copies of an answer go to the queues that it names", async () => {
+  const house = await open();
+  const [asker, responder] = [house.client(), house.client()];
+  for (const queue of ["work", "copy"]) responder.declare(queue);
+  asker.consume("amq.rabbitmq.reply-to", {}, true);
+  asker.publish("work", "?", { replyTo: "amq.rabbitmq.reply-to" });
+  asker.take();
+  responder.take();
+  const address = responder.get("work")!.properties!.replyTo!;
+  responder.publish(address, "42", { headers: tableOf({ CC: texts("copy") }) }, "", true);
+  assert.deepEqual(bodies(asker.take()), ["42"]);
+  assert.deepEqual(responder.names(), [], "it is not returned: it was routed to a queue");
+  assert.equal(responder.get("copy")?.body, "42");
+});
+
 test("replies to a client that does not read them are dropped, and who answers is not held back", async () => {
   const house = await open();
   const [asker, responder] = [house.client(), house.client()];
@@ -294,6 +309,52 @@ test("replies to a client that does not read them are dropped, and who answers i
   assert.ok(bodies(asker.take()).length < 200);
   responder.publish(address, "late");
   assert.deepEqual(bodies(asker.take()), ["late"]);
+});
+
+test("what a transaction holds back counts for each queue that it goes to", async () => {
+  const house = await open({ messageBytesMax: 100_000 });
+  const client = house.client();
+  exchange(client, "all", "fanout");
+  for (let i = 0; i < 100; i++) {
+    client.declare(`q${i}`, {}, false);
+    client.send(1, "queue.bind", {
+      ticket: 0,
+      queue: `q${i}`,
+      exchange: "all",
+      routingKey: "",
+      noWait: false,
+      arguments: [],
+    });
+  }
+  client.send(1, "tx.select", {});
+  client.take();
+  let sent = 0;
+  for (; sent < 1000 && client.take().length === 0; sent++) client.publish("", "x", {}, "all");
+  assert.ok(sent > 5 && sent < 50, `${sent} messages for a hundred queues each are held back in 100 KB`);
+});
+
+test("a death that its publisher has written in some odd way is counted anew, and ends nothing", async () => {
+  const house = await open();
+  const client = house.client();
+  client.declare("dead");
+  client.declare("q", { "x-message-ttl": 1000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead" });
+  const odd: FieldValue[] = [
+    { type: "d", value: 1.5 },
+    { type: "d", value: Number.NaN },
+    { type: "S", value: "many" },
+    { type: "F", value: [] },
+    { type: "l", value: 2n ** 62n },
+    { type: "l", value: -7 },
+  ];
+  for (const count of odd) {
+    const record = tableOf({ queue: "q", reason: "expired" });
+    const death: FieldValue = { type: "F", value: [...record, { name: "count", value: count }] };
+    const headers = [{ name: "x-death", value: { type: "A", value: [death] } as FieldValue }];
+    client.publish("q", "x", { headers, deliveryMode: 2 });
+    house.clock.advance(1000);
+    client.take();
+    assert.equal(client.get("dead")?.body, "x");
+  }
 });
 
 test("a transaction that holds back more than one message may have is refused", async () => {

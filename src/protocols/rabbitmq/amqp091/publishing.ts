@@ -326,12 +326,14 @@ export class Publishing {
     return undefined;
   }
 
-  /** To a channel that waits for replies, past the broker. False: it is no reply. */
+  /** To a channel that waits for replies, past the broker. False: it is no reply, or has copies that go their own ways. */
   #replyDirectly(publication: Publication): boolean {
     if (!isReplyAddress(this.#routingKey)) return false;
     const target = this.#channel.connection.hub.replyTargets.find(this.#routingKey);
     const channel = this.#channel;
     if (target !== undefined) target.deliverReply(partsOf(publication));
+    replyParts.clear();
+    if (publication.extraKeys !== undefined) return false;
     // Returned though it was delivered, as RabbitMQ does: it was not routed to a queue.
     if (this.#isMandatory) channel.returnMessage(partsOf(publication));
     replyParts.clear();

@@ -1,7 +1,7 @@
 /** What a channel takes and gives back, where one thing comes in the midst of another. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { methodFrame, WireHouse, type WireClient } from "./wire-house.suite.ts";
+import { methodFrame, publishFrames, WireHouse, type WireClient } from "./wire-house.suite.ts";
 
 function got(client: WireClient, queue: string): number {
   return client.get(queue, false)!.args["deliveryTag"] as number;
@@ -92,4 +92,22 @@ test("a reject in a transaction is on record with it, also of a message that is 
   house.clock.advance(1000);
   assert.equal(client.get("dead")?.body, "poison");
   assert.equal(client.get("q")?.body, "beside");
+});
+
+test("what is owed is confirmed before an end that comes in the same chunk", async () => {
+  const close = { replyCode: 200, replyText: "", classId: 0, methodId: 0 };
+  const ends: [Buffer, string][] = [
+    [methodFrame(1, "channel.close", close), "channel.close-ok"],
+    [methodFrame(0, "connection.close", close), "connection.close-ok"],
+    [publishFrames("q", "x", {}, "no such exchange"), "channel.close"],
+    [methodFrame(1, "basic.ack", { deliveryTag: 7, multiple: false }), "channel.close"],
+    [Buffer.from("no frame at all"), "connection.close"],
+  ];
+  for (const [end, answer] of ends) {
+    const client = (await WireHouse.open()).client();
+    client.send(1, "confirm.select", { noWait: false });
+    client.take();
+    client.raw(Buffer.concat([publishFrames("nowhere", "x"), end]));
+    assert.deepEqual(client.names(), ["basic.ack", answer]);
+  }
 });

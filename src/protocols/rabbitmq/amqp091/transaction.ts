@@ -27,6 +27,8 @@ interface HeldSettlement {
 
 /** What a message that is held back takes beside its own bytes, about. */
 const heldBytesEach = 512;
+/** The same of each queue that it goes to. */
+const routeBytes = 64;
 
 const outcome: PublishOutcome = { routed: 0, refused: false, ticket: 0 };
 
@@ -64,7 +66,8 @@ export class Transaction {
   publish(publication: Publication, isMandatory: boolean): Fault | undefined {
     const { connection } = this.#channel;
     const { headStart, headEnd, bodyStart, bodyEnd } = publication;
-    const bytes = headEnd - headStart + bodyEnd - bodyStart + heldBytesEach;
+    const routes = connection.namespace.holdBack(publication);
+    const bytes = headEnd - headStart + bodyEnd - bodyStart + heldBytesEach + routeBytes * (routes?.length ?? 0);
     const bytesMax = connection.hub.settings.messageBytesMax;
     // A single message of any size that is allowed otherwise is allowed here.
     if (connection.heldBytes > 0 && connection.heldBytes + bytes > bytesMax) {
@@ -75,7 +78,6 @@ export class Transaction {
     const head = Buffer.from(publication.head.subarray(headStart, headEnd));
     const body = Buffer.from(publication.body.subarray(bodyStart, bodyEnd));
     const copy = { head, headStart: 0, headEnd: head.length, body, bodyStart: 0, bodyEnd: body.length };
-    const routes = connection.namespace.holdBack(publication);
     this.#publishes.push({ publication: { ...publication, ...copy }, isMandatory, routes });
     return undefined;
   }

@@ -340,9 +340,7 @@ export class Events {
 
   get #isHeard(): boolean {
     const namespace = this.#broker.namespace(eventVhost);
-    if (namespace?.exchange(eventExchange) === undefined) return false;
-    for (const _ of namespace.bindingsFrom(eventExchange)) return true;
-    return false;
+    return namespace?.exchange(eventExchange) !== undefined && namespace.hasBindingsFrom(eventExchange);
   }
 
   get #node(): string {

@@ -5,7 +5,6 @@
  * `amq.`, a declaration that differs from the existing exchange's, deletion while in use, if asked.
  */
 
-import type { Namespace } from "../../../broker/api.ts";
 import { exchangeDeclaration, keptForm } from "./declaration.ts";
 import {
   checkExchangeType,
@@ -67,12 +66,7 @@ export function deleteExchange(caller: Caller, name: string, asked: { readonly i
   if (name.startsWith("amq.")) return new Fault("accessRefused", `deletion of system ${what} not allowed`);
   const refused = checkAccess(caller, "configure", "exchange", name);
   if (refused !== undefined || namespace.exchange(name) === undefined) return refused;
-  if (asked.ifUnused && hasBindings(namespace, name)) return new Fault("preconditionFailed", `${what} in use`);
+  if (asked.ifUnused && namespace.hasBindingsFrom(name)) return new Fault("preconditionFailed", `${what} in use`);
   namespace.deleteExchange(name);
   return undefined;
-}
-
-function hasBindings(namespace: Namespace, name: string): boolean {
-  for (const _ of namespace.bindingsFrom(name)) return true;
-  return false;
 }

@@ -67,8 +67,11 @@ function shapeOf(field: FieldValue): string {
       // In the order of the value's names, which is not always the table's.
       const byName = new Map<string, FieldValue>();
       for (const each of field.value) if (!byName.has(nameOf(each))) byName.set(nameOf(each), each.value);
-      const names = Object.keys(tableValue(field.value) as object);
-      return `F{${names.map((name) => shapeOf(byName.get(name)!)).join("")}}`;
+      const names: Record<string, null> = {};
+      for (const name of byName.keys()) Object.defineProperty(names, name, { value: null, enumerable: true });
+      return `F{${Object.keys(names)
+        .map((name) => shapeOf(byName.get(name)!))
+        .join("")}}`;
     }
     case "D":
       return `D${field.scale},${field.value};`;
@@ -205,15 +208,14 @@ function scalar(letter: string, value: HeaderValue): FieldValue | undefined {
   switch (letter) {
     case "l":
     case "L":
-      return typeof value === "bigint" || (typeof value === "number" && Number.isSafeInteger(value))
-        ? { type: letter, value: typeof value === "bigint" ? BigInt.asIntN(64, value) : value }
-        : undefined;
+      if (!isWhole(value)) return undefined;
+      return { type: letter, value: typeof value === "bigint" ? BigInt.asIntN(64, value) : value };
     case "f":
     case "d":
       return isNumber ? { type: letter, value: Number(value) } : undefined;
     case "T":
       if (value instanceof Date) return timeField(value);
-      return isNumber && value >= 0 ? { type: "T", value } : undefined;
+      return isWhole(value) && value >= 0 ? { type: "T", value } : undefined;
     case "S":
     case "x":
       if (typeof value === "string") return letter === "S" ? { type: "S", value } : undefined;
@@ -225,6 +227,11 @@ function scalar(letter: string, value: HeaderValue): FieldValue | undefined {
     default:
       return undefined;
   }
+}
+
+/** What 64 bits can be made of. */
+function isWhole(value: HeaderValue): value is number | bigint {
+  return typeof value === "bigint" || (typeof value === "number" && Number.isSafeInteger(value));
 }
 
 function isWithin(value: unknown, least: number, most: number): boolean {

@@ -9,6 +9,7 @@
 
 import type { Death, MessageFormat } from "../../../broker/api.ts";
 import { Malformed } from "../../../wire/input.ts";
+import { isWhole } from "./arguments.ts";
 import { canonicalOfAmqp, isMarkedTombstone, keyOfAmqp } from "./canonical.ts";
 import { exchangeHeaders } from "./exchange-headers.ts";
 import { decodeTable, fieldValue, longString, type Field, type FieldTable, type FieldValue } from "./field-table.ts";
@@ -23,6 +24,8 @@ import {
 
 /** In stored entries: do not change. */
 export const amqpFormatId = 1;
+
+const firstDeathQueueHeader = "x-first-death-queue";
 
 const positions = new PropertyPositions();
 const noHeaders: Headers = Object.freeze({});
@@ -67,6 +70,11 @@ export const amqpFormat: MessageFormat = {
       found.push({ queue: textIn(death, "queue"), reason: textIn(death, "reason") });
     }
     return found;
+  },
+
+  firstDeathQueue(buffer, headStart, headEnd) {
+    const table = headersTable(buffer, headStart, headEnd);
+    return textIn(table, firstDeathQueueHeader) || undefined;
   },
 
   withDeath(buffer, headStart, headEnd, death, replacesKey) {
@@ -130,7 +138,7 @@ function withDeathRecorded(
   let changed = headers;
   if (old === undefined) {
     changed = setField(changed, "x-first-death-reason", longString(death.reason));
-    changed = setField(changed, "x-first-death-queue", longString(death.queue));
+    changed = setField(changed, firstDeathQueueHeader, longString(death.queue));
     changed = setField(changed, "x-first-death-exchange", longString(death.exchange));
   }
   changed = setField(changed, "x-last-death-reason", longString(death.reason));
@@ -163,9 +171,11 @@ function newRecord(death: Death, expiration: string | undefined): FieldTable {
   return record;
 }
 
+/** Its publisher may have written anything there. */
 function counted(record: FieldTable): FieldTable {
   const count = fieldValue(record, "count");
-  const next: FieldValue = { type: "l", value: count === undefined ? 1 : Number(count.value) + 1 };
+  const before = count !== undefined && isWhole(count) ? Number(count.value) : 0;
+  const next: FieldValue = { type: "l", value: Math.min(before + 1, Number.MAX_SAFE_INTEGER) };
   if (count === undefined) return [{ name: "count", value: next }, ...record];
   return record.map((field) => (field.name === "count" ? { name: field.name, value: next } : field));
 }

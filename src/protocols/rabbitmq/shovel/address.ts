@@ -4,6 +4,7 @@
  */
 
 import type { DialTls } from "../../../server/dial.ts";
+import { shortStringBytesMax } from "../model/errors.ts";
 import { unreadable } from "../model/shown-uri.ts";
 import type { ClientLogin } from "./client.ts";
 
@@ -83,6 +84,8 @@ function parts(
   }
   if (isTls && host === "") return new AddressFault("amqps_requires_host");
   if (path.slice(1).includes("/")) return new AddressFault(`{invalid_vhost,"${path.slice(1)}"}`);
+  const vhost = path === "" ? "/" : decodeURIComponent(path.slice(1));
+  if (Buffer.byteLength(vhost) > shortStringBytesMax) return new AddressFault("vhost_too_long");
   for (const [key, value] of query) checkParameter(key, value, isTls);
   const colon = login.indexOf(":");
   const [user, password] = colon < 0 ? [login, undefined] : [login.slice(0, colon), login.slice(colon + 1)];
@@ -101,7 +104,7 @@ function parts(
             tls: isTls ? tlsOf(query) : undefined,
             timeoutMs: number("connection_timeout", connectionTimeoutMs),
           },
-    vhost: path === "" ? "/" : decodeURIComponent(path.slice(1)),
+    vhost,
     mechanism: mechanism.toUpperCase() as ClientLogin["mechanism"],
     user: login === "" ? undefined : decodeURIComponent(user),
     password: password === undefined ? undefined : decodeURIComponent(password),

@@ -19,6 +19,7 @@ import { FrameParser } from "../amqp091/codec-parser.ts";
 import { decodeMethod, MethodFault, writeHeartbeat, writeMethod, writeProtocolHeader } from "../amqp091/codec.ts";
 import {
   ackId,
+  frameMaxLeastBytes,
   frameTypes,
   methods,
   nackId,
@@ -148,6 +149,9 @@ export class Client implements Connection {
       frameMax: lower(tune.args.frameMax, this.#login.frameMaxBytes),
       heartbeat: lower(tune.args.heartbeat, this.#login.heartbeatSeconds),
     };
+    // A body in smaller pieces would be mostly frames, or never come to its end.
+    if (agreed.frameMax !== 0 && agreed.frameMax < frameMaxLeastBytes)
+      throw new Error(`frames of ${agreed.frameMax} bytes at most are less than the least, ${frameMaxLeastBytes}`);
     this.frameMaxBytes = agreed.frameMax;
     this.#parser.frameMaxBytes = agreed.frameMax;
     this.#heartbeatMs = agreed.heartbeat * 1000;
@@ -169,9 +173,10 @@ export class Client implements Connection {
     args: MethodArguments<N>,
     answers: readonly MethodName[],
   ): Promise<Method> {
-    const reply = this.#expect(channel, answers);
-    if (this.#end === undefined) this.send(channel, name, args);
-    return reply;
+    if (this.#end !== undefined) return Promise.reject(this.#end);
+    // First: what cannot be said waits for no answer. It is sent in a later turn, so none comes before it is waited for.
+    this.send(channel, name, args);
+    return this.#expect(channel, answers);
   }
 
   send<N extends MethodName>(channel: number, name: N, args: MethodArguments<N>): void {

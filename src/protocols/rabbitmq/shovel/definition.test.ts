@@ -68,6 +68,14 @@ test("an address that cannot be read is refused without its password", () => {
   }
 });
 
+test("a virtual host whose name is longer than any is refused", () => {
+  for (const side of ["src-uri", "dest-uri"]) {
+    check.deepEqual(faults({ ...least, [side]: `amqp://h/${"%C3%A9".repeat(127)}` }), []);
+    const [wrong = ""] = faults({ ...least, [side]: `amqp://h/${"%C3%A9".repeat(128)}` });
+    check.match(wrong, /vhost_too_long/);
+  }
+});
+
 test("who may not enter a virtual host of this broker may not set a shovel there", () => {
   const mayEnter = (vhost: string) => (vhost === "mine" ? undefined : `user "u" may not connect to vhost "${vhost}"`);
   const uris = { "src-uri": "amqp:///mine", "dest-uri": ["amqp://far/other", "amqp:///other"] };

@@ -8,6 +8,7 @@ import type { Peer } from "../../../server/protocol.ts";
 import { ChunkPool, Output } from "../../../wire/output.ts";
 import { ContentParts, writeAck, writeDeliver } from "../amqp091/codec-hot.ts";
 import { encodeProperties } from "../model/properties.ts";
+import { methodFrame } from "../amqp091/wire-house.suite.ts";
 import { Client } from "./client.ts";
 import { planShovel } from "./definition.ts";
 import { HeadChanges } from "./forward-headers.ts";
@@ -37,9 +38,9 @@ function peer(): Peer {
   };
 }
 
-function client(ended: () => void): Client {
-  const limits = { heartbeatSeconds: 0, channelMax: 0, frameMaxBytes: 0 };
-  const who = { mechanism: "PLAIN", user: "u", password: "p", vhost: "/" } as const;
+function client(ended: () => void, vhost = "/", frameMaxBytes = 0): Client {
+  const limits = { heartbeatSeconds: 0, channelMax: 0, frameMaxBytes };
+  const who = { mechanism: "PLAIN", user: "u", password: "p", vhost } as const;
   const login = { ...who, ...limits, connectionName: "n", product: "p", version: "0" };
   return new Client(peer(), login, new VirtualClock(), ended);
 }
@@ -106,4 +107,39 @@ test("any change to any byte of a server's stream is survived, in any chunks", (
     }),
     { numRuns: 3000 },
   );
+});
+
+/** The server's side of logging in. */
+async function answerLogin(side: Client, frameMax: number): Promise<void> {
+  const start = { versionMajor: 0, versionMinor: 9, serverProperties: [], mechanisms: "PLAIN", locales: "en_US" };
+  side.receive(methodFrame(0, "connection.start", start));
+  await new Promise((resolve) => setImmediate(resolve));
+  side.receive(methodFrame(0, "connection.tune", { channelMax: 0, frameMax, heartbeat: 0 }));
+}
+
+test("frames that have no room for a body are agreed on with nobody", async () => {
+  for (const [theirs, ours] of [
+    [8, 0],
+    [4095, 131_072],
+    [131_072, 8],
+  ] as const) {
+    const side = client(() => undefined, "/", ours);
+    const opening = side.open();
+    const refused = check.rejects(opening, /are less than the least, 4096/);
+    await answerLogin(side, theirs);
+    await refused;
+  }
+});
+
+test("what cannot be said to a server ends the attempt, and nothing else", async () => {
+  let ended = 0;
+  const side = client(() => ended++, "v".repeat(256));
+  const opening = side.open();
+  const refused = check.rejects(opening, /255 bytes/);
+  await answerLogin(side, 0);
+  await refused;
+  side.abandon(new Error("given up"));
+  // A promise that nobody looks at would end the process here.
+  await new Promise((resolve) => setImmediate(resolve));
+  check.equal(ended, 1);
 });

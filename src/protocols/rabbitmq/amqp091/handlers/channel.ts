@@ -21,6 +21,7 @@ export function channelOpen(channel: Channel): Fault | undefined {
 
 export function channelClose(channel: Channel): undefined {
   const { connection } = channel;
+  connection.commitWait.answer();
   connection.send(channel.number, "channel.close-ok", {});
   // After the broker's own close, the client's close-ok is still to come.
   if (channel.state === "closing") return undefined;

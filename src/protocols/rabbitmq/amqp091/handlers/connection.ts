@@ -207,6 +207,7 @@ function close(connection: AmqpConnection): undefined {
   const wasClosed = connection.state === "closed";
   if (connection.state === "running") connection.state = "closing";
   connection.whenDurable(wasClosed ? 0 : connection.publishedTicket, () => {
+    connection.commitWait.answer();
     if (!wasClosed) connection.release();
     connection.state = "closed";
     connection.send(0, "connection.close-ok", {});

@@ -59,9 +59,14 @@ function declare({ connection }: Channel, name: string, args: DeclareArguments):
 export function queueBind(channel: Channel, args: MethodArguments<"queue.bind">): Fault | undefined {
   const ends = bindingEnds(channel, args);
   if (ends instanceof Fault) return ends;
-  const fault = bind(channel.connection, ends, args.arguments);
-  if (fault === undefined && !args.noWait) channel.connection.reply(channel.number, "queue.bind-ok", {});
-  return fault;
+  const { connection } = channel;
+  const fault = bind(connection, ends, args.arguments);
+  if (fault !== undefined) return fault;
+  if (!args.noWait) connection.reply(channel.number, "queue.bind-ok", {});
+  // What the exchange remembers is in memory until it is durable: the next binding waits for that, too.
+  else if ((connection.namespace.exchange(ends.source)?.settings.historyLength ?? 0) > 0)
+    connection.whenDurable(connection.hub.broker.ticket, () => undefined);
+  return undefined;
 }
 
 export function queueUnbind(channel: Channel, args: MethodArguments<"queue.unbind">): Fault | undefined {

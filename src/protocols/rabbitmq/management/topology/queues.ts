@@ -13,6 +13,7 @@ import {
   purgeQueue as purge,
   readableQueue,
 } from "../../model/queues.ts";
+import { checkAccess } from "../../model/permissions.ts";
 import { isReply, missingFields, shapeFields } from "../body-fields.ts";
 import { replyObject } from "../listing.ts";
 import { badRequest, created, done, objectNotFound, put, refused, reply, vhostNotFound, type Reply } from "../reply.ts";
@@ -187,8 +188,12 @@ function noSuchNode(node: string): Reply {
 }
 
 async function redriveQueue(call: VhostCall, queue: Queue): Promise<Reply> {
-  const readable = readableQueue(callerOf(call), queue.name);
+  const caller = callerOf(call);
+  const readable = readableQueue(caller, queue.name);
   if (readable instanceof Fault) return faultReply(call, readable);
+  // Where they go is what their headers say, which their publishers have written: a publish to queues by name.
+  const unwritable = checkAccess(caller, "write", "exchange", "");
+  if (unwritable !== undefined) return faultReply(call, unwritable);
   const { count } = call.body;
   if (count !== undefined && !(Number.isSafeInteger(count) && (count as number) >= 0))
     return badRequest(["not_integer", count]);
