@@ -224,8 +224,15 @@ export class BatchBuilder {
 
 function putVarlong(buffer: Buffer, at: number, value: number): number {
   if (value >= -twoTo31 / 2 && value < twoTo31 / 2) return putVarint(buffer, at, value);
-  let left = value >= 0 ? 2 * value : -2 * value - 1;
   let to = at;
+  if (Math.abs(value) >= 2 ** 52) {
+    // Twice as much is no whole number any more.
+    let bits = BigInt.asUintN(64, value >= 0 ? 2n * BigInt(value) : -2n * BigInt(value) - 1n);
+    for (; bits >= 0x80n; bits >>= 7n) buffer[to++] = Number(bits & 0x7fn) | 0x80;
+    buffer[to++] = Number(bits);
+    return to;
+  }
+  let left = value >= 0 ? 2 * value : -2 * value - 1;
   while (left >= 0x80) {
     buffer[to++] = (left % 0x80) | 0x80;
     left = Math.floor(left / 0x80);

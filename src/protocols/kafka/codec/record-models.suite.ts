@@ -25,7 +25,7 @@ const recordParts = fc.record({
   gap: fc.oneof({ weight: 5, arbitrary: fc.constant(1) }, fc.integer({ min: 1, max: 100_000 })),
   timestampMs: fc.oneof(
     fc.integer({ min: 1_600_000_000_000, max: 1_900_000_000_000 }),
-    fc.constantFrom(0, 1, 1_700_000_000_000, 2 ** 52),
+    fc.constantFrom(0, 1, 1_700_000_000_000, 2 ** 52, 8_640_000_000_000_000, 2 ** 53 - 1),
   ),
   key: maybeBytes,
   value: maybeBytes,

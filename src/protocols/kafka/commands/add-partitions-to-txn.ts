@@ -29,10 +29,15 @@ export const addPartitionsToTxn: Command<AddPartitionsToTxnRequest, AddPartition
   response: addPartitionsToTxnResponse,
   handle(request, call) {
     if (call.version >= 4) {
-      const resultsByTransaction = request.transactions.map((asked) => ({
-        transactionalId: asked.transactionalId,
-        topicResults: add(asked, call),
-      }));
+      // As in Kafka: what an id asks for first is not decided yet when it asks again in the same request.
+      const seen = new Set<string>();
+      const resultsByTransaction = request.transactions.map((asked) => {
+        const { transactionalId, topics } = asked;
+        const isAgain = seen.has(transactionalId);
+        if (!asked.verifyOnly) seen.add(transactionalId);
+        const topicResults = isAgain ? resultsOf(topics, () => errorCode.CONCURRENT_TRANSACTIONS) : add(asked, call);
+        return { transactionalId, topicResults };
+      });
       call.respondWhenDurable({ resultsByTransaction });
       return;
     }

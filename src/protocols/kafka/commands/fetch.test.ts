@@ -243,3 +243,17 @@ test("sessions are so many: who comes too late fetches without; one that is idle
   client.destroy();
   assert.equal(house.server.fetchSessions.count, 0);
 });
+
+test("names that no topic can have are answered at once, and kept by no session", async () => {
+  const { house, client } = await open();
+  send(client, ["a"]);
+  const name = "x".repeat(300);
+  const waiting = { wait: 50_000, min: 1000 };
+  const first = get(client, [{}, { topic: name }], { ...waiting, epoch: 0 });
+  assert.deepEqual([first.sessionId, first.partitions], [0, ["0: 0+1", "0: error 3"]]);
+  assert.deepEqual(get(client, [{ topic: name }], waiting).partitions, ["0: error 3"]);
+  const { sessionId: session } = get(client, [{}, { topic: "x".repeat(255) }], { epoch: 0 });
+  assert.notEqual(session, 0);
+  assert.equal(get(client, [{ topic: name }], { session, epoch: 1 }).code, errorCode.FETCH_SESSION_ID_NOT_FOUND);
+  assert.equal(house.server.fetchSessions.count, 0);
+});

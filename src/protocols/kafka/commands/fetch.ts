@@ -14,6 +14,8 @@ import { WaitingFetch, type FetchLimits } from "../fetching/waiting-fetch.ts";
 
 /** More than this goes with no answer, whatever the client allows: it is memory of ours until the client has read it. */
 const answerBytesMax = 4_194_304;
+/** Of queues, which are topics: AMQP lets them have more than Kafka. */
+const topicNameMax = 255;
 const noSession = -1;
 const newSession = 0;
 
@@ -38,6 +40,7 @@ export const fetch: Command<FetchRequest, FetchResponse> = {
     const { fetchSessions } = call.server;
     if (sessionId !== 0) fetchSessions.remove(sessionId);
     const usesIds = call.version >= 13;
+    const isShort = hasShortNames(request);
     // As Kafka: of a partition that is asked for twice, the last counts.
     const partitionByKey = new Map<string, FetchPartition>();
     forEach(request, (topic, asked) => {
@@ -45,13 +48,19 @@ export const fetch: Command<FetchRequest, FetchResponse> = {
     });
     const partitions = [...partitionByKey.values()];
     const session =
-      sessionEpoch === noSession || call.version < 7 || partitions.length === 0
+      sessionEpoch === noSession || call.version < 7 || partitions.length === 0 || !isShort
         ? undefined
         : fetchSessions.create(call.connection, usesIds, partitions.length);
     if (session !== undefined) for (const [key, partition] of partitionByKey) session.add(key, partition);
-    new WaitingFetch(call, limitsOf(request), partitions, session, true).start();
+    const limits = limitsOf(request);
+    new WaitingFetch(call, isShort ? limits : { ...limits, maxWaitMs: 0 }, partitions, session, true).start();
   },
 };
+
+/** No topic has a longer one. What has is answered, and not kept for longer: it may be a hundred megabytes. */
+function hasShortNames({ topics }: FetchRequest): boolean {
+  return topics.every(({ topic }) => topic.length <= topicNameMax);
+}
 
 function fetchInSession(request: FetchRequest, call: Call<FetchResponse>): void {
   const { fetchSessions } = call.server;
@@ -63,6 +72,9 @@ function fetchInSession(request: FetchRequest, call: Call<FetchResponse>): void 
     call.respond({ errorCode: errorCode.INVALID_FETCH_SESSION_EPOCH });
   } else if (session.usesIds !== usesIds) {
     call.respond({ errorCode: errorCode.FETCH_SESSION_TOPIC_ID_ERROR });
+  } else if (!hasShortNames(request)) {
+    fetchSessions.remove(session.id);
+    call.respond({ errorCode: errorCode.FETCH_SESSION_ID_NOT_FOUND });
   } else {
     const knownBefore = session.size;
     update(session, request, usesIds);

@@ -473,3 +473,17 @@ test("a heartbeat that waits when the broker stops is answered once, whatever co
   client.ask(heartbeat, 4, beat);
   assert.deepEqual(codesOf(client), [errorCode.NONE]);
 });
+
+test("a commit that says so much that it is written millions of times is refused whole, as in Kafka", async () => {
+  const { house, client } = await open();
+  const groupId = "é".repeat(16_383);
+  const partitions = (count: number) =>
+    Array.from({ length: count }, () => ({ partitionIndex: 1, committedOffset: 5, committedMetadata: "" }));
+  const before = house.core.core.commit.at;
+  const topics = [{ name: "t", partitions: partitions(1000) }];
+  assert.equal(commit(client, 9, 5, { groupId, topics }), errorCode.INVALID_COMMIT_OFFSET_SIZE);
+  assert.equal(house.core.core.commit.at, before, "nothing is written");
+  assert.equal(house.server.groups.find(groupId), undefined);
+  assert.equal(commit(client, 9, 5, { groupId, topics: [{ name: "t", partitions: partitions(100) }] }), 0);
+  assert.equal(commit(client, 9, 5, { topics: [{ name: "t", partitions: partitions(10_000) }] }), 0);
+});

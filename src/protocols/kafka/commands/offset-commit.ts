@@ -3,7 +3,7 @@
  * From v10 on topics are said by their ids.
  *
  * Differs: the offset -1 forgets the group's place there, which reads the same; one past 2^48 - 2 is refused with
- * INVALID_COMMIT_OFFSET_SIZE.
+ * INVALID_COMMIT_OFFSET_SIZE, and so is all of a request that is too large (groups/commit-size.ts).
  */
 import { errorCode } from "../codec/errors.ts";
 import {
@@ -13,6 +13,7 @@ import {
   type OffsetCommitResponse,
 } from "../codec/messages/group-offsets.ts";
 import type { Call, Command } from "../command.ts";
+import { isCommitTooLarge } from "../groups/commit-size.ts";
 import { mayRead } from "../security/access.ts";
 import type { Topic } from "../topics/topics.ts";
 
@@ -35,7 +36,10 @@ export const offsetCommit: Command<OffsetCommitRequest, OffsetCommitResponse> = 
     } else if (found.some((topic, at) => typeof topic !== "number" && hasPartition(topic, request.topics[at]!))) {
       const unknownGroup = call.version >= 9 ? errorCode.GROUP_ID_NOT_FOUND : errorCode.ILLEGAL_GENERATION;
       const by = { memberId, instanceId: groupInstanceId ?? undefined, generation };
-      refused = call.server.groups.mayCommit(groupId, by, unknownGroup);
+      const isTooLarge = isCommitTooLarge(Buffer.byteLength(groupId), request.topics);
+      refused = isTooLarge
+        ? errorCode.INVALID_COMMIT_OFFSET_SIZE
+        : call.server.groups.mayCommit(groupId, by, unknownGroup);
     }
     const { retentionTimeMs } = request;
     const expiresAtMs = retentionTimeMs < 0 ? Infinity : call.server.broker.clock.now() + retentionTimeMs;

@@ -467,3 +467,16 @@ test("who goes while its request is at work is not waited for", async () => {
   while (deferred.length > 0) deferred.shift()!();
   assert.equal(queue.nextOffset, before);
 });
+
+test("of the wrong records of one request so many are told, however many batches have some", async () => {
+  const { client } = await withTopic({ "cleanup.policy": "compact" });
+  const keyless = batchOf(Array.from({ length: 1000 }, () => "a"));
+  const partitionData = Array.from({ length: 30 }, () => ({ index: 0, records: keyless }));
+  const topicData = [{ name: "t", partitionData }];
+  const { responses } = client.call(produce, 9, { acks: -1, timeoutMs: 1000, topicData });
+  const answers = responses[0]!.partitionResponses;
+  assert.deepEqual(
+    answers.map((answer) => [answer.errorCode, answer.recordErrors.length]),
+    answers.map((_, at) => [errorCode.INVALID_RECORD, at < 10 ? 1000 : 0]),
+  );
+});

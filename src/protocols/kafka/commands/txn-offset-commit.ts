@@ -13,6 +13,7 @@ import {
   type TxnOffsetCommitResponse,
 } from "../codec/messages/transactions.ts";
 import type { Call, Command } from "../command.ts";
+import { isCommitTooLarge } from "../groups/commit-size.ts";
 import type { PendingOffset } from "../groups/pending-offsets.ts";
 import { mayRead, mayWrite } from "../security/access.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
@@ -33,7 +34,11 @@ export const txnOffsetCommit: Command<TxnOffsetCommitRequest, TxnOffsetCommitRes
     const codes = topics.map((topic) => topic.partitions.map((partition) => whole || check(topic, partition, call)));
     const isAnyThere = codes.some((ofTopic) => ofTopic.includes(errorCode.NONE));
     // Who asks for nothing that there is makes no group by it.
-    const refused = isAnyThere ? mayCommit(request, call) : errorCode.NONE;
+    const refused = !isAnyThere
+      ? errorCode.NONE
+      : isCommitTooLarge(2 * JSON.stringify(groupId).length, topics)
+        ? errorCode.INVALID_COMMIT_OFFSET_SIZE
+        : mayCommit(request, call);
     const offsets: PendingOffset[] = [];
     const answers = topics.map((topic, topicAt) => ({
       name: topic.name,
@@ -47,11 +52,19 @@ export const txnOffsetCommit: Command<TxnOffsetCommitRequest, TxnOffsetCommitRes
         return { partitionIndex: partition.partitionIndex, errorCode: code };
       }),
     }));
-    if (offsets.length > 0) call.server.groups.pending.add(producerId, groupId, offsets);
+    const { pending } = call.server.groups;
+    if (!pending.hasRoomFor(producerId, groupId, offsets)) refuseAll(answers, errorCode.COORDINATOR_NOT_AVAILABLE);
+    else if (offsets.length > 0) pending.add(producerId, groupId, offsets);
     call.server.groups.forgetUnused(groupId);
     call.respondWhenDurable({ topics: answers });
   },
 };
+
+/** All that could be done: clients try again later. */
+function refuseAll(answers: readonly { readonly partitions: readonly { errorCode: number }[] }[], code: number): void {
+  for (const { partitions } of answers)
+    for (const answer of partitions) if (answer.errorCode === errorCode.NONE) answer.errorCode = code;
+}
 
 function positionOf({ committedOffset, committedLeaderEpoch, committedMetadata }: AskedPartition) {
   return { offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata: committedMetadata };

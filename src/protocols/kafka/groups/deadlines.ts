@@ -1,7 +1,7 @@
 /** The passing of time: sessions that end, ids that nobody came back with, phases that are over. */
 import type { Group } from "./group.ts";
 import type { Member } from "./member.ts";
-import { checkJoinDeadline, completeJoining, rebalanceOrComplete, syncDeadlineCame } from "./rebalance.ts";
+import { checkJoinDeadline, completeIfAllJoined, rebalanceOrComplete, syncDeadlineCame } from "./rebalance.ts";
 
 /** Does what is due by `nowMs`. Costs nothing before `group.nextDeadlineMs`; afterwards that is set anew. */
 export function tick<W>(group: Group<W>, nowMs: number): void {
@@ -24,8 +24,7 @@ function expireMember<W>(group: Group<W>, member: Member<W>, nowMs: number): voi
   }
   group.remove(member);
   group.note("a member of a group is out", "its session has timed out", member.id);
-  if (group.state !== "PreparingRebalance") rebalanceOrComplete(group, "a session timed out", nowMs);
-  else if (group.hasAllJoined) completeJoining(group, nowMs);
+  rebalanceOrComplete(group, "a session timed out", nowMs);
 }
 
 function expirePending<W>(group: Group<W>, nowMs: number): void {
@@ -35,7 +34,13 @@ function expirePending<W>(group: Group<W>, nowMs: number): void {
     group.pendingUntilMs.delete(memberId);
     hasExpired = true;
   }
-  if (hasExpired && group.state === "PreparingRebalance" && group.hasAllJoined) completeJoining(group, nowMs);
+  if (!hasExpired) return;
+  // The quiet of a first rebalance was over, but for those who were to come back.
+  const { joinDeadline } = group;
+  const isQuiet = group.pendingUntilMs.size === 0 && group.settings.initialRebalanceQuietMs > 0;
+  if (joinDeadline?.isInitial === true && isQuiet && joinDeadline.quietAtMs === Infinity)
+    joinDeadline.quietAtMs = nowMs;
+  completeIfAllJoined(group, nowMs);
 }
 
 function nextDeadlineMs<W>(group: Group<W>): number {

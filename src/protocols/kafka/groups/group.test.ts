@@ -1069,3 +1069,54 @@ test("a group whose last member finds no room any more is empty", () => {
   say(story, "a", 65, "a-1");
   assert.deepEqual([story.group.state, story.group.generation], ["Empty", 2]);
 });
+
+test("an id that nobody comes back with does not end a group's first delay, but for a quiet that is over", () => {
+  tell(
+    `
+    x joins v=4
+      x: MEMBER_ID_REQUIRED x-1
+    a joins
+      PreparingRebalance 0
+    59999 ms pass
+    1 ms pass
+      at 60000 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+  `,
+    { initialRebalanceDelayMs: 60_000 },
+  );
+  tell(
+    `
+    x joins v=4
+      x: MEMBER_ID_REQUIRED x-1
+    a joins
+      PreparingRebalance 0
+    9999 ms pass
+    1 ms pass
+      at 10000 ms
+      a: a-1 joined 1, range, leader a-1, members a-1
+      CompletingRebalance 1
+  `,
+    { initialRebalanceDelayMs: 60_000, initialRebalanceQuietMs: 1000 },
+  );
+});
+
+test("static members that are away are looked for once a second, though they say that they need no time", () => {
+  const story = new GroupStory({ initialRebalanceDelayMs: 0 });
+  for (const line of [
+    "a joins instance=i",
+    "b joins instance=j",
+    "0 ms pass",
+    "a syncs as=a-1 instance=i gives=a-1:x,b-1:y",
+    "b syncs as=b-1 instance=j",
+    "a joins instance=i rebalance=0",
+    "b joins instance=j rebalance=0",
+  ])
+    story.act(line);
+  const { group } = story;
+  assert.equal(group.state, "Stable");
+  story.act("a leaves instance=i");
+  story.act("100 ms pass");
+  assert.deepEqual([group.state, group.members.size], ["PreparingRebalance", 1]);
+  assert.equal(group.nextDeadlineMs, 1000);
+});

@@ -35,6 +35,11 @@ type FormerlyKept = Record<string, readonly PendingOffset[]>;
 /** Under its name, see nameOf(), which begins with a bracket. */
 type Kept = Omit<SaidOffset, "topic" | "partition">;
 
+/** Of all that is pending, with the names that it is kept under. Clients try again later. */
+const bytesMax = 256 << 20;
+/** Of one, its name not counted: about. */
+const offsetBytes = 400;
+
 const placeOf = (topic: string, partition: number): string => `${partition} ${topic}`;
 
 export class PendingOffsets {
@@ -43,6 +48,8 @@ export class PendingOffsets {
   /** Producers that have said something of each place of a group. */
   readonly #saidByGroup = new Map<string, Map<string, Set<number>>>();
   #lastOrder = 0;
+  /** About. */
+  #bytes = 0;
 
   constructor(definitions: Definitions) {
     this.#definitions = definitions;
@@ -55,6 +62,13 @@ export class PendingOffsets {
       for (const [group, offsets] of Object.entries(kept)) this.add(Number(name), group, offsets);
       definitions.remove(kind, name);
     }
+  }
+
+  /** Beyond a bound nothing is added. What is said of a place anew is counted beside what was said of it before. */
+  hasRoomFor(producerId: number, group: string, offsets: readonly PendingOffset[]): boolean {
+    let more = 0;
+    for (const said of offsets) more += bytesOf(producerId, group, said);
+    return this.#bytes + more <= bytesMax;
   }
 
   /** Durable with the broker's ticket. What the same producer said of the same partition before is forgotten. */
@@ -119,7 +133,11 @@ export class PendingOffsets {
   #note(producerId: number, group: string, said: SaidOffset): void {
     const place = placeOf(said.topic, said.partition);
     const groups = entryOf(this.#byProducer, producerId, () => new Map<string, OffsetsByPlace>());
-    entryOf(groups, group, () => new Map<string, SaidOffset>()).set(place, said);
+    const byPlace = entryOf(groups, group, () => new Map<string, SaidOffset>());
+    const before = byPlace.get(place);
+    if (before !== undefined) this.#bytes -= bytesOf(producerId, group, before);
+    this.#bytes += bytesOf(producerId, group, said);
+    byPlace.set(place, said);
     const places = entryOf(this.#saidByGroup, group, () => new Map<string, Set<number>>());
     entryOf(places, place, () => new Set<number>()).add(producerId);
     this.#lastOrder = Math.max(this.#lastOrder, said.order);
@@ -132,7 +150,9 @@ export class PendingOffsets {
     }
   }
 
-  #remove(producerId: number, group: string, { topic, partition }: SaidOffset): void {
+  #remove(producerId: number, group: string, said: SaidOffset): void {
+    const { topic, partition } = said;
+    this.#bytes -= bytesOf(producerId, group, said);
     const place = placeOf(topic, partition);
     const groups = this.#byProducer.get(producerId);
     const byPlace = groups?.get(group);
@@ -146,6 +166,10 @@ export class PendingOffsets {
     if (places?.size === 0) this.#saidByGroup.delete(group);
     this.#definitions.remove(kind, nameOf(producerId, group, topic, partition));
   }
+}
+
+function bytesOf(producerId: number, group: string, { topic, partition, metadata }: PendingOffset): number {
+  return offsetBytes + 2 * (nameOf(producerId, group, topic, partition).length + (metadata?.length ?? 0));
 }
 
 /** As a list in JSON: any name of a group may stand in it. */

@@ -12,6 +12,9 @@ import { errorCode } from "../codec/errors.ts";
 import type { Group } from "./group.ts";
 import { subscribedTopics } from "./subscribed-topics.ts";
 
+/** Where all who are left are static and away, they are looked for no more often, whatever their timeout. */
+const absentMsMin = 1000;
+
 /** Ends what goes on, and has all members join again. The group is not already preparing. */
 export function prepareRebalance<W>(group: Group<W>, why: string, nowMs: number): void {
   if (group.state === "CompletingRebalance") {
@@ -86,7 +89,7 @@ export function completeJoining<W>(group: Group<W>, nowMs: number): void {
   }
   if (!electJoinedLeader(group) && group.members.size > 0) {
     // Static members alone, and none of them is there: their sessions will end, or one comes back.
-    waitForJoins(group, nowMs);
+    waitForJoins(group, nowMs, absentMsMin);
     return;
   }
   group.generation = group.generation === 0x7fff_ffff ? 1 : group.generation + 1;
@@ -128,8 +131,9 @@ export function syncDeadlineCame<W>(group: Group<W>, nowMs: number): void {
   prepareRebalance(group, "members did not ask for their assignment in time", nowMs);
 }
 
-function waitForJoins<W>(group: Group<W>, nowMs: number): void {
-  const atMs = nowMs + group.rebalanceTimeoutMs();
+/** `msMin`: of a member's own timeout, which may be nothing. */
+function waitForJoins<W>(group: Group<W>, nowMs: number, msMin = 0): void {
+  const atMs = nowMs + Math.max(msMin, group.rebalanceTimeoutMs());
   group.joinDeadline = { atMs, isInitial: false, delayMs: 0, remainingMs: 0, quietAtMs: Infinity };
   group.wakeBy(atMs);
 }

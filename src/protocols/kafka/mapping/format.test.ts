@@ -59,6 +59,17 @@ test("a record of very many headers is nobody's but Kafka's consumers', and so i
   assert.equal(batchFormat.unpack!(withHeaders(10_001), new Target()), false);
 });
 
+test("a record of more than a megabyte of headers is neither", () => {
+  for (const name of ["h", "amqp.message-id", "amqp.types"]) {
+    const withBytes = (bytes: number): Entry => {
+      const headers = [[name, Buffer.alloc(bytes, 0xff)]] as const;
+      return entryOf(buildBatch([recordOf(0, "a"), { ...recordOf(1, "b"), headers }], compressions.zstd));
+    };
+    assert.equal(batchFormat.unpack!(withBytes((1 << 20) - 100), new Target(4e6)), true);
+    assert.equal(batchFormat.unpack!(withBytes(1 << 20), new Target(4e6)), false);
+  }
+});
+
 test("a batch whose records lie about their places is damaged, and breaks nothing", () => {
   const good = buildBatch([recordOf(0, "a"), recordOf(1, "b")]);
   const view = new BatchView().set(good, 0);

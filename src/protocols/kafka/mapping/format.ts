@@ -15,9 +15,9 @@ import {
 import { BatchBuilder } from "../codec/batch-builder.ts";
 import { openedBytesMost } from "../codec/compression.ts";
 import { batchAt, BatchView } from "../codec/record-batch.ts";
-import { headersMax } from "./header-section.ts";
+import { headersFault } from "./header-section.ts";
 import { canonicalOfRecord, RecordHeaders } from "./record-canonical.ts";
-import { deathsIn, withDeathIn } from "./record-death.ts";
+import { deathsIn, firstDeathQueueIn, withDeathIn } from "./record-death.ts";
 import { RecordHead, withHeaders } from "./record-head.ts";
 import { SingleRecords, type RecordParts } from "./single-records.ts";
 
@@ -70,8 +70,9 @@ export const batchFormat: MessageFormat = {
 
   unpack(batch, into) {
     const message = { ...plainMessage, routingKey: into.topic };
-    return forEachRecord(batch, into.bytesMax, ({ offset, timestampMs, headerCount }) => {
-      if (headerCount > headersMax) return false;
+    return forEachRecord(batch, into.bytesMax, (record) => {
+      if (headersFault(record) !== undefined) return false;
+      const { offset, timestampMs } = record;
       records.place(message);
       const timeMs = timestampMs < 0 ? batch.timestampMs : Math.min(timestampMs, timestampMsMax);
       return into.add(offset, timeMs, message);
@@ -162,6 +163,11 @@ export const recordFormat: MessageFormat = {
   deaths(buffer, headStart, headEnd) {
     head.set(buffer, headStart, headEnd);
     return deathsIn(buffer, head.headersStart, head.headersEnd);
+  },
+
+  firstDeathQueue(buffer, headStart, headEnd) {
+    head.set(buffer, headStart, headEnd);
+    return firstDeathQueueIn(buffer, head.headersStart, head.headersEnd);
   },
 
   withDeath(buffer, headStart, headEnd, death) {

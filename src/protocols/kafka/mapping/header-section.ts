@@ -6,12 +6,26 @@
 import { textByteLength, textOfBytes, writeTextBytes } from "../../../base/byte-text.ts";
 import { Input } from "../../../wire/input.ts";
 import { putVarint, readVarint, varintBytes } from "../codec/primitives.ts";
+import type { RecordReader } from "../codec/records.ts";
 
 /**
  * Records of more are for Kafka's consumers alone, who get them as bytes. To everybody else a header is an object, and the
  * record of a batch of some kilobytes may have thirty million.
  */
 export const headersMax = 10_000;
+/** The same holds for bytes of headers, names and values together: what is put into strings, or read as JSON, takes a multiple. */
+export const headerBytesMax = 1 << 20;
+
+/** Why Kafka's consumers alone get a record; undefined: everybody does. */
+export function headersFault(
+  record: Pick<RecordReader, "headerCount" | "headersStart" | "recordEnd">,
+): string | undefined {
+  const { headerCount } = record;
+  if (headerCount > headersMax) return `a record of ${headerCount} headers; in a queue it has ${headersMax} at most`;
+  const bytes = record.recordEnd - record.headersStart;
+  if (bytes <= headerBytesMax) return undefined;
+  return `a record with ${bytes} bytes of headers; in a queue it has ${headerBytesMax} at most`;
+}
 
 export interface RecordHeader {
   readonly name: string;

@@ -138,3 +138,17 @@ test("a record of very many headers is refused, with all of its batch", async ()
   const taken = send(house.client(), buildBatch([recordOf(0, "a"), many(10_000)], compressions.zstd));
   assert.equal(taken.errorCode, errorCode.NONE);
 });
+
+test("a record of more than a megabyte of headers is refused, and one of little less is what it is", async () => {
+  const house = await KafkaHouse.open();
+  const queue = declare(house);
+  const client = house.client();
+  const large = (bytes: number) => recordOf(1, "b", [["amqp.message-id", Buffer.alloc(bytes, 0xff)]]);
+  const refused = send(client, buildBatch([recordOf(0, "a"), large(1 << 20)], compressions.gzip));
+  assert.equal(refused.errorCode, errorCode.INVALID_RECORD);
+  assert.match(refused.errorMessage!, /bytes of headers/);
+  assert.equal(queue.nextOffset, 0);
+  const records = [recordOf(0, "a"), large((1 << 20) - 100)];
+  assert.equal(send(client, buildBatch(records, compressions.gzip)).errorCode, errorCode.NONE);
+  assert.deepEqual(drain(house, queue), ["a", "b"]);
+});

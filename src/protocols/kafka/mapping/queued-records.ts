@@ -12,7 +12,7 @@ import {
 } from "../../../broker/api.ts";
 import type { BatchView } from "../codec/record-batch.ts";
 import { recordFormatId } from "./format.ts";
-import { headersMax } from "./header-section.ts";
+import { headersFault } from "./header-section.ts";
 import { RecordHeaders } from "./record-canonical.ts";
 import { RecordHead } from "./record-head.ts";
 import { SingleRecords } from "./single-records.ts";
@@ -36,8 +36,8 @@ export class QueuedRecords {
     if (fault !== undefined) return fault;
     const { reader } = records;
     while (records.next()) {
-      if (reader.headerCount > headersMax)
-        return `a record of ${reader.headerCount} headers; in a queue it has ${headersMax} at most`;
+      const tooMuch = headersFault(reader);
+      if (tooMuch !== undefined) return tooMuch;
       this.count++;
       this.bodyBytes += Math.max(0, reader.valueEnd - reader.valueStart);
     }

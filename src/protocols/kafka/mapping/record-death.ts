@@ -21,6 +21,13 @@ export function deathsIn(buffer: Buffer, start: number, end: number): { queue: s
   }));
 }
 
+/** Where it died first, if anywhere. */
+export function firstDeathQueueIn(buffer: Buffer, start: number, end: number): string | undefined {
+  return readHeaders(buffer, start, end)
+    .find(({ name }) => name === "x-first-death-queue")
+    ?.value?.toString();
+}
+
 /** The headers with one more. The expiration goes: it would kill the message again where it is parked. */
 export function withDeathIn(buffer: Buffer, start: number, end: number, death: Death): Buffer {
   const old = readHeaders(buffer, start, end);

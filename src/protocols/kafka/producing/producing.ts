@@ -39,6 +39,9 @@ interface Recompressed {
   readonly found: Buffer | BatchFault;
 }
 
+/** Told in one answer; of batches behind them it is said that some of their records are wrong. */
+const recordErrorsMax = 10_000;
+
 export class Producing {
   readonly #call: Call<ProduceResponse>;
   #request: ProduceRequest;
@@ -49,6 +52,8 @@ export class Producing {
   #isHeld = false;
   #isShort = false;
   #hasFailed = false;
+  /** Single records that were found to be wrong. */
+  #recordErrors = 0;
   #recompressed: Recompressed | undefined;
   readonly #startedMs: number;
 
@@ -175,7 +180,10 @@ export class Producing {
   }
 
   #note(answer: PartitionResponse): void {
-    this.#responses[this.#topicAt]!.partitionResponses.push(answer);
+    this.#recordErrors += answer.recordErrors?.length ?? 0;
+    // A batch of a hundred bytes may have a thousand wrong records, and a request some ten thousand of such batches.
+    const isTold = this.#recordErrors <= recordErrorsMax;
+    this.#responses[this.#topicAt]!.partitionResponses.push(isTold ? answer : { ...answer, recordErrors: [] });
     if (answer.errorCode !== errorCode.NONE) this.#hasFailed = true;
   }
 

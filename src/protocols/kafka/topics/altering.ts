@@ -124,10 +124,11 @@ function appended(parts: readonly string[], added: readonly string[]): readonly 
 
 /** Each takes one away. */
 function subtracted(parts: readonly string[], removed: readonly string[]): readonly string[] {
-  const left = [...parts];
-  for (const part of removed) {
-    const at = left.indexOf(part);
-    if (at >= 0) left.splice(at, 1);
-  }
-  return left;
+  const times = new Map<string, number>();
+  for (const part of removed) times.set(part, (times.get(part) ?? 0) + 1);
+  return parts.filter((part) => {
+    const left = times.get(part) ?? 0;
+    if (left > 0) times.set(part, left - 1);
+    return left === 0;
+  });
 }

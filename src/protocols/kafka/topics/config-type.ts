@@ -37,7 +37,7 @@ const bounds = {
   INT: { least: -(2n ** 31n), most: 2n ** 31n - 1n },
   LONG: { least: -(2n ** 63n), most: 2n ** 63n - 1n },
 };
-const double = /^[+-]?(?:NaN|Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?)$/;
+const double = /^[+-]?(?:NaN|Infinity|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?)$/;
 
 export function readConfig(name: string, type: ConfigType, text: string): ConfigValue | ConfigFault {
   const trimmed = text.trim();
@@ -45,7 +45,7 @@ export function readConfig(name: string, type: ConfigType, text: string): Config
     case "STRING":
       return trimmed;
     case "LIST":
-      return trimmed === "" ? [] : trimmed.split(/\s*,\s*/);
+      return trimmed === "" ? [] : trimmed.split(",").map((part) => part.trim());
     case "BOOLEAN": {
       const lower = trimmed.toLowerCase();
       if (lower === "true" || lower === "false") return lower === "true";

@@ -183,3 +183,44 @@ test("of a group in a transaction its name counts, in which the transactional id
   house.settle();
   assert.equal(transactions.addGroup(name, by, "again", 1), errorCode.NONE);
 });
+
+test("what transactions are to commit has a bound together, and what is decided makes room", async () => {
+  const house = await KafkaHouse.open();
+  const { pending } = house.server.groups;
+  const metadata = "m".repeat(8 << 20);
+  const said = (partition: number) => [{ topic: "t", partition, offset: 1, leaderEpoch: -1, metadata }];
+  let count = 0;
+  for (; count < 100 && pending.hasRoomFor(count % 2, "g", said(count)); count++) {
+    pending.add(count % 2, "g", said(count));
+    house.settle();
+  }
+  // 256 MB, in strings of two bytes a character.
+  assert.ok(count >= 14 && count <= 16, String(count));
+  pending.take(0);
+  assert.ok(pending.hasRoomFor(0, "g", said(count)));
+  for (let again = 0; again < 40; again++) {
+    pending.add(1, "g", said(1));
+    house.settle();
+  }
+  assert.ok(pending.hasRoomFor(0, "g", said(count)), "what is said anew takes the place of what was said");
+  pending.dropTopic("t");
+  assert.equal(pending.hasAny("g"), false);
+});
+
+test("an id that asks for partitions twice in one request is told the second time that the first is under way", async () => {
+  const house = await KafkaHouse.open();
+  const client = house.client();
+  client.call(createTopics, 5, { topics: [{ name: "t", numPartitions: 3, replicationFactor: 1 }] });
+  const by = { transactionalId: "T", transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 };
+  const { producerId, producerEpoch } = client.call(initProducerId, 4, by);
+  const asks = (index: number, verifyOnly = false) => {
+    const topics = [{ name: "t", partitions: [index] }];
+    return { transactionalId: "T", producerId, producerEpoch, verifyOnly, topics };
+  };
+  const codes = (...transactions: ReturnType<typeof asks>[]) =>
+    client
+      .call(addPartitionsToTxn, 5, { transactions })
+      .resultsByTransaction.map(({ topicResults }) => topicResults[0]!.resultsByPartition[0]!.partitionErrorCode);
+  assert.deepEqual(codes(asks(0), asks(1)), [errorCode.NONE, errorCode.CONCURRENT_TRANSACTIONS]);
+  assert.deepEqual(codes(asks(0, true), asks(1, true)), [errorCode.NONE, errorCode.TRANSACTION_ABORTABLE]);
+});
