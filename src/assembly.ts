@@ -183,7 +183,8 @@ function protocolsOf(
     settings: auth,
   });
   // Definitions bring their own users: a default one beside them would be a door that nobody knows of.
-  if (settings["definitions.importFile"] === null) authority.createFirst();
+  const fault = settings["definitions.importFile"] === null ? authority.createFirst() : undefined;
+  if (fault !== undefined) throw new ConfigurationError([fault]);
   return createProtocols({
     broker: core,
     authority,

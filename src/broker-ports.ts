@@ -15,7 +15,9 @@ import type { HttpHandlers, Protocols } from "./protocols/registry.ts";
 import { answerHealth, answerJson, answerUnavailable, type HealthState, type UnreadyReason } from "./server/health.ts";
 import type { HttpHandler, HttpListener } from "./server/http-listener.ts";
 import { Listener } from "./server/listener.ts";
+import { fileLimit } from "./server/process-probe.ts";
 import type { OpenPort, Protocol } from "./server/protocol.ts";
+import { SocketRoom } from "./server/socket-room.ts";
 import type { TlsSettings } from "./server/tls-credentials.ts";
 import type { TlsIdentity } from "./server/tls-identity.ts";
 
@@ -36,6 +38,7 @@ export interface PortBeside {
 export class BrokerPorts implements HealthState {
   readonly #settings: Settings;
   readonly #logger: Logger;
+  readonly #room = new SocketRoom(fileLimit());
   readonly #onSockets: Listener[] = [];
   /** Not listed: who came to one of the others is told of nothing here, and the other way round. */
   readonly #beside = new Set<Listener>();
@@ -203,6 +206,7 @@ export class BrokerPorts implements HealthState {
       name,
       tls: usesTls(name) ? this.#tls : undefined,
       connectionsMax: this.#settings["connections.max"],
+      room: this.#room,
       // The machine's, whatever clock the broker lives by.
       clock: systemClock(),
       logger: this.#logger,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Authority, AuthSettings } from "./authority.ts";
 import { Refusal } from "./refusal.ts";
 import { identityOf, logIn, loginFor, memoryStore, openAuthority } from "./test-authority.suite.ts";
 
@@ -17,6 +18,22 @@ test("the first start creates guest, who may do everything in /, from this machi
   assert.ok(remote instanceof Refusal);
   assert.equal(remote.reason, "user 'guest' can only connect via localhost");
   assert.equal(remote.cause, "loopback");
+});
+
+test("a default user of another name is not made with the password that everybody knows, unless for this machine", () => {
+  const store = memoryStore();
+  const open = (change: Partial<AuthSettings>): Authority => openAuthority(store, change);
+  const bare = open({ defaultUser: "admin" });
+  assert.match(bare.createFirst()!, /^auth.defaultPassword is guest, .* add admin to auth.loopbackUsers$/);
+  assert.equal(bare.users.count, 0);
+  assert.equal(open({ defaultUser: "admin", defaultPassword: "secret" }).createFirst(), undefined);
+  // By now it is there: the password may go from the configuration.
+  assert.equal(open({ defaultUser: "admin" }).createFirst(), undefined);
+  assert.equal(
+    openAuthority(memoryStore(), { defaultUser: "admin", loopbackUsers: ["admin"] }).createFirst(),
+    undefined,
+  );
+  assert.equal(openAuthority(memoryStore(), { loopbackUsers: [] }).createFirst(), undefined);
 });
 
 test("a default user that was deleted does not come back with the next start", () => {

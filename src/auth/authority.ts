@@ -45,11 +45,15 @@ export interface AuthSettings {
   readonly tokens: TokenSettings | undefined;
 }
 
+/** What the first user is called, and what its password is, where nothing else was said: as RabbitMQ's. */
+const knownUser = "guest";
+const knownPassword = "guest";
+
 export const plainAuthSettings: AuthSettings = {
   backends: ["internal"],
   loopbackUsers: ["guest"],
-  defaultUser: "guest",
-  defaultPassword: "guest",
+  defaultUser: knownUser,
+  defaultPassword: knownPassword,
   anonymous: { name: "guest", password: "guest" },
   tokens: undefined,
 };
@@ -99,10 +103,17 @@ export class Authority {
     this.topicPermissions = new TopicPermissions(store, this.#accounts, changed);
   }
 
-  /** At the first start of all, creates the default user, an administrator who may do everything in the first virtual host. */
-  createFirst(): void {
-    if (this.#store.get("auth", "first") !== undefined) return;
-    const { defaultUser, defaultPassword } = this.settings;
+  /**
+   * At the first start of all, creates the default user, an administrator who may do everything in the first virtual host. Answers
+   * why not: one with a password that is known to everybody must not be let in from everywhere because a setting was forgotten.
+   */
+  createFirst(): string | undefined {
+    if (this.#store.get("auth", "first") !== undefined) return undefined;
+    const { defaultUser, defaultPassword, loopbackUsers } = this.settings;
+    // Who lets guest itself in from everywhere has said so.
+    const isForAll = defaultUser !== knownUser && !loopbackUsers.includes(defaultUser);
+    if (isForAll && defaultPassword === knownPassword && this.users.count === 0)
+      return `auth.defaultPassword is ${knownPassword}, as everybody knows, and ${defaultUser} may log in from anywhere: set it, or add ${defaultUser} to auth.loopbackUsers`;
     const secret = defaultPassword === undefined ? {} : { password: defaultPassword, derivesLater: true };
     // Records from before there were permissions name no algorithm: their users keep what they had. All others, imported
     // ones say, have what they were given.
@@ -115,6 +126,7 @@ export class Authority {
     for (const user of names)
       this.permissions.set({ user, vhost: firstVhost, configure: ".*", write: ".*", read: ".*" });
     this.#store.put("auth", "first", true);
+    return undefined;
   }
 
   /** Calls `listener` at each change; answers how to end that. */

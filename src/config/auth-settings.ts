@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { AuthSettings } from "../auth/authority.ts";
 import type { CertificateLoginFrom } from "../auth/certificate-name.ts";
+import { isKeyUrl } from "../auth/oauth2/key-url.ts";
 import { allAlgorithms, readKeySet, readPemKey, type SigningKey } from "../auth/oauth2/signing-keys.ts";
 import type { TokenSettings } from "../auth/oauth2/tokens.ts";
 import { ConfigurationError } from "./configuration-error.ts";
@@ -65,7 +66,6 @@ function tokenSettings(settings: Settings, problems: string[]): TokenSettings {
   };
 }
 
-/** Who can change what is fetched can make tokens: so it comes encrypted, or from this machine. */
 function readUrl(
   settings: Settings,
   key: "auth.oauth2.jwksUrl" | "auth.oauth2.issuer",
@@ -73,9 +73,7 @@ function readUrl(
 ): string | undefined {
   const text = settings[key];
   if (text === null) return undefined;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isLocal = url !== undefined && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url === undefined || (url.protocol !== "https:" && !(url.protocol === "http:" && isLocal)))
+  if (!isKeyUrl(text))
     problems.push(`${key} is ${JSON.stringify(text)}, which is no https:// URL (http:// is for this machine only)`);
   return text;
 }

@@ -81,7 +81,7 @@ export const structure: Kind<unknown> = {
       return undefined;
     }
   },
-  show: (value) => (Object.keys(value as object).length === 0 ? "{}" : "(not shown)"),
+  show: (value) => (Object.keys(value as object).length === 0 ? "{}" : notShown),
 };
 
 export const yesOrNo: Kind<boolean> = {

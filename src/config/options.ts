@@ -265,7 +265,8 @@ export const options = {
   "connections.max": option(
     integer(1, 1_000_000),
     "65536",
-    "Most connections of one listener. Those that come when there are as many are closed at once.",
+    "Most connections of one listener; of all together, as many as the process may have files, less some for its own. " +
+      "Those that come when there are as many are closed at once.",
   ),
   "amqp.frameMaxBytes": option(size(4096, 128 * mebibyte), "128KiB", "Largest frame that is offered to clients."),
   "amqp.channelMax": option(integer(1, 65_535), "2047", "Most channels of one connection that are offered to clients."),

@@ -113,9 +113,11 @@ test("ENTREPOT_CONFIG names the file where no flag does", async () => {
 });
 
 test("with a listen flag, only what the flags name listens, whatever a file says", async () => {
-  await withFile("listen.amqp: 5673", async (config) => {
+  await withFile("listen.amqp: 5673\nkafka.nodes: 0.0.0.0:9094", async (config) => {
+    check.equal((await settingsFor({ config })).values["kafka.nodes"].length, 1);
     const { values } = await settingsFor({ config, listen: {} });
     check.equal(values["listen.amqp"], null);
+    check.deepEqual(values["kafka.nodes"], []);
     const named = await settingsFor({ config, listen: { amqp: "0.0.0.0:0" } });
     check.deepEqual(named.values["listen.amqp"], { host: "0.0.0.0", port: 0 });
   });
@@ -197,6 +199,9 @@ test("an error names the place and the key, what is wrong, and what would be rig
       "--set: there is no option nonsense; entrepot config --explain lists them",
     ]);
   });
+  check.deepEqual(await problemsOf({ env: { ENTREPOT_SHOVELS: '{"a":{"src-uri":"amqp://u:secret@h",}}' } }), [
+    "ENTREPOT_SHOVELS: shovels is (not shown), which is not a map, as JSON or as YAML in a file",
+  ]);
   check.deepEqual(await problemsOf({ set: { constructor: "x" } }), [
     "--set: there is no option constructor; entrepot config --explain lists them",
   ]);

@@ -6,7 +6,7 @@
 
 import { resolve } from "node:path";
 import { ConfigurationError } from "./configuration-error.ts";
-import type { Kind } from "./kinds.ts";
+import { notShown, structure, type Kind } from "./kinds.ts";
 import { nearest } from "./nearest.ts";
 import { optionKeys, options, variableOf, type OptionKey, type Settings } from "./options.ts";
 import type { StartOptions } from "./start-options.ts";
@@ -35,7 +35,7 @@ export async function settingsFor(start: StartOptions): Promise<EffectiveSetting
   const warnings: string[] = [];
   const ambient = [...fromFile, ...fromEnvironment(env, warnings)].filter(
     // With a --listen, only what the flags name listens.
-    ({ key }) => start.listen === undefined || !key.startsWith("listen."),
+    ({ key }) => start.listen === undefined || !(key.startsWith("listen.") || key === "kafka.nodes"),
   );
   const given = [...ambient, ...fromCode(start)];
   return { ...effective(given, start), warnings };
@@ -54,7 +54,9 @@ function effective(given: readonly Given[], start: StartOptions): Omit<Effective
     }
     const kind: Kind<unknown> = options[key].kind;
     const value = kind.read(text);
-    if (value === undefined) problems.push(`${place}: ${key} is ${JSON.stringify(text)}, which is not ${kind.expects}`);
+    // In a structure there may be passwords.
+    const shown = kind === structure ? notShown : JSON.stringify(text);
+    if (value === undefined) problems.push(`${place}: ${key} is ${shown}, which is not ${kind.expects}`);
     else valueByKey.set(key, { value, place });
   }
   if (problems.length > 0) throw new ConfigurationError(problems);

@@ -3,7 +3,7 @@
  * bytes in, ticks, an output with backpressure. So a client of a protocol needs no socket for its tests either.
  */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import type { Clock } from "../base/clock.ts";
@@ -42,6 +42,8 @@ export type Dial = (
 ) => () => void;
 
 const tickMs = 1000;
+/** More than all the authorities of a system together. */
+const pemBytesMax = 4 << 20;
 
 /** Connects by real sockets. Each of its connections is ticked once a second until it closes. */
 export function socketDial(clock: Clock): Dial {
@@ -89,11 +91,18 @@ function openSocket({ host, port, tls }: DialTarget): Socket {
   const options: ConnectionOptions = { host, port, rejectUnauthorized: tls.verify };
   const serverName = tls.serverName ?? (isIP(host) === 0 ? host : undefined);
   if (serverName !== undefined) options.servername = serverName;
-  if (tls.caFile !== undefined) options.ca = readFileSync(tls.caFile);
-  if (tls.certificateFile !== undefined) options.cert = readFileSync(tls.certificateFile);
-  if (tls.keyFile !== undefined) options.key = readFileSync(tls.keyFile);
+  if (tls.caFile !== undefined) options.ca = readPem(tls.caFile);
+  if (tls.certificateFile !== undefined) options.cert = readPem(tls.certificateFile);
+  if (tls.keyFile !== undefined) options.key = readPem(tls.keyFile);
   if (tls.keyPassword !== undefined) options.passphrase = tls.keyPassword;
   return connectTls(options);
+}
+
+/** A pipe or a device would be waited for, or read without an end, and everybody with it. */
+function readPem(path: string): Buffer {
+  const found = statSync(path);
+  if (!found.isFile() || found.size > pemBytesMax) throw new Error(`${path} is no file of certificates or keys`);
+  return readFileSync(path);
 }
 
 function run(peer: SocketPeer, opened: (peer: Peer) => Connection, clock: Clock): void {

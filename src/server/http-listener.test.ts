@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { systemClock } from "../base/clock.ts";
 import { silentLogger, type LogFields } from "../observe/log.ts";
 import { HttpListener, type HttpHandler } from "./http-listener.ts";
+import { SocketRoom } from "./socket-room.ts";
 
 async function listen(
   handler: HttpHandler,
@@ -19,6 +20,7 @@ async function listen(
     port: 0,
     handler,
     connectionsMax,
+    room: new SocketRoom(0),
     clock: systemClock(),
     logger,
   });

@@ -14,6 +14,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../observe/log.ts";
 import { connectionsRefused, CountedWarning } from "./counted-warning.ts";
 import { listen, type ListenAt } from "./listen.ts";
+import type { SocketRoom } from "./socket-room.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
 /**
@@ -33,6 +34,8 @@ export interface HttpListenerOptions {
   readonly port: number;
   readonly handler: HttpHandler;
   readonly connectionsMax: number;
+  /** Shared with other listeners. */
+  readonly room: SocketRoom;
   readonly tls?: TlsIdentity | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -63,7 +66,8 @@ export class HttpListener {
   #isStopping = false;
 
   private constructor(options: HttpListenerOptions, server: Server) {
-    const { clock, logger } = options;
+    const { clock, logger, room } = options;
+    const connectionsMax = Math.min(options.connectionsMax, room.max);
     this.name = options.name;
     this.#clock = clock;
     this.#handler = options.handler;
@@ -74,8 +78,14 @@ export class HttpListener {
     server.maxConnections = options.connectionsMax;
     server.timeout = silenceMs;
     this.#refusals = new CountedWarning(clock, logger, connectionsRefused);
-    server.on("drop", () => this.#refusals.warn({ listener: options.name, connectionsMax: options.connectionsMax }));
+    const refuse = (): void => this.#refusals.warn({ listener: options.name, connectionsMax });
+    server.on("drop", refuse);
     server.on("connection", (socket: Socket) => {
+      if (!room.take(socket, "operator")) {
+        refuse();
+        socket.destroy();
+        return;
+      }
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });

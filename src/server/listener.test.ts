@@ -6,6 +6,7 @@ import { systemClock } from "../base/clock.ts";
 import { silentLogger } from "../observe/log.ts";
 import { Listener } from "./listener.ts";
 import type { Connection, Peer, Protocol } from "./protocol.ts";
+import { SocketRoom } from "./socket-room.ts";
 
 /** Gives back what it gets; says bye when the broker stops. */
 function echo(seen: Peer[] = []): Protocol {
@@ -30,7 +31,7 @@ function echo(seen: Peer[] = []): Protocol {
   };
 }
 
-async function listen(protocol: Protocol, connectionsMax = 100): Promise<Listener> {
+async function listen(protocol: Protocol, connectionsMax = 100, room = new SocketRoom(0)): Promise<Listener> {
   const clock = systemClock();
   return Listener.open({
     name: "echo",
@@ -38,6 +39,7 @@ async function listen(protocol: Protocol, connectionsMax = 100): Promise<Listene
     host: "127.0.0.1",
     port: 0,
     connectionsMax,
+    room,
     clock,
     logger: silentLogger,
   });
@@ -85,6 +87,25 @@ test("those past the limit are closed at once, and a place that is left can be t
   assert.equal(String((await once(third, "data"))[0]), "me");
   third.destroy();
   await listener.stop(1000);
+});
+
+test("listeners share the room that the system leaves for sockets", async () => {
+  const room = new SocketRoom(6);
+  assert.deepEqual([room.max, new SocketRoom(1024).max, new SocketRoom(0).max], [3, 768, Number.POSITIVE_INFINITY]);
+  const listeners = [await listen(echo(), 100, room), await listen(echo(), 100, room)] as const;
+  const inside = await Promise.all([...listeners, listeners[0]].map(dial));
+  for (const socket of inside) {
+    socket.write("here");
+    await once(socket, "data");
+  }
+  for (const listener of listeners) assert.equal((await readAll(await dial(listener))).length, 0);
+  inside[0]!.destroy();
+  while (listeners[0].connectionCount > 1) await new Promise((resolve) => setImmediate(resolve));
+  const next = await dial(listeners[1]);
+  next.write("me");
+  assert.equal(String((await once(next, "data"))[0]), "me");
+  for (const socket of [...inside, next]) socket.destroy();
+  for (const listener of listeners) await listener.stop(1000);
 });
 
 test("stopping lets everybody hear the last words", async () => {

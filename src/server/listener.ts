@@ -13,6 +13,7 @@ import { connectionsRefused, CountedWarning } from "./counted-warning.ts";
 import { listen, type ListenAt } from "./listen.ts";
 import type { Protocol } from "./protocol.ts";
 import { FlushQueue, SocketPeer } from "./socket-peer.ts";
+import type { SocketRoom } from "./socket-room.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
 export interface ListenerOptions {
@@ -23,6 +24,8 @@ export interface ListenerOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly connectionsMax: number;
+  /** Shared with other listeners. */
+  readonly room: SocketRoom;
   readonly tls?: TlsIdentity | undefined;
   /** What of a client's certificate is its name; the whole subject, unless given. */
   readonly certificateLogin?: CertificateLoginFrom | undefined;
@@ -52,7 +55,9 @@ export class Listener {
     this.#queue = new FlushQueue(options.clock);
     this.#refusals = new CountedWarning(options.clock, options.logger, connectionsRefused);
     if (options.tls === undefined) {
-      server.on("connection", (socket) => this.#accept(socket));
+      server.on("connection", (socket) => {
+        if (this.#hasRoom(socket)) this.#accept(socket);
+      });
       return;
     }
     this.#unfollow = options.tls.follow(server as TlsServer, options.name);
@@ -60,6 +65,7 @@ export class Listener {
     server.maxConnections = options.connectionsMax;
     server.on("drop", () => this.#refuse());
     server.on("connection", (socket) => {
+      if (!this.#hasRoom(socket)) return;
       this.#unsecured.add(socket);
       socket.once("close", () => this.#unsecured.delete(socket));
     });
@@ -112,6 +118,14 @@ export class Listener {
     this.#refusals.close();
   }
 
+  /** False: the socket is closed. */
+  #hasRoom(socket: Socket): boolean {
+    if (this.#options.room.take(socket, "client")) return true;
+    this.#refuse();
+    socket.destroy();
+    return false;
+  }
+
   #accept(socket: Socket): void {
     if (socket.destroyed) return;
     if (this.#peers.size >= this.#options.connectionsMax) {
@@ -128,7 +142,8 @@ export class Listener {
   }
 
   #refuse(): void {
-    this.#refusals.warn({ listener: this.#options.name, connectionsMax: this.#options.connectionsMax });
+    const { name, connectionsMax, room } = this.#options;
+    this.#refusals.warn({ listener: name, connectionsMax: Math.min(connectionsMax, room.clientsMax) });
   }
 
   #setTimer(): void {

@@ -52,7 +52,8 @@ function openFiles(): number {
   }
 }
 
-function fileLimit(): number {
+/** Descriptors that this process may have; 0: the system does not say. */
+export function fileLimit(): number {
   try {
     const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
     return Number(soft ?? 0);

@@ -15,6 +15,7 @@ import { Listener } from "./listener.ts";
 import type { Connection, Peer, Protocol } from "./protocol.ts";
 import { TlsIdentity } from "./tls-identity.ts";
 import type { TlsSettings } from "./tls-credentials.ts";
+import { SocketRoom } from "./socket-room.ts";
 
 const root = makeCertificate({ name: { CN: "root" }, isAuthority: true });
 const first = makeCertificate({ name: { CN: "first" }, dns: ["localhost"] }, root);
@@ -76,7 +77,8 @@ async function house(
   );
   const peers: Peer[] = [];
   const clock = systemClock();
-  const at = { host: "127.0.0.1", port: 0, connectionsMax: more.connectionsMax ?? 100, clock, logger };
+  const room = new SocketRoom(0);
+  const at = { host: "127.0.0.1", port: 0, connectionsMax: more.connectionsMax ?? 100, room, clock, logger };
   const listener = await Listener.open({ name: "echos", protocol: echo(peers), tls: identity, ...at });
   context.after(async () => {
     await listener.stop(100);
@@ -118,6 +120,22 @@ async function says(socket: net.Socket, text: string): Promise<string> {
 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Answers how to let time pass until the identity has looked at its files again. To be asked before there is one. */
+function looking(clock: VirtualClock): (ms?: number) => Promise<void> {
+  const setTimer = clock.setTimer.bind(clock);
+  let armed = 0;
+  clock.setTimer = (atMs, run) => {
+    // The next look; refused handshakes have a timer here, too.
+    if (atMs === clock.now() + 2000) armed++;
+    return setTimer(atMs, run);
+  };
+  return async (ms = 2000) => {
+    const before = armed;
+    clock.advance(ms);
+    await until(() => armed > before);
+  };
 }
 
 /** Resolves when the broker has let go of it. */
@@ -282,24 +300,13 @@ test("changed files that cannot be used change nothing, and are named in an erro
 
 test("files are looked at every two seconds, and read when a change has stood for one look", async (t) => {
   const clock = new VirtualClock(Date.now());
-  const setTimer = clock.setTimer.bind(clock);
-  let armed = 0;
-  clock.setTimer = (atMs, run) => {
-    // The next look; refused handshakes have a timer here, too.
-    if (atMs === clock.now() + 2000) armed++;
-    return setTimer(atMs, run);
-  };
+  const look = looking(clock);
   const { dial, write, failed } = await house(t, {}, { clock });
   const shown = async (): Promise<unknown> => {
     const socket = await dial();
     const { subject } = socket.getPeerCertificate();
     socket.destroy();
     return subject.CN;
-  };
-  const look = async (): Promise<void> => {
-    const before = armed;
-    clock.advance(2000);
-    await until(() => armed > before);
   };
   write(second, first.key);
   await look();
@@ -310,6 +317,23 @@ test("files are looked at every two seconds, and read when a change has stood fo
   await look();
   assert.equal(await shown(), "second");
   assert.equal(failed.length, 0);
+});
+
+test("files that cannot be used yet are tried again each minute, and told of once", async (t) => {
+  const clock = new VirtualClock(Date.now());
+  const look = looking(clock);
+  const { write, failed, identity } = await house(t, {}, { clock });
+  write(makeCertificate({ name: { CN: "soon" }, dns: ["localhost"], fromDay: 1 / 24, toDay: 2 }, root));
+  for (let looks = 0; looks < 3; looks++) await look();
+  assert.equal(failed.length, 1);
+  assert.match(String(failed[0]!["reason"]), /is not valid yet/);
+  await look(60_000);
+  assert.deepEqual([failed.length, identity.subject], [1, "CN=first"]);
+  // Who asks is told.
+  assert.equal(await identity.reload(), false);
+  assert.equal(failed.length, 2);
+  await look(3_600_000);
+  assert.deepEqual([failed.length, identity.subject], [2, "CN=soon"]);
 });
 
 test("versions and ciphers are those of the configuration", async (t) => {
@@ -331,6 +355,7 @@ test("HTTP is served over TLS, to those who may come in", async (t) => {
     port: 0,
     handler: (_, response) => response.end("hello"),
     connectionsMax: 10,
+    room: new SocketRoom(0),
     tls: identity,
     clock: systemClock(),
     logger: silentLogger,

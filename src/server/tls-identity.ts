@@ -16,6 +16,8 @@ import { CountedWarning } from "./counted-warning.ts";
 import { readTlsCredentials, TlsError, type TlsCredentials, type TlsSettings } from "./tls-credentials.ts";
 
 const lookEveryMs = 2000;
+/** Files that cannot be used are tried again: a certificate may become valid, and what holds a file back may leave no trace in it. */
+const retryMs = 60_000;
 
 export class TlsIdentity {
   readonly #settings: TlsSettings;
@@ -28,6 +30,9 @@ export class TlsIdentity {
   /** Of the files, when they were read last, and when they were looked at last. */
   #readState: string;
   #seenState: string;
+  /** Why the files that are there are not in force; empty: they are. */
+  #faults: readonly string[] = [];
+  #retryAtMs = Number.POSITIVE_INFINITY;
 
   private constructor(settings: TlsSettings, clock: Clock, logger: Logger, credentials: TlsCredentials, state: string) {
     this.#settings = settings;
@@ -98,17 +103,23 @@ export class TlsIdentity {
     };
   }
 
-  /** Reads the files now. Answers whether they could be used. */
-  async reload(): Promise<boolean> {
+  /** Reads the files now. Answers whether they could be used. `isRetry`: what was wrong with them is told already. */
+  async reload(isRetry = false): Promise<boolean> {
     this.#readState = this.#seenState = await stateOf(this.#settings);
     try {
       this.#credentials = readTlsCredentials(this.#settings, this.#clock.now());
     } catch (error) {
-      for (const problem of error instanceof TlsError ? error.problems : [String(error)]) {
-        this.#logger.error("changed TLS files cannot be used; what was in force stays", { reason: problem });
+      const faults = error instanceof TlsError ? error.problems : [String(error)];
+      for (const reason of faults) {
+        if (isRetry && this.#faults.includes(reason)) continue;
+        this.#logger.error("changed TLS files cannot be used; what was in force stays", { reason });
       }
+      this.#faults = faults;
+      this.#retryAtMs = this.#clock.now() + retryMs;
       return false;
     }
+    this.#faults = [];
+    this.#retryAtMs = Number.POSITIVE_INFINITY;
     for (const server of this.#servers) server.setSecureContext(this.#credentials.context);
     const { subject, endsAtMs } = this.#credentials;
     this.#logger.info("TLS files were read again", { subject, validUntil: new Date(endsAtMs).toISOString() });
@@ -143,7 +154,9 @@ export class TlsIdentity {
     const state = await stateOf(this.#settings);
     const isSettled = state === this.#seenState;
     this.#seenState = state;
-    if (isSettled && state !== this.#readState && !this.#isClosed) await this.reload();
+    const isChanged = state !== this.#readState;
+    const isDue = isChanged || this.#clock.now() >= this.#retryAtMs;
+    if (isSettled && isDue && !this.#isClosed) await this.reload(!isChanged);
   }
 
   #warn(): void {
@@ -155,8 +168,8 @@ export class TlsIdentity {
 async function stateOf({ certificateFile, keyFile, caFile }: TlsSettings): Promise<string> {
   const states = [certificateFile, keyFile, ...(caFile === undefined ? [] : [caFile])].map(async (file) => {
     try {
-      const { ino, size, mtimeMs } = await stat(file);
-      return `${ino}:${size}:${mtimeMs}`;
+      const { ino, size, mtimeMs, ctimeMs } = await stat(file);
+      return `${ino}:${size}:${mtimeMs}:${ctimeMs}`;
     } catch (error) {
       return (error as NodeJS.ErrnoException).code ?? "unreadable";
     }

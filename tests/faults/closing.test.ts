@@ -10,6 +10,7 @@ import { connect } from "amqplib";
 import { silentLogger } from "../../src/observe/log.ts";
 import { WireHouse } from "../../src/protocols/rabbitmq/amqp091/wire-house.suite.ts";
 import { Listener } from "../../src/server/listener.ts";
+import { SocketRoom } from "../../src/server/socket-room.ts";
 import { frame, methodPayload } from "../conformance/amqp091/frames.ts";
 import { handshake, PROTOCOL_HEADER, startOk } from "../conformance/amqp091/handshake.ts";
 import { methodByName } from "../conformance/amqp091/spec.ts";
@@ -22,7 +23,8 @@ const count = 20;
 async function listening(t: TestContext): Promise<{ house: WireHouse; listener: Listener }> {
   const house = await WireHouse.open();
   const { clock, protocol } = house;
-  const options = { name: "amqp", protocol, host, port: 0, connectionsMax: 10, clock, logger: silentLogger };
+  const room = new SocketRoom(0);
+  const options = { name: "amqp", protocol, host, port: 0, connectionsMax: 10, room, clock, logger: silentLogger };
   const listener = await Listener.open(options);
   let isOver = false;
   const turn = (): void => {

@@ -18,6 +18,8 @@ export interface BrokerOptions {
   /** Protocol to HOST:PORT; AMQP on a free port if left out. */
   readonly listen?: Readonly<Record<string, string>>;
   readonly set?: Readonly<Record<string, string>>;
+  /** Files and sockets that the system lets it have. */
+  readonly openFilesMax?: number;
   /** How long it may take until it is ready. */
   readonly readyWithinMs?: number;
 }
@@ -47,7 +49,8 @@ process.on("exit", () => {
 /** Starts a broker and waits for its ready line. Throws what it wrote to standard error if it ends before. */
 export async function spawnBroker(options: BrokerOptions = {}): Promise<BrokerProcess> {
   const began = performance.now();
-  const child = spawn(process.execPath, brokerArguments(options), { stdio: ["ignore", "pipe", "pipe"] });
+  const command = [...limited(options.openFilesMax), process.execPath, ...brokerArguments(options)];
+  const child = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   const ended = once(child, "exit").finally(() => running.delete(child));
   let log = "";
@@ -70,6 +73,11 @@ export async function spawnBroker(options: BrokerOptions = {}): Promise<BrokerPr
       return status;
     },
   };
+}
+
+/** What makes the command behind it one that has no more files; it keeps its process id. */
+function limited(openFilesMax: number | undefined): string[] {
+  return openFilesMax === undefined ? [] : ["sh", "-c", `ulimit -n ${openFilesMax} && exec "$0" "$@"`];
 }
 
 function brokerArguments(options: BrokerOptions): string[] {

@@ -12,6 +12,7 @@
 
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../observe/log.ts";
+import { isKeyUrl } from "./key-url.ts";
 import { readKeySet, type SigningKey, type SigningKeys } from "./signing-keys.ts";
 
 /** Fetches a text; rejects when it cannot be had, is longer than `bytesMax`, or when `signal` says so. */
@@ -97,7 +98,8 @@ export class RemoteKeys {
     const text = await this.#options.fetchText(configurationUrl(issuer), bytesMax, signal);
     const configuration = JSON.parse(text) as Record<string, unknown> | null;
     const url = configuration?.["jwks_uri"];
-    if (typeof url !== "string" || !URL.canParse(url)) throw new Error("the issuer's configuration has no jwks_uri");
+    if (typeof url !== "string") throw new Error("the issuer's configuration has no jwks_uri");
+    if (!isKeyUrl(url)) throw new Error("the issuer's jwks_uri is no https:// URL");
     return url;
   }
 }

@@ -84,6 +84,8 @@ test("what is no scope of ours permits nothing", () => {
     " read:*/*",
     "read:%/%",
     "tag",
+    "read:%{vhost}41/b",
+    "read:a/%{vhost}41",
   ])
     for (const access of ["read", "write", "configure"] as const)
       assert.equal(new Scopes([odd], {}).permit(access, "a", "b"), false, odd);

@@ -83,5 +83,6 @@ function readPart(text: string, claims: Readonly<Record<string, unknown>>): Part
 
 function matches(part: Part, vhost: string, subject: string): boolean {
   if (typeof part !== "string") return part.matches(subject);
-  return Wildcard.read(part.replaceAll("{vhost}", encodeLiteral(vhost)))!.matches(subject);
+  // An escape may be broken by what is put behind its percent sign.
+  return Wildcard.read(part.replaceAll("{vhost}", encodeLiteral(vhost)))?.matches(subject) ?? false;
 }

@@ -122,6 +122,8 @@ test("what is wrong with a token is said in the log's reason", async () => {
   assert.equal(await house.reason(await house.sign({ exp: undefined })), "Provided JWT token has no exp claim");
   assert.equal(await house.reason(await house.sign({ aud: "other" })), "no_matching_aud_found");
   assert.equal(await house.reason(await house.sign({ aud: undefined })), "no_aud_found");
+  for (const aud of [null, 7, {}, [7], ""])
+    assert.equal(await house.reason(await house.sign({ aud })), "no_matching_aud_found");
   assert.equal(await house.reason(await house.sign({ nbf: now + 10 })), "its claim nbf does not hold");
   assert.equal(await house.reason(await house.sign({}, otherRsa.privateKey)), "signature_invalid");
   assert.equal(await house.reason(await house.sign({}, rsa.privateKey, { kid: "k2" })), "key_not_found");
@@ -234,6 +236,19 @@ test("a provider that hangs or answers rubbish refuses logins, with a line in th
   for (const answer of ["<html>", "{}", '{"keys":[]}']) {
     const odd = new House({ keys: new Map(), jwksUrl: "https://idp.example/keys" }, async () => answer);
     assert.match(await odd.reason(await odd.sign()), /cannot be fetched/);
+  }
+});
+
+test("an issuer that has its keys fetched in the clear is not followed", async () => {
+  for (const jwks_uri of ["http://idp.example/keys", "ftp://idp.example/keys", "keys", 7]) {
+    const asked: string[] = [];
+    const house = new House({ keys: new Map(), issuer: "https://idp.example", verifyIssuer: false }, async (url) => {
+      asked.push(url);
+      return url.endsWith("/keys") ? published("a") : JSON.stringify({ jwks_uri });
+    });
+    const token = await house.sign({}, elliptic.privateKey, { alg: "ES256", kid: "a" });
+    assert.equal(await house.reason(token), "the signing keys cannot be fetched");
+    assert.deepEqual(asked, ["https://idp.example/.well-known/openid-configuration"]);
   }
 });
 

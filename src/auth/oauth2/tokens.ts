@@ -66,17 +66,15 @@ export class Tokens {
     const { settings, clock } = this.#options;
     if (token.length > tokenLengthMax) return refuse("provided token is too long");
     const { errors, jwtVerify } = await this.#jose;
-    let claims: JWTPayload;
     try {
       const { payload } = await jwtVerify(token, (header) => this.#keyFor(header), {
         algorithms: [...settings.algorithms],
         currentDate: new Date(clock.now()),
       });
-      claims = payload;
+      return this.#identify(payload);
     } catch (error) {
       return this.#refusalOf(error, errors);
     }
-    return this.#identify(claims);
   }
 
   #identify(claims: JWTPayload): TokenIdentity | Refusal {
@@ -84,7 +82,8 @@ export class Tokens {
     if (settings.verifyAudience) {
       const audience = typeof claims.aud === "string" ? claims.aud.split(" ") : claims.aud;
       if (audience === undefined) return refuse("no_aud_found");
-      if (!audience.includes(settings.resourceServerId)) return refuse("no_matching_aud_found");
+      if (!Array.isArray(audience) || !audience.includes(settings.resourceServerId))
+        return refuse("no_matching_aud_found");
     }
     if (settings.issuer !== undefined && settings.verifyIssuer && claims.iss !== settings.issuer)
       return refuse("the token is another issuer's");
