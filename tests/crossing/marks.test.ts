@@ -12,10 +12,23 @@ import { decodeProperties } from "../../src/protocols/rabbitmq/model/properties.
 import { Malformed } from "../../src/wire/input.ts";
 
 const kinds = fc.constantFrom("null", "text", "number", "boolean", "time", "bytes", "json", "", "none");
-const shapes = fc
-  .array(fc.constantFrom(..."bBsuIilLfdDTSxtVAF[]{};,0123456789".split("")), { maxLength: 8 })
-  .map((letters) => letters.join(""));
+const letters = fc.constantFrom(..."bBsuIilLfdDTSxtVAF[]{};,0123456789".split(""));
+const shapes = fc.oneof(
+  letters,
+  fc.array(letters, { maxLength: 8 }).map((each) => each.join("")),
+);
 const marks = fc.oneof(
+  fc.constantFrom(
+    "number:T",
+    "number:l",
+    "number:f",
+    "number:I",
+    "time:T",
+    "json:A[T]",
+    "json:F{l}",
+    "text:S",
+    "bytes:x",
+  ),
   fc.tuple(kinds, shapes).map(([kind, shape]) => `${kind}:${shape}`),
   kinds,
   fc.string({ maxLength: 8 }),
