@@ -1,26 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bottle } from "./test-broker.suite.ts";
+import { Bottle, holdFiles } from "./test-broker.suite.ts";
 
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i));
 
 /** From now on writes to the journal wait here, in their order. */
 async function holdJournal(bottle: Bottle): Promise<(() => void)[]> {
-  const held: (() => void)[] = [];
-  let isHolding = false;
-  const { disk } = bottle;
-  const open = disk.open.bind(disk);
-  disk.open = async (name, mode) => {
-    const file = await open(name, mode);
-    if (!name.startsWith("journal")) return file;
-    const write = file.write.bind(file);
-    file.write = (...args): void => (isHolding ? void held.push(() => write(...args)) : write(...args));
-    return file;
-  };
+  const held = holdFiles(bottle, "journal");
   // What is appended next goes to a file that is opened for it.
   await bottle.checkpoint();
-  isHolding = true;
-  return held;
+  held.isHolding = true;
+  return held.waiting;
 }
 
 async function release(bottle: Bottle, held: (() => void)[]): Promise<void> {

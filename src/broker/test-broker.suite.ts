@@ -259,6 +259,27 @@ function deliveryOf(
   };
 }
 
+/** What is asked of some of the disk's files waits here, in its order, while `isHolding`. */
+export interface HeldFiles {
+  isHolding: boolean;
+  readonly waiting: (() => void)[];
+}
+
+/** For reads and writes of the files that are opened from now on and whose names begin with `prefix`. */
+export function holdFiles({ disk }: Bottle, prefix: string): HeldFiles {
+  const held: HeldFiles = { isHolding: false, waiting: [] };
+  const open = disk.open.bind(disk);
+  disk.open = async (name, mode) => {
+    const file = await open(name, mode);
+    if (!name.startsWith(prefix)) return file;
+    const { read, write } = { read: file.read.bind(file), write: file.write.bind(file) };
+    file.read = (...args): void => (held.isHolding ? void held.waiting.push(() => read(...args)) : read(...args));
+    file.write = (...args): void => (held.isHolding ? void held.waiting.push(() => write(...args)) : write(...args));
+    return file;
+  };
+  return held;
+}
+
 export interface BottleOptions {
   /** Without a disk: nothing outlives the process. */
   readonly isVolatile?: boolean;

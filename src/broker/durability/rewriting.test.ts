@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bottle, plainExchange } from "../test-broker.suite.ts";
+import { Bottle, holdFiles, plainExchange } from "../test-broker.suite.ts";
 
 const bodiesTo = (end: number): string[] => Array.from({ length: end }, (_, i) => String(i));
 
@@ -130,18 +130,7 @@ test("a log that keeps what is young gives up what is old, however small its seg
 test("what goes while small segments are made one is gone, and what stays is there, whatever the moment", async () => {
   for (let moment = 0; moment < 24; moment++) {
     const bottle = await Bottle.open();
-    const held: (() => void)[] = [];
-    let isHolding = false;
-    const { disk } = bottle;
-    const open = disk.open.bind(disk);
-    disk.open = async (name, mode) => {
-      const file = await open(name, mode);
-      if (!isHolding || !name.startsWith("segment")) return file;
-      const { read, write } = { read: file.read.bind(file), write: file.write.bind(file) };
-      file.read = (...args): void => void held.push(() => read(...args));
-      file.write = (...args): void => void held.push(() => write(...args));
-      return file;
-    };
+    const held = holdFiles(bottle, "segment");
     const log = bottle.declareLog("log");
     for (const name of ["work", "gone", "purged"]) bottle.declare(name);
     for (let i = 0; i < 8; i++) {
@@ -151,7 +140,7 @@ test("what goes while small segments are made one is gone, and what stays is the
     }
     const taker = bottle.consume("work");
     await bottle.settle();
-    isHolding = true;
+    held.isHolding = true;
     const state = { isTaken: false };
     void bottle.broker.checkpoint().then(() => (state.isTaken = true));
     for (let step = 0; !state.isTaken || step <= moment; step++) {
@@ -163,9 +152,10 @@ test("what goes while small segments are made one is gone, and what stays is the
         bottle.ns.deleteQueue(bottle.queue("gone"));
         await bottle.settle();
       }
-      held.shift()?.();
+      held.waiting.shift()?.();
     }
-    isHolding = false;
+    held.isHolding = false;
+    assert.deepEqual(held.waiting, []);
     const isRight = async (one: Bottle): Promise<void> => {
       assert.deepEqual(await readFromFirst(one, "log"), bodiesTo(8).slice(3), `at ${moment}`);
       assert.equal(one.queue("purged").readyCount, 0);
