@@ -1,3 +1,6 @@
+/** Fewer are added one by one. */
+const mergedFrom = 32;
+
 /**
  * A set of integers kept as sorted, disjoint ranges [start, end).
  *
@@ -5,9 +8,6 @@
  * else is a binary search and a splice. Used where ranges are few; the delivery state of a busy subscription, where
  * they may be many, is a bitmap (`SettledSet`).
  */
-/** Fewer are added one by one. */
-const mergedFrom = 32;
-
 export class RangeSet {
   readonly starts: number[] = [];
   readonly ends: number[] = [];

@@ -1,19 +1,20 @@
 /**
  * Checkpoints: what makes the journal short again.
  *
- * A checkpoint is taken in three steps. (1) At the seal of a block the state of everything is written down in one go, and
- * the journal begins a new file behind that block: state plus the blocks from there on is the whole truth. (2) In the
- * background, a slice at a time, every entry that lived at that moment and is in no segment yet is copied into a
- * new segment, or several (segment-series.ts); what is left of older segments may be written anew with it (rewriting.ts). What was
- * settled meanwhile is left out: the journal behind the snapshot says so. (3) When that is durable, the checkpoint file is written; when that is durable, journal and
- * segments that only the checkpoint *before the previous* needed go. So a damaged checkpoint has a predecessor to fall back on.
+ * A checkpoint is taken in three steps. (1) At the seal of a block the state of everything is written down in one go,
+ * and the journal begins a new file behind that block: state plus the blocks from there on is the whole truth. (2) In
+ * the background, a slice at a time, every entry that lived at that moment and is in no segment yet is copied into a
+ * new segment, or several (segment-series.ts); what is left of older segments may be written anew with it
+ * (rewriting.ts). What was settled meanwhile is left out: the journal behind the snapshot says so. (3) When that is
+ * durable, the checkpoint file is written; when that is durable, journal and segments that only the checkpoint *before
+ * the previous* needed go. So a damaged checkpoint has a predecessor to fall back on.
  *
- * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes later.
- * While a disk is short of space, checkpoints are taken before their time: what consumers settle is given back to the disk
- * only by them, and producers who are held back write no journal that would bring one about. When not even a record of the
- * journal, or a checkpoint, finds room any more, the predecessor is given up with what only it needs: a broker that nothing
- * can be taken from would stay full for ever. The one that is left was written, or verified at the start, by this process: not
- * simply the newest of the directory, which may be the one that the start found damaged.
+ * A full disk ends an attempt and nothing else: what it wrote is removed, the journal grows on, and the next try comes
+ * later. While a disk is short of space, checkpoints are taken before their time: what consumers settle is given back
+ * to the disk only by them, and producers who are held back write no journal that would bring one about. When not even
+ * a record of the journal, or a checkpoint, finds room any more, the predecessor is given up with what only it needs: a
+ * broker that nothing can be taken from would stay full for ever. The one that is left was written, or verified at the
+ * start, by this process: not simply the newest of the directory, which may be the one that the start found damaged.
  */
 import type { TimerHandle } from "../../base/clock.ts";
 import { Slices } from "../../base/slices.ts";

@@ -59,8 +59,8 @@ export class LengthLimit {
 
   /** There are too many; but a consumer that waits takes the messages that become visible before any of them are. */
   exceeded(): void {
-    const { partition, isAwaited } = this.#subscription;
-    if (partition.next === partition.visibleEnd || !isAwaited) this.enforce();
+    const { partition } = this.#subscription;
+    if (partition.next === partition.visibleEnd || !this.#subscription.isAwaited) this.enforce();
     else this.isWaiting = true;
   }
 

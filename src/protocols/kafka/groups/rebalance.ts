@@ -80,7 +80,7 @@ export function checkJoinDeadline<W>(group: Group<W>, nowMs: number): void {
 }
 
 /** Those who have joined are the next generation; without any, the group is empty. */
-export function completeJoining<W>(group: Group<W>, nowMs: number): void {
+function completeJoining<W>(group: Group<W>, nowMs: number): void {
   group.joinDeadline = undefined;
   for (const member of group.members.values()) {
     if (member.joinWaiter !== undefined || member.instanceId !== undefined) continue;

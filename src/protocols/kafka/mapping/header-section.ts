@@ -12,9 +12,9 @@ import type { RecordReader } from "../codec/records.ts";
  * Records of more are for Kafka's consumers alone, who get them as bytes. To everybody else a header is an object, and the
  * record of a batch of some kilobytes may have thirty million.
  */
-export const headersMax = 10_000;
+const headersMax = 10_000;
 /** The same holds for bytes of headers, names and values together: what is put into strings, or read as JSON, takes a multiple. */
-export const headerBytesMax = 1 << 20;
+const headerBytesMax = 1 << 20;
 
 /** Why Kafka's consumers alone get a record; undefined: everybody does. */
 export function headersFault(

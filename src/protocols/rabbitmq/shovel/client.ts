@@ -167,13 +167,13 @@ export class Client implements Connection {
   }
 
   /** Sends a request and answers its reply. @throws ServerRefusal, or what ended the connection */
-  call<N extends MethodName>(
+  async call<N extends MethodName>(
     channel: number,
     name: N,
     args: MethodArguments<N>,
     answers: readonly MethodName[],
   ): Promise<Method> {
-    if (this.#end !== undefined) return Promise.reject(this.#end);
+    if (this.#end !== undefined) throw this.#end;
     // First: what cannot be said waits for no answer. It is sent in a later turn, so none comes before it is waited for.
     this.send(channel, name, args);
     return this.#expect(channel, answers);
