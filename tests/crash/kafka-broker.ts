@@ -92,3 +92,13 @@ export function stepsToCome(count: number, story: () => string): Steps {
   };
   return { onStep, done: promise.finally(() => clearTimeout(timer)) };
 }
+
+/** What the promise gives; rejects, and says what was waited for, when it takes too long. */
+export async function inTime<T>(what: string, promise: Promise<T>, story: () => string): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`${what}: not within ${roundLimitMs} ms: ${story()}`)),
+    roundLimitMs,
+  );
+  return Promise.race([promise, late.promise]).finally(() => clearTimeout(timer));
+}

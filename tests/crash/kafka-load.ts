@@ -30,6 +30,7 @@ export function openClient(address: string): Client {
 }
 
 const repeatsMax = 200;
+const idleMs = 20;
 
 /** Does it again after errors that the client itself calls passing. */
 async function repeated<T>(action: () => Promise<T>): Promise<T> {
@@ -46,6 +47,8 @@ async function repeated<T>(action: () => Promise<T>): Promise<T> {
 export class IdempotentProducer {
   /** How many messages were sent; while `run` has not ended, the last batch of them may not be acknowledged. */
   sent = 0;
+  /** It waits when it has sent so many, or a batch more. */
+  upTo = Number.POSITIVE_INFINITY;
   readonly #client: Client;
   readonly #partition: number;
   readonly #onProgress: () => void;
@@ -70,6 +73,10 @@ export class IdempotentProducer {
     });
     await repeated(() => producer.connect());
     while (!this.#isStopped) {
+      if (this.sent >= this.upTo) {
+        await setTimeout(idleMs);
+        continue;
+      }
       const count = 1 + (this.sent % 40);
       const messages = Array.from({ length: count }, (_, index) => ({
         partition: this.#partition,

@@ -36,6 +36,8 @@ final class Member {
   private static final int STEP_MS = 50;
   private static final int OPEN_MS = 200;
   private static final double ABORTS = 0.1;
+  private static final int POLLED_MIN = 50;
+  private static final int POLLED_MORE = 950;
 
   private static final PrintStream out =
       new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
@@ -76,7 +78,7 @@ final class Member {
     reading.put("isolation.level", "read_committed");
     reading.put("session.timeout.ms", 2000);
     reading.put("heartbeat.interval.ms", 300);
-    reading.put("max.poll.records", 1 + random.nextInt(1000));
+    reading.put("max.poll.records", POLLED_MIN + random.nextInt(POLLED_MORE));
     reading.put("reconnect.backoff.max.ms", 500);
     Map<String, Object> writing =
         Map.of(

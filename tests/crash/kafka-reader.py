@@ -31,14 +31,13 @@ consumer = Consumer(
 consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
 waiting = set(partitions)
 while waiting:
-    messages = consumer.consume(1000, step_s)
-    if not messages:
+    message = consumer.poll(step_s)
+    if message is None:
         sys.exit(f"nothing came for {step_s} s, and {waiting} are not at their end")
-    for message in messages:
-        if message.error() is not None:
-            raise KafkaException(message.error())
-        if message.value() == last:
-            waiting.discard(message.partition())
-        else:
-            print(message.partition(), message.value().decode())
+    if message.error() is not None:
+        raise KafkaException(message.error())
+    if message.value() == last:
+        waiting.discard(message.partition())
+    else:
+        print(message.partition(), message.value().decode())
 consumer.close()

@@ -24,7 +24,7 @@ import type { Kafka } from "kafkajs";
 import { prepared } from "../interop/client-suite.ts";
 import { pythonWithConfluentKafka } from "../interop/confluent-kafka.ts";
 import { kafkaClients } from "../interop/kafka-clients.ts";
-import { CrashingBroker, roundLimitMs, rounds, standstillMs, stepsToCome } from "./kafka-broker.ts";
+import { CrashingBroker, inTime, roundLimitMs, rounds, standstillMs, stepsToCome } from "./kafka-broker.ts";
 import { IdempotentProducer } from "./kafka-load.ts";
 import { javaMember, Members, pythonMember } from "./kafka-members.ts";
 import { readCommitted } from "./kafka-reader.ts";
@@ -32,6 +32,8 @@ import { readCommitted } from "./kafka-reader.ts";
 const partitions = 4;
 const memberCount = 3;
 const commitsMax = 20;
+/** How far a producer goes ahead of what the group had committed at the last look: more than a round takes, and not for hours. */
+const aheadMax = 10_000;
 const pollMs = 200;
 /** Longer than a member's session, which is 2 s, so that it is out of the group; its transaction may last 4 s. */
 const stopMs = 3200;
@@ -65,11 +67,13 @@ for (const kind of ["librdkafka", "Java's client"]) {
     }
     const broker = await CrashingBroker.open(t, { topics: ["in", "out"], partitions, set });
     const { client } = broker;
+    const story = (): string => broker.log();
 
     const producers = Array.from(
       { length: partitions },
       (_, at) => new IdempotentProducer(client, at, () => undefined),
     );
+    for (const producer of producers) producer.upTo = aheadMax;
     const running = producers.map((each) => each.run());
     const members = new Members(program, broker.address);
     t.after(() => members.kill());
@@ -79,7 +83,7 @@ for (const kind of ["librdkafka", "Java's client"]) {
     const happened: string[] = [];
     const firstKind = Math.floor(Math.random() * 4);
     for (let round = 1; round <= rounds; round++) {
-      const { onStep, done } = stepsToCome(1 + Math.floor(Math.random() * commitsMax), () => broker.log());
+      const { onStep, done } = stepsToCome(1 + Math.floor(Math.random() * commitsMax), story);
       members.onProgress = onStep;
       await Promise.race([done, ...running]);
       const what = (round + firstKind) % 4;
@@ -90,16 +94,18 @@ for (const kind of ["librdkafka", "Java's client"]) {
       if (what === 2) members.killOne();
       if (what === 1 || what === 3) await broker.crash();
       await stopped;
-      const now = await committedOffsets(client);
-      for (const [at, offset] of now.entries())
+      const now = await inTime("committed offsets", committedOffsets(client), story);
+      for (const [at, offset] of now.entries()) {
         assert.ok(offset >= offsets[at]!, `partition ${at}: offset ${offset} after ${offsets[at]} was committed`);
+        producers[at]!.upTo = offset + aheadMax;
+      }
       offsets = now;
     }
 
     for (const producer of producers) producer.stop();
-    await Promise.all(running);
+    await inTime("the end of the producers", Promise.all(running), story);
     await allCommitted(client, producers);
-    await members.end();
+    await inTime("the end of the members", members.end(), story);
     assert.deepEqual(members.failures, []);
     const results = await readCommitted(found.command, broker.address, "out", partitions);
     for (const [at, producer] of producers.entries()) {
