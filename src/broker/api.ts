@@ -295,6 +295,8 @@ export interface Queue extends PartitionReading {
   /** Messages that wait for their time. */
   readonly scheduledCount: number;
   readonly firstOffset: number;
+  /** From here on there is something to read, if anything is: of what consumers settled and no history keeps, nothing is. */
+  readonly earliestOffset: number;
   readonly nextOffset: number;
   readonly counters: QueueCounters;
   /**
@@ -337,7 +339,7 @@ export interface Queue extends PartitionReading {
   committedOffsets(): Iterable<[string, CommittedPosition]>;
   /** Forgets the group; false: there was none. */
   forgetOffset(group: string): boolean;
-  /** Offsets between the group's position (or the first entry, without one) and the end: at least as many as entries. */
+  /** Offsets between the group's position, or the earliest there is if that is later, and the end: at least as many as entries. */
   lag(group: string): number;
 }
 

@@ -207,6 +207,32 @@ test("an atomic group is whole or absent after a crash, also when it spans many 
   assert.deepEqual([...found], [0]);
 });
 
+test("an atomic group is whole or absent when a block of it cannot be read, whichever it is", async () => {
+  const bottle = await Bottle.open();
+  bottle.declare("q");
+  bottle.declare("r");
+  bottle.publish("r", "source");
+  const taker = bottle.consume("r");
+  await bottle.settle();
+  const count = 20;
+  bottle.broker.atomically(() => {
+    for (let i = 0; i < count; i++) bottle.publish("q", "", { body: Buffer.alloc(300_000, `part ${i};`) });
+    taker.session.settle(1, false, "accept");
+  });
+  await bottle.settle();
+  bottle.publish("q", "after it");
+  await bottle.settle();
+  const [journal] = (await bottle.disk.list()).filter((name) => name.startsWith("journal"));
+  const whole = bottle.disk.bytesOf(journal!).slice();
+  for (let i = 0; i < count; i++) {
+    const damaged = whole.slice();
+    damaged[damaged.indexOf(`part ${i};`)]! ^= 1;
+    bottle.disk.plant(journal!, damaged);
+    const twin = await bottle.fork();
+    assert.deepEqual([twin.queue("q").readyCount, twin.queue("r").readyCount], [1, 1], `part ${i}`);
+  }
+});
+
 test("a message of many megabytes goes through journal, checkpoint and segment", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q");

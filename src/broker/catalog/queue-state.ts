@@ -19,10 +19,11 @@ import { appendBatch } from "../topic/append-batch.ts";
 import { Compaction } from "../topic/compaction.ts";
 import { Producing, type ProducingJson } from "../topic/producing.ts";
 import { Reading } from "../topic/reading.ts";
+import { endOverAge, endOverBytes } from "../topic/retention.ts";
 import type { DedupWindow } from "../dedup-window.ts";
 import type { HeldIds } from "../held-ids.ts";
 import { record } from "../durability/records.ts";
-import { EntryCursor, writeU48 } from "../entry.ts";
+import { writeU48 } from "../entry.ts";
 import { QueueCounts } from "../measures.ts";
 import type { ConsumerState } from "../subscription/consumer-state.ts";
 import { Subscription } from "../subscription/subscription.ts";
@@ -78,7 +79,6 @@ export class QueueState implements Queue, Wakeable {
   isPlain = true;
   #producing: Producing | undefined;
   readonly #core: Core;
-  readonly #entry = new EntryCursor();
   #usedMs: number;
   #expiry: TimerHandle | undefined;
   #ageCheck: TimerHandle | undefined;
@@ -165,6 +165,13 @@ export class QueueState implements Queue, Wakeable {
 
   get firstOffset(): number {
     return this.partition.first;
+  }
+
+  get earliestOffset(): number {
+    const { subscription } = this;
+    const { first, visibleEnd } = this.partition;
+    if (subscription === undefined || subscription.keepsHistory) return first;
+    return Math.max(first, Math.min(subscription.settled.floor, visibleEnd));
   }
 
   get nextOffset(): number {
@@ -259,9 +266,9 @@ export class QueueState implements Queue, Wakeable {
   }
 
   lag(group: string): number {
-    const { first, visibleEnd } = this.partition;
+    const { earliestOffset, visibleEnd } = this;
     const position = this.positions.byGroup.get(group);
-    return Math.max(0, visibleEnd - Math.max(first, position?.offset ?? first));
+    return Math.max(0, visibleEnd - Math.max(earliestOffset, position?.offset ?? earliestOffset));
   }
 
   get visibleEnd(): number {
@@ -377,8 +384,8 @@ export class QueueState implements Queue, Wakeable {
     const { maxBytes, maxCount } = this.settings.retention;
     let to = partition.first;
     if (maxCount > 0) to = Math.max(to, partition.next - maxCount);
-    if (maxBytes > 0) to = Math.max(to, this.#endOverBytes(maxBytes));
-    if (maxAgeMs > 0) to = Math.max(to, this.#endOverAge(this.#core.now() - maxAgeMs));
+    if (maxBytes > 0) to = Math.max(to, endOverBytes(partition, maxBytes));
+    if (maxAgeMs > 0) to = Math.max(to, endOverAge(partition, this.#core.now() - maxAgeMs));
     if (this.subscription !== undefined) to = Math.min(to, this.subscription.settled.floor);
     this.#trimTo(Math.min(to, partition.visibleEnd));
   }
@@ -462,39 +469,5 @@ export class QueueState implements Queue, Wakeable {
       if (this.#usedMs + this.settings.expiresMs <= this.#core.now()) this.namespace.deleteQueue(this);
       else this.#watchUse();
     });
-  }
-
-  #endOverBytes(maxBytes: number): number {
-    const { partition } = this;
-    let over = partition.keptBytes - maxBytes;
-    let end = partition.first;
-    for (const { meta } of partition.runs.list) {
-      if (over < meta.bytes) return end;
-      over -= meta.bytes;
-      end = meta.lastOffset + 1;
-    }
-    while (over > 0) {
-      const last = partition.firstEndingFrom(end, partition.visibleEnd);
-      const length = partition.entryLength(last);
-      if (last === partition.visibleEnd || over < length) return end;
-      over -= length;
-      end = last + 1;
-    }
-    return end;
-  }
-
-  #endOverAge(beforeMs: number): number {
-    const { partition } = this;
-    let end = partition.first;
-    for (const { meta } of partition.runs.list) {
-      if (meta.lastTimestamp > beforeMs) return end;
-      end = meta.lastOffset + 1;
-    }
-    while (end < partition.visibleEnd) {
-      if (!partition.look(end, this.#entry)) end = partition.firstInMemory(end + 1, partition.visibleEnd);
-      else if (this.#entry.timestampMs > beforeMs) return end;
-      else end = this.#entry.offset + 1;
-    }
-    return end;
   }
 }

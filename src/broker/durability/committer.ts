@@ -19,7 +19,7 @@ import { BLOCK_ALIGN, BLOCK_HEADER_BYTES, type Journal } from "../../log/log.ts"
 import type { Measures } from "../measures.ts";
 import type { Partition } from "../topic/partition.ts";
 import type { BlockCache } from "./block-cache.ts";
-import { blockBegins, blockContinued } from "./records.ts";
+import { blockBegins, blockContinued, blockContinues } from "./records.ts";
 
 /** What the committer asks of and tells the rest of the core. */
 export interface CommitHooks {
@@ -153,12 +153,14 @@ export class Committer {
 
   /** Makes room for `bytes` in the open block: then write into `buffer` at `at` and advance `at`. */
   reserve(bytes: number): void {
+    let isContinued = false;
     if (this.#blockStart >= 0) {
       if (this.at + bytes <= this.buffer.length) return;
       // What the hooks write while a block is sealed belongs to its batch, whatever number of blocks that takes.
-      this.#seal(this.#atomicDepth > 0 || this.#isSealing);
+      isContinued = this.#atomicDepth > 0 || this.#isSealing;
+      this.#seal(isContinued);
     }
-    this.#openBlock(bytes);
+    this.#openBlock(bytes, isContinued);
   }
 
   /** Makes room for `bytes` beside the journal: write into `sideBuffer` at `sideAt` and advance it. */
@@ -243,7 +245,7 @@ export class Committer {
     this.#isStopped = true;
   }
 
-  #openBlock(bytes: number): void {
+  #openBlock(bytes: number, continues: boolean): void {
     const needed = BLOCK_HEADER_BYTES + 1 + bytes + BLOCK_ALIGN;
     let start = this.slot < 0 ? Infinity : Math.ceil(this.at / BLOCK_ALIGN) * BLOCK_ALIGN;
     if (start + needed > this.buffer.length) {
@@ -254,7 +256,7 @@ export class Committer {
     }
     this.#blockStart = start;
     this.at = start + BLOCK_HEADER_BYTES;
-    this.buffer[this.at++] = this.#isFirstBlock ? blockBegins : 0;
+    this.buffer[this.at++] = (this.#isFirstBlock ? blockBegins : 0) | (continues ? blockContinues : 0);
     this.#isFirstBlock = false;
     this.schedule();
   }

@@ -6,6 +6,7 @@
  *
  *     flags  1: continued, the next block belongs to the same atomic group
  *            2: the first block of a process: a group before it that lacks its end will never have one
+ *            4: continues, the block before belongs to the same atomic group
  *
  *     1 entry     targets u16 | (partition u32, offset u48) ... | length u32 | entry bytes
  *     2 settled   subscription u32 | ranges u16 | (offset u48, count u32) ...
@@ -40,3 +41,5 @@ export const record = {
 export const blockContinued = 1;
 /** First octet of a block's payload: a process begins here. */
 export const blockBegins = 2;
+/** First octet of a block's payload: the atomic group began before it. */
+export const blockContinues = 4;

@@ -13,6 +13,7 @@ import { finishRestore, restoreSubscription } from "../subscription/subscription
 import { scan } from "../subscription/scan.ts";
 import type { Subscription } from "../subscription/subscription.ts";
 import { SettledSet } from "../subscription/settled-set.ts";
+import { SeenTimes } from "../topic/seen-times.ts";
 import { RangeSet } from "../../base/range-set.ts";
 import { isScheduleRun } from "./checkpoint.ts";
 import { restoreId } from "../catalog/remembered-ids.ts";
@@ -99,8 +100,11 @@ async function restoreSnapshot(core: Core, snapshot: StoredSnapshot): Promise<vo
       const fleeting = RangeSet.fromList(one.fleeting);
       fleeting.starts.forEach((start, i) => subscription.settled.addRange(start, fleeting.ends[i]!));
     }
-    if (one.superseded !== undefined && subscription === undefined)
-      queue.keepCompaction().superseded = SettledSet.fromJson(one.superseded);
+    if (one.superseded !== undefined && subscription === undefined) {
+      const compaction = queue.keepCompaction();
+      compaction.superseded = SettledSet.fromJson(one.superseded);
+      compaction.seen = SeenTimes.fromJson(one.seen ?? []);
+    }
     for (const [id, named] of one.named ?? []) {
       const subscription = core.subscriptionById.get(id);
       if (subscription !== undefined) restoreSubscription(subscription, named);

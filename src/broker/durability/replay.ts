@@ -17,7 +17,7 @@ import {
   restoreSettled,
 } from "../subscription/subscription-snapshot.ts";
 import { Producing } from "../topic/producing.ts";
-import { blockBegins, blockContinued, record } from "./records.ts";
+import { blockBegins, blockContinued, blockContinues, record } from "./records.ts";
 import { ReplayedIds } from "./replayed-ids.ts";
 
 /**
@@ -133,9 +133,12 @@ export class Replay {
   block(block: JournalBlock): void {
     this.blocks++;
     const flags = block.buffer[block.start]!;
-    // The rest of a group that a crash, or damage, cut short: it did not happen.
-    const isCutShort = (flags & blockBegins) !== 0 || this.#group.at(-1)?.seq !== block.seq - 1;
-    if (isCutShort) this.#group.length = 0;
+    const before = this.#group.at(-1);
+    // A crash cut it short: it did not happen, and nobody was told that it did.
+    if ((flags & blockBegins) !== 0) this.#group.length = 0;
+    else if (before !== undefined && before.seq !== block.seq - 1) this.#leaveOut(this.#group.splice(0));
+    // Its beginning may be what cannot be read: all of it, or nothing.
+    if ((flags & blockContinues) !== 0 && this.#group.length === 0) return this.#leaveOut([block]);
     this.#group.push(block);
     if ((flags & blockContinued) !== 0) return;
     const group = this.#group;
@@ -144,6 +147,13 @@ export class Replay {
     this.#ids.settle();
     // What is alive of those before keeps them by itself: a start needs no more memory than that, however long the journal is.
     if (this.#slots.size > 1) this.release(block.buffer);
+  }
+
+  #leaveOut(blocks: readonly JournalBlock[]): void {
+    for (const { seq, file, position, start, end } of blocks) {
+      const what = `block ${seq} is one with blocks that cannot be read, and is left out as they are`;
+      this.#core.logger.error("the data directory is damaged", { file, position, length: end - start, what });
+    }
   }
 
   /** Gives up the references that kept buffers while they were replayed, but for that of `kept`. */

@@ -24,6 +24,8 @@ export interface QueueSnapshot {
   readonly dedup: [string, number][] | undefined;
   /** Of a compacted log: offsets whose entries a newer one has taken the place of. */
   readonly superseded?: unknown[];
+  /** Of a compacted log: [below which offset, by when] passes had seen it. */
+  readonly seen?: [number, number][];
   /** Of a log: its named subscriptions, by id. */
   readonly named?: [number, SubscriptionSnapshot][];
   /** Groups and where they stand: offset, committed at, metadata. */
@@ -94,7 +96,9 @@ function queueSnapshot(queue: QueueState, isClean: boolean): QueueSnapshot {
     fleeting: partition.fleeting.toList(),
     subscription: subscription === undefined ? undefined : subscriptionSnapshot(subscription, isClean),
     dedup: idsToJson(queue),
-    ...(queue.compaction === undefined ? {} : { superseded: queue.compaction.superseded.toJson() }),
+    ...(queue.compaction === undefined
+      ? {}
+      : { superseded: queue.compaction.superseded.toJson(), seen: queue.compaction.seen.toJson() }),
     ...(queue.named === undefined
       ? {}
       : { named: [...queue.named.values()].map((one) => [one.id, subscriptionSnapshot(one, isClean)]) }),

@@ -4,8 +4,8 @@
  * A pass walks over what came in since the last, keeps in a map where each key was seen last, and removes the message that
  * a newer one supersedes. Passes are a second apart, so that readers who follow the log see every value, and those who
  * catch up see the last of each key, perhaps with a few that the next pass would have taken. Messages without a key stay.
- * A message that says that its key has no value any more goes too, some time after a pass has seen it: until then, who
- * catches up is told. Nothing counts before it is decided and old enough, and what was aborted goes at once.
+ * A message that says that its key has no value any more goes too, some time after a pass has seen it, be it of an earlier
+ * process (seen-times.ts): until then, who catches up is told. Nothing counts before it is decided and old enough, and what was aborted goes at once.
  *
  * What is superseded is known by the offset of the message. An entry goes when all its messages have. A batch of which some
  * are left is made smaller (MessageFormat.retain), at the same offsets, when somebody reads it, in memory and for as long as
@@ -33,6 +33,7 @@ import { RangeSet } from "../../base/range-set.ts";
 import { SettledSet } from "../subscription/settled-set.ts";
 import type { Partition } from "./partition.ts";
 import { Passing } from "./passing.ts";
+import { SeenTimes } from "./seen-times.ts";
 
 const passEveryMs = 1000;
 /** Messages that one turn looks at, and forgets, at most (but for those of one batch). */
@@ -49,6 +50,8 @@ const shareOfEnds = 1 / 8;
 export class Compaction {
   /** Offsets of messages that a newer one of the same key has taken the place of. */
   superseded = new SettledSet();
+  /** What passes have seen, and when: those of earlier processes too. */
+  seen = new SeenTimes();
   readonly #core: Core;
   readonly #partition: Partition;
   readonly #retention: () => Retention;
@@ -169,6 +172,7 @@ export class Compaction {
     const fromMs = clock.elapsedMs();
     const end = this.#partition.stableEnd;
     const { missing, isTooYoung } = this.#look(end, fromMs + pieceMs);
+    this.seen.note(this.#at, this.#core.now(), this.#passingAfterMs);
     this.#removePassed();
     this.#supersede();
     compacting.spent(clock.elapsedMs() - fromMs);
@@ -250,7 +254,7 @@ export class Compaction {
     if (older !== undefined && offsetOf(older) !== offset) this.#removed.push(older);
     this.#newestByKey.set(key, place);
     if (key === this.#lastTombstone) this.#lastTombstone = undefined;
-    if (isTombstone) this.#passing.addTombstone(key, this.#passingMs());
+    if (isTombstone) this.#passing.addTombstone(key, this.#passingMs(offset));
     else this.#passing.removeTombstone(key);
   }
 
@@ -299,13 +303,18 @@ export class Compaction {
   /** The end of a producer's transaction. */
   #noteEnd(producerId: number, offset: number): void {
     if (producerId < 0) return;
-    this.#passing.addEnd(offset, this.#begins.get(producerId) ?? offset, this.#passingMs());
+    this.#passing.addEnd(offset, this.#begins.get(producerId) ?? offset, this.#passingMs(offset));
     this.#begins.delete(producerId);
   }
 
-  /** When what is seen now may go. */
-  #passingMs(): number {
-    return this.#core.now() + (this.#retention().deleteRetentionMs ?? deleteRetentionMsUsual);
+  /** How long what passes stays when it has been seen. */
+  get #passingAfterMs(): number {
+    return this.#retention().deleteRetentionMs ?? deleteRetentionMsUsual;
+  }
+
+  /** When what is looked at now may go. */
+  #passingMs(offset: number): number {
+    return this.seen.of(offset, this.#core.now()) + this.#passingAfterMs;
   }
 
   /**
@@ -340,7 +349,7 @@ export class Compaction {
     if (lastEnd !== undefined) takeEnd(lastEnd.offset, lastEnd.from);
     this.#passing.takeTombstones(nowMs, looksPerTurn, take);
     this.#passing.takeEnds(nowMs, looksPerTurn, takeEnd);
-    const againMs = this.#passingMs();
+    const againMs = nowMs + this.#passingAfterMs;
     for (let at = 0; at < putOff.length; at += 2) this.#passing.addEnd(putOff[at]!, putOff[at + 1]!, againMs);
   }
 
