@@ -33,8 +33,11 @@ test("ApiVersions tells of every command, of Produce from version 0 on, and of n
     house.server.commands.map(({ key }) => key),
   );
   assert.equal(answer.apiKeys[0]!.minVersion, 0);
-  assert.deepEqual(answer.supportedFeatures, []);
-  assert.equal(house.client().call(apiVersions, 4, software).supportedFeatures.length, 1);
+  const namesIn = (features: readonly { readonly name: string }[]): string[] => features.map(({ name }) => name);
+  assert.deepEqual(namesIn(answer.supportedFeatures), ["metadata.version"]);
+  assert.deepEqual(namesIn(answer.finalizedFeatures), ["metadata.version", "transaction.version"]);
+  const later = house.client().call(apiVersions, 4, software);
+  assert.deepEqual(namesIn(later.supportedFeatures), ["metadata.version", "transaction.version"]);
 });
 
 test("a version of ApiVersions that is not known is answered in version 0, with those that are", async () => {

@@ -1,9 +1,9 @@
 /**
  * Goes over the records of a batch that are not compressed, by their lengths and times alone: this is done with all that is
- * produced, so nothing is made for a record, and its key, value and headers are not looked at (records.ts does that).
+ * produced, so nothing is made for a record (records.ts does that).
  *
- * It answers two questions. Are they as many, and as long, as their batch says, so that nobody stores what a consumer falls
- * over? And from when to when are they? The batch's header says the latter too, but some clients write no greatest time
+ * It answers two questions. Are they, their keys, values and headers, as many, and as long, as is said before each, so that nobody
+ * stores what a consumer falls over? And from when to when are they? The batch's header says the latter too, but some clients write no greatest time
  * there (Sarama before 1.45), or not the greatest; Kafka sets it by what it has read, and times are found by it.
  */
 
@@ -44,12 +44,15 @@ export class RecordWalk {
       if ((bytes & 1) !== 0 || octet >= 0x80 || at > end || at - timeAt < recordBytesLeast - 1) return false;
       const first = buffer[timeAt]!;
       let ms = baseMs;
-      if (first < 0x80) ms += (first >>> 1) ^ -(first & 1);
-      else {
+      if (first < 0x80) {
+        ms += (first >>> 1) ^ -(first & 1);
+        next = timeAt + 1;
+      } else {
         ms += longAt(buffer, timeAt, at);
         // It has no end.
         if (Number.isNaN(ms)) return false;
       }
+      if (!endsAt(buffer, at)) return false;
       if (ms > greatestMs) greatestMs = ms;
       if (ms < leastMs && ms !== minusOne) leastMs = ms;
     }
@@ -57,6 +60,40 @@ export class RecordWalk {
     this.leastMs = leastMs;
     return at === end;
   }
+}
+
+/** Where the number that was read last ended. */
+let next = 0;
+
+/** Whether the record ends there, of which offset, key, value and headers come next. */
+function endsAt(buffer: Buffer, end: number): boolean {
+  takeInt(buffer);
+  for (let field = 0; field < 2; field++) {
+    const bytes = takeInt(buffer);
+    if (bytes > 0) next += bytes;
+  }
+  let headers = takeInt(buffer);
+  if (headers < 0) return false;
+  for (; headers > 0 && next < end; headers--) {
+    const nameBytes = takeInt(buffer);
+    if (nameBytes < 0) return false;
+    next += nameBytes;
+    const valueBytes = takeInt(buffer);
+    if (valueBytes > 0) next += valueBytes;
+  }
+  return headers === 0 && next === end;
+}
+
+/** The varint that is next. Behind one without an end nothing ends where it should. */
+function takeInt(buffer: Buffer): number {
+  let octet = buffer[next++]!;
+  let bits = octet & 0x7f;
+  for (let shift = 7; octet >= 0x80 && shift < 35; shift += 7) {
+    octet = buffer[next++]!;
+    bits |= (octet & 0x7f) << shift;
+  }
+  if (octet >= 0x80) next = buffer.length + 1;
+  return (bits >>> 1) ^ -(bits & 1);
 }
 
 /** A varlong; NaN: it does not end before `end`, or not after ten octets. */
@@ -68,6 +105,7 @@ function longAt(buffer: Buffer, start: number, end: number): number {
     if (count < 4) low |= (octet & 0x7f) << (7 * count);
     else high += (octet & 0x7f) * 2 ** (7 * (count - 4));
     if (octet >= 0x80) continue;
+    next = start + count + 1;
     const half = high * (twoTo28 / 2) + (low >>> 1);
     return (low & 1) !== 0 ? -half - 1 : half;
   }

@@ -21,8 +21,14 @@ import type { KafkaServer } from "../server.ts";
 /** As Kafka asks of names and versions of software (KIP-511). */
 const softwarePattern = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 
-/** With transaction.version 2, producers end each transaction with a new epoch (KIP-890). */
-const features = [{ name: "transaction.version", minVersion: 0, maxVersion: 2, level: 2 }];
+/**
+ * The levels of Kafka 4.1 for what there is here. By metadata.version, tools tell which Kafka they talk to: 27 is 4.1-IV1, and 7,
+ * the least that Kafka 4 supports, 3.3-IV3. With transaction.version 2, producers end each transaction with a new epoch (KIP-890).
+ */
+const features = [
+  { name: "metadata.version", minVersion: 7, maxVersion: 27, level: 27 },
+  { name: "transaction.version", minVersion: 0, maxVersion: 2, level: 2 },
+];
 
 export const apiVersions: Command<ApiVersionsRequest | undefined, ApiVersionsResponse> = {
   name: "ApiVersions",

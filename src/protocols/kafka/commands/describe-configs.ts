@@ -81,7 +81,8 @@ function describeTopic(call: Call, name: string, detail: Detail): ShownConfig[] 
   if (fault !== undefined) return new TopicRefusal("INVALID_TOPIC_EXCEPTION", fault);
   const topic = call.server.topics.find(name);
   if (topic === undefined) return new TopicRefusal("UNKNOWN_TOPIC_OR_PARTITION", "");
-  return shownTopicConfigs(topic.configs, topic.isOwn ? call.server.brokerDefaults : nothingSet, detail);
+  const { configs, isOwn } = topic;
+  return shownTopicConfigs(configs, isOwn ? call.server.brokerDefaults : nothingSet, detail, !isOwn);
 }
 
 /** No name: what was set for all nodes. */

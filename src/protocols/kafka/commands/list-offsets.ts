@@ -88,14 +88,14 @@ function find(
   if (typeof queue === "number") return refused(asked, queue);
   const end = isolationLevel === 1 ? queue.stableEnd : queue.visibleEnd;
   if (timestamp === latest) return at(asked, end);
-  if (timestamp === earliest) return at(asked, queue.firstOffset);
+  if (timestamp === earliest) return at(asked, queue.earliestOffset);
   if (timestamp < 0 && call.version < (versionByTime[timestamp] ?? Infinity))
     return refused(asked, errorCode.UNSUPPORTED_VERSION);
   const { server, connection } = call;
   const asker = { server, connection, usesAppendTime: server.topics.find(name)?.limits.usesAppendTime === true };
   switch (timestamp) {
     case earliestLocal:
-      return at(asked, queue.firstOffset);
+      return at(asked, queue.earliestOffset);
     case latestTiered:
     case earliestPendingUpload:
       return { partitionIndex };

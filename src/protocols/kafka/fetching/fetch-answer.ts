@@ -11,6 +11,7 @@
 import { assert } from "../../../base/assert.ts";
 import type { AbortedTransaction, Entry } from "../../../broker/api.ts";
 import type { Output } from "../../../wire/output.ts";
+import { emptyBatch, emptyBatchBytes } from "../codec/batch-builder.ts";
 import { errorCode } from "../codec/errors.ts";
 import { uuidZero, writeInt64, writeLength, writeString, writeUuid } from "../codec/primitives.ts";
 import { sizeOf, type FetchPartition } from "./fetch-partition.ts";
@@ -78,11 +79,12 @@ export class FetchAnswer {
       // What the reader asks for next is on its way when it asks.
       if (next < end && !this.#isRefused) queue.load(next, nothing);
       if (isCommittedOnly && this.#taken > 0) aborted = queue.abortedTransactions(partition.offset, this.#lastEnd);
-      const { visibleEnd, firstOffset } = queue;
-      const isNews = partition.toldEnd !== visibleEnd || partition.toldStart !== firstOffset;
+      if (next >= end && partition.isGapped) this.#passOver(this.#lastEnd, end);
+      const { visibleEnd, earliestOffset } = queue;
+      const isNews = partition.toldEnd !== visibleEnd || partition.toldStart !== earliestOffset;
       if (this.#taken === 0 && !always && !isNews) return 0;
       partition.toldEnd = visibleEnd;
-      partition.toldStart = firstOffset;
+      partition.toldStart = earliestOffset;
     }
     this.#partitions.push(partition);
     this.#firstSlice.push(firstSlice);
@@ -116,6 +118,18 @@ export class FetchAnswer {
     if (foreign === undefined || foreign.bytes === 0) return;
     const batch = foreign.finish();
     this.#slice(batch, 0, batch.length);
+  }
+
+  /**
+   * What was between is gone: its reader comes behind it by a batch without records, as Kafka leaves behind what it compacts. That does
+   * not end the wait of a fetch: kafkajs stays where it is, and would ask again at once.
+   */
+  #passOver(from: number, end: number): void {
+    if (from >= end || (this.#hasRecords && this.#taken + emptyBatchBytes > this.#takenMax)) return;
+    const batch = emptyBatch(from, end - 1);
+    this.#slice(batch, 0, batch.length);
+    this.#hasRecords = true;
+    this.#lastEnd = end;
   }
 
   #slice(buffer: Buffer, start: number, end: number): void {
@@ -157,7 +171,7 @@ export class FetchAnswer {
     output.u16(error);
     writeInt64(output, isRight ? queue!.visibleEnd : -1);
     writeInt64(output, isRight ? queue!.stableEnd : -1);
-    if (version >= 5) writeInt64(output, isRight ? queue!.firstOffset : -1);
+    if (version >= 5) writeInt64(output, isRight ? queue!.earliestOffset : -1);
     this.#writeAborted(output, isFlexible, this.#aborted[at]!);
     // Its preferred read replica: the one that it asks.
     if (version >= 11) output.u32(0xffff_ffff);

@@ -111,6 +111,11 @@ export class FetchPartition {
     return this.#topic?.limits.usesAppendTime === true;
   }
 
+  /** Its messages go when they are settled: behind a reader's place there may be none up to the end. */
+  get isGapped(): boolean {
+    return this.queue!.settings.mode !== "offset";
+  }
+
   /** Below it may be read. */
   end(isCommittedOnly: boolean): number {
     const queue = this.queue!;

@@ -217,7 +217,7 @@ function answerOf(queue: Queue, index: number, code: number): PartitionResponse 
     errorCode: errorCode.NONE,
     baseOffset: appending.baseOffset,
     logAppendTimeMs: appending.logAppendTimeMs,
-    logStartOffset: queue.firstOffset,
+    logStartOffset: queue.earliestOffset,
   };
 }
 

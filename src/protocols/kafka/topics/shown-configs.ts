@@ -59,8 +59,13 @@ export function brokerSynonyms(
   return last.default === null ? set : [...set, { name: last.name, value: last.default, source: configSource.default }];
 }
 
-/** Of a topic, all of them. */
-export function shownTopicConfigs(configs: ConfigTexts, broker: SetConfigs, detail: Detail): ShownConfig[] {
+/** Of a topic, all of them; `readOnly`: nobody can set them. */
+export function shownTopicConfigs(
+  configs: ConfigTexts,
+  broker: SetConfigs,
+  detail: Detail,
+  readOnly: boolean,
+): ShownConfig[] {
   const effective = withDefaults(configs, broker.ofTopics);
   return topicConfigs
     .filter(({ isInternal }) => isInternal !== true)
@@ -72,7 +77,7 @@ export function shownTopicConfigs(configs: ConfigTexts, broker: SetConfigs, deta
       return {
         name,
         value,
-        readOnly: false,
+        readOnly,
         configSource: synonyms[0]?.source ?? configSource.default,
         isSensitive: false,
         synonyms: detail.includeSynonyms ? synonyms : [],
