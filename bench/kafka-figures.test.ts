@@ -28,8 +28,8 @@ test("the limit is a thread before it is the machine, and the machine before the
 test("what a load waits for is not in its shares", () => {
   const at = (ms: number, client: number): Moment => ({
     ms,
-    broker: new Map([["1", client / 2]]),
-    client: new Map([["2", client]]),
+    broker: { all: client / 2, threads: new Map([["1", client / 2]]) },
+    client: { all: client, threads: new Map([["2", client]]) },
     machineSeconds: client * 2,
     diskBusyMs: 0,
   });

@@ -129,6 +129,7 @@ function usageTable(rows: readonly KafkaRow[]): string {
     "client CPU µs/msg",
     "RSS MB",
     "disk bytes / byte published",
+    "latency ms p50 / p99",
   ];
   const body = rows.flatMap((row) =>
     Object.entries(row.usages).map(([name, usages]) => [
@@ -139,6 +140,10 @@ function usageTable(rows: readonly KafkaRow[]): string {
       middle(usages, ({ clientUsPerMessage }) => clientUsPerMessage),
       shown(Math.max(...usages.map(({ rssMbMax }) => rssMbMax))),
       middle(usages, ({ writtenPerByte }) => writtenPerByte),
+      [0, 1]
+        .map((at) => middle(usages, ({ latencyMs }) => latencyMs?.[at]))
+        .join(" / ")
+        .replace(/^ \/ $/, ""),
     ]),
   );
   return table(head, body);
@@ -170,6 +175,8 @@ they measure the work, and small programs in bench/kafka-load where they do not.
   some come; Entrepot until none has come for 1 s (kafka.groupInitialRebalanceQuietMs), at most as long as Kafka. Who stays in a
   group that one leaves learns of it by the answer to a heartbeat, sent each 3 s: Kafka answers at once, so that most learn of it by
   their next; Entrepot lets the answer wait until there is something to tell (kafka.groupHeartbeatHoldMaxMs).
+- Latency, where it is not the figure itself, is that from send() to the acknowledgement at as many messages as there is room for (of the
+  tail: to receipt), most of it waiting in the client's own buffer.
 - Processor time is all of the broker's and of the client's, for each message; for Kafka's own tools with the client's start in it.
   Memory is the most that was resident. Kafka's heap is 1 GB (-Xms1G -Xmx1G), as in its own start script.`;
 

@@ -49,6 +49,8 @@ export interface KafkaUsage {
   readonly rssMbMax: number;
   /** Bytes that the disk was written for each byte of messages published; undefined where nothing was published. */
   readonly writtenPerByte: number | undefined;
+  /** p50 and p99; absent where it was not measured. */
+  readonly latencyMs?: readonly [number, number];
 }
 
 export interface KafkaRow {
@@ -202,7 +204,7 @@ async function leave(seat: Seat, work: Work, topic: string | undefined): Promise
 }
 
 function usageOfRun(work: Work, outcome: Outcome, rssMbMax: number, written: number): KafkaUsage {
-  const { watched, messages, publishedBytes } = outcome;
+  const { watched, messages, publishedBytes, latencyMs } = outcome;
   const { shares, isMarked } = watched;
   const perMessage = (seconds: number): number | undefined => (messages > 0 ? (seconds * 1e6) / messages : undefined);
   const isOfWindow = isMarked && shares !== undefined;
@@ -212,6 +214,7 @@ function usageOfRun(work: Work, outcome: Outcome, rssMbMax: number, written: num
     clientUsPerMessage: perMessage(isOfWindow ? shares.client * shares.seconds : watched.clientCpuSeconds),
     rssMbMax,
     writtenPerByte: publishedBytes > 0 ? written / publishedBytes : undefined,
+    ...(latencyMs === undefined ? {} : { latencyMs }),
   };
 }
 

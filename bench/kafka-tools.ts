@@ -72,7 +72,7 @@ function childrenCpuSeconds(): number {
 export async function runWatched({ broker, dir }: Target, command: string, args: readonly string[]): Promise<Watched> {
   const brokerBefore = usageOf(broker.pid).cpuSeconds;
   const childrenBefore = childrenCpuSeconds();
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], timeout: loadMsMax, killSignal: "SIGKILL" });
+  const child = spawn(command, args, { stdio: "pipe", timeout: loadMsMax, killSignal: "SIGKILL" });
   const pid = child.pid ?? 0;
   const now = (): Moment => momentOf(broker.pid, pid, dir);
   const marked: Moment[] = [];
@@ -88,7 +88,11 @@ export async function runWatched({ broker, dir }: Target, command: string, args:
   child.stdout.on("data", (chunk: Buffer) => {
     output += chunk.toString();
     if (marked.length === 0 && /^begin$/m.test(output)) marked.push(now());
-    if (marked.length === 1 && /^end$/m.test(output)) marked.push(now());
+    if (marked.length === 1 && /^end$/m.test(output)) {
+      marked.push(now());
+      // It waits for that: of threads that have ended nobody knows what they did.
+      child.stdin.end();
+    }
   });
   child.stderr.on("data", (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-2000)));
   const code = await new Promise<number | string>((resolve) => {

@@ -9,33 +9,49 @@ import { diskCounters, machineCpuSeconds } from "./broker-usage.ts";
 
 const ticksPerSecond = 100;
 
-/** In seconds of processor time by thread, as far as the process lives. */
-type ThreadTimes = ReadonlyMap<string, number>;
+/** In seconds of processor time. */
+export interface ProcessTimes {
+  /** Of threads that have ended too. */
+  readonly all: number;
+  /** Of those that live, by thread. */
+  readonly threads: ReadonlyMap<string, number>;
+}
 
-function threadTimes(pid: number): ThreadTimes {
-  const times = new Map<string, number>();
-  let threads: string[] = [];
+/** Undefined: the process, or the thread, has just ended. */
+function secondsIn(statPath: string): number | undefined {
   try {
-    threads = readdirSync(`/proc/${pid}/task`);
+    const stat = readFileSync(statPath, "latin1");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
   } catch {
-    // The process has ended.
+    return undefined;
   }
-  for (const thread of threads) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      times.set(thread, (Number(fields[11]) + Number(fields[12])) / ticksPerSecond);
-    } catch {
-      // This thread has just ended.
-    }
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
   }
-  return times;
+}
+
+/** Of a process that has ended nothing is known: all of it is 0. */
+function timesOf(pid: number): ProcessTimes {
+  const threads = new Map<string, number>();
+  const all = secondsIn(`/proc/${pid}/stat`);
+  if (all === undefined) return { all: 0, threads };
+  for (const thread of threadsOf(pid)) {
+    const seconds = secondsIn(`/proc/${pid}/task/${thread}/stat`);
+    if (seconds !== undefined) threads.set(thread, seconds);
+  }
+  return { all, threads };
 }
 
 export interface Moment {
   readonly ms: number;
-  readonly broker: ThreadTimes;
-  readonly client: ThreadTimes;
+  readonly broker: ProcessTimes;
+  readonly client: ProcessTimes;
   readonly machineSeconds: number;
   readonly diskBusyMs: number;
 }
@@ -43,8 +59,8 @@ export interface Moment {
 export function momentOf(brokerPid: number, clientPid: number, dir: string): Moment {
   return {
     ms: performance.now(),
-    broker: threadTimes(brokerPid),
-    client: threadTimes(clientPid),
+    broker: timesOf(brokerPid),
+    client: timesOf(clientPid),
     machineSeconds: machineCpuSeconds(),
     diskBusyMs: diskCounters(dir).busyMs,
   };
@@ -64,18 +80,18 @@ export interface Shares {
 
 export function sharesBetween(from: Moment, to: Moment): Shares {
   const seconds = (to.ms - from.ms) / 1000;
-  const used = (before: ThreadTimes, after: ThreadTimes): number[] =>
-    [...after].map(([thread, time]) => (time - (before.get(thread) ?? 0)) / seconds);
-  const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
-  const broker = used(from.broker, to.broker);
-  const client = used(from.client, to.client);
+  const cores = (before: ProcessTimes, after: ProcessTimes): number => Math.max(0, (after.all - before.all) / seconds);
+  const busiest = (before: ProcessTimes, after: ProcessTimes): number => {
+    const used = [...after.threads].map(([thread, time]) => (time - (before.threads.get(thread) ?? 0)) / seconds);
+    return Math.max(0, ...used);
+  };
   return {
     seconds,
     machine: (to.machineSeconds - from.machineSeconds) / seconds,
-    broker: sum(broker),
-    client: sum(client),
-    brokerThread: Math.max(0, ...broker),
-    clientThread: Math.max(0, ...client),
+    broker: cores(from.broker, to.broker),
+    client: cores(from.client, to.client),
+    brokerThread: busiest(from.broker, to.broker),
+    clientThread: busiest(from.client, to.client),
     disk: (to.diskBusyMs - from.diskBusyMs) / 1000 / seconds,
   };
 }

@@ -42,6 +42,8 @@ export interface Outcome {
   readonly messages: number;
   /** Warming up included. */
   readonly publishedBytes: number;
+  /** p50 and p99 of the messages' way, to the acknowledgement, or, of what is received, to that; undefined: not measured. */
+  readonly latencyMs?: readonly [number, number];
   readonly watched: Watched;
 }
 
@@ -96,7 +98,9 @@ async function measureProduce(bench: Bench, count: number, bytes: number): Promi
   await produce(bench, warmUp, bytes);
   const watched = await produce(bench, count, bytes);
   const perSecond = numberIn(watched.lines, /^\d+ records sent, ([\d.]+) records\/sec/);
-  return { values: [perSecond], messages: count, publishedBytes: (warmUp + count) * bytes, watched };
+  const percentile = (which: string): number => numberIn(watched.lines, new RegExp(`([\\d.]+) ms ${which}[,.]`));
+  const latencyMs = [percentile("50th"), percentile("99th")] as const;
+  return { values: [perSecond], messages: count, publishedBytes: (warmUp + count) * bytes, latencyMs, watched };
 }
 
 /** librdkafka with its defaults, as `produce` or `consume`; idempotent. */
@@ -122,7 +126,9 @@ function outcomeOf(watched: Watched, ...names: readonly string[]): Outcome {
   const { messages = 0, publishedBytes = 0, ...figures } = figuresOf(watched);
   const values = names.map((name) => figures[name] ?? Number.NaN);
   if (values.some(Number.isNaN)) throw new Error(`no ${names.join(", ")} in: ${watched.lines.at(-1)}`);
-  return { values, messages, publishedBytes, watched };
+  const { p50Ms, p99Ms } = figures;
+  const latency = p50Ms === undefined || p99Ms === undefined ? {} : { latencyMs: [p50Ms, p99Ms] as const };
+  return { values, messages, publishedBytes, ...latency, watched };
 }
 
 async function measureOwn(

@@ -30,6 +30,8 @@ interface Quantity {
   readonly unit: string;
   /** Share of the median by which it may rise and still be flat. */
   readonly riseAllowed: number;
+  /** It is shown, and what it does decides nothing. */
+  readonly isShownOnly?: true;
   of(sample: Sample): number;
 }
 
@@ -43,7 +45,7 @@ function quantitiesOf({ streams }: Soak): Quantity[] {
     { name: "heap in use", unit: "MB", riseAllowed: 0.05, of: ({ heapMb }) => heapMb },
     { name: "descriptors", unit: "", riseAllowed: 0.05, of: ({ descriptors }) => descriptors },
     { name: "disk", unit: "MB", riseAllowed: 0.05, of: ({ diskMb }) => diskMb },
-    { name: "processor", unit: "cores", riseAllowed: 0.05, of: ({ cpu }) => cpu },
+    { name: "processor", unit: "cores", riseAllowed: 0.05, isShownOnly: true, of: ({ cpu }) => cpu },
     ...latencies,
   ];
 }
@@ -51,6 +53,7 @@ function quantitiesOf({ streams }: Soak): Quantity[] {
 export interface Verdict {
   readonly name: string;
   readonly unit: string;
+  readonly isShownOnly: boolean;
   readonly trend: Trend;
 }
 
@@ -58,8 +61,8 @@ export function verdictsOf(soak: Soak): Verdict[] {
   const from = (soak.samples.at(-1)?.atMs ?? 0) * warmUpShare;
   const warm = soak.samples.filter(({ atMs }) => atMs >= from);
   const atMs = warm.map((sample) => sample.atMs);
-  return quantitiesOf(soak).map(({ name, unit, riseAllowed, of }) => {
-    return { name, unit, trend: trendOf({ atMs, values: warm.map(of) }, riseAllowed) };
+  return quantitiesOf(soak).map(({ name, unit, riseAllowed, isShownOnly = false, of }) => {
+    return { name, unit, isShownOnly, trend: trendOf({ atMs, values: warm.map(of) }, riseAllowed) };
   });
 }
 
@@ -72,12 +75,15 @@ function percent(share: number): string {
 }
 
 export function verdictTable(verdicts: readonly Verdict[]): string {
-  const lines = verdicts.map(({ name, unit, trend: { first, last, rise, riseLow, riseHigh, verdict } }) => {
-    const cells = [`${name}${unit === "" ? "" : `, ${unit}`}`, shown(first), shown(last), percent(rise)];
-    return `| ${[...cells, `${percent(riseLow)} to ${percent(riseHigh)}`, verdict === "flat" ? verdict : `**${verdict}**`].join(" | ")} |`;
-  });
+  const lines = verdicts.map(
+    ({ name, unit, isShownOnly, trend: { first, last, rise, riseLow, riseHigh, verdict } }) => {
+      const cells = [`${name}${unit === "" ? "" : `, ${unit}`}`, shown(first), shown(last), percent(rise)];
+      const judged = verdict === "flat" || isShownOnly ? verdict : `**${verdict}**`;
+      return `| ${[...cells, `${percent(riseLow)} to ${percent(riseHigh)}`, judged].join(" | ")} |`;
+    },
+  );
   const head =
-    "| | at first | at last | rise over the run | its 95 % interval | |\n| --- | --- | --- | --- | --- | --- |";
+    "| | the line begins at | and ends at | rise over the run | its 95 % interval | |\n| --- | --- | --- | --- | --- | --- |";
   return [head, ...lines].join("\n");
 }
 
@@ -114,7 +120,8 @@ export function soakText(soak: Soak): string {
       "from sending to receipt; of the slow consumer's stream to the confirm, since its messages wait on purpose.",
     "The first tenth, in which caches fill and retention begins, is in the charts and not in the table. A line is put through " +
       "medians of twenty stretches of the rest; something rises if the interval of its rise lies above zero and the rise is " +
-      "5 % or more (latency: 10 %). Too noisy: it does not, but the interval reaches beyond five times as much.",
+      "5 % or more (latency: 10 %). Too noisy: it does not, but the interval reaches beyond five times as much. Processor time is shown, " +
+      "and decides nothing.",
     verdictTable(verdictsOf(soak)),
     ...charts,
   ].join("\n\n")}\n`;

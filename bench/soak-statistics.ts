@@ -9,6 +9,7 @@ export interface Watched {
 }
 
 export interface Trend {
+  /** Where the line begins and ends. */
   readonly first: number;
   readonly last: number;
   readonly median: number;
@@ -65,5 +66,6 @@ export function trendOf(watched: Watched, riseAllowed: number): Trend {
   const [rise, riseLow, riseHigh] = [share(slope), share(slope - error), share(slope + error)];
   const isRising = riseLow > 0 && rise >= riseAllowed;
   const verdict = isRising ? "rises" : riseHigh > riseAllowed * noiseAllowed ? "too noisy" : "flat";
-  return { first: points[0]!.y, last: points.at(-1)!.y, median: middle, rise, riseLow, riseHigh, verdict };
+  const first = meanY - slope * meanX;
+  return { first, last: first + slope, median: middle, rise, riseLow, riseHigh, verdict };
 }

@@ -1,11 +1,12 @@
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.LongAdder;
 import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.RecordMetadata;
 
-/** The threads of a load: when they are to end, what was acknowledged to them or received, and their first failure. */
+/** The threads of a load: when they are to end, what was acknowledged to them or received, how long that took, and their first failure. */
 final class Crew implements Callback {
   interface Body {
     void run() throws Exception;
@@ -13,6 +14,10 @@ final class Crew implements Callback {
 
   /** What `measure` counts. */
   final LongAdder counted = new LongAdder();
+  private static final int LATENCY_MAX_MS = 60_000;
+
+  /** By ms: how many messages took so long, from their time on. */
+  private volatile AtomicIntegerArray latencies = new AtomicIntegerArray(LATENCY_MAX_MS);
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
   private final List<Thread> threads = new ArrayList<>();
   private volatile boolean isOver;
@@ -33,8 +38,24 @@ final class Crew implements Callback {
 
   @Override
   public void onCompletion(RecordMetadata metadata, Exception thrown) {
-    if (thrown == null) counted.increment();
-    else if (!isOver) fail(thrown); // What is given up at the end is no failure; who needs it counts.
+    if (thrown == null) {
+      counted.increment();
+      took(metadata.timestamp());
+    } else if (!isOver) fail(thrown); // What is given up at the end is no failure; who needs it counts.
+  }
+
+  /** A message of this time is acknowledged, or there, by now. */
+  void took(long sinceMs) {
+    latencies.incrementAndGet((int) Math.max(0, Math.min(System.currentTimeMillis() - sinceMs, LATENCY_MAX_MS - 1)));
+  }
+
+  private static int atShare(AtomicIntegerArray latencies, double share) {
+    long all = 0;
+    for (int ms = 0; ms < LATENCY_MAX_MS; ms++) all += latencies.get(ms);
+    double left = all * share;
+    int ms = 0;
+    for (left -= latencies.get(0); left > 0 && ms < LATENCY_MAX_MS - 1; ) left -= latencies.get(++ms);
+    return ms;
   }
 
   void fail(Throwable thrown) {
@@ -50,19 +71,24 @@ final class Crew implements Callback {
     if (failure.get() != null) throw new Exception(failure.get());
   }
 
-  /** Warms up for --warm-up-seconds and counts for --seconds; puts the rate as `perSecond` and returns the count. */
+  /** Warms up for --warm-up-seconds and counts for --seconds; puts the rate as `perSecond`, and latencies; returns the count. */
   long measure(Load load) throws Exception {
     pass(load.number("warm-up-seconds"));
+    latencies = new AtomicIntegerArray(LATENCY_MAX_MS);
     load.begin();
     long startNs = System.nanoTime();
     long before = counted.sum();
     pass(load.number("seconds"));
     long measured = counted.sum() - before;
     double seconds = (System.nanoTime() - startNs) / 1e9;
+    AtomicIntegerArray taken = latencies;
+    latencies = new AtomicIntegerArray(LATENCY_MAX_MS);
     load.end();
     if (measured == 0) throw new Exception("nothing was acknowledged or received in " + seconds + " s");
     load.put("perSecond", measured / seconds);
     load.put("messages", measured);
+    load.put("p50Ms", atShare(taken, 0.5));
+    load.put("p99Ms", atShare(taken, 0.99));
     return measured;
   }
 

@@ -1,3 +1,4 @@
+import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -7,7 +8,8 @@ import java.util.Map;
  *     java Load NAME --bootstrap HOST:PORT [--OPTION VALUE]...
  *
  * On standard output come a line `begin` when warming up is over, a line `end` when the measured time is, so that the
- * bench can look at what the broker and this process used in between, and at last the figures as one line of JSON. A
+ * bench can look at what the broker and this process used in between (for that it waits until its standard input ends),
+ * and at last the figures as one line of JSON. A
  * load that loses, doubles or reorders anything fails: it says so on standard error and ends with 1.
  */
 public final class Load {
@@ -67,8 +69,9 @@ public final class Load {
     mark("begin");
   }
 
-  void end() {
+  void end() throws IOException {
     mark("end");
+    while (System.in.read() >= 0) {}
   }
 
   private static void mark(String word) {

@@ -58,6 +58,7 @@ final class Tail {
           if (number != next) throw new Exception("message " + number + " came where " + next + " was next");
           next++;
           crew.counted.increment();
+          crew.took(record.timestamp());
         }
       }
     }

@@ -4,8 +4,9 @@
  *     rdkafka-load consume HOST:PORT TOPIC COUNT           partition 0 from its beginning, without a group
  *
  * Producing, a tenth of COUNT warms up; then it prints `begin`, produces COUNT, waits until all are acknowledged, and prints
- * `end`. Consuming, it prints `begin` at the first message. At last comes the rate, as one line of JSON. Ends with 1 if a message was
- * not acknowledged, or did not come where it was next.
+ * `end`. Consuming, it prints `begin` at the first message. Behind `end` it waits for the end of its standard input, so that
+ * who measures can look at it. At last comes a line of JSON: the rate, and, of producing, how long messages took from produce()
+ * to their acknowledgement. Ends with 1 if a message was not acknowledged, or did not come where it was next.
  */
 
 #include <librdkafka/rdkafka.h>
@@ -14,11 +15,36 @@
 #include <string.h>
 #include <time.h>
 
+/* Of each power of two, so many classes of latencies. */
+#define PARTS 16
+
 static long failed;
+static long latencies[64 * PARTS];
+
+static void took(long long us) {
+  int power = 0;
+  long long rest = us < 1 ? 1 : us;
+  for (; rest >= 2 * PARTS; power++) rest /= 2;
+  latencies[power * PARTS + (int)rest]++;
+}
+
+/* From the begin of a class on. */
+static double latency_ms(double share) {
+  long all = 0;
+  for (int at = 0; at < 64 * PARTS; at++) all += latencies[at];
+  double left = all * share;
+  for (int power = 0, at = 0; at < 64 * PARTS; at++) {
+    left -= latencies[at];
+    power = at < 2 * PARTS ? 0 : at / PARTS - 1;
+    if (left <= 0) return (double)(at - power * PARTS) * (double)(1LL << power) / 1000;
+  }
+  return 0;
+}
 
 static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque) {
   (void)client;
   (void)opaque;
+  took(rd_kafka_message_latency(message));
   if (message->err && failed++ == 0) fprintf(stderr, "not delivered: %s\n", rd_kafka_err2str(message->err));
 }
 
@@ -38,6 +64,12 @@ static double seconds(void) {
 static void mark(const char *word) {
   puts(word);
   fflush(stdout);
+}
+
+static void mark_end(void) {
+  mark("end");
+  while (getchar() != EOF) {
+  }
 }
 
 static void produce(rd_kafka_t *client, rd_kafka_topic_t *topic, long count, void *value, size_t bytes) {
@@ -73,13 +105,14 @@ static int measure_produce(const char *bootstrap, const char *name, long count, 
   rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
   void *value = calloc(1, bytes);
   produce(client, topic, count / 10, value, bytes);
+  memset(latencies, 0, sizeof latencies);
   mark("begin");
   double start = seconds();
   produce(client, topic, count, value, bytes);
   double elapsed = seconds() - start;
-  mark("end");
-  printf("{\"perSecond\":%.1f,\"messages\":%ld,\"publishedBytes\":%ld}\n", count / elapsed, count,
-         (count + count / 10) * (long)bytes);
+  mark_end();
+  printf("{\"perSecond\":%.1f,\"messages\":%ld,\"publishedBytes\":%ld,\"p50Ms\":%.3f,\"p99Ms\":%.3f}\n", count / elapsed, count,
+         (count + count / 10) * (long)bytes, latency_ms(0.5), latency_ms(0.99));
   return 0;
 }
 
@@ -115,7 +148,7 @@ static int measure_consume(const char *bootstrap, const char *name, long count) 
     }
   }
   double elapsed = seconds() - reading.start;
-  mark("end");
+  mark_end();
   printf("{\"perSecond\":%.1f,\"messages\":%ld,\"publishedBytes\":0}\n", reading.next / elapsed, reading.next);
   return 0;
 }
