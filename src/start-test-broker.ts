@@ -59,7 +59,9 @@ export async function startBroker(options: TestBrokerOptions = {}): Promise<Test
     set: { ...testSettings, ...quickGroups, ...set },
   });
   const virtual =
-    clock === "virtual" ? new VirtualClock(systemClock().now(), (run) => systemClock().defer(run)) : undefined;
+    clock === "virtual" ? new VirtualClock(startMs(options), (run) => systemClock().defer(run)) : undefined;
+  if (virtual === undefined && options.now !== undefined)
+    throw new ConfigurationError(['now: by the clock "system" it is whatever it is']);
   const broker = new InProcessBroker(
     effective,
     virtual,
@@ -70,6 +72,13 @@ export async function startBroker(options: TestBrokerOptions = {}): Promise<Test
   );
   await broker.start();
   return broker;
+}
+
+function startMs({ now }: TestBrokerOptions): number {
+  if (now === undefined) return systemClock().now();
+  const ms = now.getTime();
+  if (!(ms >= 0)) throw new ConfigurationError([`now: ${String(now)} is no time since 1970`]);
+  return ms;
 }
 
 /** A port and what answers there; both are made again after a crash. */

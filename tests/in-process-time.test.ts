@@ -381,6 +381,30 @@ for (const durations of [
   });
 }
 
+test("time begins where it is told to, and is then the same in each run", async () => {
+  const now = new Date("2030-01-01T00:00:00Z");
+  const runs: unknown[] = [];
+  for (let run = 0; run < 2; run++) {
+    await using broker = await startBroker({ now, seed: 1 });
+    const connection = await connect(broker.url);
+    const channel = await connection.createConfirmChannel();
+    await channel.assertQueue("dead");
+    await channel.assertQueue("q", { messageTtl: 60_000, deadLetterExchange: "", deadLetterRoutingKey: "dead" });
+    channel.sendToQueue("q", Buffer.from("1"));
+    await channel.waitForConfirms();
+    await broker.advance("1m");
+    const message = await channel.get("dead");
+    assert.ok(message !== false);
+    const [death] = message.properties.headers!["x-death"]!;
+    assert.deepEqual(death!.time, { "!": "timestamp", value: now.getTime() / 1000 + 60 });
+    runs.push(message.properties.headers);
+    await connection.close();
+  }
+  assert.deepEqual(runs[0], runs[1]);
+  await assert.rejects(startBroker({ now: new Date("never") }), /now: Invalid Date is no time since 1970/);
+  await assert.rejects(startBroker({ now, clock: "system" }), /now: by the clock "system"/);
+});
+
 test("only a broker whose time is its own is moved on, and only by a duration", async () => {
   await using broker = await startBroker({ clock: "system" });
   await assert.rejects(broker.advance("1m"), /machine's clock/);

@@ -13,6 +13,8 @@ export interface TestBrokerOptions {
   readonly listen?: Readonly<Record<string, number | string>> | undefined;
   /** `virtual`, if not given: time stands still until `advance` is called. `system`: it passes of itself. */
   readonly clock?: "system" | "virtual" | undefined;
+  /** What time it is for a broker with a virtual clock, until `advance`. The machine's, if not given. */
+  readonly now?: Date | undefined;
   /**
    * What chance decides (pauses with jitter, which queue of an `x-random` exchange, the names that the broker gives) follows from
    * this number, so that a run repeats. If not given, the first broker of a process has 1, the next one 2, and so on.
