@@ -20,11 +20,9 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const unit = read("deploy/entrepot.service");
 const variables = new Set(optionKeys.map(variableOf));
 
-/** Values of a key of the unit, without the path of the program's folder. */
+/** Values of a key of the unit. */
 function valuesOf(key: string): string[] {
-  return [...unit.matchAll(new RegExp(`^${key}=(.+)$`, "gm"))].map(([, value]) =>
-    value!.replace("/usr/local/bin/", ""),
-  );
+  return [...unit.matchAll(new RegExp(`^${key}=(.+)$`, "gm"))].map(([, value]) => value!);
 }
 
 test("deploy/entrepot.yaml is a configuration, and so it is with its commented lines", async (context) => {
@@ -53,7 +51,7 @@ test("the unit is one that systemd accepts, and as locked as it says", (context)
   if (spawnSync("systemd-analyze", ["--version"]).status !== 0) return context.skip("there is no systemd-analyze");
   // verify wants the program to be there.
   const path = join(folder, "entrepot.service");
-  writeFileSync(path, unit.replaceAll("/usr/local/bin/entrepot", process.execPath));
+  writeFileSync(path, unit.replaceAll(/^(ExecStart=)entrepot\b/gm, `$1${process.execPath}`));
   const verified = spawnSync("systemd-analyze", ["verify", "--man=no", path], { encoding: "utf8" });
   check.deepEqual([verified.status, verified.stderr], [0, ""]);
   const security = spawnSync("systemd-analyze", ["security", "--offline=true", "--threshold=15", path], {
