@@ -88,8 +88,8 @@ export async function runWatched({ broker, dir }: Target, command: string, args:
   child.stdout.on("data", (chunk: Buffer) => {
     output += chunk.toString();
     if (marked.length === 0 && /^begin$/m.test(output)) marked.push(now());
-    if (marked.length === 1 && /^end$/m.test(output)) {
-      marked.push(now());
+    if (child.stdin.writable && /^end$/m.test(output)) {
+      if (marked.length === 1) marked.push(now());
       // It waits for that: of threads that have ended nobody knows what they did.
       child.stdin.end();
     }

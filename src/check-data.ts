@@ -35,11 +35,14 @@ export async function checkDisk(disk: Disk, nowMs: number): Promise<DataReport> 
   const known = new Set(report.damage.map(textOf));
   const damage = [...report.damage];
   // What a start needs and is not there is damage too; most of what it comes across was found above.
-  const log = openLogToRead(disk, (found) => damage.push(...found.filter((one) => !known.has(textOf(one)))));
+  const add = (found: readonly Damage[]): void => {
+    damage.push(...found.filter((one) => !known.has(textOf(one))));
+  };
+  const log = openLogToRead(disk, add);
   let contents: DataContents | undefined;
   let failure: string | undefined;
   try {
-    contents = await contentsOf(log, nowMs);
+    contents = await contentsOf(log, nowMs, add);
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
   } finally {

@@ -12,12 +12,14 @@ final class Crew implements Callback {
     void run() throws Exception;
   }
 
-  /** What `measure` counts. */
-  final LongAdder counted = new LongAdder();
   private static final int LATENCY_MAX_MS = 60_000;
 
+  /** What `measure` counts. */
+  final LongAdder counted = new LongAdder();
   /** By ms: how many messages took so long, from their time on. */
   private volatile AtomicIntegerArray latencies = new AtomicIntegerArray(LATENCY_MAX_MS);
+  /** Of loads that say when their messages were made. */
+  private volatile boolean hasLatencies;
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
   private final List<Thread> threads = new ArrayList<>();
   private volatile boolean isOver;
@@ -46,6 +48,7 @@ final class Crew implements Callback {
 
   /** A message of this time is acknowledged, or there, by now. */
   void took(long sinceMs) {
+    hasLatencies = true;
     latencies.incrementAndGet((int) Math.max(0, Math.min(System.currentTimeMillis() - sinceMs, LATENCY_MAX_MS - 1)));
   }
 
@@ -87,8 +90,10 @@ final class Crew implements Callback {
     if (measured == 0) throw new Exception("nothing was acknowledged or received in " + seconds + " s");
     load.put("perSecond", measured / seconds);
     load.put("messages", measured);
-    load.put("p50Ms", atShare(taken, 0.5));
-    load.put("p99Ms", atShare(taken, 0.99));
+    if (hasLatencies) {
+      load.put("p50Ms", atShare(taken, 0.5));
+      load.put("p99Ms", atShare(taken, 0.99));
+    }
     return measured;
   }
 

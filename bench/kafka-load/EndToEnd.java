@@ -37,6 +37,7 @@ final class EndToEnd {
         ByteBuffer.wrap(value).putLong(dueNs).putInt(sent);
         producer.send(new ProducerRecord<>(topic, value.clone()), crew);
       }
+      crew.check();
       load.end();
     }
     reader.join(30_000);

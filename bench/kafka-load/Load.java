@@ -9,8 +9,8 @@ import java.util.Map;
  *
  * On standard output come a line `begin` when warming up is over, a line `end` when the measured time is, so that the
  * bench can look at what the broker and this process used in between (for that it waits until its standard input ends),
- * and at last the figures as one line of JSON. A
- * load that loses, doubles or reorders anything fails: it says so on standard error and ends with 1.
+ * and at last the figures as one line of JSON. A load that loses, doubles or reorders anything fails: it says so on
+ * standard error and ends with 1.
  */
 public final class Load {
   private final Map<String, String> options = new LinkedHashMap<>();

@@ -4,7 +4,7 @@
  */
 import { VirtualClock } from "../base/clock.ts";
 import { seededRandom } from "../base/random.ts";
-import type { Log } from "../log/log.ts";
+import type { Damage, Log } from "../log/log.ts";
 import { silentLogger } from "../observe/log.ts";
 import { defaultCoreSettings } from "./broker.ts";
 import type { NamespaceState } from "./catalog/namespace-state.ts";
@@ -38,8 +38,15 @@ export interface QueueContents {
   readonly bytes: number;
 }
 
-/** `nowMs`: what the time is. Rejects if the log can not be made sense of. */
-export async function contentsOf(log: Log, nowMs: number): Promise<DataContents> {
+/**
+ * `nowMs`: what the time is; `onLeftOut` is told of what is sound and would be left out with what is not. Rejects if the log can not
+ * be made sense of.
+ */
+export async function contentsOf(
+  log: Log,
+  nowMs: number,
+  onLeftOut: (found: readonly Damage[]) => void,
+): Promise<DataContents> {
   const failure: { error?: Error } = {};
   const core = new Core({
     log,
@@ -49,7 +56,7 @@ export async function contentsOf(log: Log, nowMs: number): Promise<DataContents>
     settings: defaultCoreSettings,
     fatal: (error) => void (failure.error ??= error),
   });
-  await recover(core);
+  onLeftOut((await recover(core)).leftOut);
   if (failure.error !== undefined) throw failure.error;
   const definitions = Array.from(core.definitions, ([kind, values]) => [kind, values.size] as const);
   return {

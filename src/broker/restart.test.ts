@@ -208,28 +208,34 @@ test("an atomic group is whole or absent after a crash, also when it spans many 
 });
 
 test("an atomic group is whole or absent when a block of it cannot be read, whichever it is", async () => {
-  const bottle = await Bottle.open();
-  bottle.declare("q");
-  bottle.declare("r");
-  bottle.publish("r", "source");
-  const taker = bottle.consume("r");
-  await bottle.settle();
   const count = 20;
-  bottle.broker.atomically(() => {
-    for (let i = 0; i < count; i++) bottle.publish("q", "", { body: Buffer.alloc(300_000, `part ${i};`) });
-    taker.session.settle(1, false, "accept");
-  });
-  await bottle.settle();
-  bottle.publish("q", "after it");
-  await bottle.settle();
-  const [journal] = (await bottle.disk.list()).filter((name) => name.startsWith("journal"));
-  const whole = bottle.disk.bytesOf(journal!).slice();
-  for (let i = 0; i < count; i++) {
-    const damaged = whole.slice();
-    damaged[damaged.indexOf(`part ${i};`)]! ^= 1;
-    bottle.disk.plant(journal!, damaged);
-    const twin = await bottle.fork();
-    assert.deepEqual([twin.queue("q").readyCount, twin.queue("r").readyCount], [1, 1], `part ${i}`);
+  for (const isRestarted of [false, true]) {
+    const bottle = await Bottle.open();
+    bottle.declare("q");
+    bottle.declare("r");
+    bottle.publish("r", "source");
+    const taker = bottle.consume("r");
+    await bottle.settle();
+    bottle.broker.atomically(() => {
+      for (let i = 0; i < count; i++) bottle.publish("q", "", { body: Buffer.alloc(300_000, `part ${i};`) });
+      taker.session.settle(1, false, "accept");
+    });
+    await bottle.settle();
+    if (isRestarted) await bottle.crash();
+    bottle.publish("q", "after it");
+    await bottle.settle();
+    const journals = (await bottle.disk.list()).filter((name) => name.startsWith("journal"));
+    for (let i = 0; i < count; i++) {
+      const journal = journals.find((name) => bottle.disk.bytesOf(name).includes(`part ${i};`))!;
+      const whole = Buffer.from(bottle.disk.bytesOf(journal));
+      const damaged = Buffer.from(whole);
+      damaged[damaged.indexOf(`part ${i};`)]! ^= 1;
+      bottle.disk.plant(journal, damaged);
+      const twin = await bottle.fork();
+      assert.deepEqual([twin.queue("q").readyCount, twin.queue("r").readyCount], [1, 1], `part ${i}`);
+      assert.match(twin.logged.join(), /left out/);
+      bottle.disk.plant(journal, whole);
+    }
   }
 });
 

@@ -2,7 +2,7 @@
  * deploy/Containerfile is gone through without a container: what it copies and runs is copied and run in a folder that stands for
  * each stage's root, on the Node that it names, and what comes of it is started as it says and used by clients of both protocols.
  *
- * That Node is the oldest that the package says it runs on, which nothing else is tested with.
+ * That Node is of the oldest line that the package says it runs on, which nothing else is tested with.
  */
 
 import { test } from "node:test";
@@ -11,11 +11,11 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, delimiter, join, resolve } from "node:path";
+import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect } from "amqplib";
 import { Kafka, logLevel } from "kafkajs";
-import { cacheFolder, prepared, run } from "../interop/client-suite.ts";
+import { cacheFolder, prepared, run, type Program } from "../interop/client-suite.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 const read = (path: string): string => readFileSync(join(repository, path), "utf8");
@@ -87,24 +87,16 @@ class Stage {
   }
 }
 
-/** A folder with that Node's program. */
-async function nodeOf(major: number): Promise<string> {
+/** That Node. */
+function nodeOf(major: number): Promise<Program> {
   const name = `node-${process.platform}-${process.arch}`;
   const folder = cacheFolder(`node-${major}`);
-  const program = await prepared(`node ${major}`, async () => {
-    const { status, errors } = await run("npm", [
-      "install",
-      "--no-audit",
-      "--no-fund",
-      "--prefix",
-      folder,
-      `${name}@${major}`,
-    ]);
-    return status === 0
-      ? { command: "npm", args: [] }
-      : { missing: `Node ${major} cannot be had: ${errors.slice(-300)}` };
+  return prepared(`node ${major}`, async () => {
+    const args = ["install", "--no-audit", "--no-fund", "--prefix", folder, `${name}@${major}`];
+    const { status, errors } = await run("npm", args);
+    if (status !== 0) return { missing: `Node ${major} cannot be had: ${errors.slice(-300)}` };
+    return { command: join(folder, "node_modules", name, "bin", "node"), args: [] };
   });
-  return "missing" in program ? "" : join(folder, "node_modules", name, "bin");
 }
 
 test(
@@ -115,18 +107,24 @@ test(
     const named = [...read("deploy/Containerfile").matchAll(/^FROM node:(\d+)-/gm)].map(([, major]) => Number(major));
     const { engines } = JSON.parse(read("package.json")) as { engines: { node: string } };
     check.deepEqual([...new Set(named)], [Number(engines.node.replace(">=", ""))]);
-    const bin = await nodeOf(named[0]!);
-    if (bin === "") return t.skip(`there is no Node ${named[0]} here`);
-    const PATH = [bin, ...process.env["PATH"]!.split(delimiter).filter((each) => !each.includes("node_modules"))].join(
-      delimiter,
+    const node = await nodeOf(named[0]!);
+    if ("missing" in node) return t.skip(node.missing);
+    // npm's own, of the project and of whoever runs this, would come before it.
+    const others = process.env["PATH"]!.split(delimiter).filter((each) => !each.includes("node_modules"));
+    const inherited = Object.entries(process.env).filter(
+      ([name]) => !name.startsWith("ENTREPOT_") && !name.startsWith("npm_lifecycle") && name !== "NODE_OPTIONS",
     );
+    const plain = { ...Object.fromEntries(inherited), PATH: [dirname(node.command), ...others].join(delimiter) };
     const folder = mkdtempSync(join(tmpdir(), "entrepot-container-"));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const ends: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
+    t.after(async () => {
+      for (const end of ends.toReversed()) await end();
+    });
 
     const byName = new Map<string, Stage>();
     let stage: Stage | undefined;
     for (const instructions of stages) {
-      stage = new Stage(join(folder, String(byName.size)), { PATH, HOME: process.env["HOME"] });
+      stage = new Stage(join(folder, String(byName.size)), plain);
       byName.set(/ AS (\w+)$/.exec(instructions[0]!.text)?.[1] ?? "", stage);
       for (const instruction of instructions) stage.take(instruction, byName);
     }
@@ -141,15 +139,17 @@ test(
       env,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    t.after(() => broker.kill("SIGKILL"));
+    const ended = once(broker, "exit");
+    ends.push(() => broker.kill("SIGKILL") && ended);
     let output = "";
     for (const stream of [broker.stdout, broker.stderr])
       stream.setEncoding("utf8").on("data", (text: string) => (output += text));
-    while (!/^ready .*$/m.test(output)) {
-      check.equal(broker.exitCode, null, output);
-      await Promise.race([once(broker.stdout, "data"), once(broker, "exit")]);
+    const readyLine = /^ready (\{.*\})$/m;
+    while (!readyLine.test(output)) {
+      check.ok(broker.exitCode === null && broker.signalCode === null, output);
+      await Promise.race([once(broker.stdout, "data"), ended]);
     }
-    const addresses = JSON.parse(/^ready (.*)$/m.exec(output)![1]!) as Record<string, string>;
+    const addresses = JSON.parse(readyLine.exec(output)![1]!) as Record<string, string>;
     check.deepEqual(Object.keys(addresses), ["amqp", "kafka", "http"]);
 
     const kafka = new Kafka({ brokers: [addresses["kafka"]!], logLevel: logLevel.NOTHING });
@@ -158,6 +158,7 @@ test(
     await producer.send({ topic: "goods", messages: [{ value: "salt" }] });
     await producer.disconnect();
     const connection = await connect(`amqp://${addresses["amqp"]}`);
+    connection.on("error", () => undefined);
     const channel = await connection.createChannel();
     const message = await channel.get("goods");
     check.equal(message !== false && message.content.toString(), "salt");
@@ -166,6 +167,6 @@ test(
     check.equal(status.status, 200);
 
     broker.kill("SIGTERM");
-    check.deepEqual(await once(broker, "exit"), [0, null], output);
+    check.deepEqual(await ended, [0, null], output);
   },
 );

@@ -169,9 +169,10 @@ export class QueueState implements Queue, Wakeable {
 
   get earliestOffset(): number {
     const { subscription } = this;
-    const { first, visibleEnd } = this.partition;
+    const { first, stableEnd } = this.partition;
     if (subscription === undefined || subscription.keepsHistory) return first;
-    return Math.max(first, Math.min(subscription.settled.floor, visibleEnd));
+    // What was aborted is settled before that is durable.
+    return Math.max(first, Math.min(subscription.settled.floor, stableEnd));
   }
 
   get nextOffset(): number {

@@ -27,6 +27,8 @@ export interface Recovered {
   readonly nextSegment: number;
   readonly seq: number;
   readonly isNew: boolean;
+  /** What is sound, and is left out with what is not. */
+  readonly leftOut: readonly Damage[];
 }
 
 /** Brings the core to the state that the log holds. */
@@ -41,8 +43,9 @@ export async function recover(core: Core): Promise<Recovered> {
   else if (newest.damage.length > 0) throw new DamageError(newest.damage);
   const replay = new Replay(core);
   const { journal, damage } = await log.journalOpen(snapshot?.seq ?? 1, (block) => replay.block(block));
+  replay.end(journal.nextSeq);
   report(core, damage);
-  replay.release();
+  report(core, replay.damage);
   if (snapshot === undefined) {
     await assertNew(core, journal);
     if (damage.length === 0) await removeStraySegments(core);
@@ -55,6 +58,7 @@ export async function recover(core: Core): Promise<Recovered> {
     nextSegment: snapshot?.nextSegment ?? 1,
     seq: snapshot?.seq ?? 1,
     isNew: snapshot === undefined && replay.blocks === 0,
+    leftOut: replay.damage,
   };
 }
 

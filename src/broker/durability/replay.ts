@@ -1,6 +1,6 @@
 /** Journal records, applied in order to what the checkpoint left. */
 import { getU16, getU32 } from "../../base/bytes.ts";
-import type { JournalBlock } from "../../log/log.ts";
+import type { Damage, JournalBlock } from "../../log/log.ts";
 import { headersFromJson, type Definition } from "../catalog/definition.ts";
 import type { ExchangeState } from "../catalog/exchange-state.ts";
 import { Positions } from "../catalog/positions.ts";
@@ -118,6 +118,8 @@ function applyBinding(core: Core, binding: Extract<Definition, { op: "bind" | "u
 /** Applies the records of journal blocks. */
 export class Replay {
   blocks = 0;
+  /** Blocks that were read and left out. */
+  readonly damage: Damage[] = [];
   readonly #core: Core;
   readonly #cursor = new EntryCursor();
   readonly #slots = new Map<Buffer, number>();
@@ -133,10 +135,9 @@ export class Replay {
   block(block: JournalBlock): void {
     this.blocks++;
     const flags = block.buffer[block.start]!;
-    const before = this.#group.at(-1);
+    this.#endGroupBefore(block.seq);
     // A crash cut it short: it did not happen, and nobody was told that it did.
     if ((flags & blockBegins) !== 0) this.#group.length = 0;
-    else if (before !== undefined && before.seq !== block.seq - 1) this.#leaveOut(this.#group.splice(0));
     // Its beginning may be what cannot be read: all of it, or nothing.
     if ((flags & blockContinues) !== 0 && this.#group.length === 0) return this.#leaveOut([block]);
     this.#group.push(block);
@@ -149,10 +150,22 @@ export class Replay {
     if (this.#slots.size > 1) this.release(block.buffer);
   }
 
+  /** There are no more blocks; the next would be `nextSeq`. */
+  end(nextSeq: number): void {
+    this.#endGroupBefore(nextSeq);
+    this.release();
+  }
+
+  /** What lies between the group's last block and this one cannot be read. */
+  #endGroupBefore(seq: number): void {
+    const last = this.#group.at(-1);
+    if (last !== undefined && last.seq !== seq - 1) this.#leaveOut(this.#group.splice(0));
+  }
+
   #leaveOut(blocks: readonly JournalBlock[]): void {
     for (const { seq, file, position, start, end } of blocks) {
       const what = `block ${seq} is one with blocks that cannot be read, and is left out as they are`;
-      this.#core.logger.error("the data directory is damaged", { file, position, length: end - start, what });
+      this.damage.push({ file, position, length: end - start, what });
     }
   }
 

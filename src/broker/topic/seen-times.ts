@@ -12,7 +12,7 @@ export class SeenTimes {
   note(end: number, nowMs: number, keepMs: number): void {
     const [ends, times] = [this.#ends, this.#times];
     if (end <= (ends.at(-1) ?? 0)) return;
-    const isNear = times.length > 1 && nowMs - times.at(-2)! < keepMs / marksMax;
+    const isNear = times.length > 1 && nowMs - times.at(-2)! < keepMs / stepsPerKeep;
     const at = isNear ? ends.length - 1 : ends.length;
     ends[at] = end;
     times[at] = Math.max(nowMs, times[at - 1] ?? 0);
@@ -40,4 +40,5 @@ export class SeenTimes {
   }
 }
 
-const marksMax = 8;
+/** Marks lie so far apart, or a few more than these would be many. */
+const stepsPerKeep = 8;

@@ -128,8 +128,6 @@ export class FetchAnswer {
     if (from >= end || (this.#hasRecords && this.#taken + emptyBatchBytes > this.#takenMax)) return;
     const batch = emptyBatch(from, end - 1);
     this.#slice(batch, 0, batch.length);
-    this.#hasRecords = true;
-    this.#lastEnd = end;
   }
 
   #slice(buffer: Buffer, start: number, end: number): void {

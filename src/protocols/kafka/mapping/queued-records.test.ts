@@ -2,10 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Queue, QueueSettings } from "../../../broker/api.ts";
 import { plainQueue } from "../../../broker/test-broker.suite.ts";
+import { plainTraits } from "../codec/batch-builder.ts";
 import { compressions } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
+import { attributeBits, BatchView } from "../codec/record-batch.ts";
 import { buildBatch, readBatch, type RecordModel } from "../codec/record-models.suite.ts";
+import { addPartitionsToTxn } from "../commands/add-partitions-to-txn.ts";
+import { createTopics } from "../commands/create-topics.ts";
+import { endTxn } from "../commands/end-txn.ts";
 import { fetch } from "../commands/fetch.ts";
+import { initProducerId } from "../commands/init-producer-id.ts";
+import { listOffsets } from "../commands/list-offsets.ts";
 import { produce } from "../commands/produce.ts";
 import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
 
@@ -151,4 +158,111 @@ test("a record of more than a megabyte of headers is refused, and one of little 
   const records = [recordOf(0, "a"), large((1 << 20) - 100)];
   assert.equal(send(client, buildBatch(records, compressions.gzip)).errorCode, errorCode.NONE);
   assert.deepEqual(drain(house, queue), ["a", "b"]);
+});
+
+/** Batches: base offset and count, and how many offsets one without records stands for. */
+function batchesIn(records: Buffer): string[] {
+  const view = new BatchView();
+  const batches: string[] = [];
+  for (let at = 0; at < records.length; at = view.end) {
+    view.set(records, at);
+    assert.equal(view.crc, view.computedCrc());
+    batches.push(view.count > 0 ? `${view.baseOffset}+${view.count}` : `${view.baseOffset} to ${view.lastOffset}`);
+  }
+  return batches;
+}
+
+test("a reader comes to the end of a queue of which the last are settled, and is told where what is left begins", async () => {
+  const house = await KafkaHouse.open();
+  const queue = declare(house);
+  const client = house.client();
+  send(client, batchOf(["0", "1", "2", "3", "4"]));
+  const session = house.core.createSession();
+  const leases: number[] = [];
+  for (let i = 0; i < 5; i++) session.get(queue, false, (lease) => void leases.push(lease));
+  house.settle();
+  const settle = (...numbers: number[]): void => {
+    for (const number of numbers) session.settle(leases[number]!, false, "accept");
+    house.settle();
+  };
+  const beginning = (): number => {
+    const partitions = [{ partitionIndex: 0, timestamp: -2 }];
+    return client.call(listOffsets, 7, { topics: [{ name: "q", partitions }] }).topics[0]!.partitions[0]!.offset;
+  };
+  assert.deepEqual([batchesIn(read(client, 0)), beginning()], [["0+5"], 0]);
+  settle(3, 4);
+  assert.deepEqual(batchesIn(read(client, 0)), ["0+3", "3 to 4"]);
+  assert.deepEqual(batchesIn(read(client, 4)), ["4 to 4"]);
+  assert.deepEqual(batchesIn(read(client, 5)), []);
+  settle(0);
+  assert.deepEqual([batchesIn(read(client, 0)), beginning()], [["1+2", "3 to 4"], 1]);
+  settle(1, 2);
+  assert.deepEqual([batchesIn(read(client, 0)), beginning()], [["0 to 4"], 5]);
+  // From the disk it is the same: what is not in memory is not gone.
+  send(client, batchOf(["5", "6"]));
+  assert.deepEqual(batchesIn(read(client, 0)), ["5+2"]);
+  queue.configure({ ...queue.settings, retention: { ...queue.settings.retention, untilSettled: false } });
+  assert.deepEqual(beginning(), 5);
+});
+
+test("to be told of a gap ends no wait, and takes no room from records", async () => {
+  const house = await KafkaHouse.open();
+  const queue = declare(house);
+  const client = house.client();
+  client.call(createTopics, 5, { topics: [{ name: "t", numPartitions: 1, replicationFactor: 1 }] });
+  send(client, batchOf(["0"]));
+  assert.deepEqual(drain(house, queue), ["0"]);
+  const asked = (topic: string) => ({
+    topic,
+    partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 100, currentLeaderEpoch: -1 }],
+  });
+  client.ask(fetch, 11, { maxWaitMs: 500, minBytes: 1, maxBytes: 1e6, topics: [asked("q")] });
+  house.clock.advance(499);
+  assert.deepEqual(client.take(), []);
+  house.clock.advance(1);
+  type Fetched = { responses: { partitions: { records: Buffer }[] }[] };
+  const shown = (answer: unknown): string[][] =>
+    (answer as Fetched).responses.map(({ partitions }) => batchesIn(partitions[0]!.records));
+  assert.deepEqual(shown(client.take()[0]!.response), [["0 to 0"]]);
+
+  // The first batch goes whole, however little may be sent: that of records, wherever it stands.
+  const topicData = [{ name: "t", partitionData: [{ index: 0, records: batchOf(["x".repeat(500)]) }] }];
+  client.call(produce, 9, { acks: -1, timeoutMs: 1000, topicData });
+  const both = { maxWaitMs: 500, minBytes: 1, maxBytes: 100, topics: [asked("q"), asked("t")] };
+  assert.deepEqual(shown(client.call(fetch, 11, both)), [["0 to 0"], ["0+1"]]);
+});
+
+test("what a transaction has not decided is no gap, and what it has aborted is one", async () => {
+  const house = await KafkaHouse.open();
+  const queue = declare(house);
+  const client = house.client();
+  send(client, batchOf(["0"]));
+  const { producerId } = client.call(initProducerId, 4, { transactionalId: "T", transactionTimeoutMs: 60_000 });
+  const by = { transactionalId: "T", producerId, producerEpoch: 0 };
+  client.call(addPartitionsToTxn, 3, {
+    v3AndBelowTransactionalId: "T",
+    v3AndBelowProducerId: producerId,
+    v3AndBelowProducerEpoch: 0,
+    v3AndBelowTopics: [{ name: "q", partitions: [0] }],
+  });
+  const traits = {
+    ...plainTraits,
+    attributes: attributeBits.transactional,
+    producerId,
+    producerEpoch: 0,
+    baseSequence: 0,
+  };
+  const records = buildBatch([recordOf(0, "1")], compressions.none, traits);
+  const topicData = [{ name: "q", partitionData: [{ index: 0, records }] }];
+  client.call(produce, 9, { transactionalId: "T", acks: -1, timeoutMs: 1000, topicData });
+  assert.deepEqual(drain(house, queue), ["0"]);
+  const committed = (): string[] => {
+    const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1e6, currentLeaderEpoch: -1 };
+    const topics = [{ topic: "q", partitions: [partition] }];
+    const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 1e6, isolationLevel: 1 };
+    return batchesIn(client.call(fetch, 11, { ...limits, topics }).responses[0]!.partitions[0]!.records!);
+  };
+  assert.deepEqual(committed(), ["0 to 0"]);
+  client.call(endTxn, 3, { ...by, committed: false });
+  assert.deepEqual(committed(), [`0 to ${queue.nextOffset - 1}`]);
 });
