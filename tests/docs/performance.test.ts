@@ -25,4 +25,12 @@ test("README.md promises no more speed than docs/performance.md has", () => {
   check.ok(largest > 0, "ten million were measured");
   check.ok(row("most resident memory while filling, MB")[largest]! < 400);
   check.ok(row("most resident memory while draining, MB")[largest]! < 400);
+
+  check.ok(readme.includes("it consumes more and produces 0.6 to 1.0 times as much"));
+  check.ok(readme.includes("it produces 1.0 to 2.6 times as much"));
+  const produced = ["100 B, Java client", "1 KB, Java client", "100 B, librdkafka", "1 KB, librdkafka"].map((how) =>
+    row(`produce ${how}`),
+  );
+  for (const cells of produced) check.ok(cells[8]! >= 0.6 && cells[9]! >= 1);
+  for (const work of ["consume 100 B at the tail", "catch up on 10 GB"]) check.ok(row(work)[8]! > 1);
 });
