@@ -270,8 +270,7 @@ export const emptyBatchBytes = batchAt.records;
 
 /** A batch without records. Whoever reads it goes on behind `lastOffset`, or 2^31 offsets on if that is nearer. */
 export function emptyBatch(baseOffset: number, lastOffset: number): Buffer {
-  const builder = new BatchBuilder();
-  builder.begin(baseOffset, -1);
-  builder.finish(compressions.none, Math.min(lastOffset, baseOffset + twoTo31 - 1), -1);
-  return builder.copy();
+  markers.begin(baseOffset, -1);
+  markers.finish(compressions.none, Math.min(lastOffset, baseOffset + twoTo31 - 1), -1);
+  return markers.copy();
 }

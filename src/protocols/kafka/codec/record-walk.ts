@@ -2,9 +2,10 @@
  * Goes over the records of a batch that are not compressed, by their lengths and times alone: this is done with all that is
  * produced, so nothing is made for a record (records.ts does that).
  *
- * It answers two questions. Are they, their keys, values and headers, as many, and as long, as is said before each, so that nobody
- * stores what a consumer falls over? And from when to when are they? The batch's header says the latter too, but some clients write no greatest time
- * there (Sarama before 1.45), or not the greatest; Kafka sets it by what it has read, and times are found by it.
+ * It answers two questions. Are they, their keys, values and headers, as many, and as long, as is said before each, so that
+ * nobody stores what a consumer falls over? And from when to when are they? The batch's header says the latter too, but some
+ * clients write no greatest time there (Sarama before 1.45), or not the greatest; Kafka sets it by what it has read, and times
+ * are found by it.
  */
 
 import { batchAt, type BatchView } from "./record-batch.ts";
