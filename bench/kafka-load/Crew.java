@@ -48,7 +48,7 @@ final class Crew implements Callback {
 
   /** A message of this time is acknowledged, or there, by now. */
   void took(long sinceMs) {
-    hasLatencies = true;
+    if (!hasLatencies) hasLatencies = true;
     latencies.incrementAndGet((int) Math.max(0, Math.min(System.currentTimeMillis() - sinceMs, LATENCY_MAX_MS - 1)));
   }
 

@@ -179,13 +179,19 @@ test("a definition that cannot be written down is not kept either", async () => 
   assert.deepEqual(bottle.broker.definitions.get("user", "guest"), { tags: [] });
 });
 
-test("an atomic group is whole or absent after a crash, also when it spans many blocks", async () => {
+/** A queue `q`, and a queue `r` with a message that `taker` has. */
+async function withSource() {
   const bottle = await Bottle.open();
   bottle.declare("q");
   bottle.declare("r");
   bottle.publish("r", "source");
   const taker = bottle.consume("r");
   await bottle.settle();
+  return { bottle, taker };
+}
+
+test("an atomic group is whole or absent after a crash, also when it spans many blocks", async () => {
+  const { bottle, taker } = await withSource();
   const bytes = Buffer.alloc(300_000, 120);
   const run = (): void => {
     for (let i = 0; i < 20; i++) bottle.publish("q", "", { body: bytes });
@@ -210,12 +216,7 @@ test("an atomic group is whole or absent after a crash, also when it spans many 
 test("an atomic group is whole or absent when a block of it cannot be read, whichever it is", async () => {
   const count = 20;
   for (const isRestarted of [false, true]) {
-    const bottle = await Bottle.open();
-    bottle.declare("q");
-    bottle.declare("r");
-    bottle.publish("r", "source");
-    const taker = bottle.consume("r");
-    await bottle.settle();
+    const { bottle, taker } = await withSource();
     bottle.broker.atomically(() => {
       for (let i = 0; i < count; i++) bottle.publish("q", "", { body: Buffer.alloc(300_000, `part ${i};`) });
       taker.session.settle(1, false, "accept");
