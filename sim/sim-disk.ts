@@ -10,7 +10,7 @@
  * broker that was crashed hangs in the middle of whatever it did, as a process that is gone would.
  */
 import { MemoryDisk } from "../src/log/memory/memory-disk.ts";
-import type { Disk, DiskFile } from "../src/log/log.ts";
+import type { Disk, DiskFile, OpenMode } from "../src/log/log.ts";
 import type { Chance } from "./chance.ts";
 
 export interface Pending {
@@ -77,7 +77,11 @@ export class SimDisk implements Disk {
     return (await this.inner.list()).sort();
   }
 
-  async open(name: string, mode: "synced" | "write" | "read"): Promise<DiskFile> {
+  allocate(bytes: number): Buffer {
+    return this.inner.allocate(bytes);
+  }
+
+  async open(name: string, mode: OpenMode): Promise<DiskFile> {
     await this.turn(`open ${name}`);
     return new SimFile(this, name, await this.inner.open(name, mode));
   }

@@ -3,11 +3,13 @@
 import fs from "node:fs";
 import { join } from "node:path";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
+import { allocateAligned } from "../src/log/file/aligned-memory.ts";
 
 const [directory = "", ...steps] = process.argv.slice(2);
 const pageBytes = 4096;
 const beganAt = performance.now();
 const placeBytes = 65_536;
+const directBytes = 16_384;
 
 /** Until the power goes: the places of a file are written anew by a thread each, the next letter each time. */
 function race(path: string, places: number): void {
@@ -41,6 +43,17 @@ function act(what: string, name: string, value: string): void {
       try {
         for (let at = 0; at < pageBytes;)
           at += fs.writeSync(fd, Buffer.alloc(pageBytes - at, value), 0, pageBytes - at, at);
+      } finally {
+        fs.closeSync(fd);
+      }
+      return;
+    }
+    case "direct": {
+      const { O_RDWR, O_CREAT, O_DSYNC, O_DIRECT } = fs.constants;
+      const fd = fs.openSync(path, O_RDWR | O_CREAT | O_DSYNC | O_DIRECT);
+      const memory = allocateAligned(directBytes).fill(value);
+      try {
+        for (let at = 0; at < directBytes;) at += fs.writeSync(fd, memory, at, directBytes - at, at);
       } finally {
         fs.closeSync(fd);
       }

@@ -155,6 +155,30 @@ test("a disk has room for so much, and no more until something is removed", asyn
   assert.ok(scene.control.get("refused") > 0);
 });
 
+test("a write past the system's cache meets the disk's end at a block, and a cut at a sector", async (t) => {
+  const scene = sceneOf(t);
+  if (scene === undefined) return;
+  const { control, data, run } = scene;
+  control.set("roomBytes", 10_000);
+  assert.deepEqual((await run("direct a x")).said, ["direct a x: ENOSPC"]);
+  assert.equal(readFileSync(join(data, "a"), "utf8"), "x".repeat(8192));
+  control.heal();
+  assert.deepEqual((await run("direct a y", "sync .")).said, ["direct a y", "sync ."]);
+  let torn = 0;
+  for (const seed of seeds) {
+    await run("direct a y");
+    control.set("seed", seed);
+    control.set("cutAfterOps", 2);
+    const { said, signal } = await run("direct a z");
+    assert.deepEqual([said, signal], [[""], "SIGKILL"]);
+    const text = readFileSync(join(data, "a"), "utf8");
+    assert.equal(text.length, 16_384);
+    for (let at = 0; at < text.length; at += 512) assert.match(text.slice(at, at + 512), /^(y{512}|z{512})$/);
+    if (text.includes("y") && text.includes("z")) torn++;
+  }
+  assert.ok(torn > 0, "no write was torn");
+});
+
 test("who asks how much room there is hears it", async (t) => {
   const scene = sceneOf(t);
   if (scene === undefined) return;

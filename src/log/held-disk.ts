@@ -9,7 +9,7 @@
  * Rejected: hard links (not every file system has them, and none keeps a recycled file's content), and open descriptors
  * (they do not outlive the thousandth segment, and a recycled file changes under them).
  */
-import type { Disk, DiskFile } from "./log.ts";
+import type { Disk, DiskFile, OpenMode } from "./log.ts";
 
 /** Drafts and spares are nobody's: they go at once, for what takes their name must find nothing there. */
 const fleeting = /\.tmp$|^journal-spare-/;
@@ -43,8 +43,12 @@ export class HeldDisk implements Disk {
     return this.#doomed.size === 0 ? names : names.filter((name) => !this.#doomed.has(name));
   }
 
-  open(name: string, mode: "synced" | "write" | "read"): Promise<DiskFile> {
+  open(name: string, mode: OpenMode): Promise<DiskFile> {
     return this.#disk.open(name, mode);
+  }
+
+  allocate(bytes: number): Buffer {
+    return this.#disk.allocate(bytes);
   }
 
   rename(from: string, to: string): Promise<void> {

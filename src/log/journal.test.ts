@@ -360,6 +360,7 @@ function judged(disk: Disk, judge: (length: number, position: number) => Error |
     remove: (name) => disk.remove(name),
     syncDirectory: () => disk.syncDirectory(),
     freeBytes: () => disk.freeBytes(),
+    allocate: (bytes) => disk.allocate(bytes),
     async open(name, mode) {
       const file = await disk.open(name, mode);
       const wrapped: DiskFile = {

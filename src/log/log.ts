@@ -14,16 +14,21 @@
  * enough for promises. Nothing here reads a clock or a random source.
  */
 
+export type OpenMode = "synced" | "direct" | "write" | "read";
+
 /** One data directory, and the only way by which the code of this folder touches storage. Names are flat. */
 export interface Disk {
   /** Names of the files that are there, in no order. */
   list(): Promise<string[]>;
   /**
    * 'synced': read and write, created when missing, every write is durable when it is done (O_DSYNC).
-   * 'write': read and write, created when missing, durable after sync(). 'read': fails when missing.
+   * 'direct': the same, past the system's cache where there is such a way; position, length, and the start in a buffer of
+   * allocate()'s are multiples of BLOCK_ALIGN. 'write': as 'synced', but durable after sync(). 'read': fails when missing.
    * A created file's name is durable after syncDirectory().
    */
-  open(name: string, mode: "synced" | "write" | "read"): Promise<DiskFile>;
+  open(name: string, mode: OpenMode): Promise<DiskFile>;
+  /** Memory that a 'direct' file is written from; for long use, since it is dear to make. */
+  allocate(bytes: number): Buffer;
   /** Replaces `to` in one step. Durable after syncDirectory(). Open files stay usable. */
   rename(from: string, to: string): Promise<void>;
   /** Durable after syncDirectory(). A missing file is no error. */
@@ -195,15 +200,15 @@ export const SEGMENT_PAYLOAD_BYTES_MAX = 0xffff_0000;
 /** Entries carry their append time (u48, ms) here; offsetAtTime() reads it. */
 export const ENTRY_TIMESTAMP_AT = 4;
 
-/** What is copied costs memory and time; what is not, a write to the disk of its own. */
+/** What is copied at once takes memory until it is written; what is lent has to stay as it is for so long. */
 export const LENT_BYTES_MIN = 512 * 1024;
 
 /** Writes one segment in the background. Under its final name it is complete. */
 export interface SegmentBuilder {
   beginRun(partition: number): void;
   /**
-   * Takes the entry: a copy of it, or, from LENT_BYTES_MIN on, the bytes where they are, which are to stay as they are until
-   * the next flush() or finish() is over. Answers its position in the file, for share(). Offsets grow within a run.
+   * Takes the entry: copied at once, or, from LENT_BYTES_MIN on, when it is written, so that the bytes are to stay as they are
+   * until the next flush() or finish() is over. Answers its position in the file, for share(). Offsets grow within a run.
    * `crc`: its CRC-32C, where the caller has it already.
    */
   put(offset: number, timestamp: number, source: Buffer, start: number, end: number, crc?: number): number;

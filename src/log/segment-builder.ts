@@ -1,12 +1,8 @@
 /**
  * Writes a segment file, once, from start to end.
  *
- * Payloads are copied into chunks of 1 MB, which flush() writes, but for long ones, which it writes from where they are; the
- * index is gathered in memory (16 bytes an entry) and
- * follows at the end with directory and footer. All of it goes under a draft's name, by synced writes, and gets its own
- * name when it is whole. Synced, and not written first and synced at the end, although the file grows: 96 MB in writes of
- * 1 MB took 141 ms this way and 405 ms with one fdatasync at the end, and appends to the journal that ran beside it had
- * a p99 of 1.5 ms instead of 12.
+ * Payloads go to the file as they come (see direct-writer.ts); the index is gathered in memory (16 bytes an entry) and
+ * follows at the end with directory and footer. All of it goes under a draft's name, and gets its own name when it is whole.
  *
  * One into which nothing was put is never written: nobody would read it.
  *
@@ -18,9 +14,10 @@ import { putU32 } from "../base/bytes.ts";
 import { assert } from "../base/assert.ts";
 import { crc32 } from "../base/crc.ts";
 import { crc32c } from "../base/crc32c.ts";
-import { writeAt } from "./disk-read.ts";
-import { LENT_BYTES_MIN, SEGMENT_PAYLOAD_BYTES_MAX } from "./log.ts";
-import type { Disk, DiskFile, RunMeta, SegmentBuilder } from "./log.ts";
+import { DirectWriter } from "./direct-writer.ts";
+import type { Windows } from "./direct-writer.ts";
+import { BLOCK_ALIGN, SEGMENT_PAYLOAD_BYTES_MAX } from "./log.ts";
+import type { Disk, RunMeta, SegmentBuilder } from "./log.ts";
 import {
   encodeDirectory,
   encodeFooter,
@@ -42,41 +39,33 @@ import { writeU64 } from "./u64.ts";
 const chunkBytes = 1024 * 1024;
 const deltaMax = 0xffff_ffff;
 
-interface Chunk {
-  buffer: Buffer;
-  start: number;
-  end: number;
-  /** Filled here; otherwise it is the caller's. */
-  isOwn: boolean;
-}
-
-export async function createSegment(disk: Disk, id: number): Promise<SegmentBuilder> {
+export async function createSegment(disk: Disk, windows: Windows, id: number): Promise<SegmentBuilder> {
   const draft = `${segmentName(id)}.tmp`;
   await disk.remove(draft);
-  return new DiskSegmentBuilder(disk, id, draft, await disk.open(draft, "synced"));
+  const file = new DirectWriter(await disk.open(draft, "direct"), windows);
+  return new DiskSegmentBuilder(disk, id, draft, file);
 }
 
 class DiskSegmentBuilder implements SegmentBuilder {
   bytes = 0;
-  bytesBuffered = 0;
   readonly #disk: Disk;
   readonly #id: number;
   readonly #draft: string;
-  readonly #file: DiskFile;
+  readonly #file: DirectWriter;
   readonly #payloads = new PayloadCrcs();
   readonly #index = new IndexBuilder();
-  #chunks: Chunk[] = [];
-  readonly #freeBuffers: Buffer[] = [];
-  /** Up to here the file is written. */
-  #position = 0;
 
-  constructor(disk: Disk, id: number, draft: string, file: DiskFile) {
+  constructor(disk: Disk, id: number, draft: string, file: DirectWriter) {
     this.#disk = disk;
     this.#id = id;
     this.#draft = draft;
     this.#file = file;
     const header = segmentHeader(id);
-    this.#append(header, 0, header.length);
+    file.append(header, 0, header.length);
+  }
+
+  get bytesBuffered(): number {
+    return this.#file.bytesBuffered;
   }
 
   beginRun(partition: number): void {
@@ -94,7 +83,7 @@ class DiskSegmentBuilder implements SegmentBuilder {
     const length = end - start;
     const position = SEGMENT_HEADER_BYTES + this.bytes;
     assert(position + length <= SEGMENT_PAYLOAD_BYTES_MAX, "a segment's payload stays below 4 GB");
-    this.#append(source, start, end);
+    this.#file.append(source, start, end);
     this.bytes += length;
     this.#payloads.add(position, crc);
     this.#index.add(offset, timestamp, position, length, crc);
@@ -111,15 +100,8 @@ class DiskSegmentBuilder implements SegmentBuilder {
     this.#index.endRun();
   }
 
-  async flush(): Promise<void> {
-    const chunks = this.#chunks;
-    this.#chunks = [];
-    this.bytesBuffered = 0;
-    for (const { buffer, start, end, isOwn } of chunks) {
-      await writeAt(this.#file, buffer, start, end - start, this.#position);
-      this.#position += end - start;
-      if (isOwn && this.#freeBuffers.length < 2) this.#freeBuffers.push(buffer);
-    }
+  flush(): Promise<void> {
+    return this.#file.flush();
   }
 
   async finish(): Promise<RunMeta[]> {
@@ -131,49 +113,33 @@ class DiskSegmentBuilder implements SegmentBuilder {
     }
     const index = this.#index.buffer;
     for (let at = 0; at < this.#index.length; at += chunkBytes) {
-      this.#append(index, at, Math.min(at + chunkBytes, this.#index.length));
-      await this.flush();
+      this.#file.append(index, at, Math.min(at + chunkBytes, this.#index.length));
+      await this.#file.flush();
     }
     const directory = encodeDirectory(runs);
-    const directoryPosition = indexPosition + this.#index.length;
+    const indexEnd = indexPosition + this.#index.length;
+    const endBytes = 2 * directory.length + 2 * FOOTER_BYTES;
+    const padding = Buffer.alloc((BLOCK_ALIGN - ((indexEnd + endBytes) % BLOCK_ALIGN)) % BLOCK_ALIGN);
+    const directoryPosition = indexEnd + padding.length;
     const footer = encodeFooter({
       version: segmentVersion,
       id: this.#id,
-      fileBytes: directoryPosition + 2 * directory.length + 2 * FOOTER_BYTES,
+      fileBytes: directoryPosition + endBytes,
       directoryPosition,
       directoryLength: directory.length,
       runs: runs.length,
       directoryCrc: crc32(directory, 0, directory.length),
     });
-    for (const part of [directory, directory, footer, footer]) this.#append(part, 0, part.length);
-    await this.flush();
-    await this.#file.close();
+    for (const part of [padding, directory, directory, footer, footer]) this.#file.append(part, 0, part.length);
+    await this.#file.finish();
     await this.#disk.rename(this.#draft, segmentName(this.#id));
     await this.#disk.syncDirectory();
     return runs;
   }
 
   async abort(): Promise<void> {
-    this.#chunks = [];
-    // It may be closed already, if finish() failed late.
-    await this.#file.close().catch(() => undefined);
+    await this.#file.abort();
     await this.#disk.remove(this.#draft);
-  }
-
-  #append(source: Buffer, start: number, end: number): void {
-    this.bytesBuffered += end - start;
-    if (end - start >= LENT_BYTES_MIN) {
-      this.#chunks.push({ buffer: source, start, end, isOwn: false });
-      return;
-    }
-    let chunk = this.#chunks.at(-1);
-    if (chunk === undefined || !chunk.isOwn || chunk.end + (end - start) > chunkBytes) {
-      const buffer = this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
-      chunk = { buffer, start: 0, end: 0, isOwn: true };
-      this.#chunks.push(chunk);
-    }
-    source.copy(chunk.buffer, chunk.end, start, end);
-    chunk.end += end - start;
   }
 }
 

@@ -14,6 +14,7 @@ import { crc32 } from "../base/crc.ts";
 import { ENTRY_TIMESTAMP_AT, DamageError } from "./log.ts";
 import type { Damage, Disk, RunMeta, SegmentStore, Span } from "./log.ts";
 import { aheadBytesMax, ReadAhead, type Wanted } from "./read-ahead.ts";
+import { Windows } from "./direct-writer.ts";
 import { createSegment } from "./segment-builder.ts";
 import { SegmentFiles } from "./segment-files.ts";
 import type { OpenSegment } from "./segment-files.ts";
@@ -43,8 +44,9 @@ export interface DiskSegments extends SegmentStore {
 export function openSegments(disk: Disk): DiskSegments {
   const files = new SegmentFiles(disk);
   const reader = new SegmentReader(files);
+  const windows = new Windows(disk);
   return {
-    create: (id) => createSegment(disk, id),
+    create: (id) => createSegment(disk, windows, id),
     open: (id) => files.with(id, (segment) => readDirectory(files, segment, id)),
     read(run, fromOffset, bytesMax, entriesMax, done, covering = false, allocate = newBuffer) {
       void answer(reader.read(run, { fromOffset, bytesMax, entriesMax, covering }, allocate), done);

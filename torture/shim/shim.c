@@ -43,7 +43,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECTOR = 512, FD_MAX = 65536, PATH_BYTES = 512 };
+enum { SECTOR = 512, BLOCK = 4096, FD_MAX = 65536, PATH_BYTES = 512 };
 
 struct control {
   _Atomic int32_t cut_after_ops;    /*  0 counts down with each write, sync and change of names; the one that reaches 0 is cut */
@@ -76,7 +76,7 @@ static size_t data_length;
 /* ---- of each descriptor ---- */
 
 struct watched {
-  _Atomic int is_file, is_directory, is_synced;
+  _Atomic int is_file, is_directory, is_synced, is_direct;
   dev_t dev;
   ino_t ino;
 };
@@ -188,9 +188,13 @@ static void revert_names(void) {
   }
 }
 
+static struct handle *handle_of(int fd, struct watched *file);
+
 /* A write under way: of its sectors any part is there, the others are as before. */
 static void tear(int fd, const void *bytes, size_t length, int64_t position) {
   uint64_t share = chance(4) == 0 ? 100 : chance(101);
+  /* By sectors, which may be less than what a disk takes past the cache. */
+  if (watched[fd].is_direct) fd = handle_of(fd, &watched[fd])->fd;
   for (size_t at = 0; at < length; at += SECTOR) {
     size_t step = length - at < SECTOR ? length - at : SECTOR;
     if (chance(100) < share) real_pwrite64(fd, (const char *)bytes + at, step, position + (int64_t)at);
@@ -310,6 +314,7 @@ static int open_watched(const char *path, int flags, mode_t mode) {
     watched[fd].dev = found.st_dev;
     watched[fd].ino = found.st_ino;
     watched[fd].is_synced = (flags & (O_DSYNC | O_SYNC)) != 0;
+    watched[fd].is_direct = (flags & O_DIRECT) != 0;
     watched[fd].is_file = 1;
   }
   pthread_mutex_unlock(&books);
@@ -473,6 +478,8 @@ static ssize_t write_watched(int fd, struct watched *file, const void *bytes, si
   int64_t room = control->room_bytes;
   if (room >= 0 && grows > 0) {
     int64_t taken = grows < room ? grows : room;
+    /* Past the system's cache a disk is written in whole blocks. */
+    if (file->is_direct) taken -= taken % BLOCK;
     length -= (size_t)(grows - taken);
     control->room_bytes -= taken;
     if (taken < grows) control->refused++;

@@ -2,7 +2,7 @@
  * The part of a checkpoint that takes long: entries go into its segments, a slice at a time, so that everybody else has
  * their turns in between.
  *
- * An entry is written from the block buffer that it lies in, or copied by the builder if it is short (see SegmentBuilder.put()).
+ * An entry stays in its block buffer until the builder writes it, or is copied at once if it is short (see SegmentBuilder.put()).
  * It may be settled and leave memory before the builder has written it. The buffer is retained for so long: what would
  * otherwise be filled anew beneath the disk's hands.
  */

@@ -7,6 +7,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestContext } from "node:test";
+import { readAt, writeAt } from "../disk-read.ts";
 import { openNodeDisk, openNodeDiskToRead } from "./node-disk.ts";
 
 function newDirectory(context: TestContext): string {
@@ -143,3 +144,57 @@ test("a file that is closed twice does not close another one that got its number
   await second.close();
   await disk.unlock();
 });
+
+for (const [refusal, refuses] of [
+  ["takes them", () => false],
+  ["opens no file so", (what: string) => what === "open"],
+  ["refuses them only when they come", (what: string) => what === "write"],
+] as const) {
+  test(`direct writes go to a disk that ${refusal}`, { skip: process.platform !== "linux" }, async (context) => {
+    const directFds = new Set<number>();
+    const invalid = Object.assign(new Error("EINVAL"), { code: "EINVAL" });
+    const { open, write } = fs;
+    let refused = 0;
+    let tried = 0;
+    context.mock.method(fs, "open", (...args: Parameters<typeof fs.open>) => {
+      const [name, flags, mode, done] = args as unknown as [
+        string,
+        number,
+        number,
+        (e: Error | null, fd: number) => void,
+      ];
+      const isDirect = (flags & fs.constants.O_DIRECT) !== 0;
+      if (isDirect) tried++;
+      if (isDirect && refuses("open")) {
+        refused++;
+        done(invalid, -1);
+      } else {
+        open(name, flags, mode, (error, fd) => {
+          if (isDirect) directFds.add(fd);
+          done(error, fd);
+        });
+      }
+    });
+    context.mock.method(fs, "write", (...args: Parameters<typeof fs.write>) => {
+      if (directFds.delete(args[0]) && refuses("write")) {
+        refused++;
+        (args.at(-1) as unknown as (error: Error) => void)(invalid);
+      } else write(...args);
+    });
+    const disk = await openNodeDisk(newDirectory(context));
+    const file = await disk.open("file", "direct");
+    const memory = disk.allocate(3 * 4096);
+    for (let at = 0; at < memory.length; at++) memory[at] = at >>> 4;
+    await writeAt(file, memory, 0, 2 * 4096, 0);
+    await writeAt(file, memory, 2 * 4096, 4096, 2 * 4096);
+    await file.close();
+    const reader = await disk.open("file", "read");
+    const found = Buffer.alloc(4 * 4096);
+    assert.equal(await readAt(reader, found, 0, found.length, 0), memory.length);
+    assert.ok(found.subarray(0, memory.length).equals(memory));
+    await reader.close();
+    assert.equal(tried, 1);
+    assert.equal(refused, refusal === "takes them" ? 0 : 1);
+    await disk.unlock();
+  });
+}

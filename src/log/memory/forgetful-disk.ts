@@ -11,7 +11,7 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import type { Disk, DiskFile } from "../log.ts";
+import type { Disk, DiskFile, OpenMode } from "../log.ts";
 
 const chunkBytes = 65_536;
 
@@ -98,7 +98,11 @@ export class ForgetfulDisk implements Disk {
     return [...this.#names.keys()];
   }
 
-  async open(name: string, mode: "synced" | "write" | "read"): Promise<DiskFile> {
+  allocate(bytes: number): Buffer {
+    return Buffer.allocUnsafeSlow(bytes);
+  }
+
+  async open(name: string, mode: OpenMode): Promise<DiskFile> {
     let content = this.#names.get(name);
     if (content === undefined) {
       if (mode === "read") throw Object.assign(new Error(`ENOENT: no file ${name}`), { code: "ENOENT" });
@@ -132,11 +136,11 @@ export class ForgetfulDisk implements Disk {
 
 class ForgetfulFile implements DiskFile {
   readonly #content: Content;
-  readonly #mode: "synced" | "write" | "read";
+  readonly #mode: OpenMode;
   /** Nothing comes of it after a crash. */
   readonly #later: (run: () => void) => void;
 
-  constructor(content: Content, mode: "synced" | "write" | "read", later: (run: () => void) => void) {
+  constructor(content: Content, mode: OpenMode, later: (run: () => void) => void) {
     this.#content = content;
     this.#mode = mode;
     this.#later = later;
@@ -153,7 +157,7 @@ class ForgetfulFile implements DiskFile {
     this.#later(() => {
       if (this.#mode === "write") content.willReplace(position, length);
       content.write(buffer, start, length, position);
-      if (this.#mode === "synced") content.syncedSize = Math.max(content.syncedSize, position + length);
+      if (this.#mode !== "write") content.syncedSize = Math.max(content.syncedSize, position + length);
       done(undefined);
     });
   }

@@ -14,7 +14,8 @@
 
 import { assert, must } from "../../base/assert.ts";
 import type { Random } from "../../base/random.ts";
-import type { Disk, DiskFile } from "../log.ts";
+import { BLOCK_ALIGN } from "../log.ts";
+import type { Disk, DiskFile, OpenMode } from "../log.ts";
 
 const sectorBytes = 512;
 
@@ -125,7 +126,11 @@ export class MemoryDisk implements Disk {
     return [...this.#seen.keys()];
   }
 
-  async open(name: string, mode: "synced" | "write" | "read"): Promise<DiskFile> {
+  allocate(bytes: number): Buffer {
+    return Buffer.allocUnsafeSlow(bytes);
+  }
+
+  async open(name: string, mode: OpenMode): Promise<DiskFile> {
     let content = this.#seen.get(name);
     if (content === undefined) {
       if (mode === "read") throw diskError("ENOENT", `no file ${name}`);
@@ -227,11 +232,11 @@ function applyStep(names: Names, step: Step, content: Content): void {
 class MemoryFile implements DiskFile {
   readonly #disk: MemoryDisk;
   readonly #content: Content;
-  readonly #mode: "synced" | "write" | "read";
+  readonly #mode: OpenMode;
   readonly #defer: (run: () => void) => void;
   #isOpen = true;
 
-  constructor(disk: MemoryDisk, content: Content, mode: "synced" | "write" | "read", defer: (run: () => void) => void) {
+  constructor(disk: MemoryDisk, content: Content, mode: OpenMode, defer: (run: () => void) => void) {
     this.#disk = disk;
     this.#content = content;
     this.#mode = mode;
@@ -251,6 +256,7 @@ class MemoryFile implements DiskFile {
   ): void {
     assert(this.#isOpen && this.#mode !== "read", "a write goes to an open, writable file");
     assert(start + length <= buffer.length, "a write lies in its buffer");
+    assert(this.#mode !== "direct" || isAligned(start, length, position), "a direct write is of whole blocks");
     const growth = Math.max(0, position + length - this.#content.size);
     if (growth > 0 && this.#disk.bytesUsed() + growth > this.#disk.bytesMax) {
       this.#defer(() => done(diskError("ENOSPC", "the disk is full")));
@@ -260,7 +266,7 @@ class MemoryFile implements DiskFile {
     this.#content.writeSeen(position, write.bytes);
     this.#content.pending.push(write);
     this.#defer(() => {
-      if (this.#mode === "synced") this.#content.makeSafe(write);
+      if (this.#mode !== "write") this.#content.makeSafe(write);
       done(undefined);
     });
   }
@@ -291,6 +297,11 @@ class MemoryFile implements DiskFile {
   async close(): Promise<void> {
     this.#isOpen = false;
   }
+}
+
+/** Of a direct write, as a real disk wants it. */
+function isAligned(...numbers: number[]): boolean {
+  return numbers.every((one) => one % BLOCK_ALIGN === 0);
 }
 
 function diskError(code: string, message: string): Error {
