@@ -133,7 +133,7 @@ async function measureWork(
       try {
         const kept = topics.get(seat);
         const topic = kept ?? `${work.id}-${pair}`;
-        const { outcome, usage } = await measureOnce(options, tools, work, seat, topic, kept === undefined);
+        const { outcome, usage } = await measureOnce(options, tools, work, seat, pair, topic, kept === undefined);
         if (work.prepare !== undefined) topics.set(seat, topic);
         for (const [at, row] of own.entries()) (row.runs[name] ??= []).push(outcome.values[at]!);
         (own[0]!.usages[name] ??= []).push(usage);
@@ -159,11 +159,12 @@ async function measureOnce(
   tools: KafkaTools,
   work: Work,
   seat: Seat,
+  turn: number,
   topic: string,
   isNew: boolean,
 ): Promise<{ outcome: Outcome; usage: KafkaUsage }> {
   const broker = await enter(seat);
-  const bench: Bench = { tools, amounts: options, target: { broker, dir: options.home }, topic };
+  const bench: Bench = { tools, amounts: options, target: { broker, dir: options.home }, turn, topic };
   if (isNew) {
     await KafkaPeer.with(broker.uri, async (peer) => {
       await createTopic(peer, topic, work.partitions(options));

@@ -160,7 +160,9 @@ test("a write past the system's cache meets the disk's end at a block, and a cut
   if (scene === undefined) return;
   const { control, data, run } = scene;
   control.set("roomBytes", 10_000);
-  assert.deepEqual((await run("direct a x")).said, ["direct a x: ENOSPC"]);
+  const { said: first } = await run("direct a x");
+  if (first[0] === "direct a x: EINVAL") return t.skip("the file system of the temporary folder has no direct writes");
+  assert.deepEqual(first, ["direct a x: ENOSPC"]);
   assert.equal(readFileSync(join(data, "a"), "utf8"), "x".repeat(8192));
   control.heal();
   assert.deepEqual((await run("direct a y", "sync .")).said, ["direct a y", "sync ."]);

@@ -15,9 +15,14 @@ import org.apache.kafka.common.TopicPartition;
  */
 final class GroupOfMany {
   private static final long QUIET_NS = 2_000_000_000L;
-  /** heartbeat.interval.ms of a consumer as it comes. */
-  private static final long HEARTBEAT_MS = 3000;
-  private static final long SETTLING_MS = 7000;
+  /**
+   * Members beat each 3 s (heartbeat.interval.ms) and commit each 5 s (auto.commit.interval.ms), all at the same time, as they
+   * have joined at the same time: how soon they learn that one has left depends on where in both it leaves.
+   */
+  private static final long PERIOD_MS = 15_000;
+  /** The first heartbeats are over by then. */
+  private static final long SETTLING_MS = 2000;
+  private static final double GOLDEN = (Math.sqrt(5) - 1) / 2;
   private static final long LIMIT_NS = 120_000_000_000L;
 
   /** What each member owns, and when that last changed. */
@@ -42,7 +47,7 @@ final class GroupOfMany {
     }
     load.end();
     load.put("joinMs", middle(joinMs));
-    load.put("leaveMs", middle(leaveMs));
+    load.put("leaveMs", Arrays.stream(leaveMs).average().orElseThrow());
     load.put("messages", 0);
     load.put("publishedBytes", 0);
   }
@@ -72,9 +77,9 @@ final class GroupOfMany {
     long startNs = System.nanoTime();
     go.countDown();
     double joinMs = settledMs(crew, partitions, 0, startNs);
-    // The first heartbeats are over by then. All members beat at the same time, as they have joined at the same time: each
-    // round leaves at another part of a beat.
-    Thread.sleep(SETTLING_MS + HEARTBEAT_MS * round / load.number("rounds"));
+    // Each round of each turn at another part of the period, and wherever they end they are spread over it.
+    int rounds = load.number("turn") * load.number("rounds") + round;
+    Thread.sleep(SETTLING_MS + (long) (PERIOD_MS * (rounds * GOLDEN % 1)));
     leave.countDown();
     double leaveMs = settledMs(crew, partitions, 1, leavingNs(crew));
     crew.finish();

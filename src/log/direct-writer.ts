@@ -3,7 +3,8 @@
  *
  * What is appended is copied into the window of the file that it will stand in, whose memory lies as the disk wants it.
  * Large pieces are lent, and copied when their window is written, so that a piece of any length takes a window at a time. A
- * window is written when it is full; that the file's length is a multiple of BLOCK_ALIGN is the caller's to see to.
+ * window is written when it is full; what is left at the end, less than a window, goes through the cache, where a file
+ * may end at any byte.
  *
  * Past the cache, since what is read soon is in the broker's memory, and a new page of the cache costs more than all else that is
  * done for its bytes (docs/decisions/57-segments-go-past-the-systems-cache.md).
@@ -12,14 +13,13 @@
  * appends to the journal that ran beside it had a p99 of 1.5 ms instead of 12.
  */
 
-import { assert } from "../base/assert.ts";
 import { writeAt } from "./disk-read.ts";
-import { BLOCK_ALIGN, LENT_BYTES_MIN } from "./log.ts";
+import { LENT_BYTES_MIN } from "./log.ts";
 import type { Disk, DiskFile } from "./log.ts";
 
 const windowBytes = 1024 * 1024;
-/** Of those that nobody uses; two are what one writer takes. */
-const spareWindowsMax = 4;
+/** As many as one writer has at a time: what was left by a flush, what is full, and what stands behind it. */
+const spareWindowsMax = 3;
 
 /** Memory of windows, for the next writer. */
 export class Windows {
@@ -48,19 +48,24 @@ interface Lent {
 }
 
 export class DirectWriter {
-  /** Appended, and not asked to be written yet. */
+  /** Appended since the last flush(). */
   bytesBuffered = 0;
-  readonly #file: DiskFile;
+  readonly #disk: Disk;
+  readonly #name: string;
   readonly #memory: Windows;
+  /** From the first window on. */
+  #file: DiskFile | undefined;
   /** From `#written` on; a hole is a window that holds parts of what is lent, and nothing else. */
-  #windows: (Buffer | undefined)[] = [];
+  readonly #windows: (Buffer | undefined)[] = [];
   #lent: Lent[] = [];
   /** Up to here the file is written; a multiple of windowBytes. */
   #written = 0;
   #end = 0;
 
-  constructor(file: DiskFile, memory: Windows) {
-    this.#file = file;
+  /** There must be no file of this name. It is made when the first window is full, or at the end. */
+  constructor(disk: Disk, name: string, memory: Windows) {
+    this.#disk = disk;
+    this.#name = name;
     this.#memory = memory;
   }
 
@@ -73,10 +78,13 @@ export class DirectWriter {
     else this.#lent.push({ source, start, end, position });
   }
 
-  /** Writes the windows that are full. Nothing may be appended meanwhile. */
+  /** Writes the windows that are full, and copies what is lent. Nothing may be appended meanwhile. */
   async flush(): Promise<void> {
     this.bytesBuffered = 0;
-    while (this.#end - this.#written >= windowBytes) await this.#writeWindow(windowBytes);
+    while (this.#end - this.#written >= windowBytes) {
+      this.#file ??= await this.#disk.open(this.#name, "direct");
+      await this.#writeWindow(this.#file, windowBytes);
+    }
     this.#fill(this.#end);
     this.#lent = [];
   }
@@ -84,28 +92,32 @@ export class DirectWriter {
   /** Writes what is left, and closes the file. */
   async finish(): Promise<void> {
     await this.flush();
+    await this.#file?.close();
     const left = this.#end - this.#written;
-    assert(left % BLOCK_ALIGN === 0, "the file ends where a page does");
-    if (left > 0) await this.#writeWindow(left);
+    if (left === 0) return;
+    this.#file = await this.#disk.open(this.#name, "synced");
+    await this.#writeWindow(this.#file, left);
     await this.#file.close();
   }
 
+  /** Once whatever was called before has ended. */
   async abort(): Promise<void> {
     this.#lent = [];
-    for (const window of this.#windows) if (window !== undefined) this.#memory.giveBack(window);
-    this.#windows = [];
+    for (const window of this.#windows.splice(0)) if (window !== undefined) this.#memory.giveBack(window);
     // It may be closed already, if finish() failed late.
-    await this.#file.close().catch(() => undefined);
+    await this.#file?.close().catch(() => undefined);
   }
 
-  async #writeWindow(length: number): Promise<void> {
+  async #writeWindow(file: DiskFile, length: number): Promise<void> {
     const position = this.#written;
     this.#fill(position + length);
     const window = this.#windows.shift()!;
     this.#written += length;
-    await writeAt(this.#file, window, 0, length, position);
-    // Not after an error: who knows what is still under way.
-    this.#memory.giveBack(window);
+    try {
+      await writeAt(file, window, 0, length, position);
+    } finally {
+      this.#memory.giveBack(window);
+    }
   }
 
   /** Copies what is lent into its windows, up to this position of the file. */

@@ -22,8 +22,8 @@ export interface Disk {
   list(): Promise<string[]>;
   /**
    * 'synced': read and write, created when missing, every write is durable when it is done (O_DSYNC).
-   * 'direct': the same, past the system's cache where there is such a way; position, length, and the start in a buffer of
-   * allocate()'s are multiples of BLOCK_ALIGN. 'write': as 'synced', but durable after sync(). 'read': fails when missing.
+   * 'direct': for write() alone, durable as 'synced', past the system's cache where there is such a way; position, length, and the
+   * start in a buffer of allocate()'s are multiples of BLOCK_ALIGN. 'write': as 'synced', but durable after sync(). 'read': fails when missing.
    * A created file's name is durable after syncDirectory().
    */
   open(name: string, mode: OpenMode): Promise<DiskFile>;
@@ -72,7 +72,10 @@ export interface DiskFile {
 
 /** Room that an append's caller leaves before the payload. */
 export const BLOCK_HEADER_BYTES = 64;
-/** Blocks begin and end at multiples of this; an append's buffer must have room for the padding. */
+/**
+ * Blocks of the journal begin and end at multiples of this, and so do direct writes; an append's buffer must have room for the
+ * padding.
+ */
 export const BLOCK_ALIGN = 4096;
 
 export interface Journal {
@@ -215,8 +218,9 @@ export interface SegmentBuilder {
   /** An index entry for a payload that put() placed in this file already: fan-out is stored once. */
   share(offset: number, timestamp: number, position: number, length: number): void;
   endRun(): void;
-  /** The caller calls flush() when this is past 1 MB, between its time slices. */
+  /** Put since the last flush(). The caller calls that when this is past 1 MB, between its time slices. */
   readonly bytesBuffered: number;
+  /** Gives back what was lent. Less than 1 MB may be left to write. */
   flush(): Promise<void>;
   /** Size of the payload area so far. */
   readonly bytes: number;

@@ -16,7 +16,7 @@ import { crc32 } from "../base/crc.ts";
 import { crc32c } from "../base/crc32c.ts";
 import { DirectWriter } from "./direct-writer.ts";
 import type { Windows } from "./direct-writer.ts";
-import { BLOCK_ALIGN, SEGMENT_PAYLOAD_BYTES_MAX } from "./log.ts";
+import { SEGMENT_PAYLOAD_BYTES_MAX } from "./log.ts";
 import type { Disk, RunMeta, SegmentBuilder } from "./log.ts";
 import {
   encodeDirectory,
@@ -36,14 +36,12 @@ import {
 } from "./segment-format.ts";
 import { writeU64 } from "./u64.ts";
 
-const chunkBytes = 1024 * 1024;
 const deltaMax = 0xffff_ffff;
 
 export async function createSegment(disk: Disk, windows: Windows, id: number): Promise<SegmentBuilder> {
   const draft = `${segmentName(id)}.tmp`;
   await disk.remove(draft);
-  const file = new DirectWriter(await disk.open(draft, "direct"), windows);
-  return new DiskSegmentBuilder(disk, id, draft, file);
+  return new DiskSegmentBuilder(disk, id, draft, new DirectWriter(disk, draft, windows));
 }
 
 class DiskSegmentBuilder implements SegmentBuilder {
@@ -111,26 +109,19 @@ class DiskSegmentBuilder implements SegmentBuilder {
       await this.abort();
       return runs;
     }
-    const index = this.#index.buffer;
-    for (let at = 0; at < this.#index.length; at += chunkBytes) {
-      this.#file.append(index, at, Math.min(at + chunkBytes, this.#index.length));
-      await this.#file.flush();
-    }
+    this.#file.append(this.#index.buffer, 0, this.#index.length);
     const directory = encodeDirectory(runs);
-    const indexEnd = indexPosition + this.#index.length;
-    const endBytes = 2 * directory.length + 2 * FOOTER_BYTES;
-    const padding = Buffer.alloc((BLOCK_ALIGN - ((indexEnd + endBytes) % BLOCK_ALIGN)) % BLOCK_ALIGN);
-    const directoryPosition = indexEnd + padding.length;
+    const directoryPosition = indexPosition + this.#index.length;
     const footer = encodeFooter({
       version: segmentVersion,
       id: this.#id,
-      fileBytes: directoryPosition + endBytes,
+      fileBytes: directoryPosition + 2 * directory.length + 2 * FOOTER_BYTES,
       directoryPosition,
       directoryLength: directory.length,
       runs: runs.length,
       directoryCrc: crc32(directory, 0, directory.length),
     });
-    for (const part of [padding, directory, directory, footer, footer]) this.#file.append(part, 0, part.length);
+    for (const part of [directory, directory, footer, footer]) this.#file.append(part, 0, part.length);
     await this.#file.finish();
     await this.#disk.rename(this.#draft, segmentName(this.#id));
     await this.#disk.syncDirectory();

@@ -4,7 +4,6 @@
  *     header     u32 magic "ENTS", u32 version, 1 or 2, u64 id, u32 CRC of these 16 bytes, 12 B zero
  *     payload    the entries, one after the other, as they came; at most 4 GB
  *     index      of each run its pages, one after the other
- *     zeros      as many as make the length of the file a multiple of 4096; earlier versions of the program wrote none
  *     directory  one record a run; see below
  *     directory  the same again
  *     footer     64 B; see below

@@ -55,7 +55,7 @@ test("a checkpoint of many queues that hold nothing, or little, gives its turn b
   }
 });
 
-test("what a checkpoint writes from where it lies is not written over meanwhile, and is given back then", async () => {
+test("what is lent to a checkpoint is not filled anew before it was copied, and is given back then", async () => {
   const bottle = await Bottle.open();
   bottle.declare("q");
   const { cache } = bottle.broker.core;
@@ -67,21 +67,23 @@ test("what a checkpoint writes from where it lies is not written over meanwhile,
   const held = holdSegments(bottle);
   const state = { isTaken: false };
   const taken = bottle.broker.checkpoint().then(() => (state.isTaken = true));
-  let lent = 0;
+  let ofTheCheckpoint = 0;
   for (let round = 2; !state.isTaken; round++) {
     await bottle.settle();
     // Whatever is free by now gets other bytes.
     bottle.queue("q").purge();
     await fill(round);
     for (const { source, asAsked, go } of held.splice(0)) {
-      if (source.length >= 600_000) lent++;
+      if (source.includes(Buffer.alloc(600_000, 1))) ofTheCheckpoint++;
+      for (let later = 2; later <= round; later++)
+        assert.ok(!source.includes(Buffer.alloc(64, later)), `round ${round}`);
       assert.ok(source.equals(asAsked), `round ${round}`);
       go();
     }
     await bottle.settle();
   }
   await taken;
-  assert.ok(lent > 0);
+  assert.ok(ofTheCheckpoint > 0);
   bottle.queue("q").purge();
   await bottle.settle();
   assert.ok(cache.bytes <= 2 * cache.bufferBytes, `${cache.bytes} are still held`);

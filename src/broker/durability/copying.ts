@@ -4,7 +4,7 @@
  *
  * An entry stays in its block buffer until the builder writes it, or is copied at once if it is short (see SegmentBuilder.put()).
  * It may be settled and leave memory before the builder has written it. The buffer is retained for so long: what would
- * otherwise be filled anew beneath the disk's hands.
+ * otherwise be filled anew before it was copied.
  */
 import type { Slices } from "../../base/slices.ts";
 import { LENT_BYTES_MIN } from "../../log/log.ts";
@@ -111,7 +111,7 @@ export class SegmentCopying {
     return true;
   }
 
-  /** The builder writes from this buffer: whatever becomes of its entries meanwhile, nobody is to fill it anew. */
+  /** The builder copies from this buffer at its flush: whatever becomes of its entries meanwhile, nobody is to fill it anew. */
   #lend(slot: number): void {
     this.#core.cache.retain(slot);
     this.#lentSlots.push(slot);
@@ -124,7 +124,7 @@ export class SegmentCopying {
     this.takeBack();
   }
 
-  /** Nothing that was put is still to be written. */
+  /** The builder has no more need of what it was lent. */
   takeBack(): void {
     for (const slot of this.#lentSlots) this.#core.cache.release(slot);
     this.#lentSlots.length = 0;

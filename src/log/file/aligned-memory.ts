@@ -14,12 +14,12 @@ const { WebAssembly } = globalThis as unknown as {
   };
 };
 
-const pageBytes = 65_536;
+const wasmPageBytes = 65_536;
 
 /** Any memory where there is no WebAssembly (`--jitless`), or where the process may have no more addresses (`ulimit -v`). */
 export function allocateAligned(bytes: number): Buffer {
   if (WebAssembly === undefined) return Buffer.allocUnsafeSlow(bytes);
-  const pages = Math.ceil(bytes / pageBytes);
+  const pages = Math.ceil(bytes / wasmPageBytes);
   try {
     return Buffer.from(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer, 0, bytes);
   } catch (error) {

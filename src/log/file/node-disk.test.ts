@@ -145,6 +145,21 @@ test("a file that is closed twice does not close another one that got its number
   await disk.unlock();
 });
 
+/** Of this machine's folder for what is temporary. */
+const takesDirect = ((): boolean => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "entrepot-direct-"));
+  try {
+    fs.closeSync(
+      fs.openSync(path.join(directory, "file"), fs.constants.O_CREAT | fs.constants.O_RDWR | fs.constants.O_DIRECT),
+    );
+    return true;
+  } catch {
+    return false;
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+})();
+
 for (const [refusal, refuses] of [
   ["takes them", () => false],
   ["opens no file so", (what: string) => what === "open"],
@@ -156,6 +171,7 @@ for (const [refusal, refuses] of [
     const { open, write } = fs;
     let refused = 0;
     let tried = 0;
+    let openedAgain = 0;
     context.mock.method(fs, "open", (...args: Parameters<typeof fs.open>) => {
       const [name, flags, mode, done] = args as unknown as [
         string,
@@ -165,6 +181,7 @@ for (const [refusal, refuses] of [
       ];
       const isDirect = (flags & fs.constants.O_DIRECT) !== 0;
       if (isDirect) tried++;
+      else if ((flags & fs.constants.O_CREAT) !== 0 && path.basename(name) === "file") openedAgain++;
       if (isDirect && refuses("open")) {
         refused++;
         done(invalid, -1);
@@ -194,6 +211,8 @@ for (const [refusal, refuses] of [
     assert.ok(found.subarray(0, memory.length).equals(memory));
     await reader.close();
     assert.equal(tried, 1);
+    // Where the machine's own file system takes none, that is one more refusal.
+    if (refusal !== "takes them" || takesDirect) assert.equal(openedAgain, refused);
     assert.equal(refused, refusal === "takes them" ? 0 : 1);
     await disk.unlock();
   });

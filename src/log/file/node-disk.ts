@@ -70,7 +70,7 @@ function diskOf(directory: string): Disk {
       if (fd !== undefined) return new NodeFile(fd, openSynced);
       return new NodeFile(await openSynced(), undefined, !hasReliableDsync);
     },
-    allocate: allocateAligned,
+    allocate: hasReliableDsync ? allocateAligned : (bytes) => Buffer.allocUnsafeSlow(bytes),
     rename: (from, to) => fs.promises.rename(at(from), at(to)),
     remove: (name) => fs.promises.rm(at(name), { force: true }),
     syncDirectory: () => syncDirectory(directory),
@@ -95,9 +95,14 @@ async function openDirect(name: string): Promise<number | undefined> {
   try {
     return await openFile(name, syncedFlags | fs.constants.O_DIRECT);
   } catch (error) {
-    if (codeOf(error) === "EINVAL") return undefined;
+    if (isNoDirect(error)) return undefined;
     throw error;
   }
+}
+
+/** That files are not written past the cache here, or not from this memory: Linux says EINVAL, other servers of files what they like. */
+function isNoDirect(error: unknown): boolean {
+  return ["EINVAL", "ENOTSUP", "EOPNOTSUPP"].includes(codeOf(error) ?? "");
 }
 
 /** A disk whose synced writes take longer than this on average is not waited for on the thread that serves everybody. */
@@ -138,7 +143,7 @@ class NodeFile implements DiskFile {
     done: (error: Error | undefined) => void,
   ): void {
     fs.write(this.#fd, buffer, start, length, position, (error, written) => {
-      if (error?.code === "EINVAL" && this.#openSynced !== undefined) {
+      if (error && this.#openSynced !== undefined && isNoDirect(error)) {
         this.#openAgain(this.#openSynced).then(() => this.write(buffer, start, length, position, done), done);
       } else if (error) done(inOurWords(error));
       // A disk that is nearly full takes a part and refuses the next call, which is where the error then comes from.
@@ -150,6 +155,10 @@ class NodeFile implements DiskFile {
 
   async #openAgain(open: () => Promise<number>): Promise<void> {
     const fd = await open();
+    if (this.#isClosed) {
+      fs.closeSync(fd);
+      throw new Error("the file was closed while it was written");
+    }
     fs.closeSync(this.#fd);
     this.#fd = fd;
     this.#openSynced = undefined;

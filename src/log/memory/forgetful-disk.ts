@@ -12,6 +12,7 @@
 
 import { assert } from "../../base/assert.ts";
 import type { Disk, DiskFile, OpenMode } from "../log.ts";
+import { isOfBlocks } from "./whole-blocks.ts";
 
 const chunkBytes = 65_536;
 
@@ -153,6 +154,7 @@ class ForgetfulFile implements DiskFile {
   write(buffer: Buffer, start: number, length: number, position: number, done: (error: undefined) => void): void {
     assert(this.#mode !== "read", "a write goes to a writable file");
     assert(start + length <= buffer.length, "a write lies in its buffer");
+    assert(this.#mode !== "direct" || isOfBlocks(start, length, position), "a direct write is of whole blocks");
     const content = this.#content;
     this.#later(() => {
       if (this.#mode === "write") content.willReplace(position, length);

@@ -14,8 +14,8 @@
 
 import { assert, must } from "../../base/assert.ts";
 import type { Random } from "../../base/random.ts";
-import { BLOCK_ALIGN } from "../log.ts";
 import type { Disk, DiskFile, OpenMode } from "../log.ts";
+import { isOfBlocks } from "./whole-blocks.ts";
 
 const sectorBytes = 512;
 
@@ -256,7 +256,7 @@ class MemoryFile implements DiskFile {
   ): void {
     assert(this.#isOpen && this.#mode !== "read", "a write goes to an open, writable file");
     assert(start + length <= buffer.length, "a write lies in its buffer");
-    assert(this.#mode !== "direct" || isAligned(start, length, position), "a direct write is of whole blocks");
+    assert(this.#mode !== "direct" || isOfBlocks(start, length, position), "a direct write is of whole blocks");
     const growth = Math.max(0, position + length - this.#content.size);
     if (growth > 0 && this.#disk.bytesUsed() + growth > this.#disk.bytesMax) {
       this.#defer(() => done(diskError("ENOSPC", "the disk is full")));
@@ -297,11 +297,6 @@ class MemoryFile implements DiskFile {
   async close(): Promise<void> {
     this.#isOpen = false;
   }
-}
-
-/** Of a direct write, as a real disk wants it. */
-function isAligned(...numbers: number[]): boolean {
-  return numbers.every((one) => one % BLOCK_ALIGN === 0);
 }
 
 function diskError(code: string, message: string): Error {
