@@ -2,7 +2,7 @@
  * Memory that begins where a page of the system's does, as a write past the system's cache wants it.
  *
  * Of its buffers Node does not tell where they begin, and they begin 16 bytes behind a page; WebAssembly's memory begins at one.
- * Each takes 10 GB of addresses (and no more memory than it has), so few large ones are made and kept.
+ * Each takes 8 GB of addresses (and no more memory than it has), so few large ones are made and kept.
  */
 
 /** Node's, which the types of JavaScript alone do not know. */
