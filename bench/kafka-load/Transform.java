@@ -75,6 +75,7 @@ final class Transform {
         producer.commitTransaction();
         crew.counted.add(inside);
         seen += inside;
+        if (seen > records + MORE) throw new Exception("read " + seen + " of " + (records + MORE));
         if (seen >= records) {
           consumer.seekToBeginning(consumer.assignment());
           seen = 0;
