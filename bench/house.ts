@@ -37,7 +37,7 @@ export class House {
     args: readonly string[],
     expectedSeconds: number,
   ): Promise<LoadResult> {
-    const msMax = (graceSeconds + 5 * expectedSeconds) * 1000;
+    const msMax = Math.ceil((graceSeconds + 5 * expectedSeconds) * 1000);
     return this.use(kind, (broker) => runLoad(broker, scenario, ["--dir", this.#dir, ...args], msMax));
   }
 
