@@ -12,7 +12,8 @@ const rowIds = rows.map(({ id }) => id);
 const curveIds = [...new Set([...curves, ...kafkaCurves].map(({ id }) => id))];
 
 export const usage = `npm run bench -- [options]
-Ten minutes without options: five pairs of the rows that say most, and three points of a curve.
+Ten minutes without options: five pairs of the rows that say most, and three points of a curve. docs/performance.md is
+written anew, with what was measured, and says what was not.
 
   --full               hours: all rows, all points of all curves, five pairs everywhere (two of
                        points that take half a minute to set up), longer runs

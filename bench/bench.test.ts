@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -17,7 +17,10 @@ import { stepsOf } from "./plan.ts";
 import { Publisher } from "./publisher.ts";
 import { runSteps, secondsLeft, type Step } from "./progress.ts";
 import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
-import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
+import { faults, figuresOf, partialPage, performanceText, ratesTable } from "./report.ts";
+import { limitText } from "./report-tables.ts";
+import { rows } from "./rows.ts";
+import { writePage } from "./write-page.ts";
 
 const about: About = {
   date: "2026-01-01",
@@ -62,7 +65,91 @@ test("the table of rates has medians, their ratio, and the share of the better o
   const line = ratesTable(example()).split("\n")[2]!;
   const cells = line.split("|").map((cell) => cell.trim());
   assert.deepEqual(cells.slice(3, 6), ["1,000", "10,000", "10.0 ×"]);
-  assert.deepEqual(cells.slice(8, 11), ["40,000", "25 %", "the disk (busy 90 %)"]);
+  assert.deepEqual(cells.slice(8, 12), ["–", "40,000", "25 %", "the disk (busy 90 %)"]);
+});
+
+test("beside the classic queue's ratio stands the quorum queue's, and who has none is named with the reason", () => {
+  const raw = example();
+  const transient = { part: "rows", id: "transient-100b", name: "Entrepot", result: result(5) } as const;
+  raw.add(transient);
+  raw.add({ ...transient, id: "fanout-1" });
+  raw.add({ part: "rows", id: "durable-100b", name: "RabbitMQ quorum", result: result(4000) });
+  const page = performanceText(raw);
+  assert.match(page, /\| 10\.0 × \| 10 ×: met \| 4,000 \| 2\.5 × \|/);
+  assert.match(
+    page,
+    /there is none for: transient queue, transient 100 B\. It was not measured for: fanout exchange, 1 /,
+  );
+});
+
+test("a disturbed run is left out where two others are, and else is counted and told of", () => {
+  const raw = new RawRuns(about);
+  const point = { part: "growth", id: "size", x: 10, name: "Entrepot" } as const;
+  const add = (rate: number, othersCores: number, name = point.name as string): void =>
+    raw.add({ ...point, name, result: result(rate, { othersCores }) });
+  for (const rate of [1000, 2000, 4000]) add(rate, 0.5);
+  for (const rate of [10, 20]) add(rate, 0.51);
+  assert.deepEqual(
+    [raw.of("growth", "size", "Entrepot", 10).length, raw.allOf("growth", "size", "Entrepot", 10).length],
+    [3, 5],
+  );
+  add(100, 1.2, "RabbitMQ");
+  add(300, 0, "RabbitMQ");
+  const page = performanceText(raw);
+  assert.match(page, /\| 10 B \| Entrepot \| 3 of 5 \| 2,000 \(1,000 to 4,000\) \|/);
+  assert.match(page, /\| 10 B \| RabbitMQ \| 2, \*\*1 disturbed\*\* \| 200 \(100 to 300\) \|/);
+  assert.match(page, /more than 0\.5 \(3 of 7 were\)/);
+});
+
+test("the limit is told by the run in the middle among those of most, and 85 % is a thread's whenever it was judged", () => {
+  const limits = [
+    "a broker's thread (99 %)",
+    "a broker's thread (90 %)",
+    "the disk (busy 86 %)",
+    "a broker's thread (91 %)",
+  ];
+  const runs = limits.map((limit, at) => result(at + 1, { limit }));
+  assert.equal(limitText(runs), "a broker's thread (90 %)");
+  const told = (limit: string): string => limitText([result(1, { limit })]);
+  const far = "client's thread 32 %, broker's 85 %, disk 25 %, 1.4 of 2 cores";
+  assert.equal(told(`latency × window (${far})`), "a broker's thread (85 %)");
+  assert.equal(told(`latency × window (${far.replace("85", "84")})`), `latency × window (${far.replace("85", "84")})`);
+  assert.equal(
+    told("latency × window (client's thread 4 %, broker's 12 %, disk 85 %, 1 of 2 cores)"),
+    "the disk (busy 85 %)",
+  );
+  assert.equal(limitText([]), "–");
+});
+
+test("a page says which rows, curves and parts it has not, and one that has all says nothing", () => {
+  const partial = performanceText(example());
+  assert.ok(partial.includes(partialPage));
+  assert.match(
+    partial,
+    /as well: `--rows transient-100b,durable-1k,.*`, `--curves connections,.*`, `--parts kafka-growth,latency,/,
+  );
+  const raw = example();
+  for (const { id } of rows) raw.add({ part: "rows", id, name: "Entrepot", result: result(1) });
+  for (const { id } of curves) raw.add({ part: "growth", id, x: 1, name: "Entrepot", result: result(1) });
+  for (const part of ["kafka-growth", "latency", "start", "delayed", "disk"] as const)
+    raw.add({ part, id: part === "kafka-growth" ? "size" : part, x: 1, name: "nobody", result: {} });
+  assert.ok(!performanceText(raw).includes(partialPage));
+});
+
+test("charts that the page no longer shows are removed, and the others stay", () => {
+  const docs = mkdtempSync(join(tmpdir(), "entrepot-page-"));
+  try {
+    const shown = (...names: string[]): string => names.map((name) => `![words](charts/${name})\n`).join("");
+    writePage(docs, shown("a.svg", "b.svg"), [
+      ["a.svg", "1"],
+      ["b.svg", "1"],
+    ]);
+    writePage(docs, shown("b.svg", "c.svg"), [["c.svg", "2"]]);
+    assert.deepEqual(readdirSync(join(docs, "charts")).toSorted(), ["b.svg", "c.svg"]);
+    assert.equal(readFileSync(join(docs, "performance.md"), "utf8"), shown("b.svg", "c.svg"));
+  } finally {
+    rmSync(docs, { recursive: true });
+  }
 });
 
 test("the page has a section and a chart for all that was measured, each well-formed, and none for what was not", () => {
@@ -75,7 +162,10 @@ test("the page has a section and a chart for all that was measured, each well-fo
   assert.match(page, /### With the size of a message/);
   assert.doesNotMatch(page, /### With the number of connections|## Delayed|NaN|undefined|Infinity/);
   assert.match(page, /\| messages of 100 B, persistent, confirmed \| 10,000,000 \|/);
-  assert.match(page, /\| Entrepot \| 2 \| 60,000 \| 55,000 \(50,000 to 60,000\) \| 1.00 \/ 2.00 \|/);
+  assert.match(
+    page,
+    /\| Entrepot \| confirmed when synced \| 2 \| 60,000 \| 55,000 \(50,000 to 60,000\) \| 1.00 \/ 2.00 \|/,
+  );
 });
 
 test("what PerfTest prints is read, and what is no summary is an error", () => {
@@ -227,8 +317,8 @@ test("where the plain process is measured at the first point only, it stands for
   for (const x of [0, 1000]) raw.add({ ...growth, x, name: "Entrepot", result: result(100_000 / (x + 1)) });
   raw.add({ ...growth, x: 0, name: "plain Node", result: result(200_000) });
   const page = performanceText(raw);
-  assert.match(page, /\| 0 \| Entrepot \| 100,000 \| 50 % \|/);
-  assert.match(page, /\| 1k \| Entrepot \| 100 \| 0 % \|/);
+  assert.match(page, /\| 0 \| Entrepot \| 1 \| 100,000 \| 50 % \|/);
+  assert.match(page, /\| 1k \| Entrepot \| 1 \| 100 \| 0 % \|/);
   assert.doesNotMatch(page, /was measured up to/);
   for (const x of [1, 1000])
     raw.add({ ...growth, id: "connections", x, name: "Entrepot", result: result(100_000 / x) });

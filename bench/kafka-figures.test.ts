@@ -19,6 +19,8 @@ test("the limit is a thread before it is the machine, and the machine before the
   const far = "latency × window (client's thread 10 %, broker's 10 %, disk 10 %, 0.5 of 2 cores)";
   assert.equal(limitOf(idle, 2), far);
   assert.equal(limitOf({ ...idle, disk: 0.9 }, 2), "the disk (busy 90 %)");
+  assert.equal(limitOf({ ...idle, brokerThread: 0.846 }, 2), "a broker's thread (85 %)");
+  assert.match(limitOf({ ...idle, brokerThread: 0.844, disk: 0.844 }, 2), /broker's 84 %, disk 84 %/);
   const full = { ...idle, machine: 1.95, broker: 0.5, client: 1.2, disk: 0.9 };
   assert.equal(limitOf(full, 2), "all 2 cores (client 1.2, broker 0.5, others 0.3)");
   assert.equal(limitOf({ ...full, brokerThread: 0.99 }, 2), "a broker's thread (99 %)");
@@ -93,6 +95,20 @@ test("a row that failed keeps what was measured, and the section says what faile
   const text = kafkaText({ date: "2026-01-02", machine: "a machine", version: "4", rows });
   assert.match(text, /\| some work \| msg\/s \| 1 \| 1 failed \|  \| 10, 1 failed \|/);
   assert.match(text, /- x, Kafka: it ended with 1\n- x, Entrepot: late/);
+  assert.match(text, /\nWorks that were not measured: produce-100b, .*, transform, group \(/);
+});
+
+test("behind a figure stand the limit of the run in the middle, and what others took where that was kept", () => {
+  const limits = ["a client's thread (99 %)", "a client's thread (97 %)", "a client's thread (98 %)"];
+  const usages = {
+    Entrepot: limits.map((limit, at) => ({ ...usage(1), limit, othersCores: at / 10 })),
+    Kafka: [usage(2)],
+  };
+  const rows = [row({ id: "end-to-end-p50", runs: { Entrepot: [3, 1, 2], Kafka: [1] }, usages })];
+  const text = kafkaText({ date: "2026-01-02", machine: "a machine", version: "4", rows });
+  assert.match(text, /\| Entrepot \| a client's thread \(98 %\) \|.*\| 0\.10 \/ 0\.20 \|/);
+  assert.match(text, /\| Kafka \| latency × window \|.*\|  \|\n/);
+  assert.doesNotMatch(text, /not measured: .*end-to-end,/);
 });
 
 test("the section is replaced where it is, and the page around it stays", () => {

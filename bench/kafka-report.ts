@@ -4,6 +4,8 @@
 import type { Here } from "./here.ts";
 import { kafkaCharts } from "./kafka-charts.ts";
 import { contestantNames, type KafkaRow, type KafkaUsage } from "./kafka-rows.ts";
+import { usualLimit } from "./kafka-usage.ts";
+import { works } from "./kafka-work.ts";
 import { median } from "./report.ts";
 
 export interface KafkaReport extends Here {
@@ -12,6 +14,7 @@ export interface KafkaReport extends Here {
 }
 
 const heading = "## Against Apache Kafka";
+export const notMeasured = "Works that were not measured: ";
 const ours = "Entrepot";
 const ceiling = "plain Node process";
 /** Where a message is when it is acknowledged. */
@@ -108,12 +111,11 @@ function figuresTable(rows: readonly KafkaRow[]): string {
   return table(head, [durability, ...body]);
 }
 
-/** The limit that was seen most often. */
-function limitText(usages: readonly KafkaUsage[]): string {
-  const limits = usages.map(({ limit }) => limit);
-  const kind = (limit: string): string => limit.replace(/ \(.*/, "");
-  const often = (limit: string): number => limits.filter((other) => kind(other) === kind(limit)).length;
-  return limits.toSorted((a, b) => often(b) - often(a))[0] ?? "";
+/** Of the work's first figure. */
+function limitText({ runs }: KafkaRow, name: string, usages: readonly KafkaUsage[]): string {
+  const figures = runs[name] ?? [];
+  const told = usages.map(({ limit }, at) => ({ told: limit, figure: figures[at] ?? Number.NaN }));
+  return usualLimit(told, median(figures)) ?? "";
 }
 
 function usageTable(rows: readonly KafkaRow[]): string {
@@ -130,12 +132,13 @@ function usageTable(rows: readonly KafkaRow[]): string {
     "RSS MB",
     "disk bytes / byte published",
     "latency ms p50 / p99",
+    "cores of others, median / most",
   ];
   const body = rows.flatMap((row) =>
     Object.entries(row.usages).map(([name, usages]) => [
       row.id,
       name,
-      limitText(usages),
+      limitText(row, name, usages),
       middle(usages, ({ brokerUsPerMessage }) => brokerUsPerMessage),
       middle(usages, ({ clientUsPerMessage }) => clientUsPerMessage),
       shown(Math.max(...usages.map(({ rssMbMax }) => rssMbMax))),
@@ -144,9 +147,25 @@ function usageTable(rows: readonly KafkaRow[]): string {
         .map((at) => middle(usages, ({ latencyMs }) => latencyMs?.[at]))
         .join(" / ")
         .replace(/^ \/ $/, ""),
+      othersText(usages),
     ]),
   );
   return table(head, body);
+}
+
+/** What other programs took; empty in results that have not kept it. */
+function othersText(usages: readonly KafkaUsage[]): string {
+  const cores = usages.map(({ othersCores }) => othersCores).filter((each) => each !== undefined);
+  return cores.length === 0 ? "" : `${median(cores).toFixed(2)} / ${Math.max(...cores).toFixed(2)}`;
+}
+
+/** Works that could be measured and are not among `rows`; empty: none. */
+function notMeasuredText(rows: readonly KafkaRow[]): string {
+  const measured = new Set(rows.map(({ id }) => id));
+  const ids = works
+    .filter(({ id }) => ![id, `${id}-p50`, `${id}-join`].some((each) => measured.has(each)))
+    .map(({ id }) => id);
+  return ids.length === 0 ? "" : `${notMeasured}${ids.join(", ")} (bench/kafka-work.ts).`;
 }
 
 function images(rows: readonly KafkaRow[]): string {
@@ -167,8 +186,9 @@ acknowledged; Kafka with \`log.flush.interval.messages=1\` and Entrepot answer w
 client and librdkafka with their defaults (acks=all; idempotent), Kafka's own ProducerPerformance and ConsumerPerformance where
 they measure the work, and small programs in bench/kafka-load where they do not. Each topic has one partition unless it says otherwise.
 
-- The plain Node process only moves the bytes from a socket to a synced file, all that wait in one write, and back: what any broker
-  in Node could reach, and, where it is no faster than the brokers, the client is the limit ([what holds the figures back](performance-limits.md)).
+- The plain Node process only moves the bytes from a socket to a synced file, all that wait in one write, and back: about what a
+  broker in Node could reach (one can pass it: it does not wait for the requests that come with the first, and reads what it serves from the
+  file), and, where it is no faster than the brokers, the client is the limit ([what holds the figures back](performance-limits.md)).
 - End to end: with the defaults of Kafka 4's client a message waits up to 5 ms for others (linger.ms=5), 2.5 ms in the middle, whoever
   the broker is. The row with linger.ms=0 is about the brokers.
 - A group: Kafka waits 3 s for more members before the first assignment (group.initial.rebalance.delay.ms) and again as long as
@@ -178,7 +198,8 @@ they measure the work, and small programs in bench/kafka-load where they do not.
 - Latency, where it is not the figure itself, is that from send() to the acknowledgement at as many messages as there is room for (of the
   tail: to receipt), most of it waiting in the client's own buffer.
 - Processor time is all of the broker's and of the client's, for each message; for Kafka's own tools with the client's start in it.
-  Memory is the most that was resident. Kafka's heap is 1 GB (-Xms1G -Xmx1G), as in its own start script.`;
+  Memory is the most that was resident. The limit is that of most runs, with the figures of the one among these that is next to the median;
+  of the start nothing but the time is measured. What other programs on the machine took is not in older results: its cells are empty. Kafka's heap is 1 GB (-Xms1G -Xmx1G), as in its own start script.`;
 
 /** "3", or "1 to 5" where rows have more and less. */
 function runsCount(rows: readonly KafkaRow[]): string {
@@ -195,6 +216,7 @@ export function kafkaText(report: KafkaReport): string {
     `Written by \`npm run bench:kafka\`, which measures it again. ${report.date}, ${report.machine}. Apache Kafka ` +
       `${report.version}, KRaft, one node, on the same machine over loopback, brokers in turn; medians of ${runsCount(report.rows)} runs, and from where to where they go.`,
     figuresTable(rows),
+    notMeasuredText(report.rows),
     images(report.rows),
     explanation,
     "### Behind the figures",

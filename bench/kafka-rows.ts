@@ -13,6 +13,7 @@ import { type Here, together } from "./here.ts";
 import { apacheKafka, entrepotForKafka, type KafkaContestant, plainLog, resolveKafka } from "./kafka-brokers.ts";
 import { KafkaPeer } from "./kafka-peer.ts";
 import { prepareStart, startToAcknowledged } from "./kafka-start.ts";
+import { round } from "./load-options.ts";
 import { compileLoads, type KafkaTools } from "./kafka-tools.ts";
 import { createTopic, deleteTopic } from "./kafka-topic.ts";
 import { limitOf, peakMemoryMb, resetPeakMemory } from "./kafka-usage.ts";
@@ -51,6 +52,8 @@ export interface KafkaUsage {
   readonly writtenPerByte: number | undefined;
   /** p50 and p99; absent where it was not measured. */
   readonly latencyMs?: readonly [number, number];
+  /** Taken by other programs; absent in older results, and where a run was too short to say. */
+  readonly othersCores?: number;
 }
 
 export interface KafkaRow {
@@ -216,6 +219,9 @@ function usageOfRun(work: Work, outcome: Outcome, rssMbMax: number, written: num
     rssMbMax,
     writtenPerByte: publishedBytes > 0 ? written / publishedBytes : undefined,
     ...(latencyMs === undefined ? {} : { latencyMs }),
+    ...(shares === undefined
+      ? {}
+      : { othersCores: round(Math.max(0, shares.machine - shares.broker - shares.client), 2) }),
   };
 }
 

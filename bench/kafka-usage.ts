@@ -119,24 +119,57 @@ export function workingShares(moments: readonly Moment[]): Shares | undefined {
   };
 }
 
-/** From such a share on a thread or a disk is called the limit: ticks, and the waits that no program is without, take the rest. */
-const busyShareMin = 0.85;
-const coresShareMin = 0.92;
+/** From such a share on, as it is shown, a thread or a disk is called the limit: ticks, and the waits that no program is without, take the rest. */
+export const busyPercentMin = 85;
+export const coresPercentMin = 92;
 
 /** Which resource was the limit, in words; where none was, how far each was from it. */
 export function limitOf(shares: Shares, cores = cpus().length): string {
-  const percent = (share: number): string => `${Math.round(share * 100)} %`;
-  const { clientThread, brokerThread, disk, machine } = shares;
-  if (clientThread >= busyShareMin) return `a client's thread (${percent(clientThread)})`;
-  if (brokerThread >= busyShareMin) return `a broker's thread (${percent(brokerThread)})`;
-  if (machine >= cores * coresShareMin) {
+  const percent = (share: number): number => Math.round(share * 100);
+  const { machine } = shares;
+  const client = percent(shares.clientThread);
+  const broker = percent(shares.brokerThread);
+  const disk = percent(shares.disk);
+  const thread = busyThread(client, broker);
+  if (thread !== undefined) return thread;
+  if (percent(machine / cores) >= coresPercentMin) {
     const others = Math.max(0, machine - shares.broker - shares.client);
     const parts = `client ${shares.client.toFixed(1)}, broker ${shares.broker.toFixed(1)}, others ${others.toFixed(1)}`;
     return `all ${cores} cores (${parts})`;
   }
-  if (disk >= busyShareMin) return `the disk (busy ${percent(disk)})`;
-  const parts = `client's thread ${percent(clientThread)}, broker's ${percent(brokerThread)}, disk ${percent(disk)}`;
+  if (disk >= busyPercentMin) return busyDisk(disk);
+  const parts = `client's thread ${client} %, broker's ${broker} %, disk ${disk} %`;
   return `latency × window (${parts}, ${machine.toFixed(1)} of ${cores} cores)`;
+}
+
+function busyThread(clientPercent: number, brokerPercent: number): string | undefined {
+  if (clientPercent >= busyPercentMin) return `a client's thread (${clientPercent} %)`;
+  if (brokerPercent >= busyPercentMin) return `a broker's thread (${brokerPercent} %)`;
+  return undefined;
+}
+
+const busyDisk = (percent: number): string => `the disk (busy ${percent} %)`;
+
+/** A limit that a run has told. Older results were judged before their percentages were rounded, and could say 85 % and not mean it. */
+function limitAsShown(told: string): string {
+  const found = /^latency × window \(client's thread (\d+) %, broker's (\d+) %, disk (\d+) %/.exec(told);
+  if (found === null) return told;
+  const [client, broker, disk] = found.slice(1).map(Number);
+  return busyThread(client!, broker!) ?? (disk! >= busyPercentMin ? busyDisk(disk!) : told);
+}
+
+/**
+ * Which resource was the limit of most of the runs, in the words of that one of these whose figure is next to the median of all;
+ * undefined: no run has told any.
+ */
+export function usualLimit(
+  runs: readonly { readonly told: string; readonly figure: number }[],
+  median: number,
+): string | undefined {
+  const limits = runs.map(({ told, figure }) => ({ limit: limitAsShown(told), away: Math.abs(figure - median) }));
+  const kind = ({ limit }: { readonly limit: string }): string => limit.replace(/ \(.*/, "");
+  const often = (one: { readonly limit: string }): number => limits.filter((other) => kind(other) === kind(one)).length;
+  return limits.toSorted((a, b) => often(b) - often(a) || a.away - b.away)[0]?.limit;
 }
 
 /** Lets the peak of resident memory be counted anew; where that is not allowed, it is that since the start. */

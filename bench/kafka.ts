@@ -9,7 +9,7 @@
 // --dir is where the brokers' data goes; choose a real disk. The raw runs go to --json after each measurement, and --from makes
 // the section of what several runs have kept there; of a row that two of them have, the later file's.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -20,6 +20,7 @@ import { kafkaVersion } from "./kafka-brokers.ts";
 import { kafkaCharts } from "./kafka-charts.ts";
 import { kafkaText, withSection } from "./kafka-report.ts";
 import { type KafkaMeasured, type KafkaRow, measureKafka, readKafkaMeasured } from "./kafka-rows.ts";
+import { writePage } from "./write-page.ts";
 
 const text = { type: "string" } as const;
 const { values } = parseArgs({
@@ -55,10 +56,8 @@ function kept(paths: readonly string[]): KafkaMeasured {
 
 function writeDocs(rows: readonly KafkaRow[], section: string): void {
   const docs = join(import.meta.dirname, "..", "docs");
-  const page = join(docs, "performance.md");
-  writeFileSync(page, withSection(existsSync(page) ? readFileSync(page, "utf8") : "", section));
-  mkdirSync(join(docs, "charts"), { recursive: true });
-  for (const [name, svg] of kafkaCharts(rows)) writeFileSync(join(docs, "charts", name), svg);
+  const path = join(docs, "performance.md");
+  writePage(docs, withSection(existsSync(path) ? readFileSync(path, "utf8") : "", section), kafkaCharts(rows));
 }
 
 const measuredHere = here();

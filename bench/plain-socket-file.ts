@@ -1,7 +1,7 @@
 // The ceiling: a plain Node process that only moves bytes. What publishers send it, it writes to a file with O_DSYNC, all that has
 // come since the last write in one call; then it sends the same bytes to the consumer, as often as there are copies, and tells the
 // publisher how many of its bytes are on disk. It reads no frame, knows no queue, and keeps nothing in mind: no broker written for
-// Node can move the same bytes faster by more than its way of writing is better than this one's.
+// Node can move the same bytes faster by more than its ways of reading and writing are better than these.
 //
 //     node bench/plain-socket-file.ts --dir DIR [--same-thread]        prints `ready HOST:PORT`
 //

@@ -41,6 +41,16 @@ export interface RawRun {
   readonly failure?: string;
 }
 
+/** Cores that other programs may take of a run; more, and it is disturbed. */
+export const othersCoresMax = 0.5;
+/** With so many that were not disturbed, the others are left out. */
+export const calmRunsMin = 2;
+
+/** Of a run that does not say what others took, nobody knows. */
+export function isDisturbed({ othersCores }: LoadResult): boolean {
+  return typeof othersCores === "number" && othersCores > othersCoresMax;
+}
+
 export class RawRuns {
   readonly about: About;
   readonly all: RawRun[] = [];
@@ -62,8 +72,15 @@ export class RawRuns {
     if (this.#path !== undefined) appendFileSync(this.#path, `${JSON.stringify(line)}\n`);
   }
 
-  /** What was measured there, in order; of a curve at `x`. */
+  /** The runs that count there, in order; of a curve at `x`. Disturbed ones do where too few are left without. */
   of(part: Part, id: string, name: string, x?: number): LoadResult[] {
+    const all = this.allOf(part, id, name, x);
+    const calm = all.filter((result) => !isDisturbed(result));
+    return calm.length >= calmRunsMin ? calm : all;
+  }
+
+  /** What was measured there, in order; of a curve at `x`. */
+  allOf(part: Part, id: string, name: string, x?: number): LoadResult[] {
     return this.all.flatMap((run) =>
       run.part === part && run.id === id && run.name === name && run.x === x && run.result ? [run.result] : [],
     );

@@ -8,7 +8,7 @@ import { kafkaVersion } from "./kafka-brokers.ts";
 import { kafkaCurves, kafkaNames } from "./kafka-growth.ts";
 import type { LoadResult } from "./load-options.ts";
 import type { Part, RawRuns } from "./raw-runs.ts";
-import { count, limitText, medianOf, ms, table } from "./report-tables.ts";
+import { count, limitText, medianOf, ms, runsText, shownRuns, table } from "./report-tables.ts";
 import { numberOf } from "./run-load.ts";
 
 type Shown = Pick<Curve, "id" | "title" | "xTitle" | "xUnit" | "latency" | "full" | "plainMax">;
@@ -34,10 +34,10 @@ const amqp: Family = {
   heading: "How it grows",
   subtitle: "durable queues, persistent messages, confirms",
   explanation:
-    "One quantity grows and the rest is held: of all messages at most 10,000, or 16 MB of bodies, are under way (published and not " +
+    "All of it is durable, as above. One quantity grows and the rest is held: of all messages at most 10,000, or 16 MB of bodies, are under way (published and not " +
     "confirmed) at once, however many connections, copies or bytes of each; one publisher has at most 1,000. Processor time is for " +
     "each delivery. Each curve begins with fresh brokers, and their memory, which falls seldom, is the most up to that point. The " +
-    "plain Node process's rate is the better of its two ways to write.",
+    "plain Node process's row is the better of its two ways to write; it is passed with bodies of 10 kB to 100 kB, since it and its load read from sockets into new memory each time.",
 };
 
 const kafka: Family = {
@@ -58,8 +58,11 @@ const kafka: Family = {
     "thousand, one of one. Every answer is checked: error codes, offsets without a gap, the length of each batch. Processor time is for " +
     "each delivery. Kafka as it comes answers when a message is in the page cache; with flush.messages=1, Entrepot and the plain Node " +
     "process, when it is on the disk. Each curve begins with fresh brokers, and their memory is the most up to that point. The plain " +
-    "Node process (bench/plain-log.ts) writes the same bytes to a file and serves them from it, under the same load; its rate is the " +
-    "better of two runs. What a topic holds from before is nothing to it: there its first point stands for all.",
+    "Node process (bench/plain-log.ts) writes the same bytes to a file and serves them from it, under the same load; its row is the " +
+    "better of two runs. It is passed where batches are small, by what its code does: it writes the first request that it has read at once, and those which came " +
+    "with it wait for the next write, while the broker writes what a turn of the event loop has brought as one block " +
+    "([decision 4](decisions/04-one-block-per-turn-and-one-ticket.md)); it reads each fetch from the file and not from memory " +
+    "([decision 6](decisions/06-the-block-buffer-is-the-cache.md)), and each read of a socket goes to new memory. What a topic holds from before is nothing to it: there its first point stands for all.",
 };
 
 const plainName = "plain Node";
@@ -193,11 +196,12 @@ function rateText(runs: readonly LoadResult[]): string {
 }
 
 function tableOf(raw: RawRuns, family: Family, curve: Shown): string {
-  const head = [curve.xTitle, "broker", "msg/s", "of plain Node", "latency ms p50 / p99", "CPU µs", "RSS MB"];
+  const head = [curve.xTitle, "broker", "runs", "msg/s", "of plain Node", "latency ms p50 / p99", "CPU µs", "RSS MB"];
   head.push("written / published", "limit");
   const body = family.names.flatMap((name) =>
     xsOf(raw, family, curve, name).map((x) => {
-      const runs = raw.of(family.part, curve.id, name, x);
+      const counted = raw.of(family.part, curve.id, name, x);
+      const runs = shownRuns(counted, name === plainName);
       const plain = Math.max(0, ...plainRuns(raw, family, curve, x).map(rate));
       const middle = (value: Value): number => medianOf(runs.map(value));
       const best = name === plainName ? plain : middle(rate);
@@ -205,6 +209,7 @@ function tableOf(raw: RawRuns, family: Family, curve: Shown): string {
       return [
         shortNumber(x, curve.xUnit),
         name,
+        runsText(counted, raw.allOf(family.part, curve.id, name, x)),
         name === plainName ? count(best) : rateText(runs),
         plain > 0 && name !== plainName ? `${Math.round((best / plain) * 100)} %` : "–",
         `${latency("p50")} / ${latency("p99")}`,

@@ -1,6 +1,9 @@
 // How numbers of results are shown in docs/performance.md.
 
+import { usualLimit } from "./kafka-usage.ts";
 import type { LoadResult } from "./load-options.ts";
+import { isDisturbed } from "./raw-runs.ts";
+import { numberOf } from "./run-load.ts";
 
 /** NaN of none. */
 export function medianOf(values: readonly number[]): number {
@@ -26,10 +29,23 @@ export function table(head: readonly string[], body: readonly (readonly string[]
   return [line(head), line(head.map(() => "---")), ...body.map(line)].join("\n");
 }
 
-/** Which resource was the limit of most of the runs, as one of them says it in `field`. */
-export function limitText(runs: readonly LoadResult[], field = "limit"): string {
-  const limits = runs.map((run) => run[field]).filter((limit) => typeof limit === "string");
-  const kind = (limit: string): string => limit.replace(/ \(.*/, "");
-  const often = (limit: string): number => limits.filter((other) => kind(other) === kind(limit)).length;
-  return limits.toSorted((a, b) => often(b) - often(a))[0] ?? "–";
+/** Which resource was the limit of most of the runs, as one of them says it in `field`; that one is in their middle by `figure`. */
+export function limitText(runs: readonly LoadResult[], field = "limit", figure = "rate"): string {
+  const told = runs.flatMap((run) => {
+    const limit = run[field];
+    return typeof limit === "string" ? [{ told: limit, figure: numberOf(run, figure) }] : [];
+  });
+  return usualLimit(told, medianOf(told.map((run) => run.figure))) ?? "–";
+}
+
+/** Of how many runs a figure is: "4 of 5" where disturbed ones are left out; and how many of those are that stay. */
+export function runsText(counted: readonly LoadResult[], all: readonly LoadResult[]): string {
+  const disturbed = counted.filter(isDisturbed).length;
+  const count = counted.length === all.length ? `${all.length}` : `${counted.length} of ${all.length}`;
+  return disturbed === 0 ? count : `${count}, **${disturbed} disturbed**`;
+}
+
+/** Of the plain process, whose ways to write differ, the best run alone is shown; of all others the medians of `runs`. */
+export function shownRuns(runs: readonly LoadResult[], isPlain: boolean): readonly LoadResult[] {
+  return isPlain ? runs.toSorted((a, b) => numberOf(b, "rate") - numberOf(a, "rate")).slice(0, 1) : runs;
 }

@@ -3,12 +3,14 @@
 // their own.
 
 import type { LoadResult } from "./load-options.ts";
-import type { RawRuns } from "./raw-runs.ts";
+import { curves } from "./growth.ts";
+import { busyPercentMin, coresPercentMin } from "./kafka-usage.ts";
+import { calmRunsMin, isDisturbed, othersCoresMax, type Part, type RawRuns } from "./raw-runs.ts";
 import { rowFigures } from "./report-figures.ts";
 import { growthFigures, growthText } from "./report-growth.ts";
 import { perfTestSeconds } from "./perf-test.ts";
-import { count, limitText, medianOf, ms, table } from "./report-tables.ts";
-import { rows } from "./rows.ts";
+import { count, limitText, medianOf, ms, runsText, shownRuns, table } from "./report-tables.ts";
+import { rows, synced } from "./rows.ts";
 import { numberOf } from "./run-load.ts";
 
 export function median(values: readonly number[]): number {
@@ -33,25 +35,34 @@ const measuredRows = (raw: RawRuns): typeof rows =>
   rows.filter(({ id }) => raw.all.some((run) => run.part === "rows" && run.id === id && run.result));
 
 export function ratesTable(raw: RawRuns): string {
-  const head = ["work", "durability", "RabbitMQ msg/s", "Entrepot msg/s", "ratio", "bar", "RabbitMQ quorum msg/s"];
-  head.push("plain Node msg/s", "Entrepot of plain Node", "Entrepot's limit");
+  const head = ["work", "durability", "RabbitMQ msg/s", "Entrepot msg/s", "Entrepot / RabbitMQ", "bar"];
+  head.push(
+    "RabbitMQ quorum msg/s",
+    "Entrepot / quorum",
+    "plain Node msg/s",
+    "Entrepot of plain Node",
+    "Entrepot's limit",
+  );
   return table(
     head,
     measuredRows(raw).map(({ id, title, durability, bar, ratioMin }) => {
       const runs = (name: string): LoadResult[] => raw.of("rows", id, name);
       const ours = middle(runs("Entrepot"), "rate");
       const ratio = ours / middle(runs("RabbitMQ"), "rate");
+      const quorum = middle(runs("RabbitMQ quorum"), "rate");
+      const times = (value: number): string => (Number.isFinite(value) ? `${value.toFixed(1)} ×` : "–");
       const ceiling = ceilingOf(raw, id);
       return [
         title,
         durability,
         count(middle(runs("RabbitMQ"), "rate")),
         count(ours),
-        Number.isFinite(ratio) ? `${ratio.toFixed(1)} ×` : "–",
+        times(ratio),
         ratioMin === undefined || !Number.isFinite(ratio)
           ? bar
           : `${bar}: ${ratio >= ratioMin ? "met" : "**not met**"}`,
-        count(middle(runs("RabbitMQ quorum"), "rate")),
+        count(quorum),
+        times(ours / quorum),
         count(ceiling),
         ceiling > 0 && Number.isFinite(ours) ? `${Math.round((ours / ceiling) * 100)} %` : "–",
         limitText(runs("Entrepot")),
@@ -60,23 +71,53 @@ export function ratesTable(raw: RawRuns): string {
   );
 }
 
+/** Against which of RabbitMQ's queues a ratio is, and why one is missing. */
+function ratiosText(raw: RawRuns): string {
+  const without = measuredRows(raw).filter(({ id }) => raw.of("rows", id, "RabbitMQ quorum").length === 0);
+  const titles = (isDurable: boolean): string =>
+    without
+      .filter(({ durability }) => (durability === synced) === isDurable)
+      .map(({ title }) => title)
+      .join("; ");
+  const transient = titles(false);
+  const durable = titles(true);
+  return [
+    "The bars are against RabbitMQ's classic queue, its default, as they were set. Its quorum queue, which promises what Entrepot " +
+      "does (see below), is the column beside.",
+    transient === "" ? "" : `A quorum queue is durable always, so there is none for: ${transient}.`,
+    durable === "" ? "" : `It was not measured for: ${durable}.`,
+  ]
+    .filter((sentence) => sentence !== "")
+    .join(" ");
+}
+
 const usPerMessage = (run: LoadResult, field: string): number =>
   (numberOf(run, field) * 1e6) / (numberOf(run, "rate") * numberOf(run, "seconds"));
 
 function detailTable(raw: RawRuns): string {
-  const head = ["work", "broker", "runs, msg/s", "latency ms p50 / p99", "confirm ms p50 / p99", "broker CPU µs/msg"];
+  const head = [
+    "work",
+    "broker",
+    "runs",
+    "from where to where, msg/s",
+    "latency ms p50 / p99",
+    "confirm ms p50 / p99",
+    "broker CPU µs/msg",
+  ];
   head.push("load CPU µs/msg", "RSS MB", "disk bytes / body bytes published", "limit", "cores of others");
   const body: string[][] = [];
   for (const { id } of measuredRows(raw)) {
     for (const name of ["RabbitMQ", "RabbitMQ quorum", "Entrepot", "plain Node"]) {
-      const runs = raw.of("rows", id, name);
+      const counted = raw.of("rows", id, name);
+      const runs = shownRuns(counted, name === "plain Node");
       const of = (field: string, part?: string): number => middle(runs, field, part);
       const usOf = (field: string): string => medianOf(runs.map((run) => usPerMessage(run, field))).toFixed(2);
       if (runs.length === 0) continue;
       body.push([
         id,
         name,
-        range(runs),
+        runsText(counted, raw.allOf("rows", id, name)),
+        range(counted),
         `${ms(of("latencyUs", "p50"))} / ${ms(of("latencyUs", "p99"))}`,
         `${ms(of("confirmUs", "p50"))} / ${ms(of("confirmUs", "p99"))}`,
         usOf("brokerCpuSeconds"),
@@ -141,17 +182,24 @@ function latencyText(raw: RawRuns): string {
   const ours = raw.of("latency", "latency", "Entrepot");
   if (rabbit.length + ours.length === 0) return "";
   const body: string[][] = [];
-  const add = (title: string, results: readonly LoadResult[], field: string): void => {
-    if (results.length > 0) body.push([title, spreadMs(results, field, "p50"), spreadMs(results, field, "p99")]);
+  const add = (title: string, durability: string, results: readonly LoadResult[], field: string): void => {
+    if (results.length === 0) return;
+    body.push([
+      title,
+      durability,
+      String(results.length),
+      spreadMs(results, field, "p50"),
+      spreadMs(results, field, "p99"),
+    ]);
   };
-  add("RabbitMQ, confirm", rabbit, "confirmUs");
-  add("Entrepot, confirm", ours, "confirmUs");
+  add("RabbitMQ, confirm", classicQueue, rabbit, "confirmUs");
+  add("Entrepot, confirm", synced, ours, "confirmUs");
   const either = ours.length > 0 ? ours : rabbit;
-  add("the disk: one synced write of 4 KB into a preallocated file", either, "syncedWriteUs");
-  add("the disk: the same by a thread that was asleep, as a server's is", either, "wokenWriteUs");
-  add("the disk: 100 B appended, then fdatasync", either, "appendUs");
-  add("RabbitMQ, the same to a transient queue (no disk)", rabbit, "loopUs");
-  add("Entrepot, the same to a transient queue (no disk)", ours, "loopUs");
+  add("the disk: one synced write of 4 KB into a preallocated file", "synced", either, "syncedWriteUs");
+  add("the disk: the same by a thread that was asleep, as a server's is", "synced", either, "wokenWriteUs");
+  add("the disk: 100 B appended, then fdatasync", "synced", either, "appendUs");
+  add("RabbitMQ, the same to a transient queue", "memory", rabbit, "loopUs");
+  add("Entrepot, the same to a transient queue", "memory", ours, "loopUs");
   const ratio = (field: string): string => middle(ours, field).toFixed(2);
   const claim =
     ours.length > 0
@@ -159,7 +207,10 @@ function latencyText(raw: RawRuns): string {
         `${ratio("p99OfSyncedWrite")} × at p99 (bar 3); of one by a thread that was asleep, ${ratio("p50OfWokenWrite")} × ` +
         `and ${ratio("p99OfWokenWrite")} ×.`
       : "";
-  return `## One publish at a time\n\n${table(["", "p50 ms", "p99 ms"], body)}${claim}`;
+  const said =
+    "Persistent messages of 100 B; each is sent when the one before it is confirmed, so the limit is latency, and the rows of the disk " +
+    "say which part of it is the disk's. How busy threads and cores were meanwhile is not measured.";
+  return `## One publish at a time\n\n${said}\n\n${table(["", "durability", "runs", "p50 ms", "p99 ms"], body)}${claim}`;
 }
 
 /** A column for each contestant, and for each amount that it was given. */
@@ -167,6 +218,7 @@ function sideBySide(
   raw: RawRuns,
   part: "backlog" | "start",
   heading: string,
+  about: string,
   lines: readonly (readonly [string, string])[],
 ): string {
   const columns = ["RabbitMQ", "Entrepot"].flatMap((name) => {
@@ -178,13 +230,13 @@ function sideBySide(
   const body = lines.map(([title, field]) => [
     title,
     ...columns.map(({ runs }) => {
-      if (field.endsWith("Limit")) return limitText(runs, field);
+      if (field.endsWith("Limit")) return limitText(runs, field, field.replace("Limit", "Rate"));
       const values = runs.map((run) => numberOf(run, field));
       return new Set(values).size < 2 ? shown(values[0]!) : spread(values, shown);
     }),
   ]);
   body.unshift(["runs", ...columns.map(({ runs }) => String(runs.length))]);
-  const said = "Medians, and from where to where the runs go.";
+  const said = `Medians, and from where to where the runs go. ${about}`;
   return `${heading}\n\n${said}\n\n${table(["", ...columns.map(({ name }) => name)], body)}`;
 }
 
@@ -196,13 +248,38 @@ function perfTestText(raw: RawRuns): string {
     const times = (field: string): string => `${ms(middle(runs, field, "p50"))} / ${ms(middle(runs, field, "p99"))}`;
     const [least, most] = [Math.min(...rates), Math.max(...rates)];
     const spread = runs.length > 1 ? ` (${count(least)} to ${count(most)})` : "";
-    const own = [name, String(runs.length), count(middle(runs, "sentRate")), `${count(medianOf(rates))}${spread}`];
+    const own = [
+      name,
+      name === "Entrepot" ? synced : classicQueue,
+      String(runs.length),
+      count(middle(runs, "sentRate")),
+      `${count(medianOf(rates))}${spread}`,
+    ];
     return [[...own, times("latencyUs"), times("confirmUs")]];
   });
   if (body.length === 0) return "";
-  const head = ["", "runs", "sent msg/s", "received msg/s", "latency ms p50 / p99", "confirm ms p50 / p99"];
-  return `## RabbitMQ's own PerfTest\n\nPersistent messages of 100 B, confirms with at most 1,000 outstanding, each acknowledged, ${perfTestSeconds} s a run: durable. Its Java client takes more of a core than the broker does.\n\n${table(head, body)}`;
+  const head = [
+    "",
+    "durability",
+    "runs",
+    "sent msg/s",
+    "received msg/s",
+    "latency ms p50 / p99",
+    "confirm ms p50 / p99",
+  ];
+  const said =
+    "Persistent messages of 100 B to a durable queue, confirms with at most 1,000 outstanding, each acknowledged, " +
+    `${perfTestSeconds} s a run with its warming up. What the limit was is not measured: PerfTest is a process of its own, with its ` +
+    "Java client's threads beside the broker on the same cores, and tells rates and latencies only.";
+  return `## RabbitMQ's own PerfTest\n\n${said}\n\n${table(head, body)}`;
 }
+
+const backlogAbout =
+  `Persistent messages in a durable queue, at most 1,000 of them not confirmed: Entrepot's are ${synced}, RabbitMQ's as its classic ` +
+  "queue has it. The start after the kill is not measured but for its time.";
+
+const startAbout =
+  "Over an empty directory, so nothing is made durable but what a broker writes of itself. Which resource was the limit is not measured.";
 
 const backlogLines = [
   ["messages of 100 B, persistent, confirmed", "messages"],
@@ -229,11 +306,15 @@ function delayedText(raw: RawRuns): string {
   if (result === undefined) return "";
   const late = (part: string): string => ms(numberOf(result, "lateUs", part));
   const share = numberOf(result, "rate") / Math.max(1, numberOf(result, "plainRate"));
+  const cpuUs = (numberOf(result, "brokerCpuSeconds") * 1e6) / Math.max(1, numberOf(result, "messages"));
+  const cores = (cpuUs * numberOf(result, "rate")) / 1e6;
   return (
     `## Delayed messages\n\n${runs.length > 1 ? `Of ${runs.length} runs, the one in the middle. ` : ""}` +
     `${count(numberOf(result, "messages"))} messages with delays spread at random from 20 s to an hour were accepted at ` +
     `${count(numberOf(result, "rate"))}/s, ${Math.round(share * 100)} % of the plain rate of ` +
-    `${count(numberOf(result, "plainRate"))}/s in the same run (bar 50 %). Most resident memory: ` +
+    `${count(numberOf(result, "plainRate"))}/s in the same run (bar 50 %), persistent and ${synced}, at most 1,000 of them not ` +
+    `confirmed. The broker took ${cpuUs.toFixed(2)} µs of processor time a message, ${cores.toFixed(2)} cores; how busy its threads, the ` +
+    `load's and the disk were, and so what the limit was, is not measured. Most resident memory: ` +
     `${count(numberOf(result, "brokerRssMbMax"))} MB. Of the ${count(numberOf(result, "observed"))} that fell due in the ` +
     `time watched, ${numberOf(result, "early")} came early and ${numberOf(result, "beyond50ms")} more than 50 ms from ` +
     `their time; lateness p50 ${late("p50")} ms, p99 ${late("p99")} ms, max ${late("max")} ms.`
@@ -241,11 +322,54 @@ function delayedText(raw: RawRuns): string {
 }
 
 function othersText(raw: RawRuns): string {
-  const others = raw.all.flatMap(({ part, result }) =>
-    (part === "rows" || part === "growth") && result ? [numberOf(result, "othersCores")] : [],
+  const results = raw.all.flatMap(({ result }) =>
+    result && typeof result["othersCores"] === "number" ? [result] : [],
   );
-  if (others.length === 0) return "";
-  return `Cores taken by other work on the machine during the runs: median ${median(others).toFixed(2)}, most ${Math.max(...others).toFixed(2)}.`;
+  if (results.length === 0) return "";
+  const others = results.map((result) => numberOf(result, "othersCores"));
+  const disturbed = results.filter(isDisturbed).length;
+  return (
+    `Cores taken by other work on the machine during the runs: median ${median(others).toFixed(2)}, most ${Math.max(...others).toFixed(2)}. ` +
+    `A run is disturbed if it was more than ${othersCoresMax} (${disturbed} of ${results.length} were). Where ${calmRunsMin} or more ` +
+    "others of its kind remain it is left out of every figure (runs: 4 of 5); where not, all count, and the table says how many were disturbed."
+  );
+}
+
+/** Of a page that has not everything; what it names can be asked for by `--rows`, `--curves`, `--parts`. */
+export const partialPage = "**Not all was measured for this page.**";
+
+const partIds: Record<Exclude<Part, "rows" | "growth">, true> = {
+  "kafka-growth": true,
+  latency: true,
+  start: true,
+  backlog: true,
+  delayed: true,
+  disk: true,
+  "perf-test": true,
+};
+
+/** Empty: all parts, rows and curves are there. */
+function partialText(raw: RawRuns): string {
+  const missing = (option: string, part: Part, ids: readonly string[]): string => {
+    const left = ids.filter((id) => !raw.all.some((run) => run.part === part && run.id === id && run.result));
+    return left.length === 0 ? "" : `\`--${option} ${left.join()}\``;
+  };
+  const parts = Object.keys(partIds).filter((id) => !raw.all.some((run) => run.part === id && run.result));
+  const all = [
+    missing(
+      "rows",
+      "rows",
+      rows.map(({ id }) => id),
+    ),
+    missing(
+      "curves",
+      "growth",
+      curves.map(({ id }) => id),
+    ),
+    parts.length === 0 ? "" : `\`--parts ${parts.join()}\``,
+  ].filter((each) => each !== "");
+  if (all.length === 0) return "";
+  return `${partialPage} \`npm run bench -- --full\` takes hours and measures the rest as well: ${all.join(", ")}.`;
 }
 
 /** Faults of any run: a number was reached by a broker that lost or doubled nothing, or it is said here. */
@@ -272,9 +396,12 @@ function introduction(raw: RawRuns): string {
   return (
     `Written by \`npm run bench\`, which measures it again. ${about.date}, ${about.machine}. ${them}. The same load ` +
     "program (one Node thread, its own frames, alone able to do over two million messages a second), broker and load on the same " +
-    `machine over loopback, brokers in turn, ${about.pairs} runs each of ${about.secondsEach} s after warming up; medians. ${othersText(raw)}`
+    `machine over loopback, brokers in turn, up to ${about.pairs} runs each (the tables say how many) of ${about.secondsEach} s after ` +
+    `warming up; medians. ${othersText(raw)}`
   );
 }
+
+const classicQueue = "as a classic queue confirms";
 
 const howToRead = `## How to read this
 
@@ -293,10 +420,14 @@ limit of free disk, as many open files as the machine allows, no plug-ins, quiet
 192 KB, Nagle's algorithm off. **A rate** is the lesser of confirmed and delivered in the measured time.
 
 **Plain Node** is the ceiling: a Node process that only moves the bytes that AMQP's publishes have from a socket to a synced file, all
-that have come in one write, and back to the consumer; the better of two ways to write (bench/plain-socket-file.ts). It reads no frame.
+that have come in one write, and back to the consumer; the best run of two ways to write (bench/plain-socket-file.ts), and its row is that
+run's. It reads no frame. It is a plain program and no bound of nature: with bodies of 10 KB to 100 KB more than 100 % of it is reached, since it
+and its load let Node read each chunk of a socket into new memory, which the collector has to take back, while the broker
+(src/server/shared-reading.ts) and AMQP's load read all into one buffer: compare the load's processor time.
 
-**The limit** is what was busy: a broker's or the load's busiest thread (85 % and more), all cores of the machine, or the disk;
-*latency × window* where none of them was: each waited for the other, and more messages under way would give more.
+**The limit** is what was busy: a broker's or the load's busiest thread or the disk (${busyPercentMin} % and more), or all cores of the machine
+(${coresPercentMin} % and more of them); *latency × window* where none of them was: each waited for the other, and more messages under way
+would give more. It is that of most runs, with the figures of the one among these whose rate is next to the median.
 
 **Disk bytes** are all that the disk was written in the time, with what others wrote; **RSS** is the most seen at five looks a second.`;
 
@@ -308,12 +439,13 @@ export function figuresOf(raw: RawRuns): Map<string, string> {
 }
 
 export function performanceText(raw: RawRuns): string {
-  const parts = ["# Performance", introduction(raw), faultsText(raw)];
+  const parts = ["# Performance", introduction(raw), partialText(raw), faultsText(raw)];
   if (measuredRows(raw).length > 0) {
     parts.push(
       "## Rates",
       chart("rates", "Messages a second of RabbitMQ, Entrepot and a plain Node process"),
       ratesTable(raw),
+      ratiosText(raw),
       claims(raw),
       howToRead,
       "## Behind the rates",
@@ -326,9 +458,9 @@ export function performanceText(raw: RawRuns): string {
     growthText(raw),
     diskTable(raw),
     latencyText(raw),
-    sideBySide(raw, "backlog", "## A backlog and a crash", backlogLines),
+    sideBySide(raw, "backlog", "## A backlog and a crash", backlogAbout, backlogLines),
     delayedText(raw),
-    sideBySide(raw, "start", "## Start", startLines),
+    sideBySide(raw, "start", "## Start", startAbout, startLines),
     perfTestText(raw),
   );
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;

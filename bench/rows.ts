@@ -16,7 +16,7 @@ export interface Row {
   readonly hasQuorum?: boolean;
 }
 
-const synced = "confirmed when synced";
+export const synced = "confirmed when synced";
 
 export const rows: readonly Row[] = [
   { ...row("durable-100b", "durable queue, persistent 100 B, end to end", synced, "10 ×", 10), hasQuorum: true },
@@ -35,16 +35,19 @@ export const rows: readonly Row[] = [
     ...row("fanout-1", "fanout exchange, 1 durable queue, 100 B", synced, "for the bytes of the next row"),
     scenario: "fanout-10",
     args: ["--width", "1"],
+    hasQuorum: true,
   },
   {
     ...row("fanout-10", "fanout exchange, 10 durable queues, 100 B", synced, "4 ×, twice the bytes of one queue", 4),
     plainArgs: ["--copies", "10"],
+    hasQuorum: true,
   },
   {
     ...row("connections-200", "200 connections, each its queue, publisher, consumer", synced, "4 ×", 4),
     plainArgs: ["--width", "200", "--window", "100"],
+    hasQuorum: true,
   },
-  row("topic-10000-bindings", "topic exchange, 10,000 wildcard bindings", synced, "5 ×", 5),
+  { ...row("topic-10000-bindings", "topic exchange, 10,000 wildcard bindings", synced, "5 ×", 5), hasQuorum: true },
 ];
 
 function row(id: string, title: string, durability: string, bar: string, ratioMin?: number): Row {

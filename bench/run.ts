@@ -24,6 +24,7 @@ import { faults, figuresOf, performanceText, ratesTable } from "./report.ts";
 import { watchingOf, withWatching } from "./report-watching.ts";
 import { killLoads } from "./run-load.ts";
 import { soakSectionOf, withSoak } from "./soak-report.ts";
+import { writePage } from "./write-page.ts";
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -86,7 +87,10 @@ async function runKafka(options: BenchOptions, home: string, rawPath: string): P
   });
 }
 
-/** Makes the page and its charts. Of what was not measured this time, the sections on watching, Kafka and the soak stay as they are. */
+/**
+ * Makes the page and its charts. Of what was not measured this time, the sections on watching, Kafka and the soak stay as they are:
+ * they have a date and a machine of their own. Of all else a page has what was measured this time, and says what it has not.
+ */
 function write(options: BenchOptions, raw: RawRuns, rawPaths: readonly string[]): void {
   if (raw.all.some(({ part }) => part === "rows")) console.log(ratesTable(raw));
   for (const fault of faults(raw)) console.log(`fault: ${fault}`);
@@ -104,11 +108,7 @@ function write(options: BenchOptions, raw: RawRuns, rawPaths: readonly string[])
     console.log(page);
     return;
   }
-  const charts = join(options.docs, "charts");
-  mkdirSync(charts, { recursive: true });
-  writeFileSync(path, page);
-  const figures = [...figuresOf(raw), ...kafkaCharts(measured?.rows ?? [])];
-  for (const [name, chart] of figures) writeFileSync(join(charts, name), chart);
+  writePage(options.docs, page, [...figuresOf(raw), ...kafkaCharts(measured?.rows ?? [])]);
 }
 
 async function measure(options: BenchOptions, rawPath: string, home: string): Promise<RawRuns> {

@@ -71,6 +71,16 @@ test("there is a chart of memory, descriptors, disk and latency, and each is nam
   );
 });
 
+test("a spike that lasts for one sample is in the chart", () => {
+  const spiked = soak(0);
+  Object.assign(spiked.samples[300]!, { p99Ms: [5000, 6, 20] });
+  const points = figuresOf(spiked).flatMap(([, { panels }]) =>
+    panels.flatMap((panel) => (panel.kind === "lines" ? panel.series.flatMap((series) => series.points) : [])),
+  );
+  check.equal(points.filter(({ high }) => high === 5000).length, 1);
+  check.ok(points.every(({ y, low = y, high = y }) => low <= y && y <= high && y < 1e6));
+});
+
 test("one that was interrupted does not say that nothing is missing", () => {
   const { missing: _, ...interrupted } = soak(0);
   check.match(soakText(interrupted), /not received in the end: not known/);

@@ -2,7 +2,7 @@
 
 import type { Here } from "./here.ts";
 import type { Figure } from "./charts/figure.ts";
-import type { Series } from "./charts/line-panel.ts";
+import type { Point, Series } from "./charts/line-panel.ts";
 import type { ChurnCounts } from "./soak-churn.ts";
 import { trendOf, type Trend } from "./soak-statistics.ts";
 import type { Sample } from "./soak-watch.ts";
@@ -24,6 +24,8 @@ export interface Soak extends Here {
 /** Of its samples the first tenth is warming up: caches fill, code is compiled, retention begins to remove. */
 const warmUpShare = 0.1;
 const heading = "## Soak";
+/** Of a line in a chart. */
+const pointsMax = 120;
 
 interface Quantity {
   readonly name: string;
@@ -121,7 +123,8 @@ export function soakText(soak: Soak): string {
     "The first tenth, in which caches fill and retention begins, is in the charts and not in the table. A line is put through " +
       "medians of twenty stretches of the rest; something rises if the interval of its rise lies above zero and the rise is " +
       "5 % or more (latency: 10 %). Too noisy: it does not, but the interval reaches beyond five times as much. Processor time is shown, " +
-      "and decides nothing.",
+      `and decides nothing. A line of the charts goes through medians of neighbouring samples, ${pointsMax} of them or fewer; the band around ` +
+      "it spans all samples, so that a spike is to be seen.",
     verdictTable(verdictsOf(soak)),
     ...charts,
   ].join("\n\n")}\n`;
@@ -176,16 +179,15 @@ export function figuresOf(soak: Soak): [string, Figure][] {
   ];
 }
 
-const pointsMax = 120;
-
-/** Medians of a few neighbours: two hours of samples are more than a chart has pixels. */
-function thinned(points: readonly { x: number; y: number }[]): { x: number; y: number }[] {
+/** Medians of a few neighbours, with the least and the greatest of them: two hours of samples are more than a chart has pixels. */
+function thinned(points: readonly { x: number; y: number }[]): Point[] {
   const each = Math.ceil(points.length / pointsMax);
   if (each <= 1) return [...points];
-  const out: { x: number; y: number }[] = [];
+  const out: Point[] = [];
   for (let at = 0; at < points.length; at += each) {
     const few = points.slice(at, at + each).toSorted((a, b) => a.y - b.y);
-    out.push({ x: points[Math.min(points.length - 1, at + (each >> 1))]!.x, y: few[few.length >> 1]!.y });
+    const { x } = points[Math.min(points.length - 1, at + (each >> 1))]!;
+    out.push({ x, y: few[few.length >> 1]!.y, low: few[0]!.y, high: few.at(-1)!.y });
   }
   return out;
 }

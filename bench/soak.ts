@@ -23,6 +23,7 @@ import { openKafka } from "./soak-kafka.ts";
 import { findMaximum, Pace } from "./soak-pace.ts";
 import { figuresOf, isHeld, meanRate, soakText, verdictTable, verdictsOf, withSoak, type Soak } from "./soak-report.ts";
 import { Watch, type Sample } from "./soak-watch.ts";
+import { writePage } from "./write-page.ts";
 
 const usage = `soak [options]
   --minutes N       how long (120)              --load N     share of the maximum (0.5)
@@ -97,11 +98,9 @@ function judge(soak: Soak, docs: string | undefined): boolean {
   console.log(verdictTable(verdicts));
   console.log(`sent and not received: ${soak.missing ?? "not known, since it was interrupted"}`);
   if (docs !== undefined) {
-    const charts = join(docs, "charts");
-    mkdirSync(charts, { recursive: true });
-    for (const [name, chart] of figuresOf(soak)) writeFileSync(join(charts, name), figure(chart));
-    const page = join(docs, "performance.md");
-    writeFileSync(page, withSoak(existsSync(page) ? readFileSync(page, "utf8") : "", soakText(soak)));
+    const charts = figuresOf(soak).map(([name, chart]): [string, string] => [name, figure(chart)]);
+    const path = join(docs, "performance.md");
+    writePage(docs, withSoak(existsSync(path) ? readFileSync(path, "utf8") : "", soakText(soak)), charts);
   }
   if (!isHeld(soak)) console.log(`${Math.round(meanRate(soak))} messages a second are less than was asked for`);
   return (

@@ -1,16 +1,14 @@
 /** The programs of docs/clients.md are built and run as the page says, against the broker of that page on the standard ports. */
 
 import { test } from "node:test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { prepared, type Program } from "../interop/client-suite.ts";
 import { stepsOf } from "./steps.ts";
-import { openNamespace, Walk, type Namespace } from "./walk.ts";
+import { openNamespace, treesEntrepot, Walk, type Namespace } from "./walk.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const steps = stepsOf("docs/clients.md");
 const brokerHeading = "A broker with TLS and users";
 
@@ -42,19 +40,10 @@ function missing(needs: readonly (readonly string[])[]): Program {
   return { command: "", args: [] };
 }
 
-/** `entrepot` as the tree has it. */
-function program(folder: string): string {
-  const bin = join(folder, "bin");
-  mkdirSync(bin);
-  writeFileSync(join(bin, "entrepot"), `#!/bin/sh\nexec "${process.execPath}" "${join(root, "src/main.ts")}" "$@"\n`);
-  chmodSync(join(bin, "entrepot"), 0o755);
-  return bin;
-}
-
 async function walk(heading: string, namespace: Namespace): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "entrepot-clients-"));
   const go = (process.env["PATH"] ?? "").split(delimiter).includes("/usr/local/go/bin") ? [] : ["/usr/local/go/bin"];
-  const path = [program(folder), dirname(process.execPath), ...go];
+  const path = [treesEntrepot(folder), dirname(process.execPath), ...go];
   const here = new Walk(join(folder, "work"), namespace, path);
   try {
     // It listens without TLS as well, and has `guest`: as `entrepot start` begins it.

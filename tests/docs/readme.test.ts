@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Step } from "./steps.ts";
-import { openNamespace, Walk } from "./walk.ts";
+import { has, openNamespace, Walk } from "./walk.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -36,8 +36,6 @@ function stepsOf(block: string): Step[] {
     };
   });
 }
-
-const has = (command: string, ...args: string[]): boolean => spawnSync(command, args).error === undefined;
 
 test("README.md: what it shows on the console is what comes of it", { timeout: 120_000 }, async (context) => {
   if (!existsSync(join(root, "dist/main.js"))) return context.skip("there is no dist/: npm run build");

@@ -6,12 +6,14 @@
 import * as check from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { isAsShown, type Step } from "./steps.ts";
 
 const stepLimitMs = 300_000;
 const readyLimitMs = 30_000;
+const prometheusIsReady = "Server is ready to receive web requests";
 
 /** A network of this walk's own, with the loopback device and nothing else. */
 export interface Namespace {
@@ -30,6 +32,19 @@ export async function openNamespace(): Promise<Namespace | undefined> {
     return { enter: ["nsenter", "-t", String(holder.pid), ...users, "-n"], close: () => void holder.kill("SIGKILL") };
   }
   return undefined;
+}
+
+/** Whether the machine has the program. */
+export const has = (command: string, ...args: string[]): boolean => spawnSync(command, args).error === undefined;
+
+/** A directory with an `entrepot` that is the tree's. */
+export function treesEntrepot(folder: string): string {
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+  writeFileSync(join(bin, "entrepot"), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`);
+  chmodSync(join(bin, "entrepot"), 0o755);
+  return bin;
 }
 
 export class Walk {
@@ -101,7 +116,8 @@ export class Walk {
     const timer = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), readyLimitMs);
     const state = { isOver: false };
     const closed = once(child, "close").then(() => (state.isOver = true));
-    const isReady = (): boolean => /^ready /m.test(read()) && read().includes("startup complete");
+    const isReady = (): boolean =>
+      (/^ready /m.test(read()) && read().includes("startup complete")) || read().includes(prometheusIsReady);
     while (!state.isOver && !isReady()) {
       await Promise.race([once(child.stdout!, "data"), once(child.stderr!, "data"), closed]);
     }
