@@ -37,6 +37,8 @@ function act(what: string, name: string, value: string): void {
   switch (what) {
     case "create":
       return fs.closeSync(fs.openSync(path, "w"));
+    case "note":
+      return fs.writeFileSync(path, value);
     case "write":
     case "dsync": {
       const fd = fs.openSync(path, flags[what]!);

@@ -155,6 +155,14 @@ test("a disk has room for so much, and no more until something is removed", asyn
   assert.ok(scene.control.get("refused") > 0);
 });
 
+test("a file of a few bytes has a block of the disk, which another has when it goes", async (t) => {
+  const scene = sceneOf(t);
+  if (scene === undefined) return;
+  scene.control.set("roomBytes", 5000);
+  const { said } = await scene.run("note a x", "create b", "note b y", "remove a", "note b y");
+  assert.deepEqual(said, ["note a x", "create b", "note b y: ENOSPC", "remove a", "note b y"]);
+});
+
 test("a write past the system's cache meets the disk's end at a block, and a cut at a sector", async (t) => {
   const scene = sceneOf(t);
   if (scene === undefined) return;

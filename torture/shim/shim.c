@@ -303,11 +303,7 @@ static int open_watched(const char *path, int flags, mode_t mode) {
   pthread_mutex_lock(&books);
   struct stat64 found;
   int was_there = stat64(path, &found) == 0;
-  int fd = -1;
-  if ((flags & O_CREAT) && !was_there && control->room_bytes >= 0 && control->room_bytes < SECTOR) {
-    control->refused++;
-    errno = ENOSPC;
-  } else fd = real_open64(path, flags, mode);
+  int fd = real_open64(path, flags, mode);
   if (fd >= 0 && !was_there) remember_change(CREATED, path, "", "");
   int error = errno;
   if (fd >= 0 && fd < FD_MAX && fstat64(fd, &found) == 0) {
@@ -457,6 +453,11 @@ static void slow_down(int32_t us) {
   usleep((useconds_t)us);
 }
 
+/* A file has whole blocks of a disk, so that one of a few bytes leaves room for another such. */
+static int64_t in_blocks(int64_t bytes) {
+  return (bytes + BLOCK - 1) / BLOCK * BLOCK;
+}
+
 static ssize_t write_watched(int fd, struct watched *file, const void *bytes, size_t length, int64_t position) {
   slow_down(control->slow_write_us);
   if (is_cut_due()) cut_power(fd, bytes, length, position);
@@ -474,17 +475,19 @@ static ssize_t write_watched(int fd, struct watched *file, const void *bytes, si
   pthread_mutex_lock(&books);
   struct stat64 now;
   fstat64(fd, &now);
-  int64_t grows = position + (int64_t)length - now.st_size;
-  int64_t room = control->room_bytes;
-  if (room >= 0 && grows > 0) {
+  int64_t end = position + (int64_t)length;
+  int64_t has = in_blocks(now.st_size), grows = in_blocks(end) - has;
+  int64_t room = control->room_bytes - control->room_bytes % BLOCK;
+  int is_full = 0;
+  if (control->room_bytes >= 0 && grows > 0) {
     int64_t taken = grows < room ? grows : room;
-    /* Past the system's cache a disk is written in whole blocks. */
-    if (file->is_direct) taken -= taken % BLOCK;
-    length -= (size_t)(grows - taken);
     control->room_bytes -= taken;
-    if (taken < grows) control->refused++;
+    if (taken < grows) {
+      control->refused++;
+      is_full = has + taken <= position;
+      length = is_full ? 0 : (size_t)(has + taken - position);
+    }
   }
-  int is_full = length == 0 && grows > 0;
   if (!is_full) {
     struct unsynced *entry = remember_bytes(fd, file, length, position);
     if (file->is_synced && !control->lies) {
@@ -543,7 +546,7 @@ int ftruncate64(int fd, off64_t length) {
   struct stat64 now;
   fstat64(fd, &now);
   if (now.st_size > length) remember_bytes(fd, file, (size_t)(now.st_size - length), length);
-  if (control->room_bytes >= 0) control->room_bytes += now.st_size - length;
+  if (control->room_bytes >= 0) control->room_bytes += in_blocks(now.st_size) - in_blocks(length);
   pthread_mutex_unlock(&books);
   int result = real_ftruncate64(fd, length);
   pthread_rwlock_unlock(&power);
@@ -591,7 +594,8 @@ int fdatasync(int fd) {
 
 static void give_room_back(const char *path) {
   struct stat64 found;
-  if (control->room_bytes >= 0 && stat64(path, &found) == 0 && found.st_nlink == 1) control->room_bytes += found.st_size;
+  if (control->room_bytes >= 0 && stat64(path, &found) == 0 && found.st_nlink == 1)
+    control->room_bytes += in_blocks(found.st_size);
 }
 
 int rename(const char *from, const char *to) {
