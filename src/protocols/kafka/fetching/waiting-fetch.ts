@@ -69,7 +69,7 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
       if (isRefused(partition)) refusedCount++;
       else if (partition.error !== 0) hasError = true;
     }
-    if (this.#session !== undefined) for (const partition of this.#partitions) partition.follow(this.#session);
+    if (this.#session !== undefined) for (const partition of this.#partitions) this.#session.follow(partition);
     // As in Kafka: who asks for others as well is told of those in time. A client that goes on asking would do so without a pause.
     const knownCount = this.#session?.size ?? askedCount;
     const hasNothing = refusedCount === knownCount && (this.#isFull || refusedCount > 0);
@@ -173,11 +173,11 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
     for (const partition of this.#partitions) {
       partition.resolve(server, identity);
       // What it has found may be another topic than the one that it followed.
-      if (session !== undefined) partition.follow(session);
+      session?.follow(partition);
       const bytes = answer.add(partition, isCommittedOnly, this.#isFull || session === undefined);
       if (session === undefined) continue;
       if (bytes > 0) served.push(partition);
-      else if (isQuiet(partition, isCommittedOnly)) session.active.delete(partition);
+      else if (isQuiet(partition)) session.active.delete(partition);
     }
     for (const partition of served) {
       session!.active.delete(partition);
@@ -196,7 +196,7 @@ function isRefused({ error }: FetchPartition): boolean {
   );
 }
 
-/** Nothing is there for it until it moves. */
-function isQuiet(partition: FetchPartition, isCommittedOnly: boolean): boolean {
-  return partition.error === 0 && partition.offset >= partition.end(isCommittedOnly);
+/** Nothing is there until it moves, also if the next request of the session asks for what is not committed. */
+function isQuiet(partition: FetchPartition): boolean {
+  return partition.error === 0 && partition.offset >= partition.end(false);
 }
