@@ -77,6 +77,43 @@ test("what is superseded is not read in batches either: in memory, on disk, and 
   }
 });
 
+test("messages of batches that have no key go when the log becomes a compacted one, but for the last; those that stand alone stay", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log");
+  const appendKeyless = (...bodies: string[]): void =>
+    void appendBody(
+      bottle,
+      bottle.queue("log"),
+      batchBody(bodies.map((body, delta) => ({ delta, body }))),
+      bodies.length,
+    );
+  appendKeyless("x", "y");
+  bottle.publish("log", "alone");
+  const mixed = [
+    { delta: 0, body: "x" },
+    { delta: 1, key: "a", body: "a=1" },
+    { delta: 2, body: "y" },
+    { delta: 3, body: "z" },
+  ];
+  appendBody(bottle, log, batchBody(mixed), mixed.length);
+  appendKeyless("end");
+  log.configure({ ...log.settings, retention: { ...log.settings.retention, compact: true } });
+  await bottle.advance(2000);
+  const expected = ["2-2: alone", "3-6: a=1"];
+  for (let round = 0; round < 3; round++) {
+    assert.deepEqual(await readBatches(bottle, "log"), [...expected, "7-7: end"], String(round));
+    await (round === 0 ? bottle.crash() : bottle.evict());
+    await bottle.advance(2000);
+  }
+  append(bottle, bottle.queue("log"), "b=1");
+  await bottle.advance(2000);
+  for (let round = 0; round < 3; round++) {
+    assert.deepEqual(await readBatches(bottle, "log"), [...expected, "8-8: b=1"], String(round));
+    assert.equal(bottle.queue("log").readyCount, 3);
+    await (round === 0 ? bottle.crash() : bottle.evict());
+  }
+});
+
 test("a batch from which compaction took something is made smaller once, and lies there so from then on", async () => {
   const bottle = await Bottle.open();
   const log = bottle.declareLog("log", { compact: true });

@@ -3,8 +3,9 @@
  *
  * A pass walks over what came in since the last, keeps in a map where each key was seen last, and removes the message that
  * a newer one supersedes. Passes are a second apart, so that readers who follow the log see every value, and those who
- * catch up see the last of each key, perhaps with a few that the next pass would have taken. Messages without a key stay.
- * A message that says that its key has no value any more goes too, some time after a pass has seen it, be it of an earlier
+ * catch up see the last of each key, perhaps with a few that the next pass would have taken. Messages without a key that stand
+ * alone stay: whoever publishes them may not know that the log is compacted. Those in a batch go, as in Kafka: its producers give a
+ * compacted log none, so they are from when it was none, and would stay for ever. A message that says that its key has no value any more goes too, some time after a pass has seen it, be it of an earlier
  * process (seen-times.ts): until then, who catches up is told. Nothing counts before it is decided and old enough, and what was aborted goes at once.
  *
  * What is superseded is known by the offset of the message. An entry goes when all its messages have. A batch of which some
@@ -61,6 +62,8 @@ export class Compaction {
   /** They are due, and the last of the log. */
   #lastTombstone: string | undefined;
   #lastEnd: { readonly offset: number; readonly from: number } | undefined;
+  /** Of a message of a batch without a key that is the last of the log; -1: it is none. */
+  #lastKeyless = -1;
   /** Where open transactions began, by producer. */
   readonly #begins = new Map<number, number>();
   readonly #entry = new EntryCursor();
@@ -235,12 +238,20 @@ export class Compaction {
     isTombstone: boolean,
   ): void => {
     if (offset < this.#expected || offset > this.#entry.offset) return;
+    // It goes with the gap up to the next that has one.
+    if (keyStart < 0 && this.#entry.isBatch && !this.#staysAsLast(offset)) return;
     this.#noteGap(offset);
     this.#expected = offset + 1;
     if (keyStart < 0 || this.superseded.has(offset)) return;
     const key = Buffer.from(buffer.buffer, buffer.byteOffset + keyStart, keyEnd - keyStart).toString("latin1");
     this.#noteKey(offset, this.#entry.isBatch ? -1 - offset : offset, key, isTombstone);
   };
+
+  #staysAsLast(keyless: number): boolean {
+    const isLast = keyless + 1 >= this.#partition.stableEnd;
+    if (isLast) this.#lastKeyless = keyless;
+    return isLast;
+  }
 
   /** Up to here the batch has no more messages. */
   #noteGap(end: number): void {
@@ -336,6 +347,10 @@ export class Compaction {
       this.#forgetKey(key);
       this.#removed.push(place);
     };
+    if (this.#lastKeyless >= 0 && this.#lastKeyless + 1 < stableEnd) {
+      this.#removed.push(-1 - this.#lastKeyless);
+      this.#lastKeyless = -1;
+    }
     const putOff: number[] = [];
     const takeEnd = (offset: number, from: number): void => {
       if (offset < first || this.superseded.has(offset)) return;

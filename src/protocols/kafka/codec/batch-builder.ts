@@ -76,10 +76,16 @@ export class BatchBuilder {
     return this.#count;
   }
 
+  /** Whether a record of this offset may stand in the batch: how far it is from the first has 32 bits, with a sign. */
+  reaches(offset: number): boolean {
+    return offset - this.#baseOffset < twoTo31;
+  }
+
   /** Begins a record. Offsets may leave gaps, and rise. */
   record(offset: number, timestampMs: number): void {
     this.#endRecord();
     assert(this.#count === 0 || offset > this.#lastOffset, "offsets rise");
+    assert(this.reaches(offset), "what lies so far ahead is of another batch");
     this.#reserve(varintBytesMax);
     this.#bodyStart = this.bytes;
     const at = this.#reserve(1);

@@ -189,6 +189,13 @@ export function findProducedBatch(
   return behind >= 0 ? invalid("more than one record batch") : null;
 }
 
+/** Whether what is produced to a partition begins with a batch of a transaction, whatever else is wrong with it. */
+export function isOfTransaction(records: Buffer): boolean {
+  const end = nextBatch(records, 0, records.length);
+  if (typeof end !== "number" || end < batchAt.records || records[batchAt.magic] !== 2) return false;
+  return (getU16(records, batchAt.attributes) & attributeBits.transactional) !== 0;
+}
+
 /** Where the batch at `start` ends; -1 if there is none, or not all of it. As Kafka: a length that is too small is damage. */
 export function nextBatch(buffer: Buffer, start: number, end: number): number | BatchFault {
   if (end - start < lengthEnd) return -1;

@@ -1,7 +1,8 @@
 /**
  * AddPartitionsToTxn (24) v0-5: partitions become a part of a transaction, which begins by the first. All of them, or, if one
  * may not be written to or is not there, none. From v4 on of several transactions, and with `verifyOnly` a question whether
- * they are: Kafka's brokers ask it of each other, clients stay at v3, and from Produce v12 on need not ask at all.
+ * they are: Kafka's brokers ask it of each other, clients stay at v3, and from Produce v12 on need not ask at all. So these versions
+ * are for those who may act for the cluster; unlike in Kafka these, too, write to nothing that is not theirs.
  */
 import type { Queue } from "../../../broker/api.ts";
 import { errorCode } from "../codec/errors.ts";
@@ -12,7 +13,7 @@ import {
   type AddPartitionsToTxnResponse,
 } from "../codec/messages/transactions.ts";
 import type { Call, Command } from "../command.ts";
-import { mayWrite } from "../security/access.ts";
+import { mayActForCluster, mayWrite } from "../security/access.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeBefore } from "../transactions/codes.ts";
 
@@ -29,6 +30,10 @@ export const addPartitionsToTxn: Command<AddPartitionsToTxnRequest, AddPartition
   response: addPartitionsToTxnResponse,
   handle(request, call) {
     if (call.version >= 4) {
+      if (!mayActForCluster(call)) {
+        call.respond({ errorCode: errorCode.CLUSTER_AUTHORIZATION_FAILED });
+        return;
+      }
       // As in Kafka: what an id asks for first is not decided yet when it asks again in the same request.
       const seen = new Set<string>();
       const resultsByTransaction = request.transactions.map((asked) => {

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorCode } from "../codec/errors.ts";
+import { attributeBits } from "../codec/record-batch.ts";
+import { batchOf } from "../kafka-house.suite.ts";
 import { createTopics } from "./create-topics.ts";
 import { deleteTopics } from "./delete-topics.ts";
 import { fetch } from "./fetch.ts";
+import { CrashHouse } from "../transactions/crash-house.suite.ts";
 import { open, send, request, get, shown } from "./fetch-house.suite.ts";
+import { initProducerId } from "./init-producer-id.ts";
+import { produce } from "./produce.ts";
 
 test("batches come from the one that holds the offset on; an offset outside is refused", async () => {
   const { client } = await open();
@@ -68,6 +73,43 @@ test("a fetch waits for its bytes, and for its time at most", async () => {
   assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0: 3+1"]);
 });
 
+test("what is on disk is waited for as what is in memory is: for its bytes, and for its time at most", async () => {
+  for (const isGoneAgain of [false, true]) {
+    const house = await CrashHouse.open(1);
+    const [client, producer] = [house.client(), house.client()];
+    const topic = { name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+    await house.ask(producer, createTopics, 5, { topics: [topic], timeoutMs: 1000 });
+    const write = (bytes: number) => {
+      const topicData = [{ name: "t", partitionData: [{ index: 0, records: batchOf(["x".repeat(bytes)]) }] }];
+      return house.ask(producer, produce, 9, { acks: 1, timeoutMs: 1000, topicData });
+    };
+    const begin = (offset: number, min: number) =>
+      client.ask(fetch, 11, request([{ offset, max: 4_000_000 }], { wait: 500, min, max: 4_000_000 }));
+    const answers = () => client.take().map(({ response }) => shown(response).partitions);
+    for (const bytes of [700_000, 700_000, 700_000, 500]) await write(bytes);
+    await house.evict("t");
+    // It lies in several spans.
+    begin(0, 2_100_300);
+    await house.pass(100);
+    assert.deepEqual(answers(), [["0: 0+1 1+1 2+1 3+1"]]);
+    await house.evict("t");
+    begin(3, 1000);
+    await house.pass(300);
+    assert.deepEqual(answers(), []);
+    if (isGoneAgain) await house.evict("t");
+    await house.pass(300);
+    assert.deepEqual(answers(), [["0: 3+1"]]);
+    await house.evict("t");
+    begin(3, 1000);
+    await house.pass(300);
+    if (isGoneAgain) await house.evict("t");
+    assert.deepEqual(answers(), []);
+    await write(500);
+    await house.pass(0);
+    assert.deepEqual(answers(), [["0: 3+1 4+1"]]);
+  }
+});
+
 test("a fetch waits for no more bytes than it may have", async () => {
   const { client } = await open();
   for (const value of ["x", "y"]) send(client, [value.repeat(500)]);
@@ -86,7 +128,7 @@ test("a fetch that is answered while it looks for what is missing follows nothin
   partition.persistedEnd = partition.next;
   send(client, ["b"]);
   const followers = partition.readers.size;
-  assert.deepEqual(get(client, [{ offset: 1 }], { wait: 50_000, min: 100_000 }).partitions, ["0: 21+1"]);
+  assert.deepEqual(get(client, [{ offset: 1 }], { wait: 50_000 }).partitions, ["0: 21+1"]);
   assert.equal(partition.readers.size, followers);
 });
 
@@ -242,6 +284,37 @@ test("sessions are so many: who comes too late fetches without; one that is idle
   assert.equal(house.server.fetchSessions.count, 1);
   client.destroy();
   assert.equal(house.server.fetchSessions.count, 0);
+});
+
+test("a session that made room before its first answer was written follows nothing afterwards", async () => {
+  const { house, client } = await open(2);
+  const { partition } = [...house.core.core.queueById.values()].find(({ name }) => name === "t")!;
+  const followers = partition.readers.size;
+  for (let i = 0; i < 2; i++) send(house.client(), ["x".repeat(800_000)], 1);
+  // More than a socket takes: the answer behind it waits for the client to read.
+  client.ask(fetch, 11, request([{ partition: 1, max: 4_000_000 }], { max: 4_000_000 }));
+  client.ask(fetch, 11, request([{}], { epoch: 0 }));
+  assert.equal(house.server.fetchSessions.count, 1);
+  house.clock.advance(120_000);
+  const others = [house.client(), house.client()];
+  for (const other of others) assert.notEqual(get(other, [{ partition: 1 }], { epoch: 0 }).sessionId, 0);
+  assert.equal(client.take().length, 2);
+  assert.equal(partition.readers.size, followers);
+});
+
+test("a session that asked for what is committed has the rest when it asks for all", async () => {
+  const { house, client } = await open();
+  const producer = house.client();
+  const transactionalId = "T";
+  const by = producer.call(initProducerId, 4, { transactionalId, transactionTimeoutMs: 60_000 });
+  const { producerId, producerEpoch } = by;
+  const traits = { producerId, producerEpoch, baseSequence: 0, attributes: attributeBits.transactional };
+  const topicData = [{ name: "t", partitionData: [{ index: 0, records: batchOf(["a"], traits) }] }];
+  producer.call(produce, 12, { transactionalId, acks: -1, timeoutMs: 1000, topicData });
+  const { sessionId: session, partitions } = get(client, [{}], { epoch: 0, isolation: 1 });
+  assert.deepEqual(partitions, ["0:"]);
+  assert.deepEqual(get(client, [], { session, epoch: 1, isolation: 1 }).partitions, []);
+  assert.deepEqual(get(client, [], { session, epoch: 2 }).partitions, ["0: 0+1"]);
 });
 
 test("names that no topic can have are answered at once, and kept by no session", async () => {

@@ -23,9 +23,10 @@ async function withTopic(configs: Record<string, string> = {}): Promise<{ house:
   return { house, client };
 }
 
-function send(client: KafkaClient, records: Buffer, { acks = -1, version = 9, index = 0, name = "t" } = {}) {
+function send(client: KafkaClient, records: Buffer, { acks = -1, version = 9, index = 0, name = "t", id = "" } = {}) {
   const topicData = [{ name, partitionData: [{ index, records }] }];
-  const answer = client.call(produce, version, { acks, timeoutMs: 1000, topicData });
+  const transactionalId = id === "" ? null : id;
+  const answer = client.call(produce, version, { transactionalId, acks, timeoutMs: 1000, topicData });
   return answer.responses[0]!.partitionResponses[0]!;
 }
 
@@ -97,7 +98,7 @@ test("what is wrong with a batch is told with Kafka's error, and nothing is appe
     ],
     ["a transaction of nobody", batchOf(["a"], { attributes: attributeBits.transactional }), errorCode.INVALID_RECORD],
   ];
-  for (const [what, batch, code] of cases) assert.equal(send(client, batch).errorCode, code, what);
+  for (const [what, batch, code] of cases) assert.equal(send(client, batch, { id: "T" }).errorCode, code, what);
   assert.equal(send(client, good).baseOffset, 0);
 });
 

@@ -59,10 +59,11 @@ export class FetchPartition {
     this.offset = offset;
     this.bytesMax = bytesMax;
     this.leaderEpoch = leaderEpoch;
-    this.#forgetCount();
+    this.forgetCount();
   }
 
-  #forgetCount(): void {
+  /** It is counted from the reader's place on again: what was in memory may be gone. */
+  forgetCount(): void {
     this.countedBytes = 0;
     this.#countedTo = this.offset;
     this.isCold = false;
@@ -78,7 +79,7 @@ export class FetchPartition {
     else if (this.leaderEpoch > 0) this.error = errorCode.UNKNOWN_LEADER_EPOCH;
     else this.error = this.#judgeOffset(queue);
     // What was counted before is not to be had.
-    if (this.error !== errorCode.NONE) this.#forgetCount();
+    if (this.error !== errorCode.NONE) this.forgetCount();
   }
 
   /** Asked anew when the answer may be another one: a pattern is matched for it. */
@@ -103,7 +104,7 @@ export class FetchPartition {
     this.#identity = undefined;
     this.#topic = topic;
     this.queue = topic?.partitions[this.index];
-    this.#forgetCount();
+    this.forgetCount();
   }
 
   /** What is in it has the time at which the broker took it. */
@@ -126,6 +127,7 @@ export class FetchPartition {
   count(isCommittedOnly: boolean, enough: number): void {
     if (this.error !== 0 || this.countedBytes >= enough) return;
     const end = this.end(isCommittedOnly);
+    this.isCold = false;
     if (this.#countedTo >= end) return;
     counted = this.countedBytes;
     countedEnough = Math.min(enough, this.bytesMax);

@@ -18,6 +18,7 @@ export class FetchSession implements PartitionOwner {
   /** The fetch that waits, if one does. */
   waiting: PartitionOwner | undefined;
   readonly #partitionByKey = new Map<string, FetchPartition>();
+  #isClosed = false;
 
   constructor(id: number, usesIds: boolean, nowMs: number) {
     this.id = id;
@@ -46,6 +47,11 @@ export class FetchSession implements PartitionOwner {
     this.#partitionByKey.delete(key);
   }
 
+  /** Is told of more in the partition, or goes on being told. Answers are written after the session's end, too. */
+  follow(partition: FetchPartition): void {
+    if (!this.#isClosed) partition.follow(this);
+  }
+
   advanced(partition: FetchPartition): void {
     this.active.add(partition);
     this.waiting?.advanced(partition);
@@ -56,6 +62,7 @@ export class FetchSession implements PartitionOwner {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const partition of this.#partitionByKey.values()) partition.unfollow();
     this.#partitionByKey.clear();
     this.active.clear();

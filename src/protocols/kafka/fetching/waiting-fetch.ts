@@ -3,6 +3,9 @@
  * of its partitions, or when its time is over; that one of several is not there is no reason. Until then it costs a timer and a
  * place among those who follow a partition.
  *
+ * What is only on disk counts when it was read, and that need not wait until the answer goes: memory is the broker's to use for
+ * others. So before an answer it is counted anew, and what is gone again is read once more, in one round.
+ *
  * What goes with the answer is looked up when the answer is written. So a client that reads slowly gets what is newest, and
  * nothing is held for it.
  */
@@ -15,8 +18,8 @@ import { FetchAnswer } from "./fetch-answer.ts";
 import type { FetchPartition, PartitionOwner } from "./fetch-partition.ts";
 import type { FetchSession } from "./fetch-session.ts";
 
-/** What was loaded may be gone again, where memory is short. */
-const loadsMax = 3;
+/** Spans have a megabyte, and nobody waits for more than four. What was loaded may be gone again, where memory is short. */
+const loadsMax = 6;
 
 const answer = new FetchAnswer();
 
@@ -37,6 +40,9 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
   readonly #partitions: Iterable<FetchPartition>;
   #timer: TimerHandle | undefined;
   #forgetClosed: (() => void) | undefined;
+  #isTimeOver = false;
+  /** It has been counted anew: what comes now is answered. */
+  #isConcluded = false;
   #isDone = false;
   #bytes = 0;
   #loads = 0;
@@ -69,7 +75,7 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
       if (isRefused(partition)) refusedCount++;
       else if (partition.error !== 0) hasError = true;
     }
-    if (this.#session !== undefined) for (const partition of this.#partitions) partition.follow(this.#session);
+    if (this.#session !== undefined) for (const partition of this.#partitions) this.#session.follow(partition);
     // As in Kafka: who asks for others as well is told of those in time. A client that goes on asking would do so without a pause.
     const knownCount = this.#session?.size ?? askedCount;
     const hasNothing = refusedCount === knownCount && (this.#isFull || refusedCount > 0);
@@ -77,15 +83,13 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
       this.#finish();
       return;
     }
-    if (this.#load()) {
-      // Where there is nothing to be read from disk it may be answered by now.
-      if (!this.#isDone) this.#follow();
-      return;
-    }
-    if (maxWaitMs <= 0) return this.#finish();
+    this.#isTimeOver = maxWaitMs <= 0;
+    if (this.#isTimeOver && !this.#isMissing()) return this.#finish();
     this.#follow();
-    this.#timer = server.clock.setTimer(server.clock.now() + maxWaitMs, () => this.#timeIsOver());
+    if (!this.#isTimeOver)
+      this.#timer = server.clock.setTimer(server.clock.now() + maxWaitMs, () => this.#timeIsOver());
     this.#forgetClosed = connection.onClosed(() => this.#drop());
+    this.#load();
   }
 
   /** Whether there is enough. */
@@ -100,26 +104,47 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
     return this.#bytes >= minBytes;
   }
 
-  /** Brings what is missing from disk. False: nothing is. */
+  #isMissing(): boolean {
+    for (const { isCold } of this.#partitions) if (isCold) return true;
+    return false;
+  }
+
+  /** Brings what is missing from disk. False: nothing is, or that was tried often enough. */
   #load(): boolean {
     if (this.#loads >= loadsMax) return false;
-    let isLoading = false;
-    for (const partition of this.#partitions) {
-      if (!partition.isCold) continue;
-      isLoading = true;
-      this.#loading++;
-      partition.load(() => this.#loaded());
-    }
-    if (isLoading) this.#loads++;
-    return isLoading;
+    const missing = [...this.#partitions].filter(({ isCold }) => isCold);
+    if (missing.length === 0) return false;
+    this.#loads++;
+    // Some may be there at once.
+    this.#loading += missing.length;
+    for (const partition of missing) partition.load(() => this.#loaded());
+    return true;
   }
 
   #loaded(): void {
     this.#loading--;
     if (this.#isDone) return;
-    if (this.#count()) this.#finish();
-    // What was read from disk is worth an answer, even if it is less than what was asked for.
-    else if (this.#loading === 0 && (this.#bytes > 0 || !this.#load())) this.#finish();
+    const isEnough = this.#count();
+    if (this.#isConcluded) {
+      if (this.#loading === 0) this.#finish();
+    } else if (isEnough) this.#conclude();
+    else if (this.#loading === 0) this.#goOn();
+  }
+
+  /** There is not enough: more is read, or waited for. */
+  #goOn(): void {
+    const isWorthAnAnswer = this.#isTimeOver && this.#bytes > 0;
+    if (!isWorthAnAnswer && this.#load()) return;
+    if (this.#isTimeOver || this.#isMissing()) this.#conclude();
+  }
+
+  /** There is enough, or nothing more is waited for. */
+  #conclude(): void {
+    this.#isConcluded = true;
+    if (this.#loads === 0) return this.#finish();
+    this.#loads = 0;
+    for (const partition of this.#partitions) partition.forgetCount();
+    if (this.#count() || !this.#load()) this.#finish();
   }
 
   #follow(): void {
@@ -133,7 +158,7 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
   }
 
   advanced(partition: FetchPartition): void {
-    if (this.#isDone) return;
+    if (this.#isDone || this.#isConcluded) return;
     const { isCommittedOnly, minBytes } = this.#limits;
     if (partition.queue?.isDeleted !== false) {
       partition.resolve(this.#call.server, this.#call.identity);
@@ -143,12 +168,13 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
     this.#bytes -= partition.countedBytes;
     partition.count(isCommittedOnly, minBytes);
     this.#bytes += partition.countedBytes;
-    if (this.#bytes >= minBytes) this.#finish();
+    if (this.#bytes >= minBytes) this.#conclude();
     else if (partition.isCold && this.#loading === 0) this.#load();
   }
 
   #timeIsOver(): void {
-    if (!this.#isDone && this.#loading === 0) this.#finish();
+    this.#isTimeOver = true;
+    if (!this.#isDone && this.#loading === 0) this.#conclude();
   }
 
   #finish(): void {
@@ -173,11 +199,11 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
     for (const partition of this.#partitions) {
       partition.resolve(server, identity);
       // What it has found may be another topic than the one that it followed.
-      if (session !== undefined) partition.follow(session);
+      session?.follow(partition);
       const bytes = answer.add(partition, isCommittedOnly, this.#isFull || session === undefined);
       if (session === undefined) continue;
       if (bytes > 0) served.push(partition);
-      else if (isQuiet(partition, isCommittedOnly)) session.active.delete(partition);
+      else if (isQuiet(partition)) session.active.delete(partition);
     }
     for (const partition of served) {
       session!.active.delete(partition);
@@ -196,7 +222,7 @@ function isRefused({ error }: FetchPartition): boolean {
   );
 }
 
-/** Nothing is there for it until it moves. */
-function isQuiet(partition: FetchPartition, isCommittedOnly: boolean): boolean {
-  return partition.error === 0 && partition.offset >= partition.end(isCommittedOnly);
+/** Nothing is there until it moves, also if the next request of the session asks for what is not committed. */
+function isQuiet(partition: FetchPartition): boolean {
+  return partition.error === 0 && partition.offset >= partition.end(false);
 }

@@ -47,6 +47,8 @@ export class PendingOffsets {
   readonly #byProducer = new Map<number, Map<string, OffsetsByPlace>>();
   /** Producers that have said something of each place of a group. */
   readonly #saidByGroup = new Map<string, Map<string, Set<number>>>();
+  /** How many there are in each topic: of queues that come and go there are none as a rule. */
+  readonly #countByTopic = new Map<string, number>();
   #lastOrder = 0;
   /** About. */
   #bytes = 0;
@@ -83,6 +85,7 @@ export class PendingOffsets {
 
   /** The topic is gone: what is made under its name later is another one. */
   dropTopic(topic: string): void {
+    if (!this.#countByTopic.has(topic)) return;
     for (const [producerId, groups] of this.#byProducer) {
       for (const [group, byPlace] of groups) {
         for (const said of byPlace.values()) if (said.topic === topic) this.#remove(producerId, group, said);
@@ -135,12 +138,19 @@ export class PendingOffsets {
     const groups = entryOf(this.#byProducer, producerId, () => new Map<string, OffsetsByPlace>());
     const byPlace = entryOf(groups, group, () => new Map<string, SaidOffset>());
     const before = byPlace.get(place);
-    if (before !== undefined) this.#bytes -= bytesOf(producerId, group, before);
+    if (before === undefined) this.#count(said.topic, 1);
+    else this.#bytes -= bytesOf(producerId, group, before);
     this.#bytes += bytesOf(producerId, group, said);
     byPlace.set(place, said);
     const places = entryOf(this.#saidByGroup, group, () => new Map<string, Set<number>>());
     entryOf(places, place, () => new Set<number>()).add(producerId);
     this.#lastOrder = Math.max(this.#lastOrder, said.order);
+  }
+
+  #count(topic: string, change: 1 | -1): void {
+    const count = (this.#countByTopic.get(topic) ?? 0) + change;
+    if (count === 0) this.#countByTopic.delete(topic);
+    else this.#countByTopic.set(topic, count);
   }
 
   #dropOlder(group: string, place: string, producers: ReadonlySet<number>, order: number): void {
@@ -153,6 +163,7 @@ export class PendingOffsets {
   #remove(producerId: number, group: string, said: SaidOffset): void {
     const { topic, partition } = said;
     this.#bytes -= bytesOf(producerId, group, said);
+    this.#count(topic, -1);
     const place = placeOf(topic, partition);
     const groups = this.#byProducer.get(producerId);
     const byPlace = groups?.get(group);

@@ -94,7 +94,7 @@ export class ForeignBatches implements ForeignEntries {
       builder.begin(offset, timestampMs, isTimed ? plainTraits : appendTimeTraits);
       this.#isOpen = true;
       this.#appendTimeMs = appendTimeMs;
-    } else if (appendTimeMs !== this.#appendTimeMs) return false;
+    } else if (appendTimeMs !== this.#appendTimeMs || !builder.reaches(offset)) return false;
     builder.record(offset, timestampMs);
     return true;
   }

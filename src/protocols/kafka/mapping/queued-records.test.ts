@@ -74,6 +74,32 @@ test("what is produced to a queue is a message for each record, and is fetched a
   assert.deepEqual(drain(house, queue), ["a", "", ""]);
 });
 
+test("messages that lie too far apart for one batch are in several, however long the first has waited", async () => {
+  for (const [distance, batches] of [
+    [0x7fff_ffff, [[0, 0x7fff_ffff]]],
+    [0x8000_0000, [[0], [0x8000_0000]]],
+  ] as const) {
+    const house = await KafkaHouse.open();
+    declare(house);
+    const client = house.client();
+    send(client, batchOf(["waits"]));
+    const { partition } = [...house.core.core.queueById.values()].find(({ name }) => name === "q")!;
+    // What came between was settled long ago.
+    partition.next = distance;
+    send(client, batchOf(["is new"]));
+    const fetched = read(client, 0);
+    const view = new BatchView();
+    const found: number[][] = [];
+    for (let at = 0; at < fetched.length; at = view.end) {
+      view.set(fetched, at);
+      const records = readBatch(fetched.subarray(at, view.end));
+      assert.ok(typeof records !== "string");
+      found.push(records.map(({ offset }) => offset));
+    }
+    assert.deepEqual(found, batches);
+  }
+});
+
 test("all of a batch or nothing is taken by a queue that refuses what is too many", async () => {
   const house = await KafkaHouse.open();
   const queue = declare(house, { maxLength: 3, overflow: "reject-publish" });

@@ -3,6 +3,7 @@
  * numbers batches is answered as Kafka does it: what was appended before is not appended again, and its offset is told.
  */
 
+import { assert } from "../../../base/assert.ts";
 import { batchEndMax, producerVerdict, type Batch, type Queue } from "../../../broker/api.ts";
 import { compressions, openedBytesMax } from "../codec/compression.ts";
 import { errorCode } from "../codec/errors.ts";
@@ -10,7 +11,6 @@ import { batchAt, BatchView, findProducedBatch, type BatchFault } from "../codec
 import type { Call } from "../command.ts";
 import { batchFormatId } from "../mapping/format.ts";
 import { QueuedRecords } from "../mapping/queued-records.ts";
-import { mayWrite } from "../security/access.ts";
 import type { Topic } from "../topics/topics.ts";
 import { codeOfWrite } from "../transactions/codes.ts";
 import { BatchCheck, recordBytesMin, type RecordError } from "./batch-check.ts";
@@ -134,8 +134,7 @@ export class Appending {
   /** From Produce v12 on the partition becomes a part of the transaction by what is produced. */
   #enterTransaction(call: Call, topic: Topic, queue: Queue, transactionalId: string | null): number {
     const { server, version } = call;
-    if (transactionalId === null || !mayWrite(call, transactionalId))
-      return errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    assert(transactionalId !== null, "a request with a batch of a transaction names its id");
     const code = server.transactions.mayProduce(transactionalId, this.#check.batch, topic, queue, version >= 12);
     return codeOfWrite(11, version, code);
   }

@@ -12,7 +12,7 @@
 import type { Queue } from "../../../broker/api.ts";
 import { errorCode, errorText } from "../codec/errors.ts";
 import type { ProduceRequest, ProduceResponse } from "../codec/messages/produce.ts";
-import type { BatchFault } from "../codec/record-batch.ts";
+import { isOfTransaction, type BatchFault } from "../codec/record-batch.ts";
 import type { Call } from "../command.ts";
 import { mayWrite } from "../security/access.ts";
 import type { Topic, TopicLimits } from "../topics/topics.ts";
@@ -56,11 +56,16 @@ export class Producing {
   #recordErrors = 0;
   #recompressed: Recompressed | undefined;
   readonly #startedMs: number;
+  /** Some of its batches are of a transaction. */
+  readonly #isTransactional: boolean;
 
   constructor(request: ProduceRequest, call: Call<ProduceResponse>) {
     this.#startedMs = call.server.clock.elapsedMs();
     this.#request = request;
     this.#call = call;
+    this.#isTransactional = request.topicData.some(({ partitionData }) =>
+      partitionData.some(({ records }) => records !== null && isOfTransaction(records)),
+    );
   }
 
   readonly run = (): void => {
@@ -78,7 +83,10 @@ export class Producing {
 
   /** What holds for all of it just now. */
   #blanket(): number {
-    const { acks } = this.#request;
+    const { acks, transactionalId } = this.#request;
+    // As in Kafka: who says whose transaction it is and is not let has nothing of the request appended, of a transaction or not.
+    if (this.#isTransactional && (transactionalId === null || !mayWrite(this.#call, transactionalId)))
+      return errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     if (acks < -1 || acks > 1) return errorCode.INVALID_REQUIRED_ACKS;
     const { memory, disk } = this.#call.server.broker.pressure;
     if (!memory && !disk) return errorCode.NONE;

@@ -42,6 +42,11 @@ export function mayAlterCluster({ identity }: Call): boolean {
   return isAdministrator(identity);
 }
 
+/** As Kafka's brokers do, of each other. */
+export function mayActForCluster({ identity }: Call): boolean {
+  return isAdministrator(identity);
+}
+
 /** A bit for each operation. */
 export function topicOperations(call: Call, topic: string): number {
   const { read, write, create, delete: remove, alter, describe, describeConfigs, alterConfigs } = operation;

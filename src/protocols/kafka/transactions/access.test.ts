@@ -13,7 +13,7 @@ import { findCoordinator } from "../commands/find-coordinator.ts";
 import { initProducerId } from "../commands/init-producer-id.ts";
 import { produce } from "../commands/produce.ts";
 import { txnOffsetCommit } from "../commands/txn-offset-commit.ts";
-import { KafkaHouse } from "../kafka-house.suite.ts";
+import { batchOf, KafkaHouse, type KafkaClient } from "../kafka-house.suite.ts";
 
 test("who may not write to an id's name neither takes it over nor does anything in its transaction", async () => {
   const house = await KafkaHouse.open();
@@ -71,4 +71,61 @@ test("who may not write to an id's name neither takes it over nor does anything 
   );
   // Nobody has touched what was begun.
   assert.equal(client.call(endTxn, 5, { ...by, committed: true }).errorCode, errorCode.NONE);
+});
+
+test("of a request with a batch of somebody else's transaction nothing is appended, nor is anything without an id", async () => {
+  const house = await KafkaHouse.open();
+  const client = house.client();
+  client.call(createTopics, 5, { topics: [{ name: "t", numPartitions: 3, replicationFactor: 1 }] });
+  const transactionalId = "orders";
+  const by = client.call(initProducerId, 5, { transactionalId, transactionTimeoutMs: 60_000 });
+  const { producerId, producerEpoch } = by;
+  const ofTransaction = { producerId, producerEpoch, baseSequence: 0, attributes: attributeBits.transactional };
+  const batches = [batchOf(["plain"]), batchOf(["of a transaction"], ofTransaction), batchOf(["plain"])];
+  const write = (id: string | null) => {
+    const partitionData = batches.map((records, index) => ({ index, records }));
+    const topicData = [{ name: "t", partitionData }];
+    const { responses } = client.call(produce, 12, { transactionalId: id, acks: -1, timeoutMs: 1000, topicData });
+    return responses[0]!.partitionResponses.map(({ errorCode: code }) => code);
+  };
+  const ends = () =>
+    house.core
+      .namespace("/")!
+      .queue("t")!
+      .partitions.map(({ nextOffset }) => nextOffset);
+  const refused = batches.map(() => errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+  const permit = (pattern: string) =>
+    house.authority.permissions.set({ user: "guest", vhost: "/", configure: "", write: pattern, read: "" });
+  permit("^t$");
+  assert.deepEqual(write(transactionalId), refused);
+  permit(".*");
+  assert.deepEqual(write(null), refused);
+  assert.deepEqual(ends(), [0, 0, 0]);
+  assert.deepEqual(write(transactionalId), [errorCode.NONE, errorCode.NONE, errorCode.NONE]);
+  assert.deepEqual(ends(), [1, 1, 1]);
+});
+
+test("what Kafka's brokers ask each other is answered to administrators alone", async () => {
+  const house = await KafkaHouse.open();
+  const client = house.client();
+  client.call(createTopics, 5, { topics: [{ name: "t", numPartitions: 1, replicationFactor: 1 }] });
+  const transactionalId = "orders";
+  const by = client.call(initProducerId, 5, { transactionalId, transactionTimeoutMs: 60_000 });
+  const { producerId, producerEpoch } = by;
+  const asked = { transactionalId, producerId, producerEpoch, topics: [{ name: "t", partitions: [0] }] };
+  const ask = (asker: KafkaClient, version: number) => {
+    const answer = asker.call(addPartitionsToTxn, version, { transactions: [asked] });
+    const [found] = answer.resultsByTransaction;
+    return { code: answer.errorCode, ofPartition: found?.topicResults[0]!.resultsByPartition[0]!.partitionErrorCode };
+  };
+  house.authority.users.put("poor", { password: "x", tags: ["management"] });
+  house.authority.permissions.set({ user: "poor", vhost: "/", configure: ".*", write: ".*", read: ".*" });
+  const poor = house.client({ certificateName: "poor" });
+  for (const version of [4, 5])
+    assert.deepEqual(ask(poor, version), { code: errorCode.CLUSTER_AUTHORIZATION_FAILED, ofPartition: undefined });
+  const seat = house.server.transactions.find(transactionalId)!;
+  assert.equal(seat.partitions.size, 0);
+  for (const version of [4, 5])
+    assert.deepEqual(ask(client, version), { code: errorCode.NONE, ofPartition: errorCode.NONE });
+  assert.equal(seat.partitions.size, 1);
 });

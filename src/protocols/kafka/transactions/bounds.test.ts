@@ -207,6 +207,27 @@ test("what transactions are to commit has a bound together, and what is decided 
   assert.equal(pending.hasAny("g"), false);
 });
 
+test("what is to be committed in a topic goes with it, however often and by whom it was said, and nothing else does", async () => {
+  const house = await KafkaHouse.open();
+  const { pending } = house.server.groups;
+  const said = (topic: string, partition: number) => [{ topic, partition, offset: 1, leaderEpoch: -1, metadata: null }];
+  pending.add(0, "g", said("t", 0));
+  pending.add(0, "g", said("t", 0));
+  pending.add(1, "g", said("t", 0));
+  pending.add(1, "h", said("t", 1));
+  pending.add(1, "g", said("other", 0));
+  pending.dropTopic("nowhere");
+  assert.deepEqual([pending.has("g", "t", 0), pending.has("h", "t", 1)], [true, true]);
+  pending.take(0);
+  assert.equal(pending.has("g", "t", 0), true);
+  pending.dropTopic("t");
+  assert.deepEqual([pending.has("g", "t", 0), pending.hasAny("h"), pending.has("g", "other", 0)], [false, false, true]);
+  pending.add(0, "g", said("t", 0));
+  pending.dropTopic("t");
+  pending.dropTopic("other");
+  assert.deepEqual([...pending.groups()], []);
+});
+
 test("an id that asks for partitions twice in one request is told the second time that the first is under way", async () => {
   const house = await KafkaHouse.open();
   const client = house.client();

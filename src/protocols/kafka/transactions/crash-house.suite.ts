@@ -98,6 +98,17 @@ export class CrashHouse {
     await this.quiet();
   }
 
+  /** What is in the topic is on disk alone from now on. */
+  async evict(name: string): Promise<void> {
+    const checkpoint = { isTaken: false };
+    void this.core.checkpoint().then(() => (checkpoint.isTaken = true));
+    while (!checkpoint.isTaken) await this.turn();
+    for (const queue of this.core.core.queueById.values()) {
+      const pages = queue.name === name ? [...queue.partition.pages.values()] : [];
+      for (const { base } of pages) queue.partition.evictPage(base);
+    }
+  }
+
   /** The power goes, now; when it comes back the clock says `nowMs`. */
   async crash(nowMs = this.clock.now()): Promise<void> {
     this.#disk = this.#disk.crash(seededRandom(this.#seed++), this.#later());

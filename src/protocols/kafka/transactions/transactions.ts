@@ -81,8 +81,12 @@ export class Transactions {
     this.#options = options;
     this.#newProducerId = () => options.producerIds.take();
     this.#seats = new Seats(options.broker, options.topics);
-    this.#restore();
+    const torn = this.#restore();
     const nowMs = options.broker.clock.now();
+    for (const seat of torn) {
+      this.#tell("a transaction is aborted: a part of it is out of reach", seat);
+      this.#take(seat, expire(seat.state, this.#newProducerId, nowMs));
+    }
     for (const seat of this.#ongoing) {
       seat.state = begunBy(seat.state, nowMs);
       this.#arm(deadlineOf(seat.state));
@@ -322,8 +326,13 @@ export class Transactions {
     this.#expiryTimer = clock.setTimer(clock.now() + expiryEveryMs, () => this.#forgetIdle());
   }
 
-  /** After a start: which partitions are in which transaction is told by what is undecided in them. */
-  #restore(): void {
+  /**
+   * After a start: which partitions are in which transaction is told by what is undecided in them. Of all namespaces: where
+   * kafka.namespace is another one than it was, AMQP's readers would wait for ever for what nobody can reach to end it. Answers
+   * who had something there: it must not be told that all was committed.
+   */
+  #restore(): Set<Seat> {
+    const torn = new Set<Seat>();
     const { broker, topics, log } = this.#options;
     const seatByProducer = new Map<number, Seat>();
     for (const seat of this.#seats.all()) {
@@ -334,15 +343,18 @@ export class Transactions {
     for (const { name, queue, open } of undecided(broker)) {
       const seat = seatByProducer.get(open.producerId);
       const topic = topics.find(name);
-      if (topic?.partitions[queue.index] === queue && seat?.state.producerEpoch === open.producerEpoch) {
+      const isOfSeat = seat?.state.producerEpoch === open.producerEpoch;
+      if (isOfSeat && topic?.partitions[queue.index] === queue) {
         this.#seats.put(seat, queue, topic);
         continue;
       }
+      if (isOfSeat) torn.add(seat);
       // Nobody could ever end it, and readers would wait for that.
       const { producerId, producerEpoch } = open;
       log.warn("a transaction is aborted: nobody has it", { topic: name, partition: queue.index, producerId });
       broker.atomically(() => decide(broker, [queue], { producerId, producerEpoch, isCommitted: false }));
     }
+    return torn;
   }
 
   #tell(what: string, { transactionalId, state }: Seat): void {
