@@ -78,8 +78,6 @@ export class Producing {
 
   /** What holds for all of it just now. */
   #blanket(): number {
-    const { acks } = this.#request;
-    if (acks < -1 || acks > 1) return errorCode.INVALID_REQUIRED_ACKS;
     const { memory, disk } = this.#call.server.broker.pressure;
     if (!memory && !disk) return errorCode.NONE;
     this.#isShort = true;
@@ -96,6 +94,7 @@ export class Producing {
     const refusal =
       blanket !== 0 ? blanket : !isAllowed ? errorCode.TOPIC_AUTHORIZATION_FAILED : topic === undefined ? unknown : 0;
     const { partitionData } = data;
+    const { acks } = this.#request;
     if (this.#responses.length === this.#topicAt)
       this.#responses.push({ name: data.name, topicId: data.topicId, partitionResponses: [] });
     for (; this.#partitionAt < partitionData.length; this.#partitionAt++) {
@@ -107,6 +106,8 @@ export class Producing {
         this.#note(refused(one.index, refusal));
       } else if (queue === undefined) {
         this.#note(refused(one.index, errorCode.UNKNOWN_TOPIC_OR_PARTITION));
+      } else if (acks < -1 || acks > 1) {
+        this.#note(refused(one.index, errorCode.INVALID_REQUIRED_ACKS));
       } else if (!this.#produce(topic!, queue, one, untilMs)) {
         return false;
       }
