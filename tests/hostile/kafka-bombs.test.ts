@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +23,11 @@ import { WireClient } from "../conformance/kafka/wire-client.ts";
 import { spawnBroker, type BrokerProcess } from "../interop/broker.ts";
 
 const mebibyte = 1024 * 1024;
+/**
+ * What the broker may work at before it answers somebody else. It was 44 to 237 ms, on a machine with four times as much to do as
+ * it has processors; ten or more of the batches in one turn are more than this.
+ */
+const workMsMax = 1000;
 /** As large as each of them can make of less than a megabyte, or enough. */
 const bombBytes = { gzip: 300, zstd: 300, lz4: 200, snappy: 20 } as const;
 
@@ -132,26 +137,41 @@ test("bombs and promises", { timeout: 200_000 }, async (t) => {
   assert.equal(await broker.kill("SIGTERM"), 0, broker.log());
 });
 
-/** Somebody who asks for next to nothing waits, while the work is done, for a small part of the time that it takes. */
-async function assertOthersGoOn(address: string, work: Promise<unknown>): Promise<void> {
+/** Of the broker's main thread, ms, since its start: others on the machine do not make it more. Undefined where nobody says. */
+function workedMs(broker: BrokerProcess): number | undefined {
+  const path = `/proc/${broker.pid}/task/${broker.pid}/schedstat`;
+  return existsSync(path) ? Number(readFileSync(path, "utf8").split(" ")[0]) / 1e6 : undefined;
+}
+
+/**
+ * Somebody who asks for next to nothing waits, while the work is done, for a small part of the time that it takes; and never
+ * for more work of the broker's than a few batches are.
+ */
+async function assertOthersGoOn(broker: BrokerProcess, work: Promise<unknown>): Promise<string> {
   const state = { isOver: false };
   const over = (): void => void (state.isOver = true);
   work.then(over, over);
-  const witness = await WireClient.open(address);
+  const witness = await WireClient.open(broker.addresses["kafka"]!);
   const topics = [{ name: "plain", partitions: [{ partitionIndex: 0, timestamp: -1 }] }];
   let longestMs = 0;
+  let mostWorkMs = 0;
   const startMs = performance.now();
   do {
     const fromMs = performance.now();
+    const fromWorkMs = workedMs(broker);
     const found = await witness.ask(listOffsetsRequest, listOffsetsResponse, 8, { topics });
     assert.equal(found?.topics[0]?.partitions[0]?.errorCode, 0);
     longestMs = Math.max(longestMs, performance.now() - fromMs);
+    mostWorkMs = Math.max(mostWorkMs, (workedMs(broker) ?? 0) - (fromWorkMs ?? 0));
     await new Promise(setImmediate);
   } while (!state.isOver);
   witness.close();
   await work;
   const tookMs = performance.now() - startMs;
-  assert.ok(longestMs < tookMs / 5, `${longestMs} of ${tookMs} ms`);
+  const seen = `${longestMs.toFixed()} of ${tookMs.toFixed()} ms, ${mostWorkMs.toFixed()} ms of work`;
+  assert.ok(longestMs < tookMs / 5, seen);
+  assert.ok(mostWorkMs < workMsMax, seen);
+  return seen;
 }
 
 test("hundreds of bombs, which somebody has looked into", { timeout: 200_000 }, async (t) => {
@@ -174,7 +194,7 @@ test("hundreds of bombs, which somebody has looked into", { timeout: 200_000 }, 
     for (let i = 0; i < 100; i++) assert.equal(await produce(client, "timed", batch), "NONE");
     const topics = [{ name: "timed", partitions: [{ partitionIndex: 0, timestamp: nowMs + 500_000 }] }];
     const asked = client.ask(listOffsetsRequest, listOffsetsResponse, 8, { topics });
-    await assertOthersGoOn(address, asked);
+    t.diagnostic(await assertOthersGoOn(broker, asked));
     const found = (await asked)!.topics[0]!.partitions[0]!;
     assert.deepEqual([found.errorCode, found.offset], [0, -1], "none of them has it");
   });
@@ -188,7 +208,7 @@ test("hundreds of bombs, which somebody has looked into", { timeout: 200_000 }, 
     ] as const) {
       const batch = buildBatch([record(Buffer.alloc(mebibytes * mebibyte))], compressions.zstd);
       const produced = produceAll(client, name, Array<Buffer>(40).fill(batch));
-      await assertOthersGoOn(address, produced);
+      t.diagnostic(await assertOthersGoOn(broker, produced));
       // Where the machine is slow, what is left after ten seconds is to be sent again.
       const verdicts = new Set(await produced);
       verdicts.delete("REQUEST_TIMED_OUT");
@@ -205,10 +225,8 @@ test("hundreds of bombs, which somebody has looked into", { timeout: 200_000 }, 
     const consumed = channel.consume("streamed", (message) => resolve(message!.content.toString()), {
       arguments: { "x-stream-offset": "first" },
     });
-    await assertOthersGoOn(
-      address,
-      consumed.then(() => promise),
-    );
+    const arrived = consumed.then(() => promise);
+    t.diagnostic(await assertOthersGoOn(broker, arrived));
     assert.equal(await promise, "behind");
   });
 

@@ -22,7 +22,7 @@ import { FrameReader } from "../../src/wire/frame-reader.ts";
 import { valuesOf } from "../conformance/kafka/values.ts";
 import { spawnBroker } from "../interop/broker.ts";
 import { senseless } from "./kafka-values.ts";
-import { advertisedApis, checkAnswer, verdictOn, type Answered, type Api } from "./kafka-verdict.ts";
+import { advertisedApis, checkAnswer, soonForgotten, verdictOn, type Answered, type Api } from "./kafka-verdict.ts";
 import { KafkaWitness, within } from "./kafka-witness.ts";
 import { mutated } from "./mutated.ts";
 
@@ -132,7 +132,7 @@ async function converse(address: string, bytes: Buffer, due: Due, random: Random
 test(`${mutations} mutated conversations of Kafka's (HOSTILE_SEED=${seed})`, { timeout: 280_000 }, async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), "entrepot-hostile-kafka-"));
   t.after(() => rmSync(dataDir, { recursive: true, force: true }));
-  const start = () => spawnBroker({ dataDir, listen: { kafka: "127.0.0.1:0" } });
+  const start = () => spawnBroker({ dataDir, listen: { kafka: "127.0.0.1:0" }, set: soonForgotten });
   let broker = await start();
   t.after(() => broker.kill("SIGKILL"));
   const address = broker.addresses["kafka"]!;

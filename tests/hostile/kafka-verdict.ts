@@ -28,10 +28,8 @@ import { within } from "./kafka-witness.ts";
 const closed = { kind: "closed" } as const;
 /** Nothing, or the end of the connection. */
 const nothing = { kind: "nothing" } as const;
-/** The answer may wait for longer than a test does. */
-const wait = { kind: "wait" } as const;
 
-export type Verdict = Answered | typeof closed | typeof nothing | typeof wait;
+export type Verdict = Answered | Waiting | typeof closed | typeof nothing;
 
 /** `unsupported`: UNSUPPORTED_VERSION, in version 0 of ApiVersions. */
 export interface Answered {
@@ -39,6 +37,14 @@ export interface Answered {
   readonly correlationId: number;
   readonly response: AnySchema;
   readonly version: number;
+}
+
+/** The answer may wait: of Fetch for so long, of JoinGroup for others to join. */
+export interface Waiting extends Omit<Answered, "kind"> {
+  readonly kind: "wait";
+  readonly untilMs: number;
+  /** Of JoinGroup. */
+  readonly groupId: string | undefined;
 }
 
 /** An API with the versions in which a broker takes it. */
@@ -49,15 +55,17 @@ export interface Api {
   readonly maxVersion: number;
 }
 
+/** For a broker that is asked senseless things: the bounds of sessions, so that who vanishes is soon forgotten. */
+export const soonForgotten = { "kafka.groupSessionTimeoutMinMs": "1s", "kafka.groupSessionTimeoutMaxMs": "5s" };
+const sessionTimeoutMsLeast = 1000;
+const sessionTimeoutMsMax = 5000;
+
 const patienceMs = 20_000;
 /** Longer than this no request that is to be answered waits of itself. */
 const waitMsMax = 500;
-/** Of a member that may join a group: the broker's defaults. */
-const sessionTimeoutMsLeast = 6000;
-const sessionTimeoutMsMax = 1_800_000;
 const nextCorrelationId = 0x7654_3210;
 /** What is asked behind every request: whether it is answered shows that the connection goes on. */
-const next = putRequestHeader(apiVersionsKey, 0, nextCorrelationId, "hostile", false);
+export const next = putRequestHeader(apiVersionsKey, 0, nextCorrelationId, "hostile", false);
 
 /** By key, what is advertised at an address. */
 export async function advertisedApis(address: string): Promise<ReadonlyMap<number, Api>> {
@@ -93,11 +101,16 @@ export function verdictOn(bytes: Buffer, apis: ReadonlyMap<number, Api>): Verdic
   if (request instanceof Malformed) return closed;
   const { acks, maxWaitMs, sessionTimeoutMs } = request as Readonly<Record<string, number | undefined>>;
   if (acks === 0) return nothing;
-  if (maxWaitMs !== undefined && maxWaitMs > waitMsMax) return wait;
+  const answer = { correlationId, response, version: apiVersion };
+  if (maxWaitMs !== undefined && maxWaitMs > waitMsMax)
+    return { kind: "wait", ...answer, untilMs: maxWaitMs, groupId: undefined };
   // It may come to join a group, and has to wait for others then.
   const timeoutMs = sessionTimeoutMs ?? 0;
-  if (timeoutMs >= sessionTimeoutMsLeast && timeoutMs <= sessionTimeoutMsMax) return wait;
-  return { kind: "answer", correlationId, response, version: apiVersion };
+  if (timeoutMs >= sessionTimeoutMsLeast && timeoutMs <= sessionTimeoutMsMax) {
+    const { groupId } = request as { readonly groupId: string };
+    return { kind: "wait", ...answer, untilMs: Infinity, groupId };
+  }
+  return { kind: "answer", ...answer };
 }
 
 /** Throws unless `frame`, without its size, is the answer that is due. */
@@ -120,8 +133,12 @@ function checkErrors(value: unknown): void {
 }
 
 /** Sends a request's bytes, and something else behind them, and throws unless what comes of both is what Kafka makes of them. */
-export async function holdTo(verdict: Verdict, address: string, bytes: Buffer, name: string): Promise<void> {
-  if (verdict.kind === "wait") return;
+export async function holdTo(
+  verdict: Exclude<Verdict, Waiting>,
+  address: string,
+  bytes: Buffer,
+  name: string,
+): Promise<void> {
   const client = await WireClient.open(address);
   try {
     const first = client.send(bytes);
@@ -138,16 +155,21 @@ export async function holdTo(verdict: Verdict, address: string, bytes: Buffer, n
       checkNext(await within(second, patienceMs), verdict);
     }
   } catch (error) {
-    throw new Error(`${name}, ${bytes.toString("hex")}: ${(error as Error).message}`, { cause: error });
+    throw blamed(name, bytes, error);
   } finally {
     client.close();
   }
 }
 
-function checkNext(frame: Buffer | undefined | "late", verdict: Verdict): void {
+export function blamed(name: string, bytes: Buffer, error: unknown): Error {
+  return new Error(`${name}, ${bytes.toString("hex")}: ${(error as Error).message}`, { cause: error });
+}
+
+/** Throws unless `frame` is the answer to `next`, which came behind the request. */
+export function checkNext(frame: Buffer | undefined | "late", verdict: Answered): void {
   assert.notEqual(frame, "late", "what came behind it was not answered");
   // A login that is refused ends the connection, and behind one that is not something else is asked for.
-  const isLogin = verdict.kind === "answer" && verdict.response.name.startsWith("Sasl");
+  const isLogin = verdict.response.name.startsWith("Sasl");
   if (frame === undefined && isLogin) return;
   assert.ok(frame !== undefined, "the connection was closed behind the answer");
   assert.equal((frame as Buffer).readInt32BE(0), nextCorrelationId, "what came behind it has another answer");

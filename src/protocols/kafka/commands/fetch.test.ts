@@ -110,6 +110,21 @@ test("what is on disk is waited for as what is in memory is: for its bytes, and 
   }
 });
 
+test("a fetch waits for no longer than idle connections are kept, and one whose client is gone for nothing", async () => {
+  const { house, client } = await open();
+  const { idleMs } = house.server.settings;
+  client.ask(fetch, 11, request([{}], { wait: 0x7fff_ffff }));
+  house.clock.advance(idleMs - 1);
+  assert.deepEqual(client.take(), []);
+  house.clock.advance(1);
+  assert.deepEqual(shown(client.take()[0]!.response).partitions, ["0:"]);
+  client.ask(fetch, 11, request([{}], { wait: 100 }));
+  const untilMs = house.clock.now() + 100;
+  assert.equal(house.clock.nextTimerMs(), untilMs);
+  client.destroy();
+  assert.notEqual(house.clock.nextTimerMs(), untilMs, "its timer goes with it");
+});
+
 test("a fetch waits for no more bytes than it may have", async () => {
   const { client } = await open();
   for (const value of ["x", "y"]) send(client, [value.repeat(500)]);

@@ -1,7 +1,8 @@
 /**
  * Fetch (1) v4-18: record batches of some partitions, from an offset each, as they were stored.
  *
- * Waits until there are min_bytes, for max_wait at most. The first batch goes whole whatever the limits say; all others
+ * Waits until there are min_bytes, for max_wait at most, and no longer than an idle connection is kept: Kafka would close it.
+ * The first batch goes whole whatever the limits say; all others
  * within max_bytes and partition_max_bytes, and no answer has more than 4 MB of them. Sessions as in KIP-227.
  */
 
@@ -52,7 +53,7 @@ export const fetch: Command<FetchRequest, FetchResponse> = {
         ? undefined
         : fetchSessions.create(call.connection, usesIds, partitions.length);
     if (session !== undefined) for (const [key, partition] of partitionByKey) session.add(key, partition);
-    const limits = limitsOf(request);
+    const limits = limitsOf(request, call.server.settings.idleMs);
     new WaitingFetch(call, isShort ? limits : { ...limits, maxWaitMs: 0 }, partitions, session, true).start();
   },
 };
@@ -87,12 +88,12 @@ function fetchInSession(request: FetchRequest, call: Call<FetchResponse>): void 
     session.nextEpoch();
     fetchSessions.touch(session);
     if (session.size > 0) {
-      new WaitingFetch(call, limitsOf(request), [], session, false).start();
+      new WaitingFetch(call, limitsOf(request, call.server.settings.idleMs), [], session, false).start();
       return;
     }
     // As Kafka: a session of nothing is at its end.
     fetchSessions.remove(session.id);
-    new WaitingFetch(call, limitsOf(request), [], undefined, true).start();
+    new WaitingFetch(call, limitsOf(request, call.server.settings.idleMs), [], undefined, true).start();
   }
 }
 
@@ -125,8 +126,10 @@ function keyOf(name: string, id: string, index: number): string {
   return `${index}:${name === "" ? id : name}`;
 }
 
-function limitsOf(request: FetchRequest): FetchLimits {
-  const { maxWaitMs, isolationLevel } = request;
+function limitsOf(request: FetchRequest, idleMs: number): FetchLimits {
+  const { isolationLevel } = request;
+  // Whoever has a request behind it is not read meanwhile, and would not be seen to be gone.
+  const maxWaitMs = idleMs > 0 ? Math.min(request.maxWaitMs, idleMs) : request.maxWaitMs;
   const maxBytes = Math.min(request.maxBytes, answerBytesMax);
   // As Kafka: more than it may have is not waited for.
   const minBytes = Math.min(request.minBytes, maxBytes);

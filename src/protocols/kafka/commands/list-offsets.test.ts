@@ -44,11 +44,24 @@ test("offsets: beginning, end, and the first of a time, to the record", async ()
   assert.deepEqual(ask(-1), { code: 0, offset: 3, found: -1 });
   assert.deepEqual(ask(-2), { code: 0, offset: 0, found: -1 });
   assert.equal(ask(-3, 6).code, errorCode.UNSUPPORTED_VERSION);
+  assert.equal(ask(-7).code, errorCode.UNSUPPORTED_VERSION);
   client.call(deleteRecords, 1, { topics: [{ name: "t", partitions: [{ partitionIndex: 0, offset: 2 }] }] });
   assert.deepEqual(ask(-2), { code: 0, offset: 2, found: -1 });
   // The one of that time was cut off, though its batch was not.
   const { offset, timestamp } = await askOffset(house, client, start + 1);
   assert.deepEqual([offset, timestamp - start], [2, 2]);
+});
+
+test("a time that there is not is refused before its partition is looked for; an epoch before the first is fenced off", async () => {
+  const { client } = await open();
+  const ask = (name: string, timestamp: number, currentLeaderEpoch: number) => {
+    const topics = [{ name, partitions: [{ partitionIndex: 0, timestamp, currentLeaderEpoch }] }];
+    return client.call(listOffsets, 7, { topics }).topics[0]!.partitions[0]!.errorCode;
+  };
+  assert.equal(ask("nowhere", -7, 1), errorCode.UNSUPPORTED_VERSION);
+  assert.equal(ask("nowhere", -1, 1), errorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  assert.equal(ask("t", -1, 1), errorCode.UNKNOWN_LEADER_EPOCH);
+  assert.equal(ask("t", -1, -2), errorCode.FENCED_LEADER_EPOCH);
 });
 
 test("the latest offset is where its reader may read to; what concerns tiers is answered as where there are none", async () => {

@@ -31,6 +31,8 @@ const earliestPendingUpload = -6;
 const aheadMsMax = 3_600_000;
 /** The lowest version that has them. */
 const versionByTime: Readonly<Record<number, number>> = {
+  [latest]: 1,
+  [earliest]: 1,
   [greatestTime]: 7,
   [earliestLocal]: 8,
   [latestTiered]: 9,
@@ -84,13 +86,14 @@ function find(
   isolationLevel: number,
 ): PartitionAnswer | Promise<PartitionAnswer> {
   const { timestamp, currentLeaderEpoch, partitionIndex } = asked;
-  const queue = findPartition(call, mayDescribe(call, name), name, partitionIndex, currentLeaderEpoch);
+  const isAllowed = mayDescribe(call, name);
+  // Before it is looked whether there is such a partition, as in Kafka.
+  if (isAllowed && !isTimeKnown(timestamp, call.version)) return refused(asked, errorCode.UNSUPPORTED_VERSION);
+  const queue = findPartition(call, isAllowed, name, partitionIndex, currentLeaderEpoch);
   if (typeof queue === "number") return refused(asked, queue);
   const end = isolationLevel === 1 ? queue.stableEnd : queue.visibleEnd;
   if (timestamp === latest) return at(asked, end);
   if (timestamp === earliest) return at(asked, queue.earliestOffset);
-  if (timestamp < 0 && call.version < (versionByTime[timestamp] ?? Infinity))
-    return refused(asked, errorCode.UNSUPPORTED_VERSION);
   const { server, connection } = call;
   const asker = { server, connection, usesAppendTime: server.topics.find(name)?.limits.usesAppendTime === true };
   switch (timestamp) {
@@ -104,6 +107,10 @@ function find(
     default:
       return whenFound(call, asked, queue, findByTime(queue, end, timestamp, asker));
   }
+}
+
+function isTimeKnown(timestamp: number, version: number): boolean {
+  return timestamp >= 0 || version >= (versionByTime[timestamp] ?? Infinity);
 }
 
 /** While it is looked for on disk, the topic may go, or what is looked for cannot be read: the client asks again. */

@@ -107,6 +107,8 @@ test("what a client cannot produce to is told by topic and partition", async () 
   assert.equal(send(client, batchOf(["a"]), { name: "nowhere" }).errorCode, errorCode.UNKNOWN_TOPIC_OR_PARTITION);
   assert.equal(send(client, batchOf(["a"]), { index: 1 }).errorCode, errorCode.UNKNOWN_TOPIC_OR_PARTITION);
   assert.equal(send(client, batchOf(["a"]), { acks: 2 }).errorCode, errorCode.INVALID_REQUIRED_ACKS);
+  const nowhere = send(client, batchOf(["a"]), { acks: 2, name: "nowhere" });
+  assert.equal(nowhere.errorCode, errorCode.UNKNOWN_TOPIC_OR_PARTITION);
   house.authority.permissions.set({ user: "guest", vhost: "/", configure: ".*", write: "", read: ".*" });
   assert.equal(send(client, batchOf(["a"])).errorCode, errorCode.TOPIC_AUTHORIZATION_FAILED);
 });

@@ -11,6 +11,7 @@ import type { Identity } from "../../../auth/identity.ts";
 import { errorCode } from "../codec/errors.ts";
 import { mayRead } from "../security/access.ts";
 import type { KafkaServer } from "../server.ts";
+import { epochFault } from "../topics/find-partition.ts";
 import type { Topic } from "../topics/topics.ts";
 
 /** What a message of another protocol takes more, about, when it stands in a batch of its own. */
@@ -76,8 +77,7 @@ export class FetchPartition {
     const unknown = this.#byId ? errorCode.UNKNOWN_TOPIC_ID : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
     if (this.topicName !== "" && !this.#isAllowed(server, identity)) this.error = errorCode.TOPIC_AUTHORIZATION_FAILED;
     else if (queue === undefined) this.error = this.topicName === "" ? unknown : errorCode.UNKNOWN_TOPIC_OR_PARTITION;
-    else if (this.leaderEpoch > 0) this.error = errorCode.UNKNOWN_LEADER_EPOCH;
-    else this.error = this.#judgeOffset(queue);
+    else this.error = epochFault(this.leaderEpoch) || this.#judgeOffset(queue);
     // What was counted before is not to be had.
     if (this.error !== errorCode.NONE) this.forgetCount();
   }

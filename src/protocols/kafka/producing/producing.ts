@@ -83,11 +83,10 @@ export class Producing {
 
   /** What holds for all of it just now. */
   #blanket(): number {
-    const { acks, transactionalId } = this.#request;
+    const { transactionalId } = this.#request;
     // As in Kafka: who says whose transaction it is and is not let has nothing of the request appended, of a transaction or not.
     if (this.#isTransactional && (transactionalId === null || !mayWrite(this.#call, transactionalId)))
       return errorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    if (acks < -1 || acks > 1) return errorCode.INVALID_REQUIRED_ACKS;
     const { memory, disk } = this.#call.server.broker.pressure;
     if (!memory && !disk) return errorCode.NONE;
     this.#isShort = true;
@@ -104,6 +103,7 @@ export class Producing {
     const refusal =
       blanket !== 0 ? blanket : !isAllowed ? errorCode.TOPIC_AUTHORIZATION_FAILED : topic === undefined ? unknown : 0;
     const { partitionData } = data;
+    const { acks } = this.#request;
     if (this.#responses.length === this.#topicAt)
       this.#responses.push({ name: data.name, topicId: data.topicId, partitionResponses: [] });
     for (; this.#partitionAt < partitionData.length; this.#partitionAt++) {
@@ -115,6 +115,8 @@ export class Producing {
         this.#note(refused(one.index, refusal));
       } else if (queue === undefined) {
         this.#note(refused(one.index, errorCode.UNKNOWN_TOPIC_OR_PARTITION));
+      } else if (acks < -1 || acks > 1) {
+        this.#note(refused(one.index, errorCode.INVALID_REQUIRED_ACKS));
       } else if (!this.#produce(topic!, queue, one, untilMs)) {
         return false;
       }

@@ -15,6 +15,12 @@ export function findPartition(
   if (!isAllowed) return errorCode.TOPIC_AUTHORIZATION_FAILED;
   const queue = server.topics.find(topicName)?.partitions[index];
   if (queue === undefined) return errorCode.UNKNOWN_TOPIC_OR_PARTITION;
-  // The epoch is 0 for ever: nothing that anybody saw is ever cut off.
-  return leaderEpoch > 0 ? errorCode.UNKNOWN_LEADER_EPOCH : queue;
+  const fault = epochFault(leaderEpoch);
+  return fault === errorCode.NONE ? queue : fault;
+}
+
+/** The epoch is 0 for ever: nothing that anybody saw is ever cut off. */
+export function epochFault(leaderEpoch: number): number {
+  if (leaderEpoch > 0) return errorCode.UNKNOWN_LEADER_EPOCH;
+  return leaderEpoch < -1 ? errorCode.FENCED_LEADER_EPOCH : errorCode.NONE;
 }
