@@ -10,5 +10,5 @@ kafkaSuite(
     const program = fileURLToPath(new URL("./kafka-java/Program.java", import.meta.url));
     return { command: "java", args: ["-cp", java.classPath, program] };
   },
-  { overTls: true, patterns: [...kafkaPatterns, "streams-word-count"] },
+  { overTls: "SCRAM-SHA-512", patterns: [...kafkaPatterns, "streams-word-count"] },
 );

@@ -68,8 +68,10 @@ public final class Program {
       all.put("security.protocol", "SASL_SSL");
       all.put("ssl.truststore.type", "PEM");
       all.put("ssl.truststore.location", Path.of(folder, "ca.pem").toString());
-      all.put("sasl.mechanism", "SCRAM-SHA-512");
-      String module = "org.apache.kafka.common.security.scram.ScramLoginModule";
+      String mechanism = System.getenv("ENTREPOT_INTEROP_SASL");
+      all.put("sasl.mechanism", mechanism);
+      String kind = mechanism.equals("PLAIN") ? "plain.PlainLoginModule" : "scram.ScramLoginModule";
+      String module = "org.apache.kafka.common.security." + kind;
       all.put("sasl.jaas.config", module + " required username=\"guest\" password=\"guest\";");
     }
     for (int at = 0; at < more.length; at += 2) all.put((String) more[at], more[at + 1]);
