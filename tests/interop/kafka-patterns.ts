@@ -3,7 +3,7 @@
  * frame of their tests: against a broker that is started for it, or against what listens at ENTREPOT_KAFKA.
  */
 
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { join } from "node:path";
 import { spawnBroker } from "./broker.ts";
@@ -35,7 +35,22 @@ export interface KafkaSuite {
   readonly patterns?: readonly string[];
   /** Goes through some of them again with TLS and this mechanism: ENTREPOT_INTEROP_SASL, with ca.pem in ENTREPOT_INTEROP_TLS. */
   readonly overTls?: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+  /** Those that it goes through besides there. */
+  readonly patternsOfLogin?: readonly string[];
 }
+
+/** The users of a broker where clients have to log in. */
+const everything = { configure: ".*", write: ".*", read: ".*" };
+const definitions = {
+  users: [
+    { name: "guest", password: "guest", tags: "administrator" },
+    { name: "limited", password: "limited", tags: "" },
+  ],
+  permissions: [
+    { user: "guest", vhost: "/", ...everything },
+    { user: "limited", vhost: "/", configure: "", write: "public$", read: "public$" },
+  ],
+};
 
 export function kafkaSuite(client: string, prepare: () => Promise<Program>, more: KafkaSuite = {}): void {
   const patterns = more.patterns ?? kafkaPatterns;
@@ -55,14 +70,20 @@ export function kafkaSuite(client: string, prepare: () => Promise<Program>, more
     if ("missing" in program) return t.skip(program.missing);
     const files = certificateFolder();
     t.after(() => rmSync(files, { recursive: true }));
+    writeFileSync(join(files, "definitions.json"), JSON.stringify(definitions));
     const broker = await spawnBroker({
       listen: { kafkas: "127.0.0.1:0" },
-      set: { "tls.certificateFile": join(files, "broker.pem"), "kafka.requireSasl": "true" },
+      set: {
+        "tls.certificateFile": join(files, "broker.pem"),
+        "definitions.importFile": join(files, "definitions.json"),
+        "kafka.requireSasl": "true",
+      },
     });
-    const args = [...program.args, broker.addresses["kafkas"]!, ...patternsOverTls];
+    const wanted = [...patternsOverTls, ...(more.patternsOfLogin ?? [])];
+    const args = [...program.args, broker.addresses["kafkas"]!, ...wanted];
     const env = { ...process.env, ENTREPOT_INTEROP_TLS: files, ENTREPOT_INTEROP_SASL: mechanism };
     const ended = await run(program.command, args, undefined, env);
     await broker.kill("SIGTERM");
-    for (const pattern of patternsOverTls) await t.test(pattern, () => judge(ended, pattern, broker.log()));
+    for (const pattern of wanted) await t.test(pattern, () => judge(ended, pattern, broker.log()));
   });
 }
