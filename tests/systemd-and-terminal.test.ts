@@ -10,13 +10,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { mayBeMissing } from "./may-be-missing.ts";
 
 const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const start = [program, "start", "--listen", "amqp=127.0.0.1:0"];
 
-function isMissing(...commands: readonly string[]): string | false {
+/** Why a test that wants these commands is skipped, if it is. */
+function missing(...commands: readonly string[]): string | undefined {
   const name = commands.find((command) => spawnSync(command, ["--version"]).status !== 0);
-  return name === undefined ? false : `there is no ${name}`;
+  return name === undefined ? undefined : mayBeMissing(name, `there is no ${name}`);
 }
 
 async function accepts(port: number): Promise<boolean> {
@@ -64,8 +66,9 @@ test("SIGHUP to a broker without TLS is a reload with nothing to read, not its e
   check.deepEqual(await once(child, "exit"), [0, null]);
 });
 
-const noTerminal = isMissing("script");
-test("a terminal that is closed stops the broker in order", { skip: noTerminal }, async (context) => {
+test("a terminal that is closed stops the broker in order", async (context) => {
+  const noTerminal = missing("script");
+  if (noTerminal !== undefined) return context.skip(noTerminal);
   const data = join(folderFor(context), "data");
   const command = ["exec", process.execPath, ...start, "--data", data].join(" ");
   const terminal = spawn("script", ["-qec", command, "/dev/null"], { stdio: ["pipe", "pipe", "ignore"] });
@@ -88,35 +91,32 @@ while True:
     print(said.decode().replace("\\n", " "), flush=True)
 `;
 
-const noManager = isMissing("systemd-notify", "python3");
-test(
-  "systemd is told when all ports accept, and one that cannot be told ends nothing",
-  { skip: noManager },
-  async (context) => {
-    const socket = join(folderFor(context), "notify");
-    const manager = spawn("python3", ["-c", listener, socket], { stdio: ["ignore", "pipe", "inherit"] });
-    context.after(() => manager.kill("SIGKILL"));
-    const told = linesOf(manager);
-    await told(/listens/);
-    const run = (to: string): ChildProcess => {
-      const child = spawn(process.execPath, [...start, "--memory"], {
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, NOTIFY_SOCKET: to },
-      });
-      context.after(() => child.kill("SIGKILL"));
-      return child;
-    };
+test("systemd is told when all ports accept, and one that cannot be told ends nothing", async (context) => {
+  const noManager = missing("systemd-notify", "python3");
+  if (noManager !== undefined) return context.skip(noManager);
+  const socket = join(folderFor(context), "notify");
+  const manager = spawn("python3", ["-c", listener, socket], { stdio: ["ignore", "pipe", "inherit"] });
+  context.after(() => manager.kill("SIGKILL"));
+  const told = linesOf(manager);
+  await told(/listens/);
+  const run = (to: string): ChildProcess => {
+    const child = spawn(process.execPath, [...start, "--memory"], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NOTIFY_SOCKET: to },
+    });
+    context.after(() => child.kill("SIGKILL"));
+    return child;
+  };
 
-    const child = run(socket);
-    const port = portIn(await linesOf(child)(readyLine));
-    await told(/READY=1/);
-    check.ok(await accepts(port));
-    child.kill("SIGTERM");
-    check.deepEqual(await once(child, "exit"), [0, null]);
+  const child = run(socket);
+  const port = portIn(await linesOf(child)(readyLine));
+  await told(/READY=1/);
+  check.ok(await accepts(port));
+  child.kill("SIGTERM");
+  check.deepEqual(await once(child, "exit"), [0, null]);
 
-    const untold = run(`${socket}-of-nobody`);
-    await linesOf(untold, "stderr")(/^entrepot: the broker is ready, and systemd was not told: systemd-notify: ./);
-    untold.kill("SIGTERM");
-    check.deepEqual(await once(untold, "exit"), [0, null]);
-  },
-);
+  const untold = run(`${socket}-of-nobody`);
+  await linesOf(untold, "stderr")(/^entrepot: the broker is ready, and systemd was not told: systemd-notify: ./);
+  untold.kill("SIGTERM");
+  check.deepEqual(await once(untold, "exit"), [0, null]);
+});

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { mayBeMissing } from "../tests/may-be-missing.ts";
 import { ControlPage } from "./control-page.ts";
 import { compileShim } from "./shim.ts";
 
@@ -24,7 +25,7 @@ function sceneOf(t: TestContext): Scene | undefined {
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const shim = compileShim(directory);
   if ("why" in shim) {
-    t.skip(shim.why);
+    t.skip(mayBeMissing("cc", shim.why));
     return undefined;
   }
   const [data, grave] = [join(directory, "data"), join(directory, "grave")];

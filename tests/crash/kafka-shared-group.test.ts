@@ -22,7 +22,7 @@ import { after, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { Kafka } from "kafkajs";
 import { prepared } from "../interop/client-suite.ts";
-import { pythonWithConfluentKafka } from "../interop/confluent-kafka.ts";
+import { pythonClients } from "../interop/python-clients.ts";
 import { kafkaClients } from "../interop/kafka-clients.ts";
 import { CrashingBroker, inTime, roundLimitMs, rounds, standstillMs, stepsToCome } from "./kafka-broker.ts";
 import { IdempotentProducer } from "./kafka-load.ts";
@@ -50,7 +50,7 @@ for (const kind of ["librdkafka", "Java's client"]) {
   test(name, { timeout: (rounds + 3) * roundLimitMs }, async (t) => {
     // Both read with it what there is in the end.
     const found = await prepared("confluent-kafka", async () => {
-      const interpreter = await pythonWithConfluentKafka();
+      const interpreter = await pythonClients();
       return "missing" in interpreter ? interpreter : { command: interpreter.python, args: [] };
     });
     if ("missing" in found) return t.skip(found.missing);

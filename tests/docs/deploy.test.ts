@@ -13,10 +13,12 @@ import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { optionKeys, variableOf } from "../../src/config/options.ts";
 import { settingsFor } from "../../src/config/settings.ts";
+import { mayBeMissing } from "../may-be-missing.ts";
 import { runShown } from "./run-shown.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
+const has = (command: string): boolean => spawnSync(command, ["--version"]).status === 0;
 const unit = read("deploy/entrepot.service");
 const variables = new Set(optionKeys.map(variableOf));
 
@@ -48,7 +50,7 @@ test("the unit's start is a command that works", async () => {
 test("the unit is one that systemd accepts, and as locked as it says", (context) => {
   const folder = mkdtempSync(join(tmpdir(), "entrepot-unit-"));
   context.after(() => rmSync(folder, { recursive: true }));
-  if (spawnSync("systemd-analyze", ["--version"]).status !== 0) return context.skip("there is no systemd-analyze");
+  if (!has("systemd-analyze")) return context.skip(mayBeMissing("systemd-analyze", "there is no systemd-analyze"));
   // verify wants the program to be there.
   const path = join(folder, "entrepot.service");
   writeFileSync(path, unit.replaceAll(/^(ExecStart=)entrepot\b/gm, `$1${process.execPath}`));
@@ -61,7 +63,7 @@ test("the unit is one that systemd accepts, and as locked as it says", (context)
 });
 
 test("what docs/operating.md has installed for systemd is there then, and its user is made", (context) => {
-  if (spawnSync("systemd-sysusers", ["--version"]).status !== 0) return context.skip("there is no systemd-sysusers");
+  if (!has("systemd-sysusers")) return context.skip(mayBeMissing("systemd-sysusers", "there is no systemd-sysusers"));
   if (process.getuid?.() !== 0) return context.skip("as the page says, by root");
   const machine = mkdtempSync(join(tmpdir(), "entrepot-machine-"));
   context.after(() => rmSync(machine, { recursive: true }));

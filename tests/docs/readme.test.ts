@@ -11,6 +11,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { mayBeMissing } from "../may-be-missing.ts";
 import type { Step } from "./steps.ts";
 import { has, openNamespace, Walk } from "./walk.ts";
 
@@ -38,7 +39,7 @@ function stepsOf(block: string): Step[] {
 }
 
 test("README.md: what it shows on the console is what comes of it", { timeout: 120_000 }, async (context) => {
-  if (!existsSync(join(root, "dist/main.js"))) return context.skip("there is no dist/: npm run build");
+  if (!existsSync(join(root, "dist/main.js"))) return context.skip(mayBeMissing("dist", "npm run build"));
   const [crossing = "", killing = "", ...more] = [...readme.matchAll(/^```console\n([\s\S]*?)^```$/gm)].map(
     ([, block]) => block!,
   );
@@ -59,8 +60,8 @@ test("README.md: what it shows on the console is what comes of it", { timeout: 1
   check.equal(killSteps.length, 5);
   for (const step of killSteps) await walk.take(step);
   if (!has("kcat", "-V") || !has("rabbitmqadmin", "--version")) {
-    context.diagnostic("there is no kcat, or no rabbitmqadmin: the second block was left out");
-    return;
+    const why = "there is no kcat, or no rabbitmqadmin: the second block was left out";
+    return context.diagnostic(mayBeMissing("docs-README", why));
   }
   const crossingSteps = stepsOf(crossing);
   check.equal(crossingSteps.length, 2);

@@ -9,11 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "amqplib";
 import { startBroker, type RunningBroker } from "../../src/start-broker.ts";
+import { mayBeMissing } from "../may-be-missing.ts";
 
 const page = new URL("../../docs/shovel.md", import.meta.url);
-const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 
-test("the way from one broker to another is as docs/shovel.md tells it", { skip: !hasCurl }, async (context) => {
+test("the way from one broker to another is as docs/shovel.md tells it", async (context) => {
+  if (spawnSync("curl", ["--version"]).status !== 0) return context.skip(mayBeMissing("curl", "there is no curl"));
   const directory = mkdtempSync(join(tmpdir(), "entrepot-shovel-"));
   context.after(() => rmSync(directory, { recursive: true }));
   const listen = { amqp: 0, http: 0 };

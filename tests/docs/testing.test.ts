@@ -10,6 +10,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync 
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { mayBeMissing } from "../may-be-missing.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const examples = join(root, "docs/examples/testing");
@@ -47,9 +48,9 @@ const programs = {
 
 for (const [name, args] of Object.entries(programs)) {
   const isThere = runners !== undefined && existsSync(join(runners, "node_modules", name));
-  const skip = isThere ? false : `${name} is not installed: see the head of this file`;
-  test(`the example for ${name} passes`, { timeout: 120_000, skip }, async () => {
-    const folder = join(runners!, `entrepot-${name}`);
+  test(`the example for ${name} passes`, { timeout: 120_000 }, async (context) => {
+    if (!isThere) return context.skip(mayBeMissing(name, "it is not installed: see the head of this file"));
+    const folder = join(runners, `entrepot-${name}`);
     mkdirSync(folder, { recursive: true });
     try {
       copyFileSync(join(examples, name, "orders.test.js"), join(folder, "orders.test.js"));

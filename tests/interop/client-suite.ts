@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { mayBeMissing } from "../may-be-missing.ts";
 import { makeCertificate } from "../tls/make-certificate.ts";
 import { brokerUnderTest, spawnBroker } from "./broker.ts";
 import { patternNames } from "./patterns.ts";
@@ -49,14 +50,11 @@ export function clientSuite(client: string, prepare: () => Promise<Program>, mor
   });
 }
 
-/** The program, or why it is missing; where it must not be missing (`CI=true`), that throws. */
-export async function prepared(client: string, prepare: () => Promise<Program>): Promise<Program> {
-  const program = await prepare();
-  if ("missing" in program) {
-    const optional = (process.env["ENTREPOT_INTEROP_WITHOUT"] ?? "").split(",");
-    if (process.env["CI"] === "true" && !optional.includes(client)) throw new Error(program.missing);
-  }
-  return program;
+/** What was found, or why it is missing; where it must not be missing, that throws. */
+export async function prepared<Found extends object>(name: string, prepare: () => Promise<Found>): Promise<Found> {
+  const found = await prepare();
+  if ("missing" in found) mayBeMissing(name, String(found.missing));
+  return found;
 }
 
 /** Throws unless the program said that it is ok. */

@@ -7,5 +7,5 @@ kafkaSuite(
     command: process.execPath,
     args: [fileURLToPath(new URL("./kafkajs-program.ts", import.meta.url))],
   }),
-  { overTls: true },
+  { overTls: "SCRAM-SHA-256" },
 );

@@ -7,5 +7,5 @@ kafkaSuite(
     command: process.execPath,
     args: [fileURLToPath(new URL("./platformatic-kafka-program.ts", import.meta.url))],
   }),
-  { overTls: true },
+  { overTls: "PLAIN" },
 );

@@ -1,13 +1,18 @@
 import { fileURLToPath } from "node:url";
-import { pythonWithConfluentKafka } from "./confluent-kafka.ts";
-import { kafkaSuite } from "./kafka-patterns.ts";
+import type { Program } from "./client-suite.ts";
+import { kafkaSuite, patternsOfDefaults } from "./kafka-patterns.ts";
+import { pythonClients } from "./python-clients.ts";
 
-kafkaSuite(
-  "confluent-kafka",
-  async () => {
-    const found = await pythonWithConfluentKafka();
-    if ("missing" in found) return found;
-    return { command: found.python, args: [fileURLToPath(new URL("./kafka-python/program.py", import.meta.url))] };
-  },
-  { overTls: true },
-);
+const program = (file: string) => async (): Promise<Program> => {
+  const found = await pythonClients();
+  if ("missing" in found) return found;
+  // -B: nothing is written beside the sources.
+  return { command: found.python, args: ["-B", fileURLToPath(new URL(`./kafka-python/${file}`, import.meta.url))] };
+};
+
+kafkaSuite("confluent-kafka", program("confluent_kafka_program.py"), { overTls: "SCRAM-SHA-256" });
+
+kafkaSuite("kafka-python", program("kafka_python_program.py"), {
+  patterns: patternsOfDefaults,
+  overTls: "SCRAM-SHA-512",
+});

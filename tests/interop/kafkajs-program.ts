@@ -39,9 +39,10 @@ const messagesOf = (bodies: readonly string[], partition = 0): Message[] =>
 function withClient(pattern: (client: Client, prefix: string) => Promise<void>): Pattern {
   return async (address, prefix) => {
     const files = process.env["ENTREPOT_INTEROP_TLS"];
+    const mechanism = process.env["ENTREPOT_INTEROP_SASL"]?.toLowerCase();
     const secured = files !== undefined && {
       ssl: { ca: [readFileSync(join(files, "ca.pem"))] },
-      sasl: { mechanism: "scram-sha-512", username: "guest", password: "guest" } as const,
+      sasl: { mechanism: mechanism as "scram-sha-256", username: "guest", password: "guest" },
     };
     await pattern(
       new Kafka({ clientId: "interop", brokers: [address], logLevel: logLevel.NOTHING, ...secured }),

@@ -12,6 +12,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { connect, type ConfirmChannel } from "amqplib";
 import { makeCertificate } from "../tls/make-certificate.ts";
 import { spawnBroker, type BrokerProcess } from "./broker.ts";
+import { mayBeMissing } from "../may-be-missing.ts";
 import { hasRabbit, spawnRabbit } from "./rabbitmq-server.ts";
 
 const messageCount = 20_000;
@@ -127,7 +128,8 @@ test("two Entrepots, each killed with messages on their way: every one arrives",
   context.diagnostic(`${doubles} of ${messageCount} came twice`);
 });
 
-test("to and from RabbitMQ, killed with messages on their way", { skip: !hasRabbit }, async (context) => {
+test("to and from RabbitMQ, killed with messages on their way", async (context) => {
+  if (!hasRabbit) return context.skip(mayBeMissing("rabbitmq-server", "there is no RabbitMQ on this machine"));
   const directory = scratch(context);
   const rabbit = await spawnRabbit(join(directory, "rabbit"));
   context.after(() => rabbit.end());

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cacheFolder, run } from "../../interop/client-suite.ts";
+import { cacheFolder, prepared, run } from "../../interop/client-suite.ts";
 
 const source = new URL("./java/", import.meta.url);
 
@@ -12,11 +12,8 @@ const source = new URL("./java/", import.meta.url);
 export type Ask = (questions: readonly string[]) => Promise<string[]>;
 
 /** Fails where everything must be tested; else says why Kafka's classes cannot be asked. */
-export async function kafkaClasses(): Promise<Ask | { readonly missing: string }> {
-  const found = await prepare();
-  if (typeof found === "function" || process.env["CI"] !== "true") return found;
-  if ((process.env["ENTREPOT_INTEROP_WITHOUT"] ?? "").split(",").includes("kafka-messages")) return found;
-  throw new Error(found.missing);
+export function kafkaClasses(): Promise<Ask | { readonly missing: string }> {
+  return prepared("kafka-messages", prepare);
 }
 
 async function prepare(): Promise<Ask | { readonly missing: string }> {

@@ -1,3 +1,5 @@
+package interop;
+
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,7 +52,7 @@ import org.apache.kafka.streams.kstream.Produced;
 public final class Program {
   private static final int LIMIT_SECONDS = 60;
   /** Of messages that say their time themselves: not so old that they are due to go. */
-  private static final long START_MS = System.currentTimeMillis() - 3_600_000;
+  static final long START_MS = System.currentTimeMillis() - 3_600_000;
 
   private static String address;
 
@@ -59,7 +61,7 @@ public final class Program {
   }
 
   /** Logs in over TLS if ENTREPOT_INTEROP_TLS names a folder with ca.pem. */
-  private static Map<String, Object> settings(Object... more) {
+  static Map<String, Object> settings(Object... more) {
     Map<String, Object> all = new HashMap<>();
     all.put("bootstrap.servers", address);
     all.put("client.id", "interop");
@@ -68,19 +70,28 @@ public final class Program {
       all.put("security.protocol", "SASL_SSL");
       all.put("ssl.truststore.type", "PEM");
       all.put("ssl.truststore.location", Path.of(folder, "ca.pem").toString());
-      all.put("sasl.mechanism", "SCRAM-SHA-512");
-      String module = "org.apache.kafka.common.security.scram.ScramLoginModule";
-      all.put("sasl.jaas.config", module + " required username=\"guest\" password=\"guest\";");
+      put(all, login(System.getenv("ENTREPOT_INTEROP_SASL"), "guest", "guest"));
     }
-    for (int at = 0; at < more.length; at += 2) all.put((String) more[at], more[at + 1]);
+    put(all, more);
     return all;
   }
 
-  private static void equal(Object actual, Object expected) {
+  private static void put(Map<String, Object> all, Object... more) {
+    for (int at = 0; at < more.length; at += 2) all.put((String) more[at], more[at + 1]);
+  }
+
+  /** The settings by which a user logs in. */
+  static Object[] login(String mechanism, String user, String password) {
+    String module = mechanism.equals("PLAIN") ? "plain.PlainLoginModule" : "scram.ScramLoginModule";
+    String text = "org.apache.kafka.common.security.%s required username=\"%s\" password=\"%s\";";
+    return new Object[] {"sasl.mechanism", mechanism, "sasl.jaas.config", text.formatted(module, user, password)};
+  }
+
+  static void equal(Object actual, Object expected) {
     if (!Objects.deepEquals(actual, expected)) throw new AssertionError("expected " + expected + ", got " + actual);
   }
 
-  private static void until(BooleanSupplier done) throws InterruptedException {
+  static void until(BooleanSupplier done) throws InterruptedException {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_SECONDS);
     while (!done.getAsBoolean()) {
       if (System.nanoTime() > end) throw new AssertionError("not done after " + LIMIT_SECONDS + " s");
@@ -98,13 +109,13 @@ public final class Program {
     return all;
   }
 
-  private static void createTopic(String topic, int partitions) throws Exception {
+  static void createTopic(String topic, int partitions) throws Exception {
     try (Admin admin = Admin.create(settings())) {
       admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
     }
   }
 
-  private static KafkaProducer<String, String> producer(Object... more) {
+  static KafkaProducer<String, String> producer(Object... more) {
     return new KafkaProducer<>(settings(more), new StringSerializer(), new StringSerializer());
   }
 
@@ -117,7 +128,7 @@ public final class Program {
     }
   }
 
-  private static KafkaConsumer<String, String> consumer(String group, Object... more) {
+  static KafkaConsumer<String, String> consumer(String group, Object... more) {
     Object[] plain = {
       "group.id", group, "enable.auto.commit", "false", "auto.offset.reset", "earliest", "heartbeat.interval.ms", 300,
       "session.timeout.ms", 20_000, "isolation.level", "read_committed"
@@ -127,7 +138,7 @@ public final class Program {
     return new KafkaConsumer<>(settings(all), new StringDeserializer(), new StringDeserializer());
   }
 
-  private static List<ConsumerRecord<String, String>> take(KafkaConsumer<String, String> consumer, int count)
+  static List<ConsumerRecord<String, String>> take(KafkaConsumer<String, String> consumer, int count)
       throws InterruptedException {
     List<ConsumerRecord<String, String>> received = new ArrayList<>();
     until(() -> {
@@ -138,11 +149,11 @@ public final class Program {
     return received;
   }
 
-  private static List<String> values(List<ConsumerRecord<String, String>> received) {
+  static List<String> values(List<ConsumerRecord<String, String>> received) {
     return received.stream().map(ConsumerRecord::value).toList();
   }
 
-  private static List<ConsumerRecord<String, String>> readAll(String topic, int count, Object... more)
+  static List<ConsumerRecord<String, String>> readAll(String topic, int count, Object... more)
       throws InterruptedException {
     try (KafkaConsumer<String, String> consumer = consumer(topic + "." + count, more)) {
       consumer.subscribe(List.of(topic));
@@ -325,11 +336,11 @@ public final class Program {
     equal(values(readAll(target, 20)), numbers(20, 0).stream().map(each -> each + "!").toList());
   }
 
-  private interface Action {
+  interface Action {
     void run() throws Exception;
   }
 
-  private static void refused(Class<? extends KafkaException> reason, Action action) throws Exception {
+  static void refused(Class<? extends KafkaException> reason, Action action) throws Exception {
     try {
       action.run();
     } catch (ExecutionException error) {
@@ -454,6 +465,13 @@ public final class Program {
     patterns.put("admin", Program::admin);
     patterns.put("groups-admin", Program::groupsAdmin);
     patterns.put("streams-word-count", Program::streamsWordCount);
+    patterns.put("static-membership", Features::staticMembership);
+    patterns.put("delete-offsets", Features::deleteOffsets);
+    patterns.put("compaction", Features::compaction);
+    patterns.put("append-time", Features::appendTime);
+    patterns.put("list-offsets", Features::listOffsets);
+    patterns.put("logins", Features::logins);
+    patterns.put("permissions", Features::permissions);
     address = args[0];
     Set<String> wanted = Arrays.stream(args).skip(1).collect(Collectors.toSet());
     int status = 0;

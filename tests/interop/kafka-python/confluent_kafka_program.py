@@ -1,7 +1,5 @@
 """confluent-kafka (librdkafka) through the patterns of ../README.md: HOST:PORT and the patterns wanted; a line for each."""
 
-import os
-import sys
 import time
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
@@ -13,33 +11,21 @@ from confluent_kafka.admin import (
     NewPartitions,
     NewTopic,
 )
-
-LIMIT_SECONDS = 60
-# Of messages that say their time themselves: not so old that they are due to go.
-START_MS = int(time.time() * 1000) - 3_600_000
+from patterns import LIMIT_SECONDS, START_MS, equal, login, numbers, run_patterns
 
 
 def settings(address, **more):
     result = {"bootstrap.servers": address, "client.id": "interop", "log_level": 0}
-    folder = os.environ.get("ENTREPOT_INTEROP_TLS")
-    if folder is not None:
+    if secured := login():
+        ca, mechanism = secured
         result |= {
             "security.protocol": "SASL_SSL",
-            "ssl.ca.location": os.path.join(folder, "ca.pem"),
-            "sasl.mechanism": "SCRAM-SHA-512",
+            "ssl.ca.location": ca,
+            "sasl.mechanism": mechanism,
             "sasl.username": "guest",
             "sasl.password": "guest",
         }
     return result | {name.replace("_", "."): value for name, value in more.items()}
-
-
-def equal(actual, expected, what=""):
-    if actual != expected:
-        raise AssertionError(f"{what} expected {expected!r}, got {actual!r}")
-
-
-def numbers(count, start=0):
-    return [str(each) for each in range(start, start + count)]
 
 
 def refused(action):
@@ -304,34 +290,17 @@ def groups_admin(address, prefix):
     equal(group_id in [each.group_id for each in client.list_consumer_groups().result().valid], False)
 
 
-PATTERNS = {
-    "records": records,
-    "compression": compression,
-    "group": group,
-    "resume": resume,
-    "times": times,
-    "idempotent": idempotent,
-    "transactions": transactions,
-    "transform": transform,
-    "admin": admin,
-    "groups-admin": groups_admin,
-}
-
-
-def main():
-    address, *wanted = sys.argv[1:]
-    status = 0
-    for name, run in PATTERNS.items():
-        if wanted and name not in wanted:
-            continue
-        try:
-            run(address, f"interop.{name}.{os.getpid()}.")
-            print("ok", name, flush=True)
-        except Exception as error:
-            status = 1
-            print("not ok", name, repr(error).replace("\n", " "), flush=True)
-    # A pattern that failed may have left a client that waits for ever.
-    os._exit(status)
-
-
-main()
+run_patterns(
+    {
+        "records": records,
+        "compression": compression,
+        "group": group,
+        "resume": resume,
+        "times": times,
+        "idempotent": idempotent,
+        "transactions": transactions,
+        "transform": transform,
+        "admin": admin,
+        "groups-admin": groups_admin,
+    }
+)

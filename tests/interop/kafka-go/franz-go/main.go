@@ -1,134 +1,56 @@
-// franz-go through the patterns of ../README.md: HOST:PORT and the patterns wanted; a line for each.
+// franz-go through the patterns of ../../README.md: HOST:PORT and the patterns wanted; a line for each.
 package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"reflect"
 	"sort"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	. "entrepot/tests/interop/kafka/program"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
-const limit = 60 * time.Second
-
-// Of messages that say their time themselves: not so old that they are due to go.
-var start = time.Now().Add(-time.Hour).Truncate(time.Millisecond)
-
-var address string
-
-type pattern struct {
-	name string
-	run  func(ctx context.Context, prefix string)
-}
-
-var patterns = []pattern{
-	{"records", records},
-	{"compression", compression},
-	{"group", group},
-	{"resume", resume},
-	{"times", times},
-	{"idempotent", idempotent},
-	{"transactions", transactions},
-	{"transform", transform},
-	{"admin", admin},
-	{"groups-admin", groupsAdmin},
-}
-
 func main() {
-	address = os.Args[1]
-	wanted := map[string]bool{}
-	for _, argument := range os.Args[2:] {
-		wanted[argument] = true
-	}
-	status := 0
-	for _, each := range patterns {
-		if len(wanted) > 0 && !wanted[each.name] {
-			continue
-		}
-		outcome := make(chan error, 1)
-		go func() { outcome <- attempt(each) }()
-		var err error
-		select {
-		case err = <-outcome:
-		case <-time.After(limit):
-			err = fmt.Errorf("not done after %v", limit)
-		}
-		if err == nil {
-			fmt.Println("ok", each.name)
-		} else {
-			status = 1
-			fmt.Println("not ok", each.name, strings.ReplaceAll(err.Error(), "\n", " "))
-		}
-	}
-	os.Exit(status)
-}
-
-// attempt runs a pattern. In a pattern whatever goes wrong panics, which keeps it readable.
-func attempt(each pattern) (err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("%v", reason)
-		}
-	}()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	each.run(ctx, fmt.Sprintf("interop.%s.%d.", each.name, os.Getpid()))
-	return nil
-}
-
-func must[T any](value T, err error) T {
-	check(err)
-	return value
-}
-
-func check(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-func equal(actual, expected any) {
-	if !reflect.DeepEqual(actual, expected) {
-		panic(fmt.Sprintf("expected %v, got %v", expected, actual))
-	}
-}
-
-func numbers(count, from int) []string {
-	all := make([]string, count)
-	for index := range all {
-		all[index] = strconv.Itoa(from + index)
-	}
-	return all
+	Run(
+		Pattern{"records", records},
+		Pattern{"compression", compression},
+		Pattern{"group", group},
+		Pattern{"resume", resume},
+		Pattern{"times", times},
+		Pattern{"idempotent", idempotent},
+		Pattern{"transactions", transactions},
+		Pattern{"transform", transform},
+		Pattern{"admin", admin},
+		Pattern{"groups-admin", groupsAdmin},
+	)
 }
 
 // open logs in over TLS if ENTREPOT_INTEROP_TLS names a folder with ca.pem.
 func open(more ...kgo.Opt) *kgo.Client {
 	options := []kgo.Opt{
-		kgo.SeedBrokers(address),
+		kgo.SeedBrokers(Address),
 		kgo.ClientID("interop"),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.FetchMaxWait(200 * time.Millisecond),
 	}
-	if folder := os.Getenv("ENTREPOT_INTEROP_TLS"); folder != "" {
-		authorities := x509.NewCertPool()
-		authorities.AppendCertsFromPEM(must(os.ReadFile(filepath.Join(folder, "ca.pem"))))
+	if mechanism, over := Login(); over != nil {
 		login := scram.Auth{User: "guest", Pass: "guest"}
-		options = append(options, kgo.DialTLSConfig(&tls.Config{RootCAs: authorities}), kgo.SASL(login.AsSha512Mechanism()))
+		mechanisms := map[string]sasl.Mechanism{
+			"SCRAM-SHA-256": login.AsSha256Mechanism(),
+			"SCRAM-SHA-512": login.AsSha512Mechanism(),
+		}
+		options = append(options, kgo.DialTLSConfig(over), kgo.SASL(mechanisms[mechanism]))
 	}
-	return must(kgo.NewClient(append(options, more...)...))
+	return Must(kgo.NewClient(append(options, more...)...))
 }
 
 func withAdmin(run func(admin *kadm.Client)) {
@@ -139,7 +61,7 @@ func withAdmin(run func(admin *kadm.Client)) {
 
 func createTopic(ctx context.Context, topic string, partitions int32) {
 	withAdmin(func(admin *kadm.Client) {
-		must(admin.CreateTopic(ctx, partitions, 1, nil, topic))
+		Must(admin.CreateTopic(ctx, partitions, 1, nil, topic))
 	})
 }
 
@@ -154,7 +76,7 @@ func messages(topic string, partition int32, bodies []string) []*kgo.Record {
 func produce(ctx context.Context, records []*kgo.Record, more ...kgo.Opt) {
 	client := open(more...)
 	defer client.Close()
-	check(client.ProduceSync(ctx, records...).FirstErr())
+	Check(client.ProduceSync(ctx, records...).FirstErr())
 }
 
 func member(topic, group string, more ...kgo.Opt) []kgo.Opt {
@@ -176,11 +98,11 @@ func take(ctx context.Context, client *kgo.Client, count int) []*kgo.Record {
 	for len(received) < count {
 		fetches := client.PollFetches(ctx)
 		for _, failure := range fetches.Errors() {
-			check(failure.Err)
+			Check(failure.Err)
 		}
 		received = append(received, fetches.Records()...)
 	}
-	equal(len(received), count)
+	Equal(len(received), count)
 	return received
 }
 
@@ -213,7 +135,7 @@ func records(ctx context.Context, prefix string) {
 			Topic:     topic,
 			Key:       []byte("key-" + strconv.Itoa(n%5)),
 			Value:     []byte(number),
-			Timestamp: start.Add(time.Duration(n) * time.Millisecond),
+			Timestamp: Start.Add(time.Duration(n) * time.Millisecond),
 			Headers:   []kgo.RecordHeader{{Key: "n", Value: []byte(number)}, {Key: "n", Value: []byte("again")}, {Key: "none"}},
 		})
 	}
@@ -223,20 +145,20 @@ func records(ctx context.Context, prefix string) {
 	for _, record := range readAll(ctx, topic, 31) {
 		key := string(record.Key)
 		if known, isKnown := partitionByKey[key]; isKnown {
-			equal(record.Partition, known)
+			Equal(record.Partition, known)
 		}
 		partitionByKey[key] = record.Partition
 		if key == "tombstone" {
-			equal(record.Value == nil, true)
+			Equal(record.Value == nil, true)
 			continue
 		}
-		n := must(strconv.Atoi(string(record.Value)))
-		equal(key, "key-"+strconv.Itoa(n%5))
-		equal(record.Timestamp.UnixMilli(), start.UnixMilli()+int64(n))
-		equal(len(record.Headers), 3)
-		equal(string(record.Headers[0].Value), string(record.Value))
-		equal(string(record.Headers[1].Value), "again")
-		equal(record.Headers[2].Value == nil, true)
+		n := Must(strconv.Atoi(string(record.Value)))
+		Equal(key, "key-"+strconv.Itoa(n%5))
+		Equal(record.Timestamp.UnixMilli(), Start.UnixMilli()+int64(n))
+		Equal(len(record.Headers), 3)
+		Equal(string(record.Headers[0].Value), string(record.Value))
+		Equal(string(record.Headers[1].Value), "again")
+		Equal(record.Headers[2].Value == nil, true)
 	}
 }
 
@@ -249,13 +171,13 @@ func compression(ctx context.Context, prefix string) {
 	var expected []string
 	for index, codec := range codecs {
 		var bodies []string
-		for _, each := range numbers(50, 0) {
+		for _, each := range Numbers(50, 0) {
 			bodies = append(bodies, fmt.Sprintf("%d %s %s", index, each, strings.Repeat("x", 500)))
 		}
 		produce(ctx, messages(topic, 0, bodies), kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(20*time.Millisecond))
 		expected = append(expected, bodies...)
 	}
-	equal(values(readAll(ctx, topic, 250)), expected)
+	Equal(values(readAll(ctx, topic, 250)), expected)
 }
 
 // partitions is what a member of a group was given.
@@ -290,7 +212,7 @@ func group(ctx context.Context, prefix string) {
 	}
 	pollUntil := func(done func() bool, alive ...int) {
 		for !done() {
-			check(ctx.Err())
+			Check(ctx.Err())
 			for _, which := range alive {
 				short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 				received[which] = append(received[which], clients[which].PollFetches(short).Records()...)
@@ -300,17 +222,17 @@ func group(ctx context.Context, prefix string) {
 	}
 	pollUntil(func() bool { return len(assigned[0].get()) == 2 && len(assigned[1].get()) == 2 }, 0, 1)
 	for partition := range 4 {
-		produce(ctx, messages(topic, int32(partition), numbers(10, partition*10)))
+		produce(ctx, messages(topic, int32(partition), Numbers(10, partition*10)))
 	}
 	pollUntil(func() bool { return len(received[0])+len(received[1]) >= 40 }, 0, 1)
-	equal(len(received[0]), 20)
+	Equal(len(received[0]), 20)
 	var all []int
 	for _, each := range append(values(received[0]), values(received[1])...) {
-		all = append(all, must(strconv.Atoi(each)))
+		all = append(all, Must(strconv.Atoi(each)))
 	}
 	sort.Ints(all)
 	for index, each := range all {
-		equal(each, index)
+		Equal(each, index)
 	}
 	left := assigned[1].get()
 	clients[1].Close()
@@ -330,37 +252,37 @@ func group(ctx context.Context, prefix string) {
 func resume(ctx context.Context, prefix string) {
 	topic := prefix + "topic"
 	createTopic(ctx, topic, 1)
-	produce(ctx, messages(topic, 0, numbers(20, 0)))
+	produce(ctx, messages(topic, 0, Numbers(20, 0)))
 	first := open(member(topic, prefix+"group")...)
 	received := take(ctx, first, 20)
-	check(first.CommitRecords(ctx, received[11]))
+	Check(first.CommitRecords(ctx, received[11]))
 	first.Close()
 	second := open(member(topic, prefix+"group")...)
 	defer second.Close()
-	equal(values(take(ctx, second, 8)), numbers(8, 12))
+	Equal(values(take(ctx, second, 8)), Numbers(8, 12))
 	second.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: {0: {Epoch: -1, Offset: 5}}})
-	equal(values(take(ctx, second, 15)), numbers(15, 5))
+	Equal(values(take(ctx, second, 15)), Numbers(15, 5))
 }
 
 func times(ctx context.Context, prefix string) {
 	topic := prefix + "topic"
 	createTopic(ctx, topic, 1)
-	all := messages(topic, 0, numbers(10, 0))
+	all := messages(topic, 0, Numbers(10, 0))
 	for index, record := range all {
-		record.Timestamp = start.Add(time.Duration(index) * time.Second)
+		record.Timestamp = Start.Add(time.Duration(index) * time.Second)
 	}
 	produce(ctx, all)
 	withAdmin(func(admin *kadm.Client) {
 		offset := func(listed kadm.ListedOffsets, err error) int64 {
-			check(err)
+			Check(err)
 			found, _ := listed.Lookup(topic, 0)
-			check(found.Err)
+			Check(found.Err)
 			return found.Offset
 		}
-		equal(offset(admin.ListStartOffsets(ctx, topic)), int64(0))
-		equal(offset(admin.ListEndOffsets(ctx, topic)), int64(10))
+		Equal(offset(admin.ListStartOffsets(ctx, topic)), int64(0))
+		Equal(offset(admin.ListEndOffsets(ctx, topic)), int64(10))
 		for after, expected := range map[int64]int64{0: 0, 3500: 4, 9000: 9, 9001: 10} {
-			equal(offset(admin.ListOffsetsAfterMilli(ctx, start.UnixMilli()+after, topic)), expected)
+			Equal(offset(admin.ListOffsetsAfterMilli(ctx, Start.UnixMilli()+after, topic)), expected)
 		}
 	})
 }
@@ -368,8 +290,8 @@ func times(ctx context.Context, prefix string) {
 func idempotent(ctx context.Context, prefix string) {
 	topic := prefix + "topic"
 	createTopic(ctx, topic, 1)
-	produce(ctx, messages(topic, 0, numbers(5000, 0)), kgo.ProducerBatchMaxBytes(2000))
-	equal(values(readAll(ctx, topic, 5000)), numbers(5000, 0))
+	produce(ctx, messages(topic, 0, Numbers(5000, 0)), kgo.ProducerBatchMaxBytes(2000))
+	Equal(values(readAll(ctx, topic, 5000)), Numbers(5000, 0))
 }
 
 func transactions(ctx context.Context, prefix string) {
@@ -378,66 +300,66 @@ func transactions(ctx context.Context, prefix string) {
 	producer := open(kgo.TransactionalID(prefix + "id"))
 	defer producer.Close()
 	for index, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort, kgo.TryCommit} {
-		check(producer.BeginTransaction())
-		check(producer.ProduceSync(ctx, messages(topic, 0, numbers(5, index*5))...).FirstErr())
-		check(producer.EndTransaction(ctx, end))
+		Check(producer.BeginTransaction())
+		Check(producer.ProduceSync(ctx, messages(topic, 0, Numbers(5, index*5))...).FirstErr())
+		Check(producer.EndTransaction(ctx, end))
 	}
-	committed := append(numbers(5, 0), numbers(5, 10)...)
-	equal(values(readAll(ctx, topic, 10)), committed)
-	equal(values(readAll(ctx, topic, 15, kgo.FetchIsolationLevel(kgo.ReadUncommitted()))), numbers(15, 0))
+	committed := append(Numbers(5, 0), Numbers(5, 10)...)
+	Equal(values(readAll(ctx, topic, 10)), committed)
+	Equal(values(readAll(ctx, topic, 15, kgo.FetchIsolationLevel(kgo.ReadUncommitted()))), Numbers(15, 0))
 	// Another producer of the same transactional id ends what the first has open, and fences it.
-	check(producer.BeginTransaction())
-	check(producer.ProduceSync(ctx, messages(topic, 0, []string{"never"})...).FirstErr())
+	Check(producer.BeginTransaction())
+	Check(producer.ProduceSync(ctx, messages(topic, 0, []string{"never"})...).FirstErr())
 	successor := open(kgo.TransactionalID(prefix + "id"))
 	defer successor.Close()
-	check(successor.BeginTransaction())
-	check(successor.ProduceSync(ctx, messages(topic, 0, []string{"end"})...).FirstErr())
+	Check(successor.BeginTransaction())
+	Check(successor.ProduceSync(ctx, messages(topic, 0, []string{"end"})...).FirstErr())
 	err := producer.EndTransaction(ctx, kgo.TryCommit)
 	if !errors.Is(err, kerr.ProducerFenced) && !errors.Is(err, kerr.InvalidProducerEpoch) {
 		panic(fmt.Sprintf("it was not fenced: %v", err))
 	}
-	check(successor.EndTransaction(ctx, kgo.TryCommit))
-	equal(values(readAll(ctx, topic, 11)), append(committed, "end"))
+	Check(successor.EndTransaction(ctx, kgo.TryCommit))
+	Equal(values(readAll(ctx, topic, 11)), append(committed, "end"))
 }
 
 func transform(ctx context.Context, prefix string) {
 	source, target := prefix+"in", prefix+"out"
 	createTopic(ctx, source, 1)
 	createTopic(ctx, target, 1)
-	produce(ctx, messages(source, 0, numbers(20, 0)))
+	produce(ctx, messages(source, 0, Numbers(20, 0)))
 	options := []kgo.Opt{
-		kgo.SeedBrokers(address),
+		kgo.SeedBrokers(Address),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.TransactionalID(prefix + "id"),
 	}
-	session := must(kgo.NewGroupTransactSession(append(options, member(source, prefix+"group")...)...))
+	session := Must(kgo.NewGroupTransactSession(append(options, member(source, prefix+"group")...)...))
 	defer session.Close()
 	for attempt := 0; attempt < 3; attempt++ {
 		var received []*kgo.Record
 		for count := 20; len(received) < count; {
 			fetches := session.PollFetches(ctx)
-			check(fetches.Err())
+			Check(fetches.Err())
 			received = append(received, fetches.Records()...)
 		}
-		equal(received[0].Offset, int64(0))
-		check(session.Begin())
+		Equal(received[0].Offset, int64(0))
+		Check(session.Begin())
 		for _, record := range received {
 			session.Produce(ctx, &kgo.Record{Topic: target, Value: append(record.Value, '!')}, nil)
 		}
-		committed := must(session.End(ctx, kgo.TransactionEndTry(attempt > 0)))
-		equal(committed, attempt > 0)
+		committed := Must(session.End(ctx, kgo.TransactionEndTry(attempt > 0)))
+		Equal(committed, attempt > 0)
 		if committed {
 			break
 		}
 	}
 	var expected []string
-	for _, each := range numbers(20, 0) {
+	for _, each := range Numbers(20, 0) {
 		expected = append(expected, each+"!")
 	}
-	equal(values(readAll(ctx, target, 20)), expected)
+	Equal(values(readAll(ctx, target, 20)), expected)
 	withAdmin(func(admin *kadm.Client) {
-		offset, _ := must(admin.FetchOffsets(ctx, prefix+"group")).Lookup(source, 0)
-		equal(offset.At, int64(20))
+		offset, _ := Must(admin.FetchOffsets(ctx, prefix+"group")).Lookup(source, 0)
+		Equal(offset.At, int64(20))
 	})
 }
 
@@ -445,11 +367,11 @@ func admin(ctx context.Context, prefix string) {
 	topic := prefix + "topic"
 	withAdmin(func(admin *kadm.Client) {
 		configs := map[string]*string{"retention.ms": kadm.StringPtr("3600000")}
-		must(admin.CreateTopic(ctx, 2, 1, configs, topic))
+		Must(admin.CreateTopic(ctx, 2, 1, configs, topic))
 		_, err := admin.CreateTopic(ctx, 2, 1, configs, topic)
-		equal(errors.Is(err, kerr.TopicAlreadyExists), true)
+		Equal(errors.Is(err, kerr.TopicAlreadyExists), true)
 		configured := func() string {
-			resource := must(must(admin.DescribeTopicConfigs(ctx, topic)).On(topic, nil))
+			resource := Must(Must(admin.DescribeTopicConfigs(ctx, topic)).On(topic, nil))
 			for _, config := range resource.Configs {
 				if config.Key == "retention.ms" {
 					return config.MaybeValue()
@@ -457,39 +379,39 @@ func admin(ctx context.Context, prefix string) {
 			}
 			return ""
 		}
-		equal(configured(), "3600000")
+		Equal(configured(), "3600000")
 		change := kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: kadm.StringPtr("7200000")}
-		check(must(must(admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{change}, topic)).On(topic, nil)).Err)
-		equal(configured(), "7200000")
-		check(must(must(admin.UpdatePartitions(ctx, 5, topic)).On(topic, nil)).Err)
-		equal(len(must(admin.ListTopics(ctx, topic))[topic].Partitions), 5)
-		produce(ctx, messages(topic, 4, numbers(10, 0)))
-		deleted := must(admin.DeleteRecords(ctx, kadm.Offsets{topic: {4: {Topic: topic, Partition: 4, At: 6}}}))
-		equal(deleted[topic][4].LowWatermark, int64(6))
-		check(must(must(admin.DeleteTopics(ctx, topic)).On(topic, nil)).Err)
-		equal(must(admin.ListTopics(ctx)).Has(topic), false)
+		Check(Must(Must(admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{change}, topic)).On(topic, nil)).Err)
+		Equal(configured(), "7200000")
+		Check(Must(Must(admin.UpdatePartitions(ctx, 5, topic)).On(topic, nil)).Err)
+		Equal(len(Must(admin.ListTopics(ctx, topic))[topic].Partitions), 5)
+		produce(ctx, messages(topic, 4, Numbers(10, 0)))
+		deleted := Must(admin.DeleteRecords(ctx, kadm.Offsets{topic: {4: {Topic: topic, Partition: 4, At: 6}}}))
+		Equal(deleted[topic][4].LowWatermark, int64(6))
+		Check(Must(Must(admin.DeleteTopics(ctx, topic)).On(topic, nil)).Err)
+		Equal(Must(admin.ListTopics(ctx)).Has(topic), false)
 	})
 }
 
 func groupsAdmin(ctx context.Context, prefix string) {
 	topic, group := prefix+"topic", prefix+"group"
 	createTopic(ctx, topic, 1)
-	produce(ctx, messages(topic, 0, numbers(5, 0)))
+	produce(ctx, messages(topic, 0, Numbers(5, 0)))
 	withAdmin(func(admin *kadm.Client) {
 		consumer := open(member(topic, group)...)
 		take(ctx, consumer, 5)
-		described := must(must(admin.DescribeGroups(ctx, group)).On(group, nil))
-		equal(described.State, "Stable")
-		equal(len(described.Members), 1)
-		equal(described.Members[0].ClientID, "interop")
-		deleted := must(admin.DeleteGroups(ctx, group))
-		equal(errors.Is(deleted[group].Err, kerr.NonEmptyGroup), true)
+		described := Must(Must(admin.DescribeGroups(ctx, group)).On(group, nil))
+		Equal(described.State, "Stable")
+		Equal(len(described.Members), 1)
+		Equal(described.Members[0].ClientID, "interop")
+		deleted := Must(admin.DeleteGroups(ctx, group))
+		Equal(errors.Is(deleted[group].Err, kerr.NonEmptyGroup), true)
 		consumer.Close()
-		check(admin.CommitAllOffsets(ctx, group, kadm.OffsetsFromRecords(kgo.Record{Topic: topic, Offset: 2})))
-		offset, _ := must(admin.FetchOffsets(ctx, group)).Lookup(topic, 0)
-		equal(offset.At, int64(3))
-		check(must(admin.DeleteGroups(ctx, group))[group].Err)
-		_, isThere := must(admin.ListGroups(ctx))[group]
-		equal(isThere, false)
+		Check(admin.CommitAllOffsets(ctx, group, kadm.OffsetsFromRecords(kgo.Record{Topic: topic, Offset: 2})))
+		offset, _ := Must(admin.FetchOffsets(ctx, group)).Lookup(topic, 0)
+		Equal(offset.At, int64(3))
+		Check(Must(admin.DeleteGroups(ctx, group))[group].Err)
+		_, isThere := Must(admin.ListGroups(ctx))[group]
+		Equal(isThere, false)
 	})
 }
