@@ -1,4 +1,4 @@
-/** Kafka's world: what it found once stays fixed, and some seeds are tried each time. */
+/** Kafka's world: some seeds are tried each time. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runKafkaSeed } from "./run.ts";

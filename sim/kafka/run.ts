@@ -58,7 +58,7 @@ class KafkaRun {
     this.#chance = chance;
     this.#trace = trace;
     this.#faults = chance.is(0.25);
-    this.#stepsPerLife = chance.pick([150, 400, 800]);
+    this.#stepsPerLife = chance.pick([200, 600, 1200]);
     const isBulky = chance.is(0.4);
     const settings = {
       core: {
@@ -172,13 +172,13 @@ class KafkaRun {
     const world = this.#world;
     const network = this.#network;
     await this.#chance.weighted<() => unknown>([
-      [40, () => network.goOn()],
+      [90, () => network.goOn()],
       [20, () => world.completeOne()],
       [12, () => world.endTurn()],
       [8, () => world.quiet(() => network.poll())],
       [6, () => this.#pass(this.#chance.pick([1, 20, 100, 700]))],
       [0.15, () => this.#pass(this.#chance.pick([8000, 35_000, longMs]))],
-      [3, () => network.deliverLate()],
+      [4, () => network.deliverLate()],
       [0.7, () => network.breakOne()],
       [0.3, () => void world.broker!.checkpoint()],
       [0.5, () => this.#check()],
@@ -310,11 +310,13 @@ class KafkaRun {
   async #close(): Promise<void> {
     const world = this.#world;
     const network = this.#network;
+    world.disk.faults = { write: 0, sync: 0, read: 0 };
+    // What was drawn to fail does so now, if it has not.
+    await world.quiet(() => network.poll());
     if (world.fatal !== undefined) {
       await this.#end();
       await this.#start();
     }
-    world.disk.faults = { write: 0, sync: 0, read: 0 };
     this.#trace?.("everybody goes");
     network.isReliable = true;
     network.isOver = true;

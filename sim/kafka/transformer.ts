@@ -40,8 +40,8 @@ export class Transformer {
         await member.join();
       } else {
         await chance.weighted<() => Promise<unknown>>([
-          [member === undefined ? 0 : 20, () => member!.beat()],
-          [member === undefined ? 0 : 1, () => member!.leave()],
+          [member === undefined ? 0 : 8, () => member!.beat()],
+          [member === undefined ? 0 : 0.5, () => member!.leave()],
           [1, () => this.#die()],
           [45, () => this.#transact()],
         ])();
