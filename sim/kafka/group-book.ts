@@ -43,6 +43,8 @@ export class GroupBook {
   readonly #memberByInstance = new Map<string, string>();
   /** What leaders have brought, by generation; one of them is what holds. */
   readonly #brought = new Map<number, Assignments[]>();
+  /** How many members each generation has, as its leader was told. */
+  readonly #sizes = new Map<number, number>();
   #newest = -1;
   /** In the order in which they came, from the last one that is known to count. */
   readonly #commits = new Map<number, Commit[]>();
@@ -53,6 +55,7 @@ export class GroupBook {
     this.#members.clear();
     this.#memberByInstance.clear();
     this.#brought.clear();
+    this.#sizes.clear();
     this.#newest = -1;
   }
 
@@ -85,6 +88,13 @@ export class GroupBook {
     const former = this.#members.get(this.#memberByInstance.get(instanceId) ?? "");
     if (former !== undefined && former !== this.#members.get(memberId)) former.out ??= "replaced";
     this.#memberByInstance.set(instanceId, memberId);
+  }
+
+  /** Its leader was told so. One that takes the place of another is no further one. */
+  hasMembers(generation: number, count: number): void {
+    const known = this.#sizes.get(generation) ?? count;
+    ensure(count === known, `generation ${generation} has ${count} members, and had ${known}`);
+    this.#sizes.set(generation, count);
   }
 
   left({ memberId }: MemberName): void {

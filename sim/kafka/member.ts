@@ -76,6 +76,7 @@ export class Member implements MemberName {
     this.generation = generationId;
     book.joined(this.name, this.#sessionMs, this.#nowMs);
     const others = answer.members.map((each) => each.memberId);
+    if (leader === memberId && !answer.skipAssignment) book.hasMembers(generationId, others.length);
     ensure(leader !== memberId || others.includes(memberId), `the leader ${memberId} is none of its members`);
     return this.#sync(leader === memberId && !answer.skipAssignment ? this.#assign(others) : new Map());
   }
