@@ -16,7 +16,7 @@ import { emptyPublication } from "../src/broker/publication.ts";
 import { DamageError } from "../src/log/log.ts";
 import type { MemoryDisk } from "../src/log/memory/memory-disk.ts";
 import { Chance } from "./chance.ts";
-import { bodyOf, numberOf, simFormatId } from "./message.ts";
+import { bodyOf, numberOf, simFormat, simFormatId } from "./message.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { settingsOf } from "./topology.ts";
 import { World } from "./world.ts";
@@ -24,7 +24,8 @@ import { World } from "./world.ts";
 const blockBytes = 4096;
 
 function worldOn(inner?: MemoryDisk): World {
-  const world = new World(new Chance(1), { core: { bufferBytes: 16_384 }, journalFileBytes: 65_536 }, undefined);
+  const settings = { core: { bufferBytes: 16_384 }, journalFileBytes: 65_536, formats: [simFormat] };
+  const world = new World(new Chance(1), settings, undefined);
   if (inner !== undefined) {
     const disk = new SimDisk(undefined, new Chance(2));
     disk.inner = inner.clone(disk.defer);

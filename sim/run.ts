@@ -8,6 +8,7 @@ import { Cut, ensure, Violation } from "./cut.ts";
 import { Ledger } from "./ledger.ts";
 import { Shelf } from "./shelf.ts";
 import { Table } from "./table.ts";
+import { simFormat } from "./message.ts";
 import { Model } from "./model.ts";
 import { Tenants } from "./tenants.ts";
 import { kindNames } from "./topology.ts";
@@ -76,6 +77,7 @@ class Run {
           diskFreeBytesMin: 0,
         },
         journalFileBytes: chance.pick([32_768, 131_072]),
+        formats: [simFormat],
       },
       trace,
     );

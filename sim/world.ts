@@ -6,18 +6,19 @@
  * seed gives the same run.
  */
 import { VirtualClock } from "../src/base/clock.ts";
+import type { MessageFormat } from "../src/broker/api.ts";
 import { openBroker, type RunningCore } from "../src/broker/broker.ts";
 import type { CoreSettings } from "../src/broker/core.ts";
 import { openDiskLog } from "../src/log/disk-log.ts";
 import type { LogFields, Logger } from "../src/observe/log.ts";
 import type { Chance } from "./chance.ts";
-import { simFormat } from "./message.ts";
 import { ensure, Violation } from "./cut.ts";
 import { SimDisk } from "./sim-disk.ts";
 
 export interface WorldSettings {
   readonly core: Partial<CoreSettings>;
   readonly journalFileBytes: number;
+  readonly formats: readonly MessageFormat[];
 }
 
 /** Steps that a start may take. */
@@ -69,7 +70,7 @@ export class World {
   }
 
   async #open(): Promise<RunningCore> {
-    const { journalFileBytes, core } = this.settings;
+    const { journalFileBytes, core, formats } = this.settings;
     const random = this.chance.fork();
     const space = { fileBytesMax: journalFileBytes, aheadBytes: 8192, stepBytes: 4096 };
     const log = await openDiskLog(this.disk, random, space);
@@ -79,7 +80,7 @@ export class World {
       random,
       logger: this.#logger(this.disk),
       settings: core,
-      formats: [simFormat],
+      formats,
       fatal: (error) => {
         this.fatal ??= error;
       },
@@ -174,6 +175,7 @@ export class World {
   }
 }
 
-function turnOfPromises(): Promise<void> {
+/** Lets all promises run. */
+export function turnOfPromises(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -25,7 +25,7 @@ import type { KafkaServer } from "./server.ts";
 
 const pool = new ChunkPool();
 
-const local: PeerAddress = {
+export const localAddress: PeerAddress = {
   remoteAddress: "127.0.0.1",
   remotePort: 40_000,
   localAddress: "127.0.0.1",
@@ -35,8 +35,8 @@ const local: PeerAddress = {
   certificateName: undefined,
 };
 
-type RequestOf<C> = C extends Command<infer Request, infer _> ? NonNullable<Request> : never;
-type ResponseOf<C> = C extends Command<infer _, infer Response> ? Filled<Response> : never;
+export type RequestOf<C> = C extends Command<infer Request, infer _> ? NonNullable<Request> : never;
+export type ResponseOf<C> = C extends Command<infer _, infer Response> ? Filled<Response> : never;
 /** What is read has all fields. */
 type Filled<T> = T extends Buffer
   ? Buffer
@@ -46,7 +46,7 @@ type Filled<T> = T extends Buffer
       ? { readonly [K in keyof T]-?: Filled<Exclude<T[K], undefined>> }
       : T;
 /** What is sent may leave fields out. */
-type Sketch<T> = T extends Buffer
+export type Sketch<T> = T extends Buffer
   ? Buffer
   : T extends readonly (infer E)[]
     ? readonly Sketch<E>[]
@@ -113,8 +113,15 @@ export class KafkaHouse {
   }
 
   client(address: Partial<PeerAddress> = {}): KafkaClient {
-    return new KafkaClient(this, { ...local, ...address });
+    return new KafkaClient(this, { ...localAddress, ...address });
   }
+}
+
+/** What a client has to do with. */
+export interface ClientSide {
+  readonly protocol: Protocol;
+  /** Runs what is to be done at once. */
+  settle(): void;
 }
 
 interface Asked {
@@ -130,14 +137,14 @@ export class KafkaClient implements Peer {
   isEnded = false;
   /** The network takes nothing while it is true. */
   isStuck = false;
-  readonly #house: KafkaHouse;
+  readonly #house: ClientSide;
   readonly #frames = new FrameReader(new SizedFraming(1 << 30));
   readonly #waiting: Buffer[] = [];
   readonly #asked = new Map<number, Asked>();
   readonly #answers: { readonly correlationId: number; readonly response: unknown }[] = [];
   #correlationId = 0;
 
-  constructor(house: KafkaHouse, address: PeerAddress) {
+  constructor(house: ClientSide, address: PeerAddress) {
     this.#house = house;
     this.address = address;
     this.connection = house.protocol.open(this);

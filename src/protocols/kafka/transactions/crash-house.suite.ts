@@ -12,7 +12,7 @@ import { silentLogger } from "../../../observe/log.ts";
 import type { Protocol } from "../../../server/protocol.ts";
 import type { Command } from "../command.ts";
 import { createKafka } from "../index.ts";
-import { KafkaClient, type KafkaHouse } from "../kafka-house.suite.ts";
+import { KafkaClient, localAddress } from "../kafka-house.suite.ts";
 import { batchFormat, recordFormat } from "../mapping/format.ts";
 import type { KafkaServer } from "../server.ts";
 import { plainKafkaSettings } from "../settings.ts";
@@ -44,16 +44,7 @@ export class CrashHouse {
   }
 
   client(): KafkaClient {
-    const address = {
-      remoteAddress: "127.0.0.1",
-      remotePort: 40_000,
-      localAddress: "127.0.0.1",
-      localPort: 9092,
-      isLoopback: true,
-      isTls: false,
-      certificateName: undefined,
-    };
-    return new KafkaClient(this as unknown as KafkaHouse, address);
+    return new KafkaClient(this, localAddress);
   }
 
   /** What clients call after each step: here turns are taken one by one. */
