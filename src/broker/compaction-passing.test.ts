@@ -60,6 +60,43 @@ test("what waits to go is as old after a start as it was before, and what was se
   assert.deepEqual(await read(bottle, "log"), ["2:c=1", "5:d=1"]);
 });
 
+test("how long what passes stays is what the log says now, for what waits already as well", async () => {
+  const bottle = await Bottle.open();
+  const log = bottle.declareLog("log", { compact: true, deleteRetentionMs: 60_000 });
+  const stays = (deleteRetentionMs: number): void =>
+    log.configure({ ...log.settings, retention: { ...log.settings.retention, deleteRetentionMs } });
+  const end = (): void => {
+    const body = Buffer.from("0000control 5");
+    const marker = { ...nobody, producerId: 5, producerEpoch: 0, count: 1, format: testFormat.id, timestampMs: 0 };
+    log.endTransaction(5, 0, true, { ...marker, body, bodyStart: 0, bodyEnd: body.length });
+  };
+  /** The last offset of each entry. */
+  const entries = async (): Promise<number[]> => {
+    await bottle.settle();
+    const found: number[] = [];
+    log.read(0, log.visibleEnd, ({ offset }) => found.push(offset) > 0);
+    return found;
+  };
+  append(bottle, log, "a=1", "a");
+  end();
+  await bottle.advance(2000);
+  stays(10_000);
+  append(bottle, log, "b=1", "b");
+  end();
+  append(bottle, log, "c=1");
+  await bottle.advance(5000);
+  assert.deepEqual(await entries(), [1, 2, 4, 5, 6]);
+  await bottle.advance(9000);
+  assert.deepEqual(await entries(), [6]);
+  append(bottle, log, "d", "e=1");
+  await bottle.advance(5000);
+  stays(60_000);
+  await bottle.advance(30_000);
+  assert.deepEqual(await read(bottle, "log"), ["6:c=1", "7:d", "8:e=1"]);
+  await bottle.advance(30_000);
+  assert.deepEqual(await read(bottle, "log"), ["6:c=1", "8:e=1"]);
+});
+
 test("keys for which there is no room are left alone, and tombstones with them", async () => {
   const bottle = await Bottle.open({ settings: { compactionBytesMax: 330 } });
   const retention = { ...plainLog.retention, compact: true, deleteRetentionMs: 60_000 };

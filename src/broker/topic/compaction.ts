@@ -115,7 +115,7 @@ export class Compaction {
     const nowMs = clock.now();
     let atMs = Infinity;
     if (this.#at < this.#partition.stableEnd) atMs = Math.max(nowMs + passEveryMs, this.#notBeforeMs);
-    atMs = Math.min(atMs, Math.max(nowMs + passEveryMs, this.#passing.dueMs));
+    atMs = Math.min(atMs, Math.max(nowMs + passEveryMs, this.#passing.seenMs + this.#passingAfterMs));
     if (atMs === Infinity || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
     this.stop();
     this.#timer = clock.setTimer(atMs, () => {
@@ -265,7 +265,7 @@ export class Compaction {
     if (older !== undefined && offsetOf(older) !== offset) this.#removed.push(older);
     this.#newestByKey.set(key, place);
     if (key === this.#lastTombstone) this.#lastTombstone = undefined;
-    if (isTombstone) this.#passing.addTombstone(key, this.#passingMs(offset));
+    if (isTombstone) this.#passing.addTombstone(key, this.#seenMs(offset));
     else this.#passing.removeTombstone(key);
   }
 
@@ -314,7 +314,7 @@ export class Compaction {
   /** The end of a producer's transaction. */
   #noteEnd(producerId: number, offset: number): void {
     if (producerId < 0) return;
-    this.#passing.addEnd(offset, this.#begins.get(producerId) ?? offset, this.#passingMs(offset));
+    this.#passing.addEnd(offset, this.#begins.get(producerId) ?? offset, this.#seenMs(offset));
     this.#begins.delete(producerId);
   }
 
@@ -323,9 +323,9 @@ export class Compaction {
     return this.#retention().deleteRetentionMs ?? deleteRetentionMsUsual;
   }
 
-  /** When what is looked at now may go. */
-  #passingMs(offset: number): number {
-    return this.seen.of(offset, this.#core.now()) + this.#passingAfterMs;
+  /** When what is looked at now was seen first. */
+  #seenMs(offset: number): number {
+    return this.seen.of(offset, this.#core.now());
   }
 
   /**
@@ -362,10 +362,10 @@ export class Compaction {
     if (this.#isPartial) this.#passing.forgetTombstones();
     else if (lastTombstone !== undefined) take(lastTombstone);
     if (lastEnd !== undefined) takeEnd(lastEnd.offset, lastEnd.from);
-    this.#passing.takeTombstones(nowMs, looksPerTurn, take);
-    this.#passing.takeEnds(nowMs, looksPerTurn, takeEnd);
-    const againMs = nowMs + this.#passingAfterMs;
-    for (let at = 0; at < putOff.length; at += 2) this.#passing.addEnd(putOff[at]!, putOff[at + 1]!, againMs);
+    const byMs = nowMs - this.#passingAfterMs;
+    this.#passing.takeTombstones(byMs, looksPerTurn, take);
+    this.#passing.takeEnds(byMs, looksPerTurn, takeEnd);
+    for (let at = 0; at < putOff.length; at += 2) this.#passing.addEnd(putOff[at]!, putOff[at + 1]!, nowMs);
   }
 
   #load(offset: number): void {
