@@ -74,8 +74,9 @@ export const kafkaCurves: readonly Curve[] = [
 
 export const kafkaNames = [kafkaName, kafkaSyncingName, "Entrepot", "plain Node"];
 
-/** Kafka's broker is Java, which is slow until it has compiled what is hot. */
+/** Kafka's broker is Java, which is slow until it has compiled what is hot: its rate doubles within some thirty seconds of work. */
 export const kafkaWarmupSecondsLeast = 3;
+export const kafkaFirstWarmupSeconds = 40;
 
 /** In the order of `kafkaNames`. What they need of Maven is fetched when the first Kafka starts. */
 export function kafkaContestants(dir: string, mainPath: string): KafkaContestant[] {

@@ -6,7 +6,7 @@ import { sequentialRate } from "./disk.ts";
 import { type Curve, curves, isMeasured, openFilesMax } from "./growth.ts";
 import type { House } from "./house.ts";
 import type { LoadResult } from "./load-options.ts";
-import { kafkaContestants, kafkaCurves, kafkaWarmupSecondsLeast } from "./kafka-growth.ts";
+import { kafkaContestants, kafkaCurves, kafkaFirstWarmupSeconds, kafkaWarmupSecondsLeast } from "./kafka-growth.ts";
 import { perfTestSeconds, resolvePerfTest, runPerfTest } from "./perf-test.ts";
 import type { Step } from "./progress.ts";
 import type { Part, RawRun, RawRuns } from "./raw-runs.ts";
@@ -104,8 +104,8 @@ class Steps {
   }
 
   /** A step that measures nothing. */
-  pause(title: string, run: () => Promise<void>): void {
-    this.steps.push({ title, estimateSeconds: 2, run: () => run().then(() => "done") });
+  pause(title: string, run: () => Promise<unknown>, estimateSeconds = 2): void {
+    this.steps.push({ title, estimateSeconds, run: () => run().then(() => "done") });
   }
 }
 
@@ -196,7 +196,7 @@ function amqpContestantsAt(plan: Plan, curve: Curve): ContestantsAt {
 const kafkaPlainRuns = 2;
 
 function addKafkaCurves(all: Steps): void {
-  const { plan } = all;
+  const { plan, house } = all;
   const warmupSeconds = Math.max(kafkaWarmupSecondsLeast, plan.warmupSeconds);
   const contestants = kafkaContestants(plan.dir, plan.main).filter(
     ({ name }) => plan.only === undefined || name === plan.only,
@@ -207,6 +207,12 @@ function addKafkaCurves(all: Steps): void {
       contestants
         .filter(({ isPlain }) => !isPlain || turn < kafkaPlainRuns)
         .map((kind) => ({ name: kind.name, kind, scenario: curve.scenario, args: curve.args(x) }));
+    for (const kind of contestants) {
+      if (kind.isPlain) continue;
+      const args = [...timing({ seconds: 1, warmupSeconds: kafkaFirstWarmupSeconds }), ...curve.args(curve.full[0]!)];
+      const expected = kafkaFirstWarmupSeconds + overheadSeconds + 1;
+      all.pause(`${kind.name} warms up`, () => house.measure(kind, curve.scenario, args, expected), expected);
+    }
     addCurve(all, "kafka-growth", curve, contestantsAt, warmupSeconds);
   }
 }
