@@ -63,6 +63,8 @@ export interface KafkaRow {
   readonly bars: readonly Bar[];
   /** A bar without a ratio to anybody. */
   readonly most?: number;
+  /** Runs of each broker before those that count; absent in older results, and for what has none. */
+  readonly warmUps?: number;
   /** By the contestant's name, as the next three. */
   readonly runs: Record<string, number[]>;
   /** Of a work with several figures, with the first. */
@@ -95,6 +97,12 @@ interface Seat {
   broker?: RunningBroker;
 }
 
+/**
+ * Runs that are not measured, of work that is bound by the brokers: Kafka's Java compiles what is hot, and its rates rose by up to
+ * 1.8 times within five runs.
+ */
+const warmUps = 2;
+
 export const contestantNames = [kafkaName, kafkaSyncingName, "Entrepot"] as const;
 
 /** Measures all. Errors: Maven, a JDK or Entrepot's build is missing. What else fails is told in its row. */
@@ -126,18 +134,21 @@ async function measureWork(
   seats: readonly Seat[],
   rows: KafkaRow[],
 ): Promise<void> {
-  const own = work.figures(options).map((figure): KafkaRow => ({ ...figure, runs: {}, usages: {}, failures: {} }));
+  const warmth = work.limit === undefined ? { warmUps } : {};
+  const none = { runs: {}, usages: {}, failures: {} };
+  const own = work.figures(options).map((figure): KafkaRow => ({ ...figure, ...warmth, ...structuredClone(none) }));
   rows.push(...own);
   const topics = new Map<Seat, string>();
-  for (let pair = 0; pair < options.pairs; pair++) {
+  for (let pair = -(warmth.warmUps ?? 0); pair < options.pairs; pair++) {
     for (const seat of seats) {
-      if (seat.contestant.isPlain && work.hasCeiling === undefined) continue;
-      const { name } = seat.contestant;
+      const { name, isPlain } = seat.contestant;
+      if (isPlain && (work.hasCeiling === undefined || pair < 0)) continue;
       try {
         const kept = topics.get(seat);
         const topic = kept ?? `${work.id}-${pair}`;
         const { outcome, usage } = await measureOnce(options, tools, work, seat, pair, topic, kept === undefined);
         if (work.prepare !== undefined) topics.set(seat, topic);
+        if (pair < 0) continue;
         for (const [at, row] of own.entries()) (row.runs[name] ??= []).push(outcome.values[at]!);
         (own[0]!.usages[name] ??= []).push(usage);
         const shown = own.map((row, at) => `${outcome.values[at]!.toFixed(2)} ${row.unit}`).join(", ");
@@ -146,9 +157,10 @@ async function measureWork(
         const why = (error as Error).message;
         for (const row of own) (row.failures[name] ??= []).push(why);
         options.say(`  ${pair + 1}/${options.pairs} ${name} failed: ${why}`);
+      } finally {
+        await leave(seat, work, topics.has(seat) ? undefined : `${work.id}-${pair}`);
+        options.onRows?.(rows);
       }
-      await leave(seat, work, topics.has(seat) ? undefined : `${work.id}-${pair}`);
-      options.onRows?.(rows);
     }
   }
   for (const [seat, topic] of topics) {
