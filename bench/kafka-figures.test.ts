@@ -93,7 +93,7 @@ test("memory is the most of all works", () => {
 test("a row that failed keeps what was measured, and the section says what failed", () => {
   const rows = [row({ runs: { Entrepot: [10] }, failures: { Kafka: ["it ended\nwith 1"], Entrepot: ["late"] } })];
   const text = kafkaText({ date: "2026-01-02", machine: "a machine", version: "4", rows });
-  assert.match(text, /\| some work \| msg\/s \| 1 \| 1 failed \|  \| 10, 1 failed \|/);
+  assert.match(text, /\| some work \| msg\/s \| 1, not warm \| 1 failed \|  \| 10, 1 failed \|/);
   assert.match(text, /- x, Kafka: it ended with 1\n- x, Entrepot: late/);
   assert.match(text, /\nWorks that were not measured: produce-100b, .*, transform, group \(/);
 });

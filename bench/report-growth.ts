@@ -57,8 +57,9 @@ const kafka: Family = {
     "consumers, where there are several), and each of many producers has its share: of a hundred, five requests of 20 messages; of ten " +
     "thousand, one of one. Every answer is checked: error codes, offsets without a gap, the length of each batch. Processor time is for " +
     "each delivery. Kafka as it comes answers when a message is in the page cache; with flush.messages=1, Entrepot and the plain Node " +
-    "process, when it is on the disk. Each curve begins with fresh brokers that have worked for 40 s " +
-    "(Java compiles what is hot), and their memory is the most up to that point. Of many partitions each holds 4 KB before, since with those Kafka's index " +
+    "process, when it is on the disk. Each curve begins with fresh brokers, which work for 40 s before its " +
+    "first point, since Java compiles what is hot (not yet so in the curves by size and by producers, whose first points are kind to Entrepot by that), " +
+    "and their memory is the most up to that point. Of many partitions each holds 4 KB before: with those Kafka's index " +
     "gets its first page, for which it stands still for 20 ms. The plain Node process (bench/plain-log.ts) writes the same bytes to a file and serves them from it, under the same load; its row is the " +
     "better of two runs. It is passed where batches are small, by what its code does: it writes the first request that it has read at once, and those which came " +
     "with it wait for the next write, while the broker writes what a turn of the event loop has brought as one block " +
