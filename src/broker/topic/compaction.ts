@@ -5,8 +5,9 @@
  * a newer one supersedes. Passes are a second apart, so that readers who follow the log see every value, and those who
  * catch up see the last of each key, perhaps with a few that the next pass would have taken. Messages without a key that stand
  * alone stay: whoever publishes them may not know that the log is compacted. Those in a batch go, as in Kafka: its producers give a
- * compacted log none, so they are from when it was none, and would stay for ever. A message that says that its key has no value any more goes too, some time after a pass has seen it, be it of an earlier
- * process (seen-times.ts): until then, who catches up is told. Nothing counts before it is decided and old enough, and what was aborted goes at once.
+ * compacted log none, so they are from when it was none, and would stay for ever. A message that says that its key has no value
+ * any more goes too, some time after a pass has seen it, be it of an earlier process (seen-times.ts): until then, who catches up
+ * is told. Nothing counts before it is decided and old enough, and what was aborted goes at once.
  *
  * What is superseded is known by the offset of the message. An entry goes when all its messages have. A batch of which some
  * are left is made smaller (MessageFormat.retain), at the same offsets, when somebody reads it, in memory and for as long as

@@ -111,9 +111,8 @@ export class WaitingFetch implements PartitionOwner, ResponseBody {
 
   /** Brings what is missing from disk. False: nothing is, or that was tried often enough. */
   #load(): boolean {
-    if (this.#loads >= loadsMax) return false;
+    if (this.#loads >= loadsMax || !this.#isMissing()) return false;
     const missing = [...this.#partitions].filter(({ isCold }) => isCold);
-    if (missing.length === 0) return false;
     this.#loads++;
     // Some may be there at once.
     this.#loading += missing.length;
