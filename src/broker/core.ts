@@ -20,7 +20,7 @@ import type { Definition } from "./catalog/definition.ts";
 import { NamespaceState } from "./catalog/namespace-state.ts";
 import type { QueueState } from "./catalog/queue-state.ts";
 import { deadLetter, deadLetterRefused, republish } from "./dead-letter.ts";
-import { BlockCache } from "./durability/block-cache.ts";
+import { BlockCache, type LastingMemory } from "./durability/block-cache.ts";
 import { Committer } from "./durability/committer.ts";
 import { Eviction } from "./durability/eviction.ts";
 import { record } from "./durability/records.ts";
@@ -150,7 +150,7 @@ export class Core {
     this.limitedLog = new LimitedLog(options.logger, this.clock);
     this.settings = options.settings;
     this.fatal = options.fatal;
-    this.cache = new BlockCache(options.settings.bufferBytes);
+    this.cache = new BlockCache(options.settings.bufferBytes, lastingMemory(options));
     this.room = new Room(this);
     this.cache.onRoom = (): void => this.clock.defer(() => this.#tellListeners());
     this.eviction = new Eviction(this.cache, options.settings.cacheBytes);
@@ -414,4 +414,10 @@ export class Core {
     if (!isFull) return this.fatal(error);
     this.setDiskPressure("journal", true);
   }
+}
+
+/** For what the cache holds, and what comes in until a checkpoint is written. */
+function lastingMemory({ log, settings }: CoreOptions): LastingMemory | undefined {
+  const { allocate } = log;
+  return allocate && { bytesMax: settings.cacheBytes + settings.checkpointBytes, allocate };
 }

@@ -27,6 +27,7 @@ export async function openDiskLog(under: Disk, random: Random, options: Partial<
     journalOpen: (fromSeq, onBlock) => openJournal(disk, random, { ...journalDefaults, ...options }, fromSeq, onBlock),
     checkpoints: openCheckpoints(disk),
     segments,
+    allocate: (bytes) => disk.allocate(bytes),
     copying: copyingOf(disk),
     freeBytes: () => disk.freeBytes(),
     close: () => segments.close(),

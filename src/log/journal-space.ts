@@ -13,6 +13,7 @@
  */
 
 import { writeAt } from "./disk-read.ts";
+import { BLOCK_ALIGN } from "./log.ts";
 import type { Disk, DiskFile } from "./log.ts";
 
 export interface SpaceOptions {
@@ -44,6 +45,7 @@ export class TailFile {
    */
   readonly #zeroFile: DiskFile;
   readonly #options: SpaceOptions;
+  readonly #zeros: Zeros;
   /** Up to here the file has space. */
   #allocated: number;
   #underWay = 0;
@@ -53,11 +55,12 @@ export class TailFile {
   #retryZerosAt = 0;
   #isClosing = false;
 
-  constructor(name: string, file: DiskFile, zeroFile: DiskFile, size: number, options: SpaceOptions) {
+  constructor(name: string, file: DiskFile, zeroFile: DiskFile, zeros: Zeros, size: number, options: SpaceOptions) {
     this.name = name;
     this.#file = file;
     this.#zeroFile = zeroFile;
-    this.#allocated = size;
+    this.#zeros = zeros;
+    this.#allocated = wholeBlocks(size);
     this.#options = options;
   }
 
@@ -95,10 +98,10 @@ export class TailFile {
     const from = Math.max(this.#allocated, tail);
     if (this.#isClosing || this.#zerosFrom >= 0 || from - tail >= aheadBytes) return;
     const step = Math.max(stepBytes, Math.min(stepBytesMax, stepAppends * this.#lastLength));
-    const length = Math.min(step, fileBytesMax - from);
+    const length = wholeBlocks(Math.min(step, fileBytesMax - from));
     if (length <= 0 || tail < this.#retryZerosAt) return;
     this.#zerosFrom = from;
-    this.#zeroFile.write(zerosOf(length), 0, length, from, (error) => {
+    this.#zeroFile.write(this.#zeros.of(length), 0, length, from, (error) => {
       this.#zerosFrom = -1;
       if (error === undefined) this.#allocated = from + length;
       else this.#retryZerosAt = tail + stepBytes;
@@ -122,6 +125,7 @@ export class TailFile {
 export class SpareFiles {
   readonly #disk: Disk;
   readonly #options: SpaceOptions;
+  readonly #zeros: Zeros;
   readonly #names: string[] = [];
   #nextNumber = 0;
   #recycling = 0;
@@ -132,6 +136,7 @@ export class SpareFiles {
   constructor(disk: Disk, options: SpaceOptions, namesOnDisk: string[]) {
     this.#disk = disk;
     this.#options = options;
+    this.#zeros = new Zeros(disk);
     for (const name of namesOnDisk) {
       const match = spareName.exec(name);
       if (match === null) continue;
@@ -156,14 +161,14 @@ export class SpareFiles {
   async #make(): Promise<void> {
     const { aheadBytes, stepBytes, fileBytesMax } = this.#options;
     const name = this.#newName();
-    const file = await this.#disk.open(name, "synced");
+    const file = await this.#disk.open(name, "direct");
     let bytes = 0;
     let hasFailed = true;
     try {
-      const length = Math.min(aheadBytes, fileBytesMax);
+      const length = wholeBlocks(Math.min(aheadBytes, fileBytesMax));
       while (bytes < length && !this.#isWanted) {
-        const step = Math.min(stepBytes, length - bytes);
-        await writeAt(file, zerosOf(step), 0, step, bytes);
+        const step = Math.min(Math.max(BLOCK_ALIGN, wholeBlocks(stepBytes)), length - bytes);
+        await writeAt(file, this.#zeros.of(step), 0, step, bytes);
         bytes += step;
       }
       hasFailed = false;
@@ -184,8 +189,8 @@ export class SpareFiles {
     let zeroFile: DiskFile | undefined;
     try {
       await this.#disk.syncDirectory();
-      zeroFile = await this.#disk.open(name, "synced");
-      return new TailFile(name, file, zeroFile, await file.size(), this.#options);
+      zeroFile = await this.#disk.open(name, "direct");
+      return new TailFile(name, file, zeroFile, this.#zeros, await file.size(), this.#options);
     } catch (error) {
       await zeroFile?.close();
       await file.close();
@@ -195,10 +200,10 @@ export class SpareFiles {
 
   async #openNamed(name: string): Promise<DiskFile> {
     const spare = this.#names.shift();
-    if (spare === undefined) return this.#disk.open(name, "synced");
+    if (spare === undefined) return this.#disk.open(name, "direct");
     let file: DiskFile | undefined;
     try {
-      file = await this.#disk.open(spare, "synced");
+      file = await this.#disk.open(spare, "direct");
       await this.#disk.rename(spare, name);
       return file;
     } catch (error) {
@@ -237,9 +242,21 @@ export class SpareFiles {
   }
 }
 
-let zeros = Buffer.alloc(0);
+function wholeBlocks(bytes: number): number {
+  return bytes - (bytes % BLOCK_ALIGN);
+}
 
-function zerosOf(length: number): Buffer {
-  if (zeros.length < length) zeros = Buffer.alloc(length);
-  return zeros;
+class Zeros {
+  readonly #disk: Pick<Disk, "allocate">;
+  #zeros: Buffer | undefined;
+
+  constructor(disk: Pick<Disk, "allocate">) {
+    this.#disk = disk;
+  }
+
+  /** As many at least. */
+  of(length: number): Buffer {
+    if (this.#zeros === undefined || this.#zeros.length < length) this.#zeros = this.#disk.allocate(length).fill(0);
+    return this.#zeros;
+  }
 }

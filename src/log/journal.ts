@@ -2,7 +2,7 @@
  * The journal over a Disk: blocks one after the other in files of 64 MB, each durable when its append is done.
  *
  * One write makes one block durable, because the file is opened synced and its space is there already (see
- * journal-space.ts). There is no buffer and no queue here: group commit is the caller's, who gathers the next block
+ * journal-space.ts); past the system's cache, since nobody reads it but a start. There is no buffer and no queue here: group commit is the caller's, who gathers the next block
  * while this one is at the disk. What a block looks like is in journal-block.ts, how it is found again in
  * journal-recovery.ts.
  *

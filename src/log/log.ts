@@ -22,12 +22,12 @@ export interface Disk {
   list(): Promise<string[]>;
   /**
    * 'synced': read and write, created when missing, every write is durable when it is done (O_DSYNC).
-   * 'direct': for write() alone, durable as 'synced', past the system's cache where there is such a way; position, length, and the
-   * start in a buffer of allocate()'s are multiples of BLOCK_ALIGN. 'write': as 'synced', but durable after sync(). 'read': fails when missing.
+   * 'direct': not for read(), durable as 'synced', past the system's cache where there is such a way and the bytes lie in memory
+   * of allocate()'s; position, length and start are multiples of BLOCK_ALIGN. 'write': as 'synced', but durable after sync(). 'read': fails when missing.
    * A created file's name is durable after syncDirectory().
    */
   open(name: string, mode: OpenMode): Promise<DiskFile>;
-  /** Memory that a 'direct' file is written from; for long use, since it is dear to make. */
+  /** Memory from which a 'direct' file is written past the cache; for long use, since it is dear to make. */
   allocate(bytes: number): Buffer;
   /** Replaces `to` in one step. Durable after syncDirectory(). Open files stay usable. */
   rename(from: string, to: string): Promise<void>;
@@ -301,6 +301,8 @@ export interface Log {
   journalOpen: OpenJournal;
   checkpoints: CheckpointStore;
   segments: SegmentStore;
+  /** Memory for blocks of the journal, from which they are written the cheapest way; undefined: any will do. As Disk.allocate(). */
+  readonly allocate: ((bytes: number) => Buffer) | undefined;
   /** Undefined: nothing outlives the process, so there is nothing to copy. */
   readonly copying: LogCopying | undefined;
   freeBytes(): Promise<number>;

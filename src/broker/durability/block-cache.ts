@@ -11,6 +11,14 @@
 import { assert } from "../../base/assert.ts";
 
 const pooledMax = 64;
+const slabBuffersMax = 16;
+
+/** Memory from which blocks are written the cheapest way. It is dear to make, and kept. */
+export interface LastingMemory {
+  /** At most, in buffers of the usual size. */
+  readonly bytesMax: number;
+  allocate(bytes: number): Buffer;
+}
 
 export class BlockCache {
   /** Bytes of all buffers in use. */
@@ -31,9 +39,36 @@ export class BlockCache {
   #references = new Int32Array(64);
   readonly #freeSlots: number[] = [];
   readonly #pool: Buffer[] = [];
+  readonly #lasting: LastingMemory | undefined;
+  /** Of lasting memory: each is cut into several buffers. */
+  readonly #slabs = new Set<ArrayBufferLike>();
+  readonly #freeLasting: Buffer[] = [];
+  #lastingCount = 0;
 
-  constructor(bufferBytes: number) {
+  constructor(bufferBytes: number, lasting?: LastingMemory) {
     this.bufferBytes = bufferBytes;
+    this.#lasting = lasting;
+  }
+
+  /** As acquire(), for what is to be written to the journal. */
+  acquireBlock(bytes: number): number {
+    if (bytes > this.bufferBytes) return this.acquire(bytes);
+    if (this.#freeLasting.length === 0) this.#makeLasting();
+    const buffer = this.#freeLasting.pop();
+    return buffer === undefined ? this.acquire(bytes) : this.adopt(buffer);
+  }
+
+  #makeLasting(): void {
+    if (this.#lasting === undefined) return;
+    const left = Math.floor(this.#lasting.bytesMax / this.bufferBytes) - this.#lastingCount;
+    // One, one, two, four: a broker that does little takes little.
+    const count = Math.min(left, slabBuffersMax, Math.max(1, this.#lastingCount));
+    if (count <= 0) return;
+    const slab = this.#lasting.allocate(count * this.bufferBytes);
+    this.#slabs.add(slab.buffer);
+    for (let at = 0; at < slab.length; at += this.bufferBytes)
+      this.#freeLasting.push(slab.subarray(at, at + this.bufferBytes));
+    this.#lastingCount += count;
   }
 
   /** A buffer of at least `bytes`, held with one reference. Answers its slot. */
@@ -87,7 +122,8 @@ export class BlockCache {
     const buffer = this.#buffers[slot]!;
     this.#buffers[slot] = undefined;
     this.#freeSlots.push(slot);
-    if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
+    if (this.#slabs.has(buffer.buffer)) this.#freeLasting.push(buffer);
+    else if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
     this.less(buffer.length);
   }
 

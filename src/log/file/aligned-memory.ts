@@ -15,15 +15,23 @@ const { WebAssembly } = globalThis as unknown as {
 };
 
 const wasmPageBytes = 65_536;
+const made = new WeakSet<ArrayBufferLike>();
 
 /** Any memory where there is no WebAssembly (`--jitless`), or where the process may have no more addresses (`ulimit -v`). */
 export function allocateAligned(bytes: number): Buffer {
   if (WebAssembly === undefined) return Buffer.allocUnsafeSlow(bytes);
   const pages = Math.ceil(bytes / wasmPageBytes);
   try {
-    return Buffer.from(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer, 0, bytes);
+    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    made.add(buffer);
+    return Buffer.from(buffer, 0, bytes);
   } catch (error) {
     if (error instanceof RangeError) return Buffer.allocUnsafeSlow(bytes);
     throw error;
   }
+}
+
+/** Whether buffer[start] lies in memory of allocateAligned()'s, at a multiple of `align` from its beginning. */
+export function isAligned(buffer: Buffer, start: number, align: number): boolean {
+  return (buffer.byteOffset + start) % align === 0 && made.has(buffer.buffer);
 }

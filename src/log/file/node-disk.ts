@@ -18,8 +18,9 @@ import path from "node:path";
 import { elapsedMs } from "../../base/clock.ts";
 import { systemRandom } from "../../base/random.ts";
 import { codeOf } from "../disk-read.ts";
+import { BLOCK_ALIGN } from "../log.ts";
 import type { Disk, DiskFile } from "../log.ts";
-import { allocateAligned } from "./aligned-memory.ts";
+import { allocateAligned, isAligned } from "./aligned-memory.ts";
 import { guardName, isGuarded, openGuard } from "./guard.ts";
 
 const lockName = "lock";
@@ -65,10 +66,9 @@ function diskOf(directory: string): Disk {
       const { O_RDONLY, O_RDWR, O_CREAT } = fs.constants;
       if (mode === "read") return new NodeFile(await openFile(at(name), O_RDONLY));
       if (mode === "write") return new NodeFile(await openFile(at(name), O_RDWR | O_CREAT));
-      const openSynced = (): Promise<number> => openFile(at(name), syncedFlags);
-      const fd = mode === "direct" ? await openDirect(at(name)) : undefined;
-      if (fd !== undefined) return new NodeFile(fd, openSynced);
-      return new NodeFile(await openSynced(), undefined, !hasReliableDsync);
+      const direct = mode === "direct" ? await openDirect(at(name)) : undefined;
+      const synced = new NodeFile(await openFile(at(name), syncedFlags), !hasReliableDsync);
+      return direct === undefined ? synced : new DirectFile(direct, synced);
     },
     allocate: hasReliableDsync ? allocateAligned : (bytes) => Buffer.allocUnsafeSlow(bytes),
     rename: (from, to) => fs.promises.rename(at(from), at(to)),
@@ -90,10 +90,10 @@ function openFile(name: string, flags: number): Promise<number> {
 }
 
 /** Undefined where the file system opens no file so. */
-async function openDirect(name: string): Promise<number | undefined> {
+async function openDirect(name: string): Promise<NodeFile | undefined> {
   if (!hasReliableDsync) return undefined;
   try {
-    return await openFile(name, syncedFlags | fs.constants.O_DIRECT);
+    return new NodeFile(await openFile(name, syncedFlags | fs.constants.O_DIRECT));
   } catch (error) {
     if (isNoDirect(error)) return undefined;
     throw error;
@@ -111,21 +111,15 @@ const heldUpMsMax = 1;
 const declinedWrites = 1000;
 
 class NodeFile implements DiskFile {
-  #fd: number;
-  #openSynced: (() => Promise<number>) | undefined;
+  readonly #fd: number;
   readonly #syncsEachWrite: boolean;
   #isClosed = false;
   /** How long writeNow() takes, ms, smoothed. */
   #heldUpMs = 0;
   #declined = 0;
 
-  /**
-   * `openSynced`: for a file that is written past the system's cache. Opens it anew, to be written through it, where the file
-   * system or the disk wants the bytes to lie otherwise than they do.
-   */
-  constructor(fd: number, openSynced?: () => Promise<number>, syncsEachWrite = false) {
+  constructor(fd: number, syncsEachWrite = false) {
     this.#fd = fd;
-    this.#openSynced = openSynced;
     this.#syncsEachWrite = syncsEachWrite;
   }
 
@@ -143,25 +137,12 @@ class NodeFile implements DiskFile {
     done: (error: Error | undefined) => void,
   ): void {
     fs.write(this.#fd, buffer, start, length, position, (error, written) => {
-      if (error && this.#openSynced !== undefined && isNoDirect(error)) {
-        this.#openAgain(this.#openSynced).then(() => this.write(buffer, start, length, position, done), done);
-      } else if (error) done(inOurWords(error));
+      if (error) done(inOurWords(error));
       // A disk that is nearly full takes a part and refuses the next call, which is where the error then comes from.
       else if (written < length) this.write(buffer, start + written, length - written, position + written, done);
       else if (this.#syncsEachWrite) this.sync(done);
       else done(undefined);
     });
-  }
-
-  async #openAgain(open: () => Promise<number>): Promise<void> {
-    const fd = await open();
-    if (this.#isClosed) {
-      fs.closeSync(fd);
-      throw new Error("the file was closed while it was written");
-    }
-    fs.closeSync(this.#fd);
-    this.#fd = fd;
-    this.#openSynced = undefined;
   }
 
   writeNow(buffer: Buffer, start: number, length: number, position: number): true | Error | undefined {
@@ -221,6 +202,73 @@ class NodeFile implements DiskFile {
     return new Promise((resolve, reject) => {
       fs.close(this.#fd, (error) => (error ? reject(error) : resolve()));
     });
+  }
+}
+
+/**
+ * A file that is open twice: past the system's cache, for what lies in memory as disks want it, and through it for all else. Where
+ * the file system, or the disk under it, takes no direct writes after all, everything goes through it from then on.
+ */
+class DirectFile implements DiskFile {
+  #direct: NodeFile | undefined;
+  readonly #synced: NodeFile;
+  readonly #close: () => Promise<unknown>;
+
+  constructor(direct: NodeFile, synced: NodeFile) {
+    this.#direct = direct;
+    this.#synced = synced;
+    this.#close = () => Promise.all([direct.close(), synced.close()]);
+  }
+
+  size(): Promise<number> {
+    return this.#synced.size();
+  }
+
+  write(
+    buffer: Buffer,
+    start: number,
+    length: number,
+    position: number,
+    done: (error: Error | undefined) => void,
+  ): void {
+    const direct = this.#directFor(buffer, start);
+    if (direct === undefined) return this.#synced.write(buffer, start, length, position, done);
+    direct.write(buffer, start, length, position, (error) => {
+      if (!isNoDirect(error)) return done(error);
+      this.#direct = undefined;
+      this.#synced.write(buffer, start, length, position, done);
+    });
+  }
+
+  writeNow(buffer: Buffer, start: number, length: number, position: number): true | Error | undefined {
+    const direct = this.#directFor(buffer, start);
+    if (direct === undefined) return this.#synced.writeNow(buffer, start, length, position);
+    const written = direct.writeNow(buffer, start, length, position);
+    if (!isNoDirect(written)) return written;
+    this.#direct = undefined;
+    return this.#synced.writeNow(buffer, start, length, position);
+  }
+
+  #directFor(buffer: Buffer, start: number): NodeFile | undefined {
+    return isAligned(buffer, start, BLOCK_ALIGN) ? this.#direct : undefined;
+  }
+
+  read(
+    buffer: Buffer,
+    start: number,
+    length: number,
+    position: number,
+    done: (error: Error | undefined, bytesRead: number) => void,
+  ): void {
+    this.#synced.read(buffer, start, length, position, done);
+  }
+
+  sync(done: (error: Error | undefined) => void): void {
+    this.#synced.sync(done);
+  }
+
+  async close(): Promise<void> {
+    await this.#close();
   }
 }
 
