@@ -7,7 +7,7 @@
  * may end at any byte.
  *
  * Past the cache, since what is read soon is in the broker's memory, and a new page of the cache costs more than all else that is
- * done for its bytes (docs/decisions/57-segments-go-past-the-systems-cache.md).
+ * done for its bytes (docs/decisions/57-files-go-past-the-systems-cache.md).
  *
  * Each write is synced: 96 MB in writes of 1 MB through the cache took 141 ms so, and 405 ms with one fdatasync at the end, and
  * appends to the journal that ran beside it had a p99 of 1.5 ms instead of 12.

@@ -2,9 +2,9 @@
  * The journal over a Disk: blocks one after the other in files of 64 MB, each durable when its append is done.
  *
  * One write makes one block durable, because the file is opened synced and its space is there already (see
- * journal-space.ts); past the system's cache, since nobody reads it but a start. There is no buffer and no queue here: group commit is the caller's, who gathers the next block
- * while this one is at the disk. What a block looks like is in journal-block.ts, how it is found again in
- * journal-recovery.ts.
+ * journal-space.ts); past the system's cache, since nobody reads it but a start (docs/decisions/57-files-go-past-the-systems-cache.md).
+ * There is no buffer and no queue here: group commit is the caller's, who gathers the next block while this one is at the disk. What
+ * a block looks like is in journal-block.ts, how it is found again in journal-recovery.ts.
  *
  * After a start, appending goes on in a new file: what recovery took for a torn tail stays as it is for whoever wants
  * to look. A new file is a spare under a new name, and its name is durable before its first block is written, so that
