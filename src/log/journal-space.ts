@@ -254,9 +254,10 @@ class Zeros {
     this.#disk = disk;
   }
 
-  /** As many at least. */
+  /** As many at least. Whoever wants more than the first time gets the most at once: such memory is dear to make. */
   of(length: number): Buffer {
-    if (this.#zeros === undefined || this.#zeros.length < length) this.#zeros = this.#disk.allocate(length).fill(0);
+    if (this.#zeros === undefined) this.#zeros = this.#disk.allocate(length).fill(0);
+    else if (this.#zeros.length < length) this.#zeros = this.#disk.allocate(Math.max(length, stepBytesMax)).fill(0);
     return this.#zeros;
   }
 }

@@ -250,9 +250,7 @@ export class Committer {
     let start = this.slot < 0 ? Infinity : Math.ceil(this.at / BLOCK_ALIGN) * BLOCK_ALIGN;
     if (start + needed > this.buffer.length) {
       if (this.slot >= 0) this.#cache.release(this.slot);
-      this.slot = this.#cache.acquireBlock(
-        Math.max(Math.ceil(needed / BLOCK_ALIGN) * BLOCK_ALIGN, this.#cache.bufferBytes),
-      );
+      this.slot = this.#cache.acquireBlock(Math.ceil(needed / BLOCK_ALIGN) * BLOCK_ALIGN);
       this.buffer = this.#cache.buffer(this.slot);
       start = 0;
     }

@@ -66,9 +66,9 @@ function diskOf(directory: string): Disk {
       const { O_RDONLY, O_RDWR, O_CREAT } = fs.constants;
       if (mode === "read") return new NodeFile(await openFile(at(name), O_RDONLY));
       if (mode === "write") return new NodeFile(await openFile(at(name), O_RDWR | O_CREAT));
-      const direct = mode === "direct" ? await openDirect(at(name)) : undefined;
-      const synced = new NodeFile(await openFile(at(name), syncedFlags), !hasReliableDsync);
-      return direct === undefined ? synced : new DirectFile(direct, synced);
+      const fd = await openFile(at(name), syncedFlags);
+      const direct = mode === "direct" ? await openDirect(at(name), fd) : undefined;
+      return direct ?? new NodeFile(fd, !hasReliableDsync);
     },
     allocate: hasReliableDsync ? allocateAligned : (bytes) => Buffer.allocUnsafeSlow(bytes),
     rename: (from, to) => fs.promises.rename(at(from), at(to)),
@@ -89,13 +89,14 @@ function openFile(name: string, flags: number): Promise<number> {
   });
 }
 
-/** Undefined where the file system opens no file so. */
-async function openDirect(name: string): Promise<NodeFile | undefined> {
+/** The file, which is `fd` already, past the system's cache as well. Undefined where the file system opens none so. */
+async function openDirect(name: string, fd: number): Promise<NodeFile | undefined> {
   if (!hasReliableDsync) return undefined;
   try {
-    return new NodeFile(await openFile(name, syncedFlags | fs.constants.O_DIRECT));
+    return new NodeFile(fd, false, new NodeFile(await openFile(name, syncedFlags | fs.constants.O_DIRECT)));
   } catch (error) {
     if (isNoDirect(error)) return undefined;
+    fs.closeSync(fd);
     throw error;
   }
 }
@@ -113,14 +114,21 @@ const declinedWrites = 1000;
 class NodeFile implements DiskFile {
   readonly #fd: number;
   readonly #syncsEachWrite: boolean;
+  readonly #direct: NodeFile | undefined;
+  #isDirectRefused = false;
   #isClosed = false;
   /** How long writeNow() takes, ms, smoothed. */
   #heldUpMs = 0;
   #declined = 0;
 
-  constructor(fd: number, syncsEachWrite = false) {
+  /**
+   * `direct`: the same, open past the system's cache, for what lies in memory as disks want it. Where the file system, or the
+   * disk under it, takes no such writes after all, everything goes through the cache from then on.
+   */
+  constructor(fd: number, syncsEachWrite = false, direct?: NodeFile) {
     this.#fd = fd;
     this.#syncsEachWrite = syncsEachWrite;
+    this.#direct = direct;
   }
 
   size(): Promise<number> {
@@ -136,6 +144,15 @@ class NodeFile implements DiskFile {
     position: number,
     done: (error: Error | undefined) => void,
   ): void {
+    const direct = this.#directFor(buffer, start);
+    if (direct !== undefined) {
+      direct.write(buffer, start, length, position, (error) => {
+        if (!isNoDirect(error)) return done(error);
+        this.#isDirectRefused = true;
+        this.write(buffer, start, length, position, done);
+      });
+      return;
+    }
     fs.write(this.#fd, buffer, start, length, position, (error, written) => {
       if (error) done(inOurWords(error));
       // A disk that is nearly full takes a part and refuses the next call, which is where the error then comes from.
@@ -145,7 +162,18 @@ class NodeFile implements DiskFile {
     });
   }
 
+  #directFor(buffer: Buffer, start: number): NodeFile | undefined {
+    if (this.#direct === undefined || this.#isDirectRefused) return undefined;
+    return isAligned(buffer, start, BLOCK_ALIGN) ? this.#direct : undefined;
+  }
+
   writeNow(buffer: Buffer, start: number, length: number, position: number): true | Error | undefined {
+    const direct = this.#directFor(buffer, start);
+    if (direct !== undefined) {
+      const written = direct.writeNow(buffer, start, length, position);
+      if (!isNoDirect(written)) return written;
+      this.#isDirectRefused = true;
+    }
     if (this.#declined > 0) {
       this.#declined--;
       return undefined;
@@ -195,80 +223,14 @@ class NodeFile implements DiskFile {
     fs.fdatasync(this.#fd, (error) => done(error ?? undefined));
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     // By then the number may be another file's: closing it again would take the journal's from under it.
-    if (this.#isClosed) return Promise.resolve();
+    if (this.#isClosed) return;
     this.#isClosed = true;
-    return new Promise((resolve, reject) => {
+    const closed = new Promise<void>((resolve, reject) => {
       fs.close(this.#fd, (error) => (error ? reject(error) : resolve()));
     });
-  }
-}
-
-/**
- * A file that is open twice: past the system's cache, for what lies in memory as disks want it, and through it for all else. Where
- * the file system, or the disk under it, takes no direct writes after all, everything goes through it from then on.
- */
-class DirectFile implements DiskFile {
-  #direct: NodeFile | undefined;
-  readonly #synced: NodeFile;
-  readonly #close: () => Promise<unknown>;
-
-  constructor(direct: NodeFile, synced: NodeFile) {
-    this.#direct = direct;
-    this.#synced = synced;
-    this.#close = () => Promise.all([direct.close(), synced.close()]);
-  }
-
-  size(): Promise<number> {
-    return this.#synced.size();
-  }
-
-  write(
-    buffer: Buffer,
-    start: number,
-    length: number,
-    position: number,
-    done: (error: Error | undefined) => void,
-  ): void {
-    const direct = this.#directFor(buffer, start);
-    if (direct === undefined) return this.#synced.write(buffer, start, length, position, done);
-    direct.write(buffer, start, length, position, (error) => {
-      if (!isNoDirect(error)) return done(error);
-      this.#direct = undefined;
-      this.#synced.write(buffer, start, length, position, done);
-    });
-  }
-
-  writeNow(buffer: Buffer, start: number, length: number, position: number): true | Error | undefined {
-    const direct = this.#directFor(buffer, start);
-    if (direct === undefined) return this.#synced.writeNow(buffer, start, length, position);
-    const written = direct.writeNow(buffer, start, length, position);
-    if (!isNoDirect(written)) return written;
-    this.#direct = undefined;
-    return this.#synced.writeNow(buffer, start, length, position);
-  }
-
-  #directFor(buffer: Buffer, start: number): NodeFile | undefined {
-    return isAligned(buffer, start, BLOCK_ALIGN) ? this.#direct : undefined;
-  }
-
-  read(
-    buffer: Buffer,
-    start: number,
-    length: number,
-    position: number,
-    done: (error: Error | undefined, bytesRead: number) => void,
-  ): void {
-    this.#synced.read(buffer, start, length, position, done);
-  }
-
-  sync(done: (error: Error | undefined) => void): void {
-    this.#synced.sync(done);
-  }
-
-  async close(): Promise<void> {
-    await this.#close();
+    await Promise.all([closed, this.#direct?.close()]);
   }
 }
 
