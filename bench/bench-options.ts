@@ -5,6 +5,8 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { curves } from "./growth.ts";
 import { kafkaCurves } from "./kafka-growth.ts";
+import { kafkaRowIds } from "./kafka-rows.ts";
+import { listOf, numberOf } from "./option-values.ts";
 import type { Part } from "./raw-runs.ts";
 import { rows } from "./rows.ts";
 
@@ -21,7 +23,7 @@ written anew, with what was measured, and says what was not.
                        (all; perf-test, delayed and kafka-growth with --full only)
   --rows LIST          some of ${rowIds.join(", ")}
   --curves LIST        some of ${curveIds.join(", ")}
-  --kafka-rows LIST    some of those in bench/kafka-work.ts
+  --kafka-rows LIST    some of ${kafkaRowIds.join(", ")}
   --pairs N            runs of each row (5)           --growth-pairs N  runs of each point of a curve (1; full: 5)
   --seconds N          measured in a run (1; full: 3) --warmup N        before it (0.5; full: 1)
   --backlog N          messages (10000000)            --backlog-rabbitmq N (100000; full: 1000000); once, full: in pairs
@@ -119,12 +121,8 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   const isFull = values.full;
   const number = (
     name: "pairs" | "growth-pairs" | "seconds" | "warmup" | "backlog" | "backlog-rabbitmq" | "delayed",
-    unlessGiven: number,
-  ): number => {
-    const value = values[name] === undefined ? unlessGiven : Number(values[name]);
-    if (!(value >= 0)) throw new Error(`--${name} ${values[name]}: a number is needed`);
-    return value;
-  };
+    otherwise: number,
+  ): number => numberOf(name, values[name], otherwise);
   const otherwise = isFull ? undefined : quick;
   return {
     isFull,
@@ -133,7 +131,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     ),
     rows: listOf("rows", values.rows, rowIds) ?? otherwise?.rows,
     curves: listOf("curves", values.curves, curveIds) ?? otherwise?.curves,
-    kafkaRows: values["kafka-rows"]?.split(",") ?? otherwise?.kafkaRows,
+    kafkaRows: listOf("kafka-rows", values["kafka-rows"], kafkaRowIds) ?? otherwise?.kafkaRows,
     pairs: Math.max(1, number("pairs", 5)),
     growthPairs: Math.max(1, number("growth-pairs", isFull ? 5 : 1)),
     seconds: number("seconds", isFull ? 3 : 1),
@@ -153,16 +151,4 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     doesInstall: values.install,
     asksForHelp: values.help,
   };
-}
-
-function listOf<Known extends string>(
-  option: string,
-  value: string | undefined,
-  known: readonly Known[],
-): Known[] | undefined {
-  return value?.split(",").map((each) => {
-    const found = known.find((one) => one === each);
-    if (found === undefined) throw new Error(`--${option} ${each}: known are ${known.join(", ")}`);
-    return found;
-  });
 }

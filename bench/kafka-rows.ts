@@ -28,9 +28,12 @@ import {
   works,
 } from "./kafka-work.ts";
 
+/** What of this can be asked for by name. */
+export const kafkaRowIds: readonly string[] = ["start", ...works.map(({ id }) => id)];
+
 export interface KafkaOptions extends Amounts {
   readonly pairs: number;
-  /** Ids of works, "start" among them; undefined: all. */
+  /** Some of `kafkaRowIds`; undefined: all. */
   readonly rows?: readonly string[];
   /** Entrepot, built. */
   readonly mainPath: string;

@@ -1,4 +1,4 @@
-// What bench/kafka-rows.ts measures: for each kind of work how it is done, and which bar issue 4 of the project sets for it.
+// What bench/kafka-rows.ts measures: for each kind of work how it is done, and which bar is set for it.
 
 import { writeFileSync } from "node:fs";
 import {

@@ -17,6 +17,7 @@ import { kafkaVersion } from "./kafka-brokers.ts";
 import { kafkaCharts } from "./kafka-charts.ts";
 import { kafkaSectionOf, kafkaText, withSection } from "./kafka-report.ts";
 import { type KafkaMeasured, measureKafka, readKafkaMeasured } from "./kafka-rows.ts";
+import { messageOf } from "./option-values.ts";
 import { type Plan, stepsOf } from "./plan.ts";
 import { runSteps, shortTime } from "./progress.ts";
 import { type About, RawRuns, readRawRuns } from "./raw-runs.ts";
@@ -178,7 +179,6 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  const isMistake = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS") === true;
-  say(isMistake ? `${(error as Error).message}\n\n${usage}` : (error as Error).message);
+  say(messageOf(error, usage));
   process.exitCode = 1;
 }
