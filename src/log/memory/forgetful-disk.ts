@@ -99,8 +99,8 @@ export class ForgetfulDisk implements Disk {
     return [...this.#names.keys()];
   }
 
-  allocate(): undefined {
-    return undefined;
+  allocate(bytes: number): Buffer {
+    return Buffer.allocUnsafeSlow(bytes);
   }
 
   async open(name: string, mode: OpenMode): Promise<DiskFile> {
