@@ -77,7 +77,7 @@ export class SimDisk implements Disk {
     return (await this.inner.list()).sort();
   }
 
-  allocate(bytes: number): Buffer {
+  allocate(bytes: number): Buffer | undefined {
     return this.inner.allocate(bytes);
   }
 

@@ -53,7 +53,7 @@ function act(what: string, name: string, value: string): void {
     case "direct": {
       const { O_RDWR, O_CREAT, O_DSYNC, O_DIRECT } = fs.constants;
       const fd = fs.openSync(path, O_RDWR | O_CREAT | O_DSYNC | O_DIRECT);
-      const memory = allocateAligned(directBytes).fill(value);
+      const memory = allocateAligned(directBytes)!.fill(value);
       try {
         for (let at = 0; at < directBytes;) at += fs.writeSync(fd, memory, at, directBytes - at, at);
       } finally {

@@ -54,11 +54,13 @@ const { WebAssembly } = globalThis as unknown as {
   };
 };
 
-/** @param sums eight tables: of each byte with 0 to 7 zeros behind it. Null where WebAssembly, or a part of it, is missing. */
+/**
+ * @param sums eight tables: of each byte with 0 to 7 zeros behind it.
+ * Null where WebAssembly, or a part of it, is missing, or the process may not have the addresses that its memory takes.
+ */
 export function makeWideCrc(sums: Int32Array): WideCrc | null {
-  const code = moduleCode();
-  if (WebAssembly === undefined || !WebAssembly.validate(code)) return null;
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code));
+  const exports = instantiate(moduleCode());
+  if (exports === undefined) return null;
   const { run } = exports;
   const memory = Buffer.from(exports.memory.buffer);
   fillTables(memory, sums);
@@ -76,6 +78,16 @@ export function makeWideCrc(sums: Int32Array): WideCrc | null {
       return run(at - zeros, rowsBefore * rowTableBytes);
     },
   };
+}
+
+function instantiate(code: Uint8Array): Exports | undefined {
+  if (WebAssembly === undefined || !WebAssembly.validate(code)) return undefined;
+  try {
+    return new WebAssembly.Instance(new WebAssembly.Module(code)).exports;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** Table (half, byte k) of a row or a block stands at 16 × its number; the halves of rows are neighbours. */

@@ -417,7 +417,9 @@ export class Core {
 }
 
 /** For what the cache holds, and what comes in until a checkpoint is written. */
-function lastingMemory({ log, settings }: CoreOptions): LastingMemory | undefined {
-  const { allocate } = log;
-  return allocate && { bytesMax: settings.cacheBytes + settings.checkpointBytes, allocate };
+function lastingMemory({ log, settings }: CoreOptions): LastingMemory {
+  return {
+    bytesMax: settings.cacheBytes + settings.checkpointBytes,
+    allocate: (bytes) => log.allocate(bytes),
+  };
 }

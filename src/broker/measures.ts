@@ -86,6 +86,10 @@ export class StatisticsView implements BrokerStatistics {
     return this.#core.cache.bytes;
   }
 
+  get lastingCacheBytes(): number {
+    return this.#core.cache.lastingBytes;
+  }
+
   get diskFreeBytes(): number | undefined {
     return this.#core.measures.diskFreeBytes;
   }

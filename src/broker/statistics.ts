@@ -57,6 +57,8 @@ export interface BrokerStatistics {
   readonly checkpointMs: number;
   /** Memory that holds messages. */
   readonly cacheBytes: number;
+  /** Of these, in memory that process.memoryUsage() does not count. */
+  readonly lastingCacheBytes: number;
   /** Where the data is; undefined: it is in memory, or it was not measured yet. */
   readonly diskFreeBytes: number | undefined;
   readonly isVolatile: boolean;

@@ -134,7 +134,7 @@ export function openLogToRead(disk: Disk, found: (damage: readonly Damage[]) => 
     copying: undefined,
     freeBytes: () => disk.freeBytes(),
     close: () => segments.close(),
-    allocate: undefined,
+    allocate: () => undefined,
     isVolatile: false,
   };
 }

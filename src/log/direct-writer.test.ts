@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { DirectWriter, Windows } from "./direct-writer.ts";
+import { seededRandom } from "../base/random.ts";
 import { BLOCK_ALIGN, LENT_BYTES_MIN } from "./log.ts";
 import { MemoryDisk } from "./memory/memory-disk.ts";
 
@@ -87,4 +88,16 @@ test("windows are used again by the next writer, also those of one that failed",
     await disk.remove("full");
   }
   assert.equal(made(), 1);
+});
+
+test("what is finished is there after a crash, also where it ends with a window", async () => {
+  for (const length of [MB, 2 * MB, 2 * MB + 1]) {
+    const disk = new MemoryDisk();
+    const writer = new DirectWriter(disk, "file", new Windows(disk));
+    writer.append(numbered(0, length), 0, length);
+    await writer.finish();
+    await disk.syncDirectory();
+    for (let seed = 0; seed < 10; seed++)
+      assert.ok(disk.crash(seededRandom(seed)).bytesOf("file").equals(numbered(0, length)), `${length}`);
+  }
 });

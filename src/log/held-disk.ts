@@ -47,7 +47,7 @@ export class HeldDisk implements Disk {
     return this.#disk.open(name, mode);
   }
 
-  allocate(bytes: number): Buffer {
+  allocate(bytes: number): Buffer | undefined {
     return this.#disk.allocate(bytes);
   }
 

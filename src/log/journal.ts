@@ -2,7 +2,8 @@
  * The journal over a Disk: blocks one after the other in files of 64 MB, each durable when its append is done.
  *
  * One write makes one block durable, because the file is opened synced and its space is there already (see
- * journal-space.ts); past the system's cache, since nobody reads it but a start (docs/decisions/57-files-go-past-the-systems-cache.md).
+ * journal-space.ts); past the system's cache, since nobody reads it but a start and a backup
+ * (docs/decisions/57-files-go-past-the-systems-cache.md).
  * There is no buffer and no queue here: group commit is the caller's, who gathers the next block while this one is at the disk. What
  * a block looks like is in journal-block.ts, how it is found again in journal-recovery.ts.
  *
@@ -31,7 +32,7 @@ import type { SpaceOptions, TailFile } from "./journal-space.ts";
 import type { Damage, Disk, Journal, JournalBlock } from "./log.ts";
 
 const MB = 1024 * 1024;
-/** Zeros go in small pieces: large ones hold up the appends between them, and leave large pages, dear to write 4 KB of. */
+/** Zeros go in small pieces: large ones hold up the appends between them. */
 export const journalDefaults: SpaceOptions = { fileBytesMax: 64 * MB, aheadBytes: 4 * MB, stepBytes: 64 * 1024 };
 
 /** See OpenJournal. `random` makes the identity of a journal that is new. */

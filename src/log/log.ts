@@ -22,13 +22,14 @@ export interface Disk {
   list(): Promise<string[]>;
   /**
    * 'synced': read and write, created when missing, every write is durable when it is done (O_DSYNC).
-   * 'direct': not for read(), durable as 'synced', past the system's cache where there is such a way and the bytes lie in memory
-   * of allocate()'s; position, length and start are multiples of BLOCK_ALIGN. 'write': as 'synced', but durable after sync(). 'read': fails when missing.
+   * 'direct': not for read(), past the system's cache where there is such a way and the bytes lie in memory of allocate()'s;
+   * durable as 'synced', but for what makes the file longer, which is so after sync(): ext4 of Linux 5.5 to 6.6 forgets the length.
+   * Position, length and start are multiples of BLOCK_ALIGN. 'write': as 'synced', but durable after sync(). 'read': fails when missing.
    * A created file's name is durable after syncDirectory().
    */
   open(name: string, mode: OpenMode): Promise<DiskFile>;
-  /** Memory from which a 'direct' file is written past the cache; for long use, since it is dear to make. */
-  allocate(bytes: number): Buffer;
+  /** Zeros, in memory from which a 'direct' file is written past the cache; for long use, since it is dear to make. Undefined: any will do. */
+  allocate(bytes: number): Buffer | undefined;
   /** Replaces `to` in one step. Durable after syncDirectory(). Open files stay usable. */
   rename(from: string, to: string): Promise<void>;
   /** Durable after syncDirectory(). A missing file is no error. */
@@ -301,8 +302,8 @@ export interface Log {
   journalOpen: OpenJournal;
   checkpoints: CheckpointStore;
   segments: SegmentStore;
-  /** Memory for blocks of the journal, from which they are written the cheapest way; undefined: any will do. As Disk.allocate(). */
-  readonly allocate: ((bytes: number) => Buffer) | undefined;
+  /** Memory for blocks of the journal, from which they are written the cheapest way. As Disk.allocate(). */
+  allocate(bytes: number): Buffer | undefined;
   /** Undefined: nothing outlives the process, so there is nothing to copy. */
   readonly copying: LogCopying | undefined;
   freeBytes(): Promise<number>;

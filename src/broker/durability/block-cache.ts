@@ -11,18 +11,22 @@
 import { assert } from "../../base/assert.ts";
 
 const pooledMax = 64;
-const slabBuffersMax = 16;
+/** Cut into buffers; its like can be had of so many bytes at once. */
+const slabBytesMax = 1 << 30;
 
 /** Memory from which blocks are written the cheapest way. It is dear to make, and kept. */
 export interface LastingMemory {
-  /** At most, in buffers of the usual size. */
+  /** At most, in buffers of the usual size. None is resident before it is written to. */
   readonly bytesMax: number;
-  allocate(bytes: number): Buffer;
+  /** Undefined: there is none. */
+  allocate(bytes: number): Buffer | undefined;
 }
 
 export class BlockCache {
   /** Bytes of all buffers in use. */
   bytes = 0;
+  /** Of these, of lasting memory. */
+  lastingBytes = 0;
   /** onLow is called once when `bytes` goes below this. As onRoom, by who is in the midst of something. */
   lowBytes = 0;
   onLow: () => void = () => undefined;
@@ -40,35 +44,38 @@ export class BlockCache {
   readonly #freeSlots: number[] = [];
   readonly #pool: Buffer[] = [];
   readonly #lasting: LastingMemory | undefined;
-  /** Of lasting memory: each is cut into several buffers. */
   readonly #slabs = new Set<ArrayBufferLike>();
   readonly #freeLasting: Buffer[] = [];
-  #lastingCount = 0;
+  /** Of buffers that are to be made yet. */
+  #lastingLeft = 0;
 
   constructor(bufferBytes: number, lasting?: LastingMemory) {
     this.bufferBytes = bufferBytes;
     this.#lasting = lasting;
+    if (lasting !== undefined) this.#lastingLeft = Math.floor(lasting.bytesMax / bufferBytes);
   }
 
-  /** As acquire(), for what is to be written to the journal. */
+  /** As acquire(), for what is to be written to the journal: of lasting memory while there is some. */
   acquireBlock(bytes: number): number {
     if (bytes > this.bufferBytes) return this.acquire(bytes);
     if (this.#freeLasting.length === 0) this.#makeLasting();
     const buffer = this.#freeLasting.pop();
-    return buffer === undefined ? this.acquire(bytes) : this.adopt(buffer);
+    if (buffer === undefined) return this.acquire(bytes);
+    this.lastingBytes += buffer.length;
+    return this.adopt(buffer);
   }
 
   #makeLasting(): void {
-    if (this.#lasting === undefined) return;
-    const left = Math.floor(this.#lasting.bytesMax / this.bufferBytes) - this.#lastingCount;
-    // One, one, two, four: a broker that does little takes little.
-    const count = Math.min(left, slabBuffersMax, Math.max(1, this.#lastingCount));
-    if (count <= 0) return;
-    const slab = this.#lasting.allocate(count * this.bufferBytes);
+    const { bufferBytes } = this;
+    const count = Math.min(this.#lastingLeft, Math.floor(slabBytesMax / bufferBytes));
+    if (count === 0) return;
+    const slab = this.#lasting?.allocate(count * bufferBytes);
+    this.#lastingLeft = slab === undefined ? 0 : this.#lastingLeft - count;
+    if (slab === undefined) return;
     this.#slabs.add(slab.buffer);
-    for (let at = 0; at < slab.length; at += this.bufferBytes)
-      this.#freeLasting.push(slab.subarray(at, at + this.bufferBytes));
-    this.#lastingCount += count;
+    // Whoever needs few uses the same ones again, and the rest is never written to.
+    for (let at = slab.length - bufferBytes; at >= 0; at -= bufferBytes)
+      this.#freeLasting.push(slab.subarray(at, at + bufferBytes));
   }
 
   /** A buffer of at least `bytes`, held with one reference. Answers its slot. */
@@ -122,8 +129,10 @@ export class BlockCache {
     const buffer = this.#buffers[slot]!;
     this.#buffers[slot] = undefined;
     this.#freeSlots.push(slot);
-    if (this.#slabs.has(buffer.buffer)) this.#freeLasting.push(buffer);
-    else if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
+    if (this.#slabs.has(buffer.buffer)) {
+      this.#freeLasting.push(buffer);
+      this.lastingBytes -= buffer.length;
+    } else if (buffer.length === this.bufferBytes && this.#pool.length < pooledMax) this.#pool.push(buffer);
     this.less(buffer.length);
   }
 

@@ -2,8 +2,14 @@
  * Memory that begins where a page of the system's does, as a write past the system's cache wants it.
  *
  * Of its buffers Node does not tell where they begin, and they begin 16 bytes behind a page; WebAssembly's memory begins at one.
- * Each takes 8 GB of addresses (and no more memory than it has), so few large ones are made and kept.
+ * Each such memory takes 8 GB of addresses (and no more memory than is written to), so small buffers are cut from a common one. It
+ * goes when nobody holds a part of it any more.
+ *
+ * Where addresses are limited (`ulimit -v`) there is none. To try until the system refuses would be too late: what was left to
+ * the heap, the stacks and libraries would be less than they need.
  */
+
+import { readFileSync } from "node:fs";
 
 /** Node's, which the types of JavaScript alone do not know. */
 const { WebAssembly } = globalThis as unknown as {
@@ -15,19 +21,52 @@ const { WebAssembly } = globalThis as unknown as {
 };
 
 const wasmPageBytes = 65_536;
-const made = new WeakSet<ArrayBufferLike>();
+const systemPageBytes = 4096;
+/** What small buffers are cut from; what is half as long has a memory of its own. */
+const commonBytes = 16 * 1024 * 1024;
 
-/** Any memory where there is no WebAssembly (`--jitless`), or where the process may have no more addresses (`ulimit -v`). */
-export function allocateAligned(bytes: number): Buffer {
-  if (WebAssembly === undefined) return Buffer.allocUnsafeSlow(bytes);
+const made = new WeakSet<ArrayBufferLike>();
+let common: ArrayBuffer | undefined;
+let commonUsed = 0;
+let isPossible: boolean | undefined;
+
+/** Undefined: there is no such memory here. Errors: none. */
+export function allocateAligned(bytes: number): Buffer | undefined {
+  isPossible ??= WebAssembly !== undefined && !hasAddressLimit();
+  if (!isPossible) return undefined;
+  if (bytes > commonBytes / 2) {
+    const whole = newMemory(bytes);
+    return whole && Buffer.from(whole, 0, bytes);
+  }
+  if (common === undefined || commonUsed + bytes > common.byteLength) {
+    common = newMemory(commonBytes);
+    if (common === undefined) return undefined;
+    commonUsed = 0;
+  }
+  const buffer = Buffer.from(common, commonUsed, bytes);
+  commonUsed += Math.ceil(bytes / systemPageBytes) * systemPageBytes;
+  return buffer;
+}
+
+function newMemory(bytes: number): ArrayBuffer | undefined {
   const pages = Math.ceil(bytes / wasmPageBytes);
   try {
-    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const { buffer } = new WebAssembly!.Memory({ initial: pages, maximum: pages });
     made.add(buffer);
-    return Buffer.from(buffer, 0, bytes);
+    return buffer;
   } catch (error) {
-    if (error instanceof RangeError) return Buffer.allocUnsafeSlow(bytes);
+    // More than it may have at all, or than the system has.
+    if (error instanceof RangeError || error instanceof TypeError) return undefined;
     throw error;
+  }
+}
+
+/** Linux tells of it; elsewhere memory need not lie in any way. */
+function hasAddressLimit(): boolean {
+  try {
+    return /^Max address space\s+\d/m.test(readFileSync("/proc/self/limits", "latin1"));
+  } catch {
+    return false;
   }
 }
 

@@ -3,8 +3,9 @@
  *
  * Synced files are opened O_DSYNC where the system's O_DSYNC reaches the platter (Linux): one call writes and syncs,
  * which measured 107 µs for 4 KB into allocated space, against two calls for write and fdatasync. Elsewhere a write is
- * followed by fdatasync, which Node turns into F_FULLFSYNC on macOS. Direct files are opened O_DIRECT as well; where the file
- * system or the disk does not take that, they are synced ones.
+ * followed by fdatasync, which Node turns into F_FULLFSYNC on macOS. Direct files are open twice, a second time O_DIRECT: what lies
+ * in memory as disks want it goes past the system's cache, all else through it. Where the file system or the disk takes no such
+ * writes, they are synced files.
  *
  * A directory belongs to one process. A lock file says which: its pid, and, since pids come again (in a container the
  * broker is the same pid after each restart), the time at which that process started, where the system tells; and the socket
@@ -66,11 +67,11 @@ function diskOf(directory: string): Disk {
       const { O_RDONLY, O_RDWR, O_CREAT } = fs.constants;
       if (mode === "read") return new NodeFile(await openFile(at(name), O_RDONLY));
       if (mode === "write") return new NodeFile(await openFile(at(name), O_RDWR | O_CREAT));
-      const fd = await openFile(at(name), syncedFlags);
-      const direct = mode === "direct" ? await openDirect(at(name), fd) : undefined;
-      return direct ?? new NodeFile(fd, !hasReliableDsync);
+      const fd = await openFile(at(name), syncedFlags | O_CREAT);
+      const direct = mode === "direct" && hasReliableDsync ? await openDirect(at(name)) : undefined;
+      return new NodeFile(fd, !hasReliableDsync, direct);
     },
-    allocate: hasReliableDsync ? allocateAligned : (bytes) => Buffer.allocUnsafeSlow(bytes),
+    allocate: hasReliableDsync ? allocateAligned : () => undefined,
     rename: (from, to) => fs.promises.rename(at(from), at(to)),
     remove: (name) => fs.promises.rm(at(name), { force: true }),
     syncDirectory: () => syncDirectory(directory),
@@ -81,7 +82,7 @@ function diskOf(directory: string): Disk {
   };
 }
 
-const syncedFlags = fs.constants.O_RDWR | fs.constants.O_CREAT | (hasReliableDsync ? fs.constants.O_DSYNC : 0);
+const syncedFlags = fs.constants.O_RDWR | (hasReliableDsync ? fs.constants.O_DSYNC : 0);
 
 function openFile(name: string, flags: number): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -89,15 +90,12 @@ function openFile(name: string, flags: number): Promise<number> {
   });
 }
 
-/** The file, which is `fd` already, past the system's cache as well. Undefined where the file system opens none so. */
-async function openDirect(name: string, fd: number): Promise<NodeFile | undefined> {
-  if (!hasReliableDsync) return undefined;
+/** The file past the system's cache. Undefined where it cannot be opened so, whatever the reason: it is open the other way. */
+async function openDirect(name: string): Promise<NodeFile | undefined> {
   try {
-    return new NodeFile(fd, false, new NodeFile(await openFile(name, syncedFlags | fs.constants.O_DIRECT)));
-  } catch (error) {
-    if (isNoDirect(error)) return undefined;
-    fs.closeSync(fd);
-    throw error;
+    return new NodeFile(await openFile(name, syncedFlags | fs.constants.O_DIRECT));
+  } catch {
+    return undefined;
   }
 }
 
@@ -147,7 +145,8 @@ class NodeFile implements DiskFile {
     const direct = this.#directFor(buffer, start);
     if (direct !== undefined) {
       direct.write(buffer, start, length, position, (error) => {
-        if (!isNoDirect(error)) return done(error);
+        // Once it is closed the number may be another file's.
+        if (!isNoDirect(error) || this.#isClosed) return done(error);
         this.#isDirectRefused = true;
         this.write(buffer, start, length, position, done);
       });

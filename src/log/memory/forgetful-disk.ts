@@ -99,8 +99,8 @@ export class ForgetfulDisk implements Disk {
     return [...this.#names.keys()];
   }
 
-  allocate(bytes: number): Buffer {
-    return Buffer.allocUnsafeSlow(bytes);
+  allocate(): undefined {
+    return undefined;
   }
 
   async open(name: string, mode: OpenMode): Promise<DiskFile> {

@@ -22,6 +22,8 @@ const sectorBytes = 512;
 interface PendingWrite {
   position: number;
   bytes: Buffer;
+  /** It has arrived, and lies behind the end of the file that a crash would leave. */
+  lacksLength?: boolean;
 }
 
 /** A file's content, apart from its name. */
@@ -64,6 +66,12 @@ class Content {
     this.writeSafe(write.position, write.bytes);
   }
 
+  /** With it the length that the file has by now becomes safe. */
+  makeSafeWithLength(write: PendingWrite): void {
+    for (const each of this.pending.filter(({ lacksLength }) => lacksLength === true)) this.makeSafe(each);
+    this.makeSafe(write);
+  }
+
   /** What is found after a crash: the safe bytes, and some sectors of the rest. */
   crashed(random: Random): Content {
     const found = new Content();
@@ -92,8 +100,8 @@ function without(older: PendingWrite, newer: PendingWrite): PendingWrite[] {
   const end = start + newer.bytes.length;
   if (start >= bytes.length || end <= 0) return [older];
   const parts: PendingWrite[] = [];
-  if (start > 0) parts.push({ position, bytes: bytes.subarray(0, start) });
-  if (end < bytes.length) parts.push({ position: position + end, bytes: bytes.subarray(end) });
+  if (start > 0) parts.push({ ...older, bytes: bytes.subarray(0, start) });
+  if (end < bytes.length) parts.push({ ...older, position: position + end, bytes: bytes.subarray(end) });
   return parts;
 }
 
@@ -127,7 +135,7 @@ export class MemoryDisk implements Disk {
   }
 
   allocate(bytes: number): Buffer {
-    return Buffer.allocUnsafeSlow(bytes);
+    return Buffer.alloc(bytes);
   }
 
   async open(name: string, mode: OpenMode): Promise<DiskFile> {
@@ -262,11 +270,13 @@ class MemoryFile implements DiskFile {
       this.#defer(() => done(diskError("ENOSPC", "the disk is full")));
       return;
     }
-    const write = { position, bytes: Buffer.from(buffer.subarray(start, start + length)) };
+    const write: PendingWrite = { position, bytes: Buffer.from(buffer.subarray(start, start + length)) };
     this.#content.writeSeen(position, write.bytes);
     this.#content.pending.push(write);
     this.#defer(() => {
-      if (this.#mode !== "write") this.#content.makeSafe(write);
+      assert(write.bytes.equals(buffer.subarray(start, start + length)), "nobody changes what is being written");
+      if (this.#mode === "direct" && growth > 0) write.lacksLength = true;
+      else if (this.#mode !== "write") this.#content.makeSafeWithLength(write);
       done(undefined);
     });
   }

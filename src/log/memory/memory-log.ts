@@ -22,7 +22,7 @@ export function createMemoryLog(defer: (run: () => void) => void): Log {
     journalOpen: async (fromSeq) => ({ journal: new VolatileJournal(fromSeq, defer), damage: [] }),
     checkpoints,
     segments,
-    allocate: undefined,
+    allocate: () => undefined,
     copying: undefined,
     freeBytes: async () => Number.MAX_SAFE_INTEGER,
     close: () => segments.close(),

@@ -9,6 +9,7 @@ import type { Queue } from "../../../../broker/api.ts";
 import type { LiveChannel, LiveConnection } from "../../model/live.ts";
 import { leasedCountOf, readyCountOf } from "../../model/work-queue.ts";
 import { churnMeasures, totalMeasures } from "../stats/measures.ts";
+import { bufferBytes } from "../stats/node-json.ts";
 import type { Stats } from "../stats/stats.ts";
 import type { Heading, MetricType } from "./text.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -466,7 +467,7 @@ export const memoryMetrics: readonly TotalMetric[] = [
     ({ stats }) => stats.server.broker.statistics.cacheBytes,
   ),
   total("memory_binary_heap_bytes", "gauge", "Binary heap size in bytes", ({ stats }) =>
-    Math.max(0, stats.process().externalBytes - stats.server.broker.statistics.cacheBytes),
+    Math.max(0, bufferBytes(stats) - stats.server.broker.statistics.cacheBytes),
   ),
   total(
     "memory_other_erlang_process_bytes",
@@ -481,7 +482,7 @@ export const memoryMetrics: readonly TotalMetric[] = [
     ({ stats }) => stats.process().heapTotalBytes - stats.process().heapUsedBytes,
   ),
   total("memory_other_system_bytes", "gauge", "Other runtime footprint in bytes", ({ stats }) => {
-    const { residentBytes, heapTotalBytes, externalBytes } = stats.process();
-    return Math.max(0, residentBytes - heapTotalBytes - externalBytes);
+    const { residentBytes, heapTotalBytes } = stats.process();
+    return Math.max(0, residentBytes - heapTotalBytes - bufferBytes(stats));
   }),
 ];

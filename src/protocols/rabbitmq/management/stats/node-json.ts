@@ -134,15 +134,21 @@ interface SampleDetails {
   readonly samples?: readonly { readonly sample: number; readonly timestamp: number }[];
 }
 
+/** Of buffers: what the runtime counts outside its heap, and the memory of messages that it does not count. */
+export function bufferBytes(stats: Stats): number {
+  return stats.process().externalBytes + stats.server.broker.statistics.lastingCacheBytes;
+}
+
 /** Where memory goes, in the parts of RabbitMQ that have something like themselves here; all are bytes. */
 export function memoryJson(stats: Stats): Fields {
   const reading = stats.process();
   const { cacheBytes } = stats.server.broker.statistics;
-  const runtime = Math.max(0, reading.residentBytes - reading.heapTotalBytes - reading.externalBytes);
+  const buffers = bufferBytes(stats);
+  const runtime = Math.max(0, reading.residentBytes - reading.heapTotalBytes - buffers);
   const parts: Record<string, number> = {};
   for (const name of memoryParts) parts[name] = 0;
   // Buffers that hold messages, other buffers, what lives on the heap, what the heap holds for later, code and stacks.
-  parts["binary"] = Math.max(0, reading.externalBytes - cacheBytes);
+  parts["binary"] = Math.max(0, buffers - cacheBytes);
   parts["queue_procs"] = cacheBytes;
   parts["other_proc"] = reading.heapUsedBytes;
   parts["allocated_unused"] = reading.heapTotalBytes - reading.heapUsedBytes;
@@ -151,9 +157,9 @@ export function memoryJson(stats: Stats): Fields {
     ...parts,
     strategy: "rss",
     total: {
-      erlang: reading.heapUsedBytes + reading.externalBytes,
+      erlang: reading.heapUsedBytes + buffers,
       rss: reading.residentBytes,
-      allocated: reading.heapTotalBytes + reading.externalBytes,
+      allocated: reading.heapTotalBytes + buffers,
     },
   };
 }
