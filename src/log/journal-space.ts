@@ -106,7 +106,7 @@ export class TailFile {
     const length = wholeBlocks(Math.min(step, fileBytesMax - from));
     if (length <= 0 || tail < this.#retryZerosAt) return;
     this.#zerosFrom = from;
-    this.#zeroFile.write(this.#zeros.buffer, 0, length, from, (error) => {
+    this.#zeroFile.write(this.#zeros.of(length), 0, length, from, (error) => {
       this.#zerosFrom = -1;
       if (error === undefined) this.#allocated = from + length;
       else this.#retryZerosAt = tail + stepBytes;
@@ -141,7 +141,7 @@ export class SpareFiles {
   constructor(disk: Disk, options: SpaceOptions, namesOnDisk: string[]) {
     this.#disk = disk;
     this.#options = options;
-    this.#zeros = new Zeros(disk, options);
+    this.#zeros = new Zeros(disk);
     for (const name of namesOnDisk) {
       const match = spareName.exec(name);
       if (match === null) continue;
@@ -173,7 +173,7 @@ export class SpareFiles {
       const length = wholeBlocks(Math.min(aheadBytes, fileBytesMax));
       while (bytes < length && !this.#isWanted) {
         const step = Math.min(stepBytes, length - bytes);
-        await writeAt(file, this.#zeros.buffer, 0, step, bytes);
+        await writeAt(file, this.#zeros.of(step), 0, step, bytes);
         bytes += step;
       }
       hasFailed = false;
@@ -254,16 +254,17 @@ function wholeBlocks(bytes: number): number {
 /** For all that is written ahead. */
 class Zeros {
   readonly #disk: Pick<Disk, "allocate">;
-  readonly #bytes: number;
   #zeros: Buffer | undefined;
 
-  constructor(disk: Pick<Disk, "allocate">, { stepBytes }: SpaceOptions) {
+  constructor(disk: Pick<Disk, "allocate">) {
     this.#disk = disk;
-    this.#bytes = Math.max(stepBytes, stepBytesMax);
   }
 
-  /** As many as one write takes at most. */
-  get buffer(): Buffer {
-    return (this.#zeros ??= this.#disk.allocate(this.#bytes) ?? Buffer.alloc(this.#bytes));
+  /** As many at least. Whoever wants more than the first time gets the most at once: such memory is dear to make. */
+  of(length: number): Buffer {
+    const bytes = this.#zeros === undefined ? length : Math.max(length, stepBytesMax);
+    if (this.#zeros === undefined || this.#zeros.length < length)
+      this.#zeros = this.#disk.allocate(bytes) ?? Buffer.alloc(bytes);
+    return this.#zeros;
   }
 }

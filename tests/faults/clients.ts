@@ -120,14 +120,22 @@ export interface Drained {
   readonly redeliveredByNumber: Map<number, boolean>;
 }
 
-/** Takes and acknowledges what is in a queue until it is empty, or until `count` messages came. */
-export async function drain(amqp: string, queue: string, count = Infinity): Promise<Drained> {
+/**
+ * Takes and acknowledges what is in a queue until it is empty, or until `count` messages came. Errors: it takes longer, or the
+ * connection ends.
+ */
+export async function drain(amqp: string, queue: string, count = Infinity, withinMs = 60_000): Promise<Drained> {
   const connection = await open(amqp);
+  const isOver = AbortSignal.timeout(withinMs);
   const observer = await connection.createChannel();
   const channel = await connection.createChannel();
   await channel.prefetch(200);
   const redeliveredByNumber = new Map<number, boolean>();
   const enough = Promise.withResolvers<void>();
+  const came = (): string => `${redeliveredByNumber.size} messages came of ${queue}`;
+  isOver.addEventListener("abort", () => enough.reject(new Error(`${came()} within ${withinMs} ms`)));
+  connection.on("close", () => enough.reject(new Error(`${came()} until the connection ended`)));
+  enough.promise.catch(() => undefined);
   const { consumerTag } = await channel.consume(queue, (message) => {
     if (message === null || redeliveredByNumber.size >= count) return;
     const number = numberOf(message);
@@ -136,7 +144,7 @@ export async function drain(amqp: string, queue: string, count = Infinity): Prom
     channel.ack(message);
     if (redeliveredByNumber.size >= count) enough.resolve();
   });
-  if (count === Infinity) while ((await observer.checkQueue(queue)).messageCount > 0);
+  if (count === Infinity) while ((await observer.checkQueue(queue)).messageCount > 0) isOver.throwIfAborted();
   else await enough.promise;
   await channel.cancel(consumerTag);
   // The answer to this comes behind the last delivery.

@@ -160,6 +160,25 @@ const takesDirect = ((): boolean => {
   }
 })();
 
+/** @param refusal of openings past the cache; undefined: there is none */
+function mockOpen(
+  context: TestContext,
+  { refusal, onOpened }: { refusal: () => Error | undefined; onOpened: (fd: number, isDirect: boolean) => void },
+): void {
+  const { open } = fs;
+  type Opening = [name: string, flags: number, mode: number, done: (error: Error | null, fd: number) => void];
+  context.mock.method(fs, "open", (...args: Parameters<typeof fs.open>) => {
+    const [name, flags, mode, done] = args as unknown as Opening;
+    const isDirect = (flags & fs.constants.O_DIRECT) !== 0;
+    const error = isDirect ? refusal() : undefined;
+    if (error !== undefined) return done(error, -1);
+    open(name, flags, mode, (error, fd) => {
+      if (error === null) onOpened(fd, isDirect);
+      done(error, fd);
+    });
+  });
+}
+
 for (const [refusal, refuses] of [
   ["takes them", () => false],
   ["opens no file so", (what: string) => what === "open"],
@@ -169,25 +188,15 @@ for (const [refusal, refuses] of [
     const directFds = new Set<number>();
     const written = { direct: 0, synced: 0, refused: 0 };
     const invalid = Object.assign(new Error("EINVAL"), { code: "EINVAL" });
-    const { open, write, writeSync } = fs;
+    const { write, writeSync } = fs;
     const isRefused = (fd: number): boolean => {
       const how = directFds.has(fd) ? (refuses("write") ? "refused" : "direct") : "synced";
       written[how]++;
       return how === "refused";
     };
-    context.mock.method(fs, "open", (...args: Parameters<typeof fs.open>) => {
-      const [name, flags, mode, done] = args as unknown as [
-        string,
-        number,
-        number,
-        (e: Error | null, fd: number) => void,
-      ];
-      const isDirect = (flags & fs.constants.O_DIRECT) !== 0;
-      if (isDirect && refuses("open")) return done(invalid, -1);
-      open(name, flags, mode, (error, fd) => {
-        if (isDirect && !error) directFds.add(fd);
-        done(error, fd);
-      });
+    mockOpen(context, {
+      refusal: () => (refuses("open") ? invalid : undefined),
+      onOpened: (fd, isDirect) => void (isDirect && directFds.add(fd)),
     });
     context.mock.method(fs, "write", (...args: Parameters<typeof fs.write>) => {
       if (isRefused(args[0])) (args.at(-1) as unknown as (error: Error) => void)(invalid);
@@ -231,22 +240,12 @@ test(
   { skip: !takesDirect },
   async (context) => {
     const disk = await openNodeDisk(newDirectory(context));
-    const { open, close } = fs;
+    const { close } = fs;
     const held = new Set<number>();
     let isOutOfDescriptors = false;
-    context.mock.method(fs, "open", (...args: Parameters<typeof fs.open>) => {
-      const [name, flags, mode, done] = args as unknown as [
-        string,
-        number,
-        number,
-        (e: Error | null, fd: number) => void,
-      ];
-      if (isOutOfDescriptors && (flags & fs.constants.O_DIRECT) !== 0)
-        return done(Object.assign(new Error("EMFILE"), { code: "EMFILE" }), -1);
-      open(name, flags, mode, (error, fd) => {
-        held.add(fd);
-        done(error, fd);
-      });
+    mockOpen(context, {
+      refusal: () => (isOutOfDescriptors ? Object.assign(new Error("EMFILE"), { code: "EMFILE" }) : undefined),
+      onOpened: (fd) => held.add(fd),
     });
     context.mock.method(fs, "close", (...args: Parameters<typeof fs.close>) => {
       held.delete(args[0]);
